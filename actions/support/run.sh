@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Finds the binary of one stage and becomes it: `run.sh train` runs `trainyard-train`.
+#
+# The stage's inputs travel as INPUT_* variables, so no argument is passed on. The binary is looked for in
+# this order:
+#   1. the folder $TRAINYARD_BIN;
+#   2. the runner's tool cache;
+#   3. the release of exactly the version in this tree, if its sha256 stands in checksums.json beside this
+#      script. That file is part of the tagged tree, so a replaced asset is refused;
+#   4. a build of this tree.
+# Works with bash 3.2 (macOS) and with Git for Windows.
+set -euo pipefail
+
+note() { printf 'trainyard: %s\n' "$*" >&2; }
+
+fail() {
+  printf '::error title=Trainyard::%s\n' "${1//%/%25}"
+  exit "$2"
+}
+
+# The triple that releases and builds of this machine are named by.
+find_target() {
+  case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64) echo x86_64-unknown-linux-gnu ;;
+    Linux-aarch64 | Linux-arm64) echo aarch64-unknown-linux-gnu ;;
+    Darwin-x86_64) echo x86_64-apple-darwin ;;
+    Darwin-arm64) echo aarch64-apple-darwin ;;
+    MINGW*-x86_64 | MSYS*-x86_64 | CYGWIN*-x86_64) echo x86_64-pc-windows-msvc ;;
+    *) echo unknown ;;
+  esac
+}
+
+# The sha256 recorded for $version and $target; empty where there is none. One entry stands on one line.
+recorded_sha256() {
+  awk -v version="$version" -v target="$target" '
+    { gsub(/[ \t\r",{]/, ""); n = split($0, field, ":") }
+    n == 2 && field[2] == "" { current = field[1] }
+    n == 2 && current == version && field[1] == target { print field[2] }
+  ' "$support/checksums.json"
+}
+
+sha256_of() {
+  if command -v sha256sum >/dev/null; then
+    sha256sum <"$1" | cut -d ' ' -f 1
+  else
+    shasum -a 256 <"$1" | cut -d ' ' -f 1
+  fi
+}
+
+# Puts the released binaries into the folder $1. Returns 1 where the asset cannot be had; ends the step where
+# it is not the one that was released. (Called in a condition, so `set -e` does not watch over it.)
+download_release() {
+  local folder=$1 expected=$2 actual work
+  local url="$releases/v$version/trainyard-$version-$target.tar.gz"
+  mkdir -p "$(dirname "$folder")" && work=$(mktemp -d "$folder.XXXXXX") || return 1
+  note "downloading $url"
+  if ! curl --fail --silent --show-error --location --retry 4 --retry-connrefused --output "$work/release.tar.gz" "$url"; then
+    rm -rf "$work"
+    return 1
+  fi
+  actual=$(sha256_of "$work/release.tar.gz")
+  if [ "$actual" != "$expected" ]; then
+    rm -rf "$work"
+    fail "$url has sha256 $actual, but version $version was released with $expected; the asset was replaced or damaged, so it is not run" 5
+  fi
+  mkdir "$work/bin" && tar -xzf "$work/release.tar.gz" -C "$work/bin" || return 1
+  # A job beside this one may have been quicker; its folder holds the same bytes.
+  [ -x "$folder/$program" ] || mv "$work/bin" "$folder" || return 1
+  rm -rf "$work"
+}
+
+build_from_source() {
+  command -v cargo >/dev/null ||
+    fail "no released binary for version $version on $target, and no cargo to build one; install Rust in an earlier step, or set TRAINYARD_BIN to the folder of the binary" 5
+  note "building trainyard-$stage $version from source, which takes a few minutes"
+  # Cargo and the toolchain file are looked up from the current folder.
+  cd "$root"
+  set -- --package "trainyard-$stage"
+  # The image's server travels with the stage that packs it, and runs where there is no C library.
+  [ "$stage" != publish-image ] || set -- "$@" --package trainyard-serve
+  case "$target" in
+    *-linux-gnu) export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" ;;
+  esac
+  cargo build --release --locked --target "$target" --target-dir "$root/target" "$@"
+}
+
+stage=${1:-}
+case "$stage" in
+  train | evaluate | gate | publish-image) ;;
+  *) fail "usage: run.sh train|evaluate|gate|publish-image" 2 ;;
+esac
+
+support=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$(dirname "$support")")
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
+target=$(find_target)
+releases=${TRAINYARD_RELEASES:-https://github.com/trainyard/trainyard/releases/download}
+program=trainyard-$stage
+case "$target" in *-windows-*) program=$program.exe ;; esac
+
+if [ -n "${TRAINYARD_BIN:-}" ]; then
+  [ -x "$TRAINYARD_BIN/$program" ] ||
+    fail "TRAINYARD_BIN is $TRAINYARD_BIN, but there is no $program in it; put it there, or unset TRAINYARD_BIN" 2
+  exec "$TRAINYARD_BIN/$program"
+fi
+
+cached=${RUNNER_TOOL_CACHE:-${RUNNER_TEMP:-$root/target}}/trainyard/$version/$target
+if [ ! -x "$cached/$program" ]; then
+  sha256=$(recorded_sha256)
+  if [ -z "$sha256" ] || ! download_release "$cached" "$sha256"; then
+    where=$PWD
+    build_from_source
+    cd "$where"
+    cached=$root/target/$target/release
+  fi
+fi
+exec "$cached/$program"

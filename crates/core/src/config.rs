@@ -1,0 +1,370 @@
+//! `trainyard.toml`: text in, a validated [`Config`] with every default filled in out.
+//!
+//! Errors carry line, column and the nearest valid name. Paths stay as written: relative to the configuration file.
+
+mod error;
+mod layers;
+mod validate;
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use error::ConfigError;
+pub use layers::LayerTable;
+
+use crate::digest::Sha256Digest;
+use crate::gate::{MissingBaseline, Rule};
+use crate::model::architecture::NamedLayer;
+use crate::model::{Loss, Preprocessing, Task};
+
+/// The configuration's usual file name.
+pub const FILE_NAME: &str = "trainyard.toml";
+
+/// The whole of `trainyard.toml`; its sections follow the stages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The network.
+    pub model: ModelConfig,
+    /// Where rows come from.
+    pub data: DataConfig,
+    /// How the weights are found.
+    #[serde(default)]
+    pub train: TrainConfig,
+    /// How the model is scored.
+    #[serde(default)]
+    pub evaluate: EvaluateConfig,
+    /// What it must reach.
+    #[serde(default)]
+    pub gate: GateConfig,
+    /// How it is packed.
+    #[serde(default)]
+    pub image: ImageConfig,
+}
+
+/// `[model]`: the network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Names the model in reports, checks and the server's paths: letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// What the output means.
+    #[serde(default = "default_task")]
+    pub task: Task,
+    /// Shape of one row as the first layer receives it, without the batch axis: `[28, 28, 1]`.
+    pub input_shape: Vec<usize>,
+    /// The layers of a Sequential network, first to last.
+    pub layers: Vec<LayerTable>,
+}
+
+/// `[data]`: where rows come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Format of the files.
+    #[serde(default)]
+    pub format: DataFormat,
+    /// Rows to train on.
+    pub train: DataFiles,
+    /// Rows to score on, never seen in training.
+    pub test: DataFiles,
+    /// One name per class, in the order of the labels 0, 1, …; required for classification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
+    /// Steps from raw rows to the network's input, such as `{ divide_by = 255 }`.
+    #[serde(default)]
+    pub preprocessing: Vec<Preprocessing>,
+    /// Share of the training rows held out for validation, drawn by seed and stratified by class; 0 for none.
+    #[serde(default)]
+    pub validation_fraction: f64,
+    /// Use only this many rows of the training file, from the start; for a quick try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_train_rows: Option<usize>,
+    /// Use only this many rows of the test file, from the start; for a quick try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_test_rows: Option<usize>,
+}
+
+/// Format of the data files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DataFormat {
+    /// IDX, the format of MNIST; compressed when the name ends in `.gz`.
+    #[default]
+    Idx,
+}
+
+/// A file of features and a file of labels, row by row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataFiles {
+    /// Relative to the configuration file.
+    pub features: PathBuf,
+    /// Relative to the configuration file.
+    pub labels: PathBuf,
+}
+
+/// `[train]`: how the weights are found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Times all training rows are gone through.
+    pub epochs: usize,
+    /// Rows per optimiser step.
+    pub batch_size: usize,
+    /// Seed of initial weights, shuffling, dropout and the validation split.
+    pub seed: u64,
+    /// Whether rows are put in a new order before each epoch.
+    pub shuffle: bool,
+    /// What is minimised; by default cross-entropy for classification and the mean squared error for regression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
+    /// How steps are taken.
+    pub optimizer: OptimizerConfig,
+    /// Threads to compute with; all cores when not given. The result does not depend on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 10,
+            batch_size: 32,
+            seed: 42,
+            shuffle: true,
+            loss: None,
+            optimizer: OptimizerConfig::default(),
+            threads: None,
+        }
+    }
+}
+
+/// `[train.optimizer]`: names and defaults are Keras's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// Which rule.
+    #[serde(rename = "type")]
+    pub kind: OptimizerKind,
+    /// Size of a step; 0.001 for adam and 0.01 for sgd when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
+    /// sgd: share of the last step carried on.
+    pub momentum: f64,
+    /// sgd: whether momentum looks ahead.
+    pub nesterov: bool,
+    /// adam: decay of the mean of gradients.
+    pub beta_1: f64,
+    /// adam: decay of the mean of squared gradients.
+    pub beta_2: f64,
+    /// adam: keeps the division finite.
+    pub epsilon: f64,
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self {
+            kind: OptimizerKind::Adam,
+            learning_rate: None,
+            momentum: 0.0,
+            nesterov: false,
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-7,
+        }
+    }
+}
+
+impl OptimizerConfig {
+    /// The learning rate in force.
+    pub fn learning_rate(&self) -> f64 {
+        self.learning_rate.unwrap_or(match self.kind {
+            OptimizerKind::Adam => 0.001,
+            OptimizerKind::Sgd => 0.01,
+        })
+    }
+
+    /// The optimiser and the settings that apply to it, as text: `adam (learning_rate 0.001, …)`.
+    pub fn describe(&self) -> String {
+        let rate = self.learning_rate();
+        match self.kind {
+            OptimizerKind::Adam => format!(
+                "adam (learning_rate {rate}, beta_1 {}, beta_2 {}, epsilon {})",
+                self.beta_1, self.beta_2, self.epsilon
+            ),
+            OptimizerKind::Sgd => {
+                let nesterov = if self.nesterov { ", nesterov" } else { "" };
+                format!(
+                    "sgd (learning_rate {rate}, momentum {}{nesterov})",
+                    self.momentum
+                )
+            }
+        }
+    }
+}
+
+/// An optimiser, by Keras's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerKind {
+    /// Kingma and Ba, 2015, in Keras's form.
+    #[default]
+    Adam,
+    /// Gradient descent, with momentum where set.
+    Sgd,
+}
+
+/// `[evaluate]`: how the model is scored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvaluateConfig {
+    /// Level of the confidence intervals.
+    pub confidence: f64,
+    /// Resamples behind intervals that have no closed form.
+    pub bootstrap_samples: usize,
+    /// Seed of the resampling.
+    pub seed: u64,
+}
+
+impl Default for EvaluateConfig {
+    fn default() -> Self {
+        Self {
+            confidence: 0.95,
+            bootstrap_samples: 1000,
+            seed: 42,
+        }
+    }
+}
+
+/// `[gate]`: what the model must reach.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GateConfig {
+    /// An `evaluation.json` or a flat JSON of metrics to compare with, relative to the configuration file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<PathBuf>,
+    /// What it comes to when that file is not there, as on the first run.
+    pub on_missing_baseline: MissingBaseline,
+    /// Each is judged on its own; the worst decides.
+    pub rules: Vec<Rule>,
+}
+
+/// `[image]`: how the model is packed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImageConfig {
+    /// Where the image is pushed, without a tag: `ghcr.io/owner/name`. Nothing is pushed when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// Shown by registries; the model's name when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Shown by registries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// SPDX expression for the label `org.opencontainers.image.licenses`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licenses: Option<String>,
+    /// Port that the server listens on inside the container.
+    pub port: u16,
+    /// Held-out rows that the packed server must answer as the evaluated model did, before anything is pushed.
+    pub smoke_test_rows: usize,
+}
+
+impl Default for ImageConfig {
+    fn default() -> Self {
+        Self {
+            repository: None,
+            title: None,
+            description: None,
+            licenses: None,
+            port: 8080,
+            smoke_test_rows: 32,
+        }
+    }
+}
+
+const fn default_task() -> Task {
+    Task::Classification
+}
+
+impl Config {
+    /// Reads and validates `text`; `path` is named in errors.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self =
+            toml::from_str(text).map_err(|source| ConfigError::from_toml(path, text, &source))?;
+        config
+            .validate()
+            .map_err(|problem| problem.located(path, text))?;
+        Ok(config)
+    }
+
+    /// Reads and validates the file at `path`.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = crate::files::read_text(path).map_err(ConfigError::Unreadable)?;
+        Self::parse(&text, path)
+    }
+
+    /// The network's layers with Keras's default names where none is given.
+    pub fn layers(&self) -> Result<Vec<NamedLayer>, ConfigError> {
+        layers::named(&self.model.layers)
+            .map_err(|problem| problem.located(Path::new(FILE_NAME), ""))
+    }
+
+    /// The loss in force.
+    pub fn loss(&self) -> Loss {
+        self.train.loss.unwrap_or(match self.model.task {
+            Task::Classification => Loss::SparseCategoricalCrossentropy,
+            Task::Regression => Loss::MeanSquaredError,
+        })
+    }
+
+    /// Digest of everything here that decides the weights; paths, threads, rules and packing do not.
+    pub fn training_digest(&self) -> Result<Sha256Digest, ConfigError> {
+        let Self {
+            model,
+            data,
+            train,
+            evaluate: _,
+            gate: _,
+            image: _,
+        } = self;
+        let train = TrainConfig {
+            threads: None,
+            loss: Some(self.loss()),
+            ..train.clone()
+        };
+        let layers = self.layers()?;
+        let data = (
+            &data.classes,
+            &data.preprocessing,
+            data.validation_fraction,
+            data.max_train_rows,
+        );
+        let deciding = (
+            &model.name,
+            model.task,
+            &model.input_shape,
+            layers,
+            data,
+            train,
+        );
+        Sha256Digest::of_json(&deciding).map_err(ConfigError::Digest)
+    }
+
+    /// Digest of the rules, by which a report can tell that a change weakened its own judge.
+    pub fn rules_digest(&self) -> Result<Sha256Digest, ConfigError> {
+        Sha256Digest::of_json(&self.gate.rules).map_err(ConfigError::Digest)
+    }
+}
+
+/// The line, counted from 1, on which the value at `path` stands in `text`: `["gate", "rules", "0"]`.
+pub fn line_of(text: &str, path: &[&str]) -> Option<usize> {
+    error::span_of(text, path).map(|span| error::position(text, span.start).0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! What is wrong with a configuration, and where.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use crate::files::FileError;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Unreadable(FileError),
+    /// The text says something that it must not.
+    #[error("{}:{line}:{column}: {problem}{}{}", path.display(), excerpt(*line, source_line), suffix("hint", hint.as_ref()))]
+    Invalid {
+        /// The configuration file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1, in characters.
+        column: usize,
+        /// What is wrong.
+        problem: String,
+        /// What to write instead.
+        hint: Option<String>,
+        /// The text of that line.
+        source_line: String,
+    },
+    /// The configuration could not be serialised for its digest.
+    #[error("cannot compute the digest of the configuration")]
+    Digest(#[source] serde_json::Error),
+}
+
+/// A problem with the value at a place of the document, before that place is turned into a line.
+#[derive(Debug)]
+pub(super) struct Problem {
+    place: Vec<String>,
+    problem: String,
+    hint: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn at(place: &[&str], problem: impl Into<String>) -> Self {
+        let place = place.iter().map(|&key| key.to_owned()).collect();
+        Self {
+            place,
+            problem: problem.into(),
+            hint: None,
+        }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Finds the line of the problem; of its nearest enclosing table when the key itself is absent.
+    pub(super) fn located(self, path: &Path, text: &str) -> ConfigError {
+        let keys: Vec<&str> = self.place.iter().map(String::as_str).collect();
+        let span = (0..=keys.len())
+            .rev()
+            .find_map(|n_keys| span_of(text, &keys[..n_keys]));
+        let start = span.map_or(0, |span| span.start);
+        let place = self.place.join(".");
+        invalid(
+            path,
+            text,
+            start,
+            format!("`{place}`: {}", self.problem),
+            self.hint,
+        )
+    }
+}
+
+impl ConfigError {
+    pub(super) fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+        let message = error.message().trim_end().replace('\n', "; ");
+        let hint = nearest_name(&message).map(|name| format!("did you mean `{name}`?"));
+        invalid(
+            path,
+            text,
+            error.span().map_or(0, |span| span.start),
+            message,
+            hint,
+        )
+    }
+}
+
+/// Line and column of the byte `offset`, both counted from 1, the column in characters.
+pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1,
+    )
+}
+
+/// Where the value at `path` stands; elements of arrays are named by their index.
+pub(super) fn span_of(text: &str, path: &[&str]) -> Option<Range<usize>> {
+    let root = DeTable::parse(text).ok()?;
+    let (first, rest) = path.split_first()?;
+    let (key, value) = root.get_ref().get_key_value(*first)?;
+    let mut span = if rest.is_empty() {
+        key.span()
+    } else {
+        value.span()
+    };
+    let mut current = value.get_ref();
+    for (depth, key) in rest.iter().enumerate() {
+        let is_last = depth + 1 == rest.len();
+        match current {
+            DeValue::Table(table) => {
+                let (name, value) = table.get_key_value(*key)?;
+                span = if is_last { name.span() } else { value.span() };
+                current = value.get_ref();
+            }
+            DeValue::Array(array) => {
+                let value = array.get(key.parse::<usize>().ok()?)?;
+                span = value.span();
+                current = value.get_ref();
+            }
+            _ => return None,
+        }
+    }
+    Some(span)
+}
+
+fn invalid(
+    path: &Path,
+    text: &str,
+    offset: usize,
+    problem: String,
+    hint: Option<String>,
+) -> ConfigError {
+    let (line, column) = position(text, offset);
+    let source_line = text
+        .lines()
+        .nth(line - 1)
+        .unwrap_or_default()
+        .trim_end()
+        .to_owned();
+    ConfigError::Invalid {
+        path: path.to_owned(),
+        line,
+        column,
+        problem,
+        hint,
+        source_line,
+    }
+}
+
+/// The valid name nearest to the one that serde's message calls unknown.
+fn nearest_name(message: &str) -> Option<&str> {
+    let mut names = message.split('`').skip(1).step_by(2);
+    if !message.starts_with("unknown field") && !message.starts_with("unknown variant") {
+        return None;
+    }
+    let unknown = names.next()?;
+    names
+        .map(|name| {
+            let is_prefix = name.len() >= 3 && unknown.starts_with(name)
+                || unknown.len() >= 3 && name.starts_with(unknown);
+            (
+                if is_prefix {
+                    1
+                } else {
+                    strsim::damerau_levenshtein(unknown, name)
+                },
+                name,
+            )
+        })
+        .filter(|(distance, name)| *distance <= name.len().max(unknown.len()) / 2)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+fn excerpt(line: usize, source_line: &str) -> String {
+    if source_line.is_empty() {
+        return String::new();
+    }
+    let mut text = String::new();
+    let _ = write!(text, "\n  {line} | {source_line}");
+    text
+}
+
+fn suffix(label: &str, text: Option<&String>) -> String {
+    text.map(|text| format!("\n{label}: {text}"))
+        .unwrap_or_default()
+}

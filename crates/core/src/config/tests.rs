@@ -1,0 +1,164 @@
+use super::*;
+
+const GOOD: &str = r#"
+[model]
+name = "digits"
+input_shape = [8, 8, 1]
+
+[[model.layers]]
+type = "Conv2D"
+filters = 4
+kernel_size = 3
+activation = "relu"
+
+[[model.layers]]
+type = "Flatten"
+
+[[model.layers]]
+type = "Dense"
+units = 2
+activation = "softmax"
+
+[data]
+classes = ["even", "odd"]
+preprocessing = [{ divide_by = 16 }]
+train = { features = "a", labels = "b" }
+test = { features = "c", labels = "d" }
+
+[train]
+epochs = 3
+
+[[gate.rules]]
+metric = "accuracy"
+min = 0.9
+"#;
+
+fn error_of(text: &str) -> String {
+    Config::parse(text, Path::new("trainyard.toml"))
+        .unwrap_err()
+        .to_string()
+}
+
+fn changed(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from}");
+    GOOD.replacen(from, to, 1)
+}
+
+#[test]
+fn defaults_are_filled_in_and_layers_are_named_as_keras_names_them() {
+    let config = Config::parse(GOOD, Path::new("trainyard.toml")).unwrap();
+    assert_eq!(config.train.batch_size, 32);
+    assert_eq!(config.loss(), Loss::SparseCategoricalCrossentropy);
+    let names: Vec<String> = config
+        .layers()
+        .unwrap()
+        .into_iter()
+        .map(|layer| layer.name)
+        .collect();
+    assert_eq!(names, ["conv2d", "flatten", "dense"]);
+}
+
+/// Each mistake, and what the message must name: the place, and what to write.
+#[test]
+fn errors_name_the_line_and_the_remedy() {
+    let cases = [
+        (
+            changed("epochs = 3", "epoch = 3"),
+            ["trainyard.toml:27:1", "did you mean `epochs`?"],
+        ),
+        (
+            changed("kernel_size = 3", "kernel_sizes = 3"),
+            ["trainyard.toml:9:1", "did you mean `kernel_size`?"],
+        ),
+        (
+            changed("\"Flatten\"", "\"Flaten\""),
+            ["trainyard.toml:13:8", "did you mean `Flatten`?"],
+        ),
+        (
+            changed("epochs = 3", "epochs = 0"),
+            ["trainyard.toml:27:1", "must be at least 1"],
+        ),
+        (
+            changed("epochs = 3", "epochs = \"3\""),
+            ["trainyard.toml:27:10", "invalid type: string"],
+        ),
+        (
+            changed("filters = 4\n", ""),
+            ["trainyard.toml:6:1", "add `filters = 32`"],
+        ),
+        (
+            changed("units = 2", "units = 3"),
+            ["trainyard.toml:21:1", "2 names, but the last layer gives 3"],
+        ),
+        (
+            changed("\"softmax\"", "\"relu\""),
+            ["trainyard.toml:15:1", "activation = \"softmax\""],
+        ),
+        (
+            changed("kernel_size = 3", "kernel_size = 9"),
+            ["trainyard.toml:6:1", "larger than its input"],
+        ),
+        (
+            changed("min = 0.9", "maximum = 0.9"),
+            ["trainyard.toml:31:1", "did you mean `max`?"],
+        ),
+        (
+            changed("min = 0.9", "min = nan"),
+            ["trainyard.toml:31:1", "finite"],
+        ),
+        (
+            changed("min = 0.9", "min_rows = 5"),
+            ["trainyard.toml:29:1", "asks for nothing"],
+        ),
+        (
+            changed("\"accuracy\"", "\"zeal\"\nmax_drop = 0.1"),
+            ["trainyard.toml:30:1", "direction"],
+        ),
+        (
+            changed("divide_by = 16", "divide_by = 0"),
+            ["trainyard.toml:22:18", "divides by zero"],
+        ),
+        (
+            changed("type = \"Flatten\"", "type = \"Flatten\"\nunits = 3"),
+            ["trainyard.toml:14:1", "takes no `units`"],
+        ),
+        (
+            changed("name = \"digits\"", "name = \"di gits\""),
+            ["trainyard.toml:3:1", "letters, digits"],
+        ),
+        ("[model".to_owned(), ["trainyard.toml:1:7", ""]),
+    ];
+    for (text, parts) in cases {
+        let message = error_of(&text);
+        for part in parts {
+            assert!(message.contains(part), "`{part}` is not in:\n{message}");
+        }
+    }
+}
+
+#[test]
+fn only_what_decides_the_weights_changes_the_training_digest() {
+    let digest = |text: &str| {
+        Config::parse(text, Path::new("x"))
+            .unwrap()
+            .training_digest()
+            .unwrap()
+    };
+    let same = [
+        changed("min = 0.9", "min = 0.5"),
+        changed("epochs = 3", "epochs = 3\nthreads = 1"),
+    ];
+    let other = [
+        changed("epochs = 3", "epochs = 4"),
+        changed("epochs = 3", "epochs = 3\nseed = 7"),
+    ];
+    assert!(same.iter().all(|text| digest(text) == digest(GOOD)));
+    assert!(other.iter().all(|text| digest(text) != digest(GOOD)));
+}
+
+#[test]
+fn lines_of_rules_are_found_for_annotations() {
+    assert_eq!(line_of(GOOD, &["gate", "rules", "0"]), Some(29));
+    assert_eq!(line_of(GOOD, &["gate", "rules", "0", "min"]), Some(31));
+    assert_eq!(line_of(GOOD, &["gate", "rules", "1"]), None);
+}

@@ -1,0 +1,292 @@
+//! What the types alone cannot say about a configuration.
+
+use super::error::Problem;
+use super::{
+    Config, DataConfig, EvaluateConfig, ImageConfig, ModelConfig, OptimizerConfig, TrainConfig,
+    layers,
+};
+use crate::gate::Rule;
+use crate::model::architecture::{self, Activation, Layer, NamedLayer};
+use crate::model::{Loss, Preprocessing, Task};
+
+/// What a plain name is, for hints.
+pub(super) const PLAIN_NAME: &str =
+    "use letters, digits, `-`, `_` and `.`, beginning with a letter or digit";
+
+/// Whether `name` can stand in paths, tags and URLs without escaping.
+pub(super) fn is_plain_name(name: &str) -> bool {
+    name.len() <= 128
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+impl Config {
+    pub(super) fn validate(&self) -> Result<(), Problem> {
+        let layers = layers::named(&self.model.layers)?;
+        self.model.validate(&layers)?;
+        let n_outputs = self.validate_output(&layers)?;
+        self.data.validate(self.model.task, n_outputs)?;
+        self.train.validate()?;
+        self.evaluate.validate()?;
+        for (rule_idx, rule) in self.gate.rules.iter().enumerate() {
+            validate_rule(rule, &rule_idx.to_string())?;
+        }
+        self.image.validate()
+    }
+
+    /// The number of outputs, once task, loss and last layer fit together.
+    fn validate_output(&self, layers: &[NamedLayer]) -> Result<usize, Problem> {
+        let last_idx = (layers.len() - 1).to_string();
+        let shapes =
+            architecture::shapes(layers, &self.model.input_shape).map_err(|(idx, error)| {
+                Problem::at(&["model", "layers", &idx.to_string()], error.to_string())
+            })?;
+        let output = shapes.last().map(Vec::as_slice).unwrap_or_default();
+        let [n_outputs] = *output else {
+            return Err(Problem::at(&["model", "layers", &last_idx], format!("the output has the shape {output:?}"))
+                .hint("end with a Dense layer after `type = \"Flatten\"`, so that one row gives one vector"));
+        };
+        let activation = layers.last().map(|named| match &named.layer {
+            Layer::Dense { activation, .. }
+            | Layer::Conv2D { activation, .. }
+            | Layer::Activation { activation } => *activation,
+            _ => Activation::Linear,
+        });
+        let loss = self.loss();
+        match (self.model.task, loss) {
+            (Task::Classification, Loss::SparseCategoricalCrossentropy) => {
+                if activation != Some(Activation::Softmax) {
+                    return Err(Problem::at(
+                        &["model", "layers", &last_idx],
+                        "a classifier's last layer must give probabilities",
+                    )
+                    .hint("write `activation = \"softmax\"` in the last Dense layer"));
+                }
+            }
+            (Task::Regression, Loss::MeanSquaredError) => {
+                if n_outputs != 1 {
+                    return Err(Problem::at(
+                        &["model", "layers", &last_idx],
+                        format!(
+                            "regression predicts one number, but the last layer gives {n_outputs}"
+                        ),
+                    )
+                    .hint("write `units = 1` in the last Dense layer"));
+                }
+            }
+            _ => {
+                return Err(Problem::at(&["train", "loss"], "this loss does not fit `[model] task`")
+                    .hint("classification takes `sparse_categorical_crossentropy`, regression `mean_squared_error`"));
+            }
+        }
+        Ok(n_outputs)
+    }
+}
+
+impl ModelConfig {
+    fn validate(&self, layers: &[NamedLayer]) -> Result<(), Problem> {
+        if !is_plain_name(&self.name) {
+            return Err(Problem::at(
+                &["model", "name"],
+                format!("`{}` is not a plain name", self.name),
+            )
+            .hint(PLAIN_NAME));
+        }
+        if self.input_shape.is_empty() || self.input_shape.contains(&0) {
+            return Err(
+                Problem::at(&["model", "input_shape"], "every axis must be at least 1")
+                    .hint("for grey images of 28 by 28 pixels write `input_shape = [28, 28, 1]`"),
+            );
+        }
+        if layers.is_empty() {
+            return Err(
+                Problem::at(&["model", "layers"], "a network needs at least one layer")
+                    .hint("add `[[model.layers]]` tables, such as `type = \"Dense\"`"),
+            );
+        }
+        let softmax_idx = layers.iter().position(|named| {
+            matches!(
+                named.layer,
+                Layer::Dense {
+                    activation: Activation::Softmax,
+                    ..
+                } | Layer::Conv2D {
+                    activation: Activation::Softmax,
+                    ..
+                } | Layer::Activation {
+                    activation: Activation::Softmax
+                }
+            )
+        });
+        match softmax_idx {
+            Some(idx) if idx + 1 != layers.len() => Err(Problem::at(
+                &["model", "layers", &idx.to_string()],
+                "softmax is supported in the last layer only",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl DataConfig {
+    fn validate(&self, task: Task, n_outputs: usize) -> Result<(), Problem> {
+        match (task, &self.classes) {
+            (Task::Classification, None) => {
+                return Err(Problem::at(&["data"], "a classifier needs the names of its classes")
+                    .hint(format!("add `classes = [\"…\", …]` with {n_outputs} names, in the order of the labels")));
+            }
+            (Task::Classification, Some(classes)) if classes.len() != n_outputs => {
+                return Err(Problem::at(
+                    &["data", "classes"],
+                    format!(
+                        "{} names, but the last layer gives {n_outputs} outputs",
+                        classes.len()
+                    ),
+                )
+                .hint("give one name per output"));
+            }
+            (Task::Regression, Some(_)) => {
+                return Err(
+                    Problem::at(&["data", "classes"], "regression has no classes")
+                        .hint("remove this line"),
+                );
+            }
+            _ => {}
+        }
+        for (class_idx, class) in self.classes.iter().flatten().enumerate() {
+            if class.trim().is_empty()
+                || self
+                    .classes
+                    .iter()
+                    .flatten()
+                    .take(class_idx)
+                    .any(|other| other == class)
+            {
+                return Err(Problem::at(
+                    &["data", "classes"],
+                    format!("the name `{class}` is empty or there twice"),
+                ));
+            }
+        }
+        for (step_idx, step) in self.preprocessing.iter().enumerate() {
+            let is_sound = match *step {
+                Preprocessing::DivideBy(divisor) => divisor.is_finite() && divisor != 0.0,
+                Preprocessing::Normalize { mean, std } => {
+                    mean.is_finite() && std.is_finite() && std > 0.0
+                }
+            };
+            if !is_sound {
+                return Err(Problem::at(
+                    &["data", "preprocessing", &step_idx.to_string()],
+                    "this step divides by zero, or by something that is no number",
+                ));
+            }
+        }
+        if !(0.0..1.0).contains(&self.validation_fraction) {
+            let problem = format!("{} is not in [0, 1)", self.validation_fraction);
+            return Err(Problem::at(&["data", "validation_fraction"], problem));
+        }
+        for (key, rows) in [
+            ("max_train_rows", self.max_train_rows),
+            ("max_test_rows", self.max_test_rows),
+        ] {
+            if rows == Some(0) {
+                return Err(Problem::at(&["data", key], "must be at least 1"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TrainConfig {
+    fn validate(&self) -> Result<(), Problem> {
+        for (key, count) in [
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("threads", self.threads.unwrap_or(1)),
+        ] {
+            if count == 0 {
+                return Err(Problem::at(&["train", key], "must be at least 1"));
+            }
+        }
+        let OptimizerConfig {
+            momentum,
+            beta_1,
+            beta_2,
+            epsilon,
+            ..
+        } = self.optimizer;
+        let rate = self.optimizer.learning_rate();
+        let checks = [
+            (
+                "learning_rate",
+                rate.is_finite() && rate > 0.0,
+                "must be above 0",
+            ),
+            (
+                "momentum",
+                (0.0..=1.0).contains(&momentum),
+                "must be in [0, 1]",
+            ),
+            ("beta_1", (0.0..1.0).contains(&beta_1), "must be in [0, 1)"),
+            ("beta_2", (0.0..1.0).contains(&beta_2), "must be in [0, 1)"),
+            (
+                "epsilon",
+                epsilon.is_finite() && epsilon > 0.0,
+                "must be above 0",
+            ),
+        ];
+        match checks.into_iter().find(|(_, holds, _)| !holds) {
+            Some((key, _, problem)) => Err(Problem::at(&["train", "optimizer", key], problem)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl EvaluateConfig {
+    fn validate(&self) -> Result<(), Problem> {
+        if !(self.confidence > 0.5 && self.confidence < 1.0) {
+            return Err(Problem::at(
+                &["evaluate", "confidence"],
+                "must lie between 0.5 and 1, such as 0.95",
+            ));
+        }
+        if !(100..=100_000).contains(&self.bootstrap_samples) {
+            return Err(Problem::at(
+                &["evaluate", "bootstrap_samples"],
+                "must lie between 100 and 100000",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl ImageConfig {
+    fn validate(&self) -> Result<(), Problem> {
+        if self.port == 0 {
+            return Err(Problem::at(&["image", "port"], "must be at least 1"));
+        }
+        if let Some(repository) = self.repository.as_ref()
+            && repository
+                .rsplit('/')
+                .next()
+                .is_some_and(|last| last.contains([':', '@']))
+        {
+            return Err(
+                Problem::at(&["image", "repository"], "must be without tag and digest")
+                    .hint("tags come from the release: write `ghcr.io/owner/name`"),
+            );
+        }
+        Ok(())
+    }
+}
+
+fn validate_rule(rule: &Rule, rule_idx: &str) -> Result<(), Problem> {
+    match rule.problem() {
+        Some((Some(key), problem)) => Err(Problem::at(&["gate", "rules", rule_idx, key], problem)),
+        Some((None, problem)) => Err(Problem::at(&["gate", "rules", rule_idx], problem)),
+        None => Ok(()),
+    }
+}

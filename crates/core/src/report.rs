@@ -1,0 +1,112 @@
+//! One report value, rendered for every place where people read it. Figures and charts come from the same numbers.
+
+mod chart;
+mod html;
+mod junit;
+mod markdown;
+mod terminal;
+
+use crate::evaluation::Evaluation;
+use crate::gate::figure;
+use crate::verdict::{Decision, MetricRow, Verdict};
+
+pub use chart::{confusion_matrix, learning_curve};
+pub use html::evaluation_page;
+pub use markdown::escape;
+
+/// GitHub's limit of a comment, in characters.
+pub const COMMENT_LIMIT: usize = 65_536;
+
+/// A verdict and the evaluation behind it, ready to be rendered.
+#[derive(Debug, Clone, Copy)]
+pub struct Report<'a> {
+    /// What the gate decided.
+    pub verdict: &'a Verdict,
+    /// What it judged, for the details; absent when only metrics were at hand.
+    pub evaluation: Option<&'a Evaluation>,
+    /// Where the run can be seen.
+    pub run_url: Option<&'a str>,
+}
+
+impl Report<'_> {
+    /// The first line, without markup: verdict, model, headline metric and its change.
+    pub fn title(&self) -> String {
+        let model = self.verdict.model_name.as_deref().unwrap_or("model");
+        let headline = self
+            .headline()
+            .map(|row| format!(": {} {}", row.name, with_change(row)))
+            .unwrap_or_default();
+        format!("{} · {model}{headline}", capitalised(self.verdict.verdict))
+    }
+
+    /// The report as JUnit XML, one test case per bound of a rule.
+    pub fn junit(&self) -> String {
+        junit::render(self)
+    }
+
+    /// The report as GitHub-flavoured Markdown of at most `max_chars` characters.
+    ///
+    /// What does not fit is left out, least important first, and named.
+    pub fn markdown(&self, max_chars: usize) -> String {
+        markdown::render(self, max_chars)
+    }
+
+    /// The report for a terminal; `has_colour` adds ANSI colours to words that stand for themselves.
+    pub fn terminal(&self, has_colour: bool) -> String {
+        terminal::render(self, has_colour)
+    }
+
+    /// The metric that stands in the title: that of the first rule that is not met, else of the first rule, else the first.
+    fn headline(&self) -> Option<&MetricRow> {
+        let rows = &self.verdict.metrics;
+        let of_subject = |subject: &str| rows.iter().find(|row| row.name == subject);
+        let worst = self
+            .verdict
+            .rules
+            .iter()
+            .filter(|rule| rule.decision >= Decision::Warn)
+            .max_by_key(|rule| rule.decision);
+        worst
+            .and_then(|rule| of_subject(&rule.subject))
+            .or_else(|| {
+                self.verdict
+                    .rules
+                    .iter()
+                    .find_map(|rule| of_subject(&rule.subject))
+            })
+            .or_else(|| of_subject("accuracy"))
+            .or_else(|| rows.first())
+    }
+}
+
+/// `0.9861`, or `0.9861 (+0.0012)` with a baseline.
+fn with_change(row: &MetricRow) -> String {
+    match row.baseline {
+        Some(baseline) => format!("{} ({})", figure(row.value), signed(row.value - baseline)),
+        None => figure(row.value),
+    }
+}
+
+/// A change with its sign, `±0` for none.
+fn signed(change: f64) -> String {
+    // Beyond six decimals a difference of two shares is rounding.
+    let rounded = (change * 1e6).round() / 1e6;
+    match rounded {
+        0.0 => "±0".to_owned(),
+        change if change > 0.0 => format!("+{}", figure(change)),
+        change => format!("−{}", figure(-change)),
+    }
+}
+
+fn capitalised(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Skipped => "Skipped",
+        Decision::Pass => "Pass",
+        Decision::Warn => "Warning",
+        Decision::Inconclusive => "Inconclusive",
+        Decision::Fail => "Fail",
+    }
+}
+
+#[cfg(test)]
+mod tests;

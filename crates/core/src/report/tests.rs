@@ -1,0 +1,198 @@
+use super::*;
+use crate::digest::Sha256Digest;
+use crate::evaluation::EpochRecord;
+use crate::gate::{Baseline, Chain, Rule, Scorecard, judge};
+use crate::metrics::Confusion;
+use crate::verdict::Verdict;
+
+fn card(json: &str) -> Scorecard {
+    Scorecard::parse(json.as_bytes(), std::path::Path::new("metrics.json")).unwrap()
+}
+
+fn verdict(candidate: &str, baseline: Option<&str>, rules: &[&str]) -> Verdict {
+    let rules: Vec<Rule> = rules
+        .iter()
+        .map(|rule| toml::from_str(rule).unwrap())
+        .collect();
+    let baseline = baseline.map_or_else(
+        || Baseline::None("none".to_owned()),
+        |json| Baseline::Ready {
+            source: "main".to_owned(),
+            card: Box::new(card(json)),
+        },
+    );
+    let chain = Chain {
+        rules_digest: Sha256Digest::of(b"rules"),
+        trainyard_version: "0.0.0".to_owned(),
+        commit: Some("abc123".to_owned()),
+    };
+    judge(&rules, Ok(&card(candidate)), &baseline, chain)
+}
+
+fn report(verdict: &Verdict) -> Report<'_> {
+    Report {
+        verdict,
+        evaluation: None,
+        run_url: None,
+    }
+}
+
+#[test]
+fn the_comment_begins_with_verdict_model_metric_and_change() {
+    let verdict = verdict(
+        r#"{"accuracy": 0.9861, "loss": 0.0451}"#,
+        Some(r#"{"accuracy": 0.9849, "loss": 0.0460}"#),
+        &[
+            "metric = 'accuracy'\nmin = 0.98",
+            "metric = 'accuracy'\nmax_drop = 0.002",
+            "metric = 'loss'\nmax = 0.04",
+        ],
+    );
+    insta::assert_snapshot!(report(&verdict).markdown(COMMENT_LIMIT), @r"
+    ### ❌ Fail · model — loss **0.0451** (−0.0009 against the baseline)
+
+    1 rule missed.
+
+    > Whether the baseline was scored on the same rows is not known: the files do not say.
+
+
+    | Metric | Baseline | This commit | Change | Rule | Verdict |
+    | :-- | --: | --: | --: | :-- | :-- |
+    | accuracy | 0.9849 | 0.9861 | +0.0012 better | at least 0.98<br>worse than the baseline by at most 0.002 | ✅ pass<br>✅ pass |
+    | loss | 0.046 | 0.0451 | −0.0009 better | at most 0.04 | ❌ fail |
+
+    - ❌ **loss** at most 0.04: 0.0451 is not at most 0.04
+
+    <details><summary>Where this comes from</summary>
+
+    | | |
+    | :-- | :-- |
+    | Evaluation | `40a68c1dabc0` |
+    | Rules | `6c621d1a0513` |
+    | Commit | abc123 |
+    | Baseline | main |
+    | Trainyard | 0.0.0 |
+
+    </details>
+    ");
+}
+
+#[test]
+fn the_terminal_table_is_aligned() {
+    let verdict = verdict(
+        r#"{"accuracy": 0.9861, "loss": 0.0451}"#,
+        None,
+        &[
+            "metric = 'accuracy'\nmin = 0.98",
+            "metric = 'accuracy'\nmax_drop = 0.002",
+            "metric = 'los'\nmax = 0.04",
+        ],
+    );
+    insta::assert_snapshot!(report(&verdict).terminal(false), @r"
+    metric    value   rule                                      verdict
+    accuracy  0.9861  at least 0.98                             pass
+                      worse than the baseline by at most 0.002  skipped
+    loss      0.0451
+    los       absent  at most 0.04                              inconclusive
+
+    skipped: accuracy worse than the baseline by at most 0.002: not judged: none
+    inconclusive: los at most 0.04: there is no metric `los`; did you mean `loss`?
+    note: There is no baseline to compare with (none): only absolute bounds were judged.
+    verdict: inconclusive — 1 rule could not be judged. 1 rule skipped for want of a baseline.
+    ");
+}
+
+#[test]
+fn hostile_names_break_neither_table_nor_page_and_ping_nobody() {
+    for name in [
+        "a|b",
+        "</td><script>",
+        "@team",
+        "`x`",
+        "[x](https://evil)",
+        "![i](https://evil)",
+        "a\nb",
+        "\u{202E}x",
+    ] {
+        let escaped = escape(name);
+        assert!(
+            !escaped.contains('\n') && !escaped.contains('<') && !escaped.contains('\u{202E}'),
+            "{escaped}"
+        );
+        assert!(
+            !escaped.contains("@t") && !escaped.contains("](") && !escaped.starts_with('`'),
+            "{escaped}"
+        );
+    }
+    assert_eq!(escape("a|b"), "a\\|b");
+}
+
+#[test]
+fn a_report_that_is_too_long_loses_its_least_important_parts_and_says_so() {
+    let json: String = (0..2000).map(|i| format!("\"metric_{i}\": {i},")).collect();
+    let verdict = verdict(
+        &format!("{{{json} \"accuracy\": 0.5}}"),
+        None,
+        &["metric = 'accuracy'\nmin = 0.9"],
+    );
+    let text = report(&verdict).markdown(5000);
+    assert!(text.chars().count() <= 5000);
+    assert!(
+        text.contains("❌ Fail") && text.contains("0.5 is not at least 0.9"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Left out for want of space: ") && text.contains("metrics"),
+        "{text}"
+    );
+    assert!(report(&verdict).markdown(40).chars().count() <= 40);
+}
+
+#[test]
+fn junit_counts_its_cases() {
+    let verdict = verdict(
+        r#"{"a": 1}"#,
+        None,
+        &["metric = 'a'\nmin = 2", "metric = 'b<'\nmin = 2"],
+    );
+    let xml = report(&verdict).junit();
+    assert!(
+        xml.contains(r#"tests="2" failures="1" errors="1" skipped="0""#),
+        "{xml}"
+    );
+    assert!(xml.contains("b&lt;") && !xml.contains("b<:"), "{xml}");
+}
+
+#[test]
+fn charts_are_drawn_only_where_there_is_something_to_draw() {
+    let record = |epoch| EpochRecord {
+        epoch,
+        loss: 0.5 / epoch as f64,
+        accuracy: Some(0.9),
+        val_loss: None,
+        val_accuracy: None,
+    };
+    assert!(learning_curve(&[record(1)]).is_none());
+    let svg = learning_curve(&[record(1), record(2)]).unwrap();
+    assert_eq!(svg.matches("<polyline").count(), 2);
+    let confusion = Confusion {
+        classes: vec!["<a>".to_owned(), "b".to_owned()],
+        counts: vec![vec![3, 1], vec![0, 2]],
+    };
+    let svg = confusion_matrix(&confusion).unwrap();
+    assert_eq!(svg.matches("<rect").count(), 5);
+    assert!(svg.contains("&lt;a&gt;"));
+    let many = Confusion {
+        classes: vec![String::new(); 41],
+        counts: vec![vec![0; 41]; 41],
+    };
+    assert!(confusion_matrix(&many).is_none());
+}
+
+#[test]
+fn signs_are_never_lost() {
+    assert_eq!(
+        [signed(0.0012), signed(-0.25), signed(1e-9)],
+        ["+0.0012", "−0.25", "±0"]
+    );
+}

@@ -1,0 +1,59 @@
+//! The repository's own commands, run as `cargo xtask <command>`.
+//!
+//! In: the checkout. Out: built binaries, the demo's results under `trainyard-out/`, a test verdict. This
+//! package must not depend on any other package of the workspace, so that it builds in seconds.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool for developers, whose output is for people"
+)]
+
+mod demo;
+mod generate;
+mod peers;
+mod process;
+mod stopwatch;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Build, try out and test Trainyard. Needs cargo, and nothing else but what it says it installs.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train, evaluate, judge and publish the MNIST example, all 60,000 images, and say where to look.
+    Demo,
+    /// Run every check that CI runs: format, lints, generated files, tests against real third-party peers.
+    Test(test::TestArgs),
+    /// Write the generated files (`action.yml`, README tables, JSON schemas, reference pages).
+    Generate(generate::GenerateArgs),
+}
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let outcome = Workspace::locate().and_then(|workspace| match command {
+        Command::Demo => demo::run(&workspace),
+        Command::Test(args) => test::run(&args, &workspace),
+        Command::Generate(args) => generate::run(&args, &workspace),
+    });
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,253 @@
+//! The third-party programs that the tests run Trainyard against: registries, container tools, a workflow
+//! runner, linters, scikit-learn.
+//!
+//! Programs of the distribution come by apt, Python packages go into a virtual environment in a cache folder.
+//! What is there already is left alone, so a second call takes milliseconds.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+use crate::workspace::Workspace;
+
+/// Programs of the distribution: what is run, and the Debian package that holds it.
+const SYSTEM_PROGRAMS: [(&str, &str); 7] = [
+    ("docker-registry", "docker-registry"),
+    ("skopeo", "skopeo"),
+    ("podman", "podman"),
+    ("runc", "runc"),
+    ("htpasswd", "apache2-utils"),
+    ("shellcheck", "shellcheck"),
+    ("git", "git"),
+];
+
+/// Where Debian puts programs that an ordinary user's `PATH` leaves out, `runc` among them.
+const SYSTEM_FOLDERS: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"];
+
+/// The Python packages, pinned; a dependency bot keeps this file fresh.
+const REQUIREMENTS: &str = include_str!("../requirements.txt");
+
+/// The test runner that is installed where there is none.
+const NEXTEST_VERSION: &str = "0.9.143";
+
+const DOWNLOAD_ATTEMPTS: u32 = 4;
+
+/// The `PATH` under which everything installed here is found.
+pub(crate) struct Toolbox {
+    cache: PathBuf,
+    path: Vec<PathBuf>,
+}
+
+impl Toolbox {
+    /// An empty toolbox over `$TRAINYARD_PEERS_DIR`, or else `peers` in cargo's target folder.
+    pub(crate) fn new(workspace: &Workspace) -> Self {
+        let cache = env::var_os("TRAINYARD_PEERS_DIR").map_or_else(
+            || workspace.target.join("peers"),
+            |folder| workspace.root.join(folder),
+        );
+        let path = env::var_os("PATH").map(|path| env::split_paths(&path).collect());
+        Self {
+            cache,
+            path: path.unwrap_or_default(),
+        }
+    }
+
+    /// The value for the environment variable `PATH`.
+    pub(crate) fn path(&self) -> Result<OsString> {
+        env::join_paths(&self.path).context("joining the folders of `PATH`")
+    }
+
+    /// Sees to it that `cargo nextest` runs.
+    pub(crate) fn ensure_nextest(&mut self, workspace: &Workspace) -> Result<()> {
+        let root = self.cache.join("cargo");
+        self.path.push(root.join("bin"));
+        let path = self.path()?;
+        if process::succeeds(
+            workspace
+                .plain_cargo(&["nextest", "--version"])
+                .env("PATH", &path),
+        ) {
+            return Ok(());
+        }
+        eprintln!(
+            "`cargo nextest` is not installed; building it once into `{}`",
+            root.display()
+        );
+        let mut install = workspace.plain_cargo(&["install", "cargo-nextest", "--locked"]);
+        install
+            .args(["--version", NEXTEST_VERSION])
+            .arg("--root")
+            .arg(&root);
+        process::run_with_retries(&mut install, DOWNLOAD_ATTEMPTS)
+    }
+
+    /// Installs the peers that are missing.
+    pub(crate) fn ensure_peers(&mut self) -> Result<()> {
+        self.ensure_system_programs()?;
+        self.ensure_python_packages()
+    }
+
+    fn ensure_system_programs(&mut self) -> Result<()> {
+        self.path.extend(SYSTEM_FOLDERS.map(PathBuf::from));
+        let is_missing =
+            |(program, package): (&str, &'static str)| (!self.has(program)).then_some(package);
+        let missing: Vec<&str> = SYSTEM_PROGRAMS.into_iter().filter_map(is_missing).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let command = format!(
+            "apt-get install --yes --no-install-recommends {}",
+            missing.join(" ")
+        );
+        if !self.has("apt-get") {
+            bail!(
+                "the tests need programs this machine lacks and apt-get is not here to install them; install {} \
+                 yourself, or leave the peers out with `cargo xtask test --no-peers`",
+                missing.join(", ")
+            );
+        }
+        let Some(privilege) = apt_privilege() else {
+            bail!(
+                "installing test peers needs root; run `sudo {command}` first, or leave the peers out with `cargo \
+                 xtask test --no-peers`"
+            );
+        };
+        process::run_with_retries(
+            &mut apt_get(privilege, &["update", "--quiet"]),
+            DOWNLOAD_ATTEMPTS,
+        )?;
+        let install = ["install", "--yes", "--quiet", "--no-install-recommends"];
+        let mut install = apt_get(privilege, &install);
+        process::run_with_retries(install.args(&missing), DOWNLOAD_ATTEMPTS)
+    }
+
+    fn ensure_python_packages(&mut self) -> Result<()> {
+        let environment = self.cache.join("python");
+        let programs = environment.join(if cfg!(windows) { "Scripts" } else { "bin" });
+        // Written last, so an installation that broke off is done again.
+        let stamp = environment.join("installed-requirements.txt");
+        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == REQUIREMENTS) {
+            self.path.insert(0, programs);
+            return Ok(());
+        }
+
+        fs::create_dir_all(&self.cache)
+            .with_context(|| format!("creating `{}`", self.cache.display()))?;
+        self.create_virtual_environment(&environment)?;
+        let requirements = self.cache.join("requirements.txt");
+        fs::write(&requirements, REQUIREMENTS)
+            .with_context(|| format!("writing `{}`", requirements.display()))?;
+        let mut install = Command::new(programs.join("python"));
+        install.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+        ]);
+        install.arg("--requirement").arg(&requirements);
+        process::run_with_retries(&mut install, DOWNLOAD_ATTEMPTS)?;
+        fs::write(&stamp, REQUIREMENTS)
+            .with_context(|| format!("writing `{}`", stamp.display()))?;
+        self.path.insert(0, programs);
+        Ok(())
+    }
+
+    /// Debian and Ubuntu ship `venv` apart from Python, so it may have to come by apt first.
+    fn create_virtual_environment(&self, environment: &Path) -> Result<()> {
+        let create = || {
+            let mut command = Command::new("python3");
+            command.args(["-m", "venv", "--clear"]).arg(environment);
+            command
+        };
+        let Err(error) = process::run(&mut create()) else {
+            return Ok(());
+        };
+        match apt_privilege() {
+            Some(privilege) if self.has("apt-get") => {
+                let mut install = apt_get(privilege, &["install", "--yes", "--quiet", "python3-venv"]);
+                process::run_with_retries(&mut install, DOWNLOAD_ATTEMPTS)?;
+                process::run(&mut create())
+            }
+            _ => Err(error.context(
+                "making a Python environment for the test peers; install Python 3.11 or newer with its `venv` \
+                 module, or leave the peers out with `cargo xtask test --no-peers`",
+            )),
+        }
+    }
+
+    fn has(&self, program: &str) -> bool {
+        self.path
+            .iter()
+            .any(|folder| folder.join(program).is_file())
+    }
+}
+
+/// The names of all peers, for saying what was left out.
+pub(crate) fn names() -> String {
+    let programs = SYSTEM_PROGRAMS.into_iter().map(|(program, _)| program);
+    let packages = REQUIREMENTS
+        .lines()
+        .filter_map(|line| line.split_once("=="))
+        .map(|(name, _)| name);
+    programs.chain(packages).collect::<Vec<_>>().join(", ")
+}
+
+/// What to put before `apt-get`: nothing for root, `sudo` where it asks no password, `None` where neither.
+fn apt_privilege() -> Option<&'static [&'static str]> {
+    let user = process::stdout(Command::new("id").arg("-u")).ok()?;
+    if user.trim() == "0" {
+        return Some(&[]);
+    }
+    process::succeeds(Command::new("sudo").args(["-n", "true"])).then_some(&["sudo", "-n"])
+}
+
+fn apt_get(privilege: &[&str], arguments: &[&str]) -> Command {
+    let settings = [
+        "env",
+        "DEBIAN_FRONTEND=noninteractive",
+        "apt-get",
+        "-o",
+        "Acquire::Retries=3",
+    ];
+    let mut words = privilege.iter().chain(&settings).chain(arguments);
+    let mut command = Command::new(words.next().copied().unwrap_or("env"));
+    command.args(words);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_python_package_is_pinned() {
+        let packages = REQUIREMENTS
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
+        for package in packages {
+            assert!(package.contains("=="), "`{package}` has no pinned version");
+        }
+    }
+
+    #[test]
+    fn sudo_goes_before_apt_get() {
+        let command = apt_get(&["sudo", "-n"], &["update"]);
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+        let settings = "env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3";
+        assert_eq!(words.join(" "), format!("sudo -n {settings} update"));
+    }
+
+    #[test]
+    fn names_are_bare() {
+        assert!(names().contains("skopeo, podman"));
+        assert!(names().ends_with("scikit-learn, zizmor"), "{}", names());
+    }
+}

@@ -1,0 +1,140 @@
+//! `cargo xtask test`: every check that CI runs, from one command.
+//!
+//! The checks are independent, so all of them run and the failed ones are named at the end; the test runner's
+//! own summary is the last thing printed.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::stopwatch::Stopwatch;
+use crate::workspace::Workspace;
+use crate::{generate, peers, process};
+
+/// What `cargo xtask test` takes.
+#[derive(Args)]
+pub(crate) struct TestArgs {
+    /// Install no third-party programs and leave out the checks that need them (for machines without root).
+    #[arg(long)]
+    no_peers: bool,
+
+    /// Arguments for `cargo nextest run`, such as a filter: `cargo xtask test -- gate`.
+    #[arg(last = true, value_name = "NEXTEST ARGUMENTS")]
+    nextest: Vec<String>,
+}
+
+/// Installs what is needed, builds the binaries once and runs all checks. Success when every one passed.
+pub(crate) fn run(args: &TestArgs, workspace: &Workspace) -> Result<ExitCode> {
+    let mut stopwatch = Stopwatch::default();
+    let mut toolbox = peers::Toolbox::new(workspace);
+    stopwatch.time("peers", || {
+        toolbox.ensure_nextest(workspace)?;
+        if args.no_peers {
+            Ok(())
+        } else {
+            toolbox.ensure_peers()
+        }
+    })?;
+    let binaries = stopwatch.time("build", || workspace.build_binaries())?;
+
+    let mut failed = Vec::new();
+    for (name, mut check) in static_checks(workspace) {
+        if !stopwatch
+            .time(name, || process::status(&mut check))?
+            .success()
+        {
+            failed.push(name);
+        }
+    }
+    let mut tests = test_runner(args, workspace, &binaries);
+    tests.env("PATH", toolbox.path()?);
+    let (status, log) = stopwatch.time("tests", || process::tee_stderr(&mut tests))?;
+    if !status.success() {
+        failed.push("tests");
+    }
+
+    println!("\nTimes\n{stopwatch}\n");
+    if args.no_peers {
+        println!(
+            "Left out (`--no-peers`): every check against {}.\n",
+            peers::names()
+        );
+    }
+    if !failed.is_empty() {
+        println!(
+            "Failed: {}. Each one's own message is above.\n",
+            failed.join(", ")
+        );
+    }
+    println!("{}", closing_lines(&log).join("\n"));
+    Ok(if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The checks that start none of our binaries, cheapest first.
+fn static_checks(workspace: &Workspace) -> [(&'static str, Command); 4] {
+    let mut clippy = workspace.cargo(&["clippy", "--workspace", "--all-targets"]);
+    clippy.args(["--", "--deny", "warnings"]);
+    [
+        (
+            "format",
+            workspace.plain_cargo(&["fmt", "--all", "--check"]),
+        ),
+        ("generated files", generate::command(workspace, true)),
+        ("lints", clippy),
+        (
+            "doc tests",
+            workspace.cargo(&["test", "--workspace", "--doc"]),
+        ),
+    ]
+}
+
+fn test_runner(args: &TestArgs, workspace: &Workspace, binaries: &Path) -> Command {
+    let mut command = workspace.cargo(&["nextest", "run", "--workspace", "--profile", "ci"]);
+    command.args(&args.nextest).env("TRAINYARD_BIN", binaries);
+    if args.no_peers {
+        command.env_remove("TRAINYARD_PEERS");
+    } else {
+        command.env("TRAINYARD_PEERS", "1");
+    }
+    command
+}
+
+/// From nextest's `Summary` line to the end of its log; the last line where there is none.
+fn closing_lines(log: &[String]) -> &[String] {
+    let summary = log
+        .iter()
+        .rposition(|line| line.trim_start().starts_with("Summary ["));
+    log.get(summary.unwrap_or(log.len().saturating_sub(1))..)
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Vec<String> {
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_summary_closes_the_log() {
+        let log = lines(
+            "        PASS [   0.004s] xtask tests::a\n------------\n     Summary [   0.01s] 2 tests run: 1 passed, 1 \
+             failed\n        FAIL [   0.004s] xtask tests::b\nerror: test run failed",
+        );
+        assert_eq!(closing_lines(&log), &log[2..]);
+    }
+
+    #[test]
+    fn a_log_without_summary_gives_its_last_line() {
+        let log = lines("error: could not compile\nerror: command exited with code 101");
+        assert_eq!(closing_lines(&log), &log[1..]);
+        assert!(closing_lines(&[]).is_empty());
+    }
+}

@@ -1,0 +1,217 @@
+//! `actions/support/run.sh`: where it looks for a binary, in which order, and what it refuses to run.
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::support::{output, repository, run};
+
+/// An action's tree as a runner checks it out, with a tool cache and a place for releases beside it.
+struct Runner {
+    folder: TempDir,
+}
+
+impl Runner {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let support = folder.path().join("suite/actions/support");
+        fs::create_dir_all(&support).unwrap();
+        fs::copy(
+            repository().join("actions/support/run.sh"),
+            support.join("run.sh"),
+        )
+        .unwrap();
+        fs::write(support.join("checksums.json"), "{}\n").unwrap();
+        fs::write(
+            folder.path().join("suite/Cargo.toml"),
+            "[workspace.package]\nversion = \"1.2.3\"\n",
+        )
+        .unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, relative: &str) -> PathBuf {
+        self.folder.path().join(relative)
+    }
+
+    /// Runs `run.sh train`; a stand-in cargo says that it was asked to build, and fails.
+    fn train(&self, environment: &[(&str, &Path)]) -> Output {
+        let cargo = self.path("bin/cargo");
+        write_program(&cargo, "echo \"cargo $*\"; exit 101");
+        let path = format!(
+            "{}:/usr/local/bin:/usr/bin:/bin",
+            self.path("bin").display()
+        );
+        let releases = format!("file://{}", self.path("releases").display());
+        let mut script = Command::new(self.path("suite/actions/support/run.sh"));
+        script
+            .arg("train")
+            .env_clear()
+            .env("PATH", path)
+            .env("INPUT_CONFIG", "model a/trainyard.toml");
+        script
+            .env("TRAINYARD_RELEASES", releases)
+            .env("RUNNER_TOOL_CACHE", self.path("tools"));
+        output(script.envs(environment.iter().copied()))
+    }
+
+    /// Lays down a release asset whose `trainyard-train` prints `answer`, and returns its sha256.
+    fn release(&self, answer: &str) -> String {
+        let folder = self.path("releases/v1.2.3");
+        write_program(
+            &self.path("asset/trainyard-train"),
+            &format!("echo \"{answer} $INPUT_CONFIG\""),
+        );
+        fs::create_dir_all(&folder).unwrap();
+        let asset = folder.join(format!("trainyard-1.2.3-{}.tar.gz", target()));
+        run(Command::new("tar")
+            .arg("-czf")
+            .arg(&asset)
+            .arg("-C")
+            .arg(self.path("asset"))
+            .arg("trainyard-train"));
+        run(Command::new("sha256sum").arg(&asset))
+            .split(' ')
+            .next()
+            .unwrap()
+            .to_owned()
+    }
+
+    fn record(&self, sha256: &str) {
+        let checksums = serde_json::json!({
+            "1.2.2": {target(): "0".repeat(64)},
+            "1.2.3": {"sparc-sun-solaris": "1".repeat(64), target(): sha256},
+        });
+        let text = serde_json::to_string_pretty(&checksums).unwrap();
+        fs::write(self.path("suite/actions/support/checksums.json"), text).unwrap();
+    }
+}
+
+fn target() -> String {
+    let version = run(Command::new("rustc").arg("-vV"));
+    version
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .unwrap()
+        .replace("-musl", "-gnu")
+}
+
+fn write_program(path: &Path, body: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_named_folder_comes_first_and_inputs_arrive_with_their_blanks() {
+    let runner = Runner::new();
+    runner.record(&runner.release("released"));
+    let bin = runner.path("built here");
+    write_program(
+        &bin.join("trainyard-train"),
+        "echo \"named $# $INPUT_CONFIG\"; exit 3",
+    );
+    let output = runner.train(&[("TRAINYARD_BIN", &bin)]);
+    assert_eq!(stdout(&output), "named 0 model a/trainyard.toml\n");
+    assert_eq!(
+        output.status.code(),
+        Some(3),
+        "the stage's exit code is the step's"
+    );
+}
+
+#[test]
+fn a_named_folder_without_the_binary_is_a_usage_error() {
+    let runner = Runner::new();
+    let output = runner.train(&[("TRAINYARD_BIN", &runner.path("nowhere"))]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stdout(&output).contains("there is no trainyard-train in it"),
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[test]
+fn a_recorded_release_is_downloaded_once_and_then_found_in_the_tool_cache() {
+    let runner = Runner::new();
+    runner.record(&runner.release("released"));
+    let first = runner.train(&[]);
+    assert_eq!(
+        stdout(&first),
+        "released model a/trainyard.toml\n",
+        "{first:?}"
+    );
+    fs::remove_dir_all(runner.path("releases")).unwrap();
+    let second = runner.train(&[]);
+    assert_eq!(
+        stdout(&second),
+        "released model a/trainyard.toml\n",
+        "{second:?}"
+    );
+    let left_behind = fs::read_dir(runner.path("tools/trainyard/1.2.3"))
+        .unwrap()
+        .count();
+    assert_eq!(
+        left_behind, 1,
+        "only the finished folder stays in the tool cache"
+    );
+}
+
+#[test]
+fn a_replaced_release_is_refused() {
+    let runner = Runner::new();
+    let sha256 = runner.release("released");
+    runner.record(&sha256);
+    runner.release("replaced");
+    let output = runner.train(&[]);
+    assert_eq!(output.status.code(), Some(5));
+    assert!(
+        stdout(&output).contains(&format!("was released with {sha256}")),
+        "{}",
+        stdout(&output)
+    );
+    assert!(!runner.path("tools/trainyard/1.2.3").join(target()).exists());
+}
+
+#[test]
+fn a_release_that_nobody_recorded_is_not_run_and_the_tree_is_built_instead() {
+    let runner = Runner::new();
+    runner.release("released");
+    let output = runner.train(&[]);
+    assert_eq!(output.status.code(), Some(101), "{output:?}");
+    assert!(
+        stdout(&output).starts_with("cargo build --release --locked"),
+        "{}",
+        stdout(&output)
+    );
+    assert!(
+        stdout(&output).contains("--package trainyard-train"),
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[test]
+fn a_release_that_cannot_be_had_is_built() {
+    let runner = Runner::new();
+    runner.record(&"2".repeat(64));
+    let output = runner.train(&[]);
+    assert!(stdout(&output).starts_with("cargo build"), "{output:?}");
+}
+
+#[test]
+fn an_unknown_stage_is_a_usage_error() {
+    let mut script = Command::new(repository().join("actions/support/run.sh"));
+    let output = output(script.arg("tarin"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stdout(&output).contains("usage: run.sh train|evaluate|gate|publish-image"));
+}

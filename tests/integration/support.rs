@@ -1,0 +1,51 @@
+//! Finding the repository and running third-party programs, for the tests of this binary.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The repository's root folder.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The folder of the binaries that `cargo xtask test` built.
+pub(crate) fn binaries() -> PathBuf {
+    let folder = env::var_os("TRAINYARD_BIN")
+        .expect("run `cargo xtask test`, which builds the binaries first");
+    PathBuf::from(folder)
+}
+
+/// Whether third-party programs are to be run. Where they are, one that is missing is a failure.
+pub(crate) fn has_peers() -> bool {
+    let is_wanted = env::var("TRAINYARD_PEERS").is_ok_and(|value| value == "1");
+    if !is_wanted {
+        eprintln!("skipped: needs peers (run `cargo xtask test` without `--no-peers`)");
+    }
+    is_wanted
+}
+
+/// Runs `command` to success and returns its standard output.
+#[track_caller]
+pub(crate) fn run(command: &mut Command) -> String {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = output(command);
+    let stdout = String::from_utf8_lossy(&stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&stderr);
+    assert!(
+        status.success(),
+        "{command:?} ended with {status}\n{stdout}\n{stderr}"
+    );
+    stdout
+}
+
+/// Runs `command` to its end, whatever that is.
+#[track_caller]
+pub(crate) fn output(command: &mut Command) -> Output {
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("starting {command:?}: {error}"))
+}
