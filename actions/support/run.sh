@@ -6,7 +6,8 @@
 #   1. the folder $TRAINYARD_BIN;
 #   2. the runner's tool cache;
 #   3. the release of exactly the version in this tree, if its sha256 stands in checksums.json beside this
-#      script. That file is part of the tagged tree, so a replaced asset is refused;
+#      script. That file is part of the tagged tree, so a replaced asset is refused. $TRAINYARD_RELEASES names
+#      a mirror, for runners that cannot reach github.com;
 #   4. a build of this tree.
 # Works with bash 3.2 (macOS) and with Git for Windows.
 set -euo pipefail

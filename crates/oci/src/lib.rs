@@ -1,1 +1,28 @@
-//! See ARCHITECTURE.md.
+//! OCI images without a daemon: files in, reproducible layers, an image, a layout folder and a push out.
+//!
+//! The same inputs give the same digests: nothing here reads a clock, and the environment only where
+//! [`Credentials::find`] asks Docker's configuration.
+
+pub mod annotation;
+mod credentials;
+mod digest_writer;
+mod image;
+mod layer;
+mod layout;
+mod push;
+mod reference;
+pub mod spec;
+pub mod tags;
+mod timestamp;
+mod unpack;
+
+pub use credentials::{Credentials, CredentialsError};
+pub use image::{EncodedImage, Image, ImageError, Platform, RuntimeConfig};
+pub use layer::{Compression, Layer, LayerError, LayerFile, LayerPlan};
+pub use layout::{Layout, LayoutError};
+pub use push::{
+    ConnectOptions, Progress, ProgressFn, PushError, PushSource, Pushed, Registry, RetryPolicy,
+};
+pub use reference::{ImageReference, ReferenceError};
+pub use timestamp::rfc3339;
+pub use unpack::{UnpackError, unpack};

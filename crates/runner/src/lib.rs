@@ -1,1 +1,29 @@
-//! See ARCHITECTURE.md.
+//! The CI runner's side of Trainyard: what the environment says about this run, and how a run speaks back.
+//!
+//! In come environment variables, the event file and the action's inputs; out go outputs, the step summary,
+//! annotations, the log and the exit code. No network: what talks to GitHub's API lives elsewhere. Every value
+//! is made from an [`Environment`], so that tests need no process of their own.
+
+pub mod environment;
+
+pub mod context;
+pub mod inputs;
+
+pub mod annotate;
+pub mod log;
+pub mod outputs;
+pub mod summary;
+
+pub mod exit;
+
+pub mod redact;
+mod timestamp;
+
+pub use annotate::{Annotation, Annotator, Level};
+pub use context::{Context, ContextError, Provider};
+pub use environment::Environment;
+pub use exit::{ExitCode, Failure, WithExitCode, run};
+pub use log::LogArgs;
+pub use outputs::{OutputError, Outputs};
+pub use redact::Redactor;
+pub use summary::{Summary, SummaryError};

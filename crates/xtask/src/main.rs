@@ -38,8 +38,15 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Train, evaluate, judge and publish the MNIST example, all 60,000 images, and say where to look.
+    ///
+    /// Builds the binaries first. Results go to `trainyard-out/`, replacing those of an earlier demo. Stops at
+    /// the first red stage with its exit code.
     Demo,
     /// Run every check that CI runs: format, lints, generated files, tests against real third-party peers.
+    ///
+    /// Missing peers are installed: programs of the distribution by apt, Python packages into `target/peers`
+    /// (or `$TRAINYARD_PEERS_DIR`). All checks run, the failed ones are named at the end, and the test runner's
+    /// summary comes last.
     Test(test::TestArgs),
     /// Write the generated files (`action.yml`, README tables, JSON schemas, reference pages).
     Generate(generate::GenerateArgs),

@@ -1,0 +1,141 @@
+//! A Sequential network over the kernels: layers and parameters in, outputs and gradients out.
+//!
+//! The step is planned here rather than by candle's autograd; `docs/adr/001-training-step-over-kernels.md` says why.
+//! Layers that work image by image run in shards of rows; dense layers in blocks of inputs. Shards and blocks have
+//! fixed sizes and are summed in a fixed order, so that results do not depend on the number of threads.
+
+mod plan;
+mod step;
+
+use candle_core::{Device, Tensor};
+use trainyard_core::model::Preprocessing;
+use trainyard_core::model::architecture::{self, NamedLayer, ParameterSpec, ShapeError};
+
+use crate::random::{Purpose, Stream};
+pub use step::{Mode, Workspace};
+
+/// A network and its parameters.
+#[derive(Debug, Clone)]
+pub struct Network {
+    plan: plan::Plan,
+    specs: Vec<ParameterSpec>,
+    /// One buffer per parameter, in the order of `specs`.
+    parameters: Vec<Vec<f32>>,
+    preprocessing: Vec<Preprocessing>,
+}
+
+/// Why a network cannot be made or filled.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// Layers do not fit together.
+    #[error("layer {}: {source}", layer_idx + 1)]
+    Shape {
+        /// Index of the layer, from 0.
+        layer_idx: usize,
+        /// What does not fit.
+        source: ShapeError,
+    },
+    /// A parameter is missing among the tensors, or has another shape.
+    #[error("the tensor `{name}` is missing or is not of the shape {shape:?} in f32")]
+    Parameter {
+        /// Its name.
+        name: String,
+        /// The shape that it must have.
+        shape: Vec<usize>,
+    },
+    /// candle failed.
+    #[error("cannot convert a tensor")]
+    Tensor(#[from] candle_core::Error),
+}
+
+impl Network {
+    /// A network with initial weights drawn by `seed`: Glorot uniform kernels and zero biases, as Keras.
+    ///
+    /// X. Glorot, Y. Bengio (2010), AISTATS: uniform within `± sqrt(6 / (fan_in + fan_out))`.
+    pub fn new(
+        layers: &[NamedLayer],
+        input_shape: &[usize],
+        preprocessing: &[Preprocessing],
+        seed: u64,
+    ) -> Result<Self, NetworkError> {
+        let mut network = Self::empty(layers, input_shape, preprocessing)?;
+        for (idx, (spec, values)) in network.specs.iter().zip(&mut network.parameters).enumerate() {
+            if spec.fan_in > 0 {
+                let limit = (6.0 / (spec.fan_in + spec.fan_out) as f64).sqrt() as f32;
+                let mut stream = Stream::new(seed, Purpose::Weights, idx as u32);
+                values.iter_mut().for_each(|value| *value = (2.0 * stream.uniform() - 1.0) * limit);
+            }
+        }
+        Ok(network)
+    }
+
+    /// A network whose parameters are taken from `tensors`, by name.
+    pub fn with_tensors(
+        layers: &[NamedLayer],
+        input_shape: &[usize],
+        preprocessing: &[Preprocessing],
+        tensors: &std::collections::HashMap<String, Tensor>,
+    ) -> Result<Self, NetworkError> {
+        let mut network = Self::empty(layers, input_shape, preprocessing)?;
+        for (spec, values) in network.specs.iter().zip(&mut network.parameters) {
+            let tensor = tensors
+                .get(&spec.name)
+                .filter(|tensor| tensor.dims() == spec.shape && tensor.dtype() == candle_core::DType::F32)
+                .ok_or_else(|| NetworkError::Parameter { name: spec.name.clone(), shape: spec.shape.clone() })?;
+            *values = tensor.flatten_all()?.to_vec1()?;
+        }
+        Ok(network)
+    }
+
+    fn empty(
+        layers: &[NamedLayer],
+        input_shape: &[usize],
+        preprocessing: &[Preprocessing],
+    ) -> Result<Self, NetworkError> {
+        let error = |(layer_idx, source)| NetworkError::Shape { layer_idx, source };
+        let shapes = architecture::shapes(layers, input_shape).map_err(error)?;
+        let mut specs = Vec::new();
+        for (layer_idx, (layer, input)) in layers.iter().zip(&shapes).enumerate() {
+            specs.extend(layer.parameters(input).map_err(|source| error((layer_idx, source)))?);
+        }
+        let parameters = specs.iter().map(|spec| vec![0.0; spec.shape.iter().product()]).collect();
+        let plan = plan::Plan::new(layers, &shapes);
+        Ok(Self { plan, specs, parameters, preprocessing: preprocessing.to_vec() })
+    }
+
+    /// The parameters as candle tensors, in Keras layout, by name.
+    pub fn tensors(&self) -> Result<Vec<(String, Tensor)>, NetworkError> {
+        let tensor = |(spec, values): (&ParameterSpec, &Vec<f32>)| {
+            Ok((spec.name.clone(), Tensor::from_slice(values, spec.shape.as_slice(), &Device::Cpu)?))
+        };
+        self.specs.iter().zip(&self.parameters).map(tensor).collect()
+    }
+
+    /// Number of trained values.
+    pub fn n_parameters(&self) -> usize {
+        self.parameters.iter().map(Vec::len).sum()
+    }
+
+    /// Values of one output row.
+    pub const fn n_outputs(&self) -> usize {
+        self.plan.n_outputs
+    }
+
+    /// Values of one input row.
+    pub const fn n_inputs(&self) -> usize {
+        self.plan.n_inputs
+    }
+
+    /// The parameter buffers, for an optimiser.
+    pub fn parameters_mut(&mut self) -> &mut [Vec<f32>] {
+        &mut self.parameters
+    }
+
+    /// Turns raw rows into what the first layer receives, in place.
+    pub fn preprocess(&self, rows: &mut [f32]) {
+        self.preprocessing.iter().for_each(|step| step.apply(rows));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! A trained network in, a model folder out: weights and history first, `model.json` last.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use trainyard_core::config::{Config, ConfigError};
+use trainyard_core::digest::Sha256Digest;
+use trainyard_core::evaluation::EpochRecord;
+use trainyard_core::files::{self, FileError};
+use trainyard_core::model::{
+    FileEntry, MANIFEST_FILE, ModelError, ModelFolder, ModelManifest, RunRecord, SCHEMA_VERSION, TensorSpec,
+    TrainingSummary, WEIGHTS_FILE,
+};
+
+use crate::network::NetworkError;
+use crate::train::Trained;
+
+/// The history's file name in a model folder: one row an epoch, tab-separated.
+pub const HISTORY_FILE: &str = "history.tsv";
+
+/// The file name of the circumstances of a run.
+pub const RUN_FILE: &str = "run.json";
+
+/// Why a model folder cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// What was written does not hold together.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A tensor cannot be converted.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The configuration is not valid.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The weights cannot be serialised.
+    #[error("cannot serialise the weights")]
+    Serialise(#[from] safetensors::SafeTensorError),
+    /// A history cannot be read back.
+    #[error("`{path}`, line {line}: {problem}")]
+    History {
+        /// The file.
+        path: String,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// What a model was trained on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainingRows {
+    /// Digest of the training data.
+    pub data_digest: Sha256Digest,
+    /// Rows trained on.
+    pub n_rows: usize,
+    /// Rows held out for validation.
+    pub n_validation_rows: usize,
+}
+
+/// Writes `model.json`, the weights, `history.tsv` and `run.json` to `folder`, and opens the result.
+pub fn write_model(
+    folder: &Path,
+    config: &Config,
+    trained: &Trained,
+    rows: TrainingRows,
+    run: &RunRecord,
+) -> Result<ModelFolder, StoreError> {
+    files::remove(&folder.join(MANIFEST_FILE))?;
+    let tensors = trained.network.tensors()?;
+    let bytes = safetensors::serialize(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)), None)?;
+    files::write(&folder.join(WEIGHTS_FILE), &bytes)?;
+    files::write(&folder.join(HISTORY_FILE), history_tsv(&trained.history).as_bytes())?;
+    files::write_json(&folder.join(RUN_FILE), run)?;
+    let network = &trained.network;
+    let manifest = ModelManifest {
+        schema_version: SCHEMA_VERSION,
+        name: config.model.name.clone(),
+        task: config.model.task,
+        architecture: config.layers()?,
+        input: tensor("input", config.model.input_shape.clone()),
+        output: tensor("output", vec![network.n_outputs()]),
+        preprocessing: config.data.preprocessing.clone(),
+        class_names: config.data.classes.clone(),
+        loss: config.loss(),
+        config_digest: config.training_digest()?,
+        data_digest: rows.data_digest,
+        seed: config.train.seed,
+        training: TrainingSummary {
+            n_rows: rows.n_rows,
+            n_validation_rows: rows.n_validation_rows,
+            epochs: config.train.epochs,
+            batch_size: config.train.batch_size,
+            optimizer: config.train.optimizer.describe(),
+            n_parameters: network.n_parameters(),
+            final_loss: trained.history.last().map_or(0.0, |record| record.loss),
+        },
+        instruction_set: crate::instruction_set(),
+        weights: FileEntry::measure(folder, WEIGHTS_FILE)?,
+    };
+    files::write_json(&folder.join(MANIFEST_FILE), &manifest)?;
+    Ok(ModelFolder::open(folder)?)
+}
+
+fn tensor(name: &str, shape: Vec<usize>) -> TensorSpec {
+    TensorSpec { name: name.to_owned(), datatype: "FP32".to_owned(), shape }
+}
+
+/// The history as tab-separated text; columns that no epoch has are left out.
+fn history_tsv(history: &[EpochRecord]) -> String {
+    let optional: [(&str, fn(&EpochRecord) -> Option<f64>); 3] = [
+        ("accuracy", |record| record.accuracy),
+        ("val_loss", |record| record.val_loss),
+        ("val_accuracy", |record| record.val_accuracy),
+    ];
+    let columns = optional.into_iter().filter(|(_, value)| history.iter().any(|record| value(record).is_some()));
+    let columns: Vec<_> = columns.collect();
+    let mut text = String::from("epoch\tloss");
+    columns.iter().for_each(|(name, _)| text.extend(["\t", name]));
+    text.push('\n');
+    for record in history {
+        let _ = write!(text, "{}\t{}", record.epoch, record.loss);
+        for (_, value) in &columns {
+            let _ = write!(text, "\t{}", value(record).map(|value| value.to_string()).unwrap_or_default());
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Reads `history.tsv`: `epoch` and `loss`, with `accuracy`, `val_loss` and `val_accuracy` where there are such columns.
+pub fn read_history(path: &Path) -> Result<Vec<EpochRecord>, StoreError> {
+    let text = files::read_text(path)?;
+    let error = |line: usize, problem: String| StoreError::History { path: path.display().to_string(), line, problem };
+    let mut lines = text.lines().enumerate().map(|(idx, line)| (idx + 1, line));
+    let header: Vec<&str> = lines.next().map(|(_, line)| line.split('\t').collect()).unwrap_or_default();
+    let mut history = Vec::new();
+    for (line, row) in lines.filter(|(_, row)| !row.trim().is_empty()) {
+        let cells: Vec<&str> = row.split('\t').collect();
+        let number = |name: &str| -> Result<Option<f64>, StoreError> {
+            let cell = header.iter().position(|column| *column == name).and_then(|idx| cells.get(idx));
+            match cell.map(|cell| cell.trim()).filter(|cell| !cell.is_empty()) {
+                None => Ok(None),
+                Some(cell) => match cell.parse::<f64>() {
+                    Ok(value) if value.is_finite() => Ok(Some(value)),
+                    _ => Err(error(line, format!("`{cell}` in the column `{name}` is not a finite number"))),
+                },
+            }
+        };
+        let loss = number("loss")?.ok_or_else(|| error(line, "there is no `loss`".to_owned()))?;
+        let epoch = number("epoch")?.map_or(history.len() + 1, |epoch| epoch as usize);
+        let (accuracy, val_loss, val_accuracy) = (number("accuracy")?, number("val_loss")?, number("val_accuracy")?);
+        history.push(EpochRecord { epoch, loss, accuracy, val_loss, val_accuracy });
+    }
+    Ok(history)
+}

@@ -1,0 +1,62 @@
+//! Hashing what flows by, so that nothing is read twice.
+
+use std::io::{self, Write};
+
+use sha2::{Digest, Sha256};
+use trainyard_core::digest::Sha256Digest;
+
+/// Passes bytes on and keeps their SHA-256 and number.
+pub(crate) struct DigestWriter<W> {
+    inner: W,
+    hasher: Sha256,
+    n_bytes: u64,
+}
+
+impl<W: Write> DigestWriter<W> {
+    pub(crate) fn new(inner: W) -> Self {
+        Self {
+            inner,
+            hasher: Sha256::new(),
+            n_bytes: 0,
+        }
+    }
+
+    /// The writer below, with digest and number of the bytes that went through.
+    pub(crate) fn finish(self) -> io::Result<(W, Sha256Digest, u64)> {
+        use std::fmt::Write as _;
+        let mut text = String::from("sha256:");
+        for byte in self.hasher.finalize() {
+            let _ = write!(text, "{byte:02x}");
+        }
+        let digest = text.parse().map_err(io::Error::other)?;
+        Ok((self.inner, digest, self.n_bytes))
+    }
+}
+
+impl<W: Write> Write for DigestWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n_written = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..n_written]);
+        self.n_bytes += n_written as u64;
+        Ok(n_written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_that_of_the_whole() {
+        let mut writer = DigestWriter::new(Vec::new());
+        writer.write_all(b"a").unwrap();
+        writer.write_all(b"bc").unwrap();
+        let (inner, digest, n_bytes) = writer.finish().unwrap();
+        assert_eq!((inner.as_slice(), n_bytes), (&b"abc"[..], 3));
+        assert_eq!(digest, Sha256Digest::of(b"abc"));
+    }
+}

@@ -1,0 +1,407 @@
+//! The OCI image layout: a folder that skopeo, podman and containerd read (image-layout.md).
+//!
+//! `index.json` is written last, and removed first when a layout is begun anew: a folder with an index is whole.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use tempfile::NamedTempFile;
+use trainyard_core::digest::Sha256Digest;
+use trainyard_core::files::{self, FileError};
+
+use crate::annotation;
+use crate::image::{Image, ImageError};
+use crate::spec::{ConfigFile, Descriptor, INDEX, Index, LayoutMarker, Manifest, PlatformEntry};
+
+const MARKER_FILE: &str = "oci-layout";
+const INDEX_FILE: &str = "index.json";
+const VERSION: &str = "1.0.0";
+
+/// The specification asks registries to take manifests up to this size; larger documents are not read.
+const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
+
+/// An OCI image layout on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+/// Why a layout could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    /// A file is missing, unreadable or cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The image has no documents.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Another version of the layout.
+    #[error("`{}` is an OCI layout of version {found}, but this build reads version {VERSION}", path.display())]
+    Version {
+        /// The layout.
+        path: PathBuf,
+        /// Its version.
+        found: String,
+    },
+    /// A blob is not what its descriptor says.
+    #[error("`{}` does not have the digest and size that the image names: the layout was changed or only partly written", path.display())]
+    Blob {
+        /// The blob.
+        path: PathBuf,
+    },
+    /// No such image in the layout.
+    #[error("`{}` holds no image named `{name}`; it has {}", path.display(), listed(known))]
+    NoImage {
+        /// The layout.
+        path: PathBuf,
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        format!("`{}`", names.join("`, `"))
+    }
+}
+
+impl Layout {
+    /// Begins a layout at `root`, which is no layout again until [`Layout::finish`].
+    pub fn create(root: &Path) -> Result<Self, LayoutError> {
+        let layout = Self {
+            root: root.to_owned(),
+        };
+        let blobs = layout.blobs();
+        fs::create_dir_all(&blobs).map_err(|source| FileError::Write {
+            path: blobs,
+            source,
+        })?;
+        files::remove(&root.join(INDEX_FILE))?;
+        Ok(layout)
+    }
+
+    /// Opens a finished layout.
+    pub fn open(root: &Path) -> Result<Self, LayoutError> {
+        let path = root.join(MARKER_FILE);
+        let marker: LayoutMarker = files::read_json(&path, "OCI layout marker")?;
+        if marker.image_layout_version != VERSION {
+            return Err(LayoutError::Version {
+                path: root.to_owned(),
+                found: marker.image_layout_version,
+            });
+        }
+        let layout = Self {
+            root: root.to_owned(),
+        };
+        layout.index()?;
+        Ok(layout)
+    }
+
+    /// The folder of the layout.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder that layers are built into.
+    pub fn blobs(&self) -> PathBuf {
+        self.root.join("blobs").join("sha256")
+    }
+
+    /// Where the blob of this digest lies.
+    pub fn blob_path(&self, digest: &Sha256Digest) -> PathBuf {
+        self.blobs().join(digest.hex())
+    }
+
+    /// Writes configuration and manifest of `image`, whose layers were built into [`Layout::blobs`].
+    pub fn add_image(&self, image: &Image) -> Result<Descriptor, LayoutError> {
+        let encoded = image.encode()?;
+        for bytes in [&encoded.config, &encoded.manifest] {
+            files::write(&self.blob_path(&Sha256Digest::of(bytes)), bytes)?;
+        }
+        Ok(Descriptor {
+            platform: Some(PlatformEntry {
+                architecture: image.platform.architecture.clone(),
+                os: image.platform.os.clone(),
+            }),
+            ..encoded.descriptor
+        })
+    }
+
+    /// Finishes the layout with one image under each of `names`: unnamed blobs go, the index comes last.
+    pub fn finish(&self, manifest: &Descriptor, names: &[String]) -> Result<(), LayoutError> {
+        self.verify(manifest)?;
+        self.remove_strangers(manifest)?;
+        let marker = LayoutMarker {
+            image_layout_version: VERSION.to_owned(),
+        };
+        files::write_json(&self.root.join(MARKER_FILE), &marker)?;
+        let named = |name: &String| {
+            let mut entry = manifest.clone();
+            let key = annotation::REF_NAME.to_owned();
+            entry.annotations.insert(key, name.clone());
+            entry
+        };
+        let manifests = if names.is_empty() {
+            vec![manifest.clone()]
+        } else {
+            names.iter().map(named).collect()
+        };
+        let index = Index {
+            schema_version: 2,
+            media_type: INDEX.to_owned(),
+            manifests,
+        };
+        files::write_json(&self.root.join(INDEX_FILE), &index)?;
+        Ok(())
+    }
+
+    /// The layout's index.
+    pub fn index(&self) -> Result<Index, LayoutError> {
+        Ok(files::read_json(
+            &self.root.join(INDEX_FILE),
+            "OCI image index",
+        )?)
+    }
+
+    /// The manifest of the image called `name`.
+    pub fn find(&self, name: &str) -> Result<Descriptor, LayoutError> {
+        let index = self.index()?;
+        let name_of = |entry: &Descriptor| entry.annotations.get(annotation::REF_NAME).cloned();
+        let found = index
+            .manifests
+            .iter()
+            .find(|entry| name_of(entry).as_deref() == Some(name));
+        found.cloned().ok_or_else(|| LayoutError::NoImage {
+            path: self.root.clone(),
+            name: name.to_owned(),
+            known: index.manifests.iter().filter_map(name_of).collect(),
+        })
+    }
+
+    /// Reads the manifest behind `descriptor`, checking its digest.
+    pub fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest, LayoutError> {
+        self.document(descriptor, "OCI image manifest")
+    }
+
+    /// Reads the configuration that `manifest` names, checking its digest.
+    pub fn config(&self, manifest: &Manifest) -> Result<ConfigFile, LayoutError> {
+        self.document(&manifest.config, "OCI image configuration")
+    }
+
+    /// The bytes of a small blob, checked against its descriptor.
+    pub fn read_blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>, LayoutError> {
+        let path = self.blob_path(&descriptor.digest);
+        if descriptor.size > MAX_DOCUMENT_BYTES {
+            return Err(LayoutError::Blob { path });
+        }
+        let unreadable = |source| FileError::Read {
+            path: path.clone(),
+            source,
+        };
+        let mut bytes = Vec::new();
+        fs::File::open(&path)
+            .and_then(|file| file.take(descriptor.size + 1).read_to_end(&mut bytes))
+            .map_err(unreadable)?;
+        let is_same =
+            bytes.len() as u64 == descriptor.size && Sha256Digest::of(&bytes) == descriptor.digest;
+        if is_same {
+            Ok(bytes)
+        } else {
+            Err(LayoutError::Blob { path })
+        }
+    }
+
+    /// Checks a blob of any size against its descriptor, in constant memory.
+    pub fn verify_blob(&self, descriptor: &Descriptor) -> Result<PathBuf, LayoutError> {
+        let path = self.blob_path(&descriptor.digest);
+        let unreadable = |source| FileError::Read {
+            path: path.clone(),
+            source,
+        };
+        let size = fs::metadata(&path).map_err(unreadable)?.len();
+        if size != descriptor.size
+            || Sha256Digest::of_file(&path).map_err(unreadable)? != descriptor.digest
+        {
+            return Err(LayoutError::Blob { path });
+        }
+        Ok(path)
+    }
+
+    /// Checks an image: manifest, configuration and every layer.
+    pub fn verify(&self, manifest: &Descriptor) -> Result<(), LayoutError> {
+        let manifest = self.manifest(manifest)?;
+        self.config(&manifest)?;
+        for layer in &manifest.layers {
+            self.verify_blob(layer)?;
+        }
+        Ok(())
+    }
+
+    fn document<T: DeserializeOwned>(
+        &self,
+        descriptor: &Descriptor,
+        kind: &'static str,
+    ) -> Result<T, LayoutError> {
+        let bytes = self.read_blob(descriptor)?;
+        let document = serde_json::from_slice(&bytes).map_err(|source| FileError::Json {
+            path: self.blob_path(&descriptor.digest),
+            kind,
+            source,
+        })?;
+        Ok(document)
+    }
+
+    /// Removes blobs of an earlier image from our own blobs folder.
+    fn remove_strangers(&self, descriptor: &Descriptor) -> Result<(), LayoutError> {
+        let manifest = self.manifest(descriptor)?;
+        let kept: BTreeSet<&str> = [&descriptor.digest, &manifest.config.digest]
+            .into_iter()
+            .chain(manifest.layers.iter().map(|layer| &layer.digest))
+            .map(Sha256Digest::hex)
+            .collect();
+        let blobs = self.blobs();
+        let unreadable = |source| FileError::Read {
+            path: blobs.clone(),
+            source,
+        };
+        for entry in fs::read_dir(&blobs).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let is_kept = entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| kept.contains(name));
+            if !is_kept {
+                files::remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gives a finished temporary file its name, readable like any other file of the user.
+pub(crate) fn persist(mut temporary: NamedTempFile, path: &Path) -> io::Result<()> {
+    temporary.flush()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        temporary
+            .as_file()
+            .set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    temporary.persist(path).map_err(|failed| failed.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::annotation::Description;
+    use crate::image::{Platform, RuntimeConfig};
+    use crate::layer::{Compression, LayerFile, LayerPlan};
+
+    /// A layout of one image named `v1` with two small layers.
+    pub(crate) fn small_layout(root: &Path, content: &[u8]) -> (Layout, Descriptor) {
+        let layout = Layout::create(root).unwrap();
+        let source = root.join("content");
+        fs::write(&source, content).unwrap();
+        let layer = |target: &str, compression| {
+            let plan = LayerPlan {
+                created_by: "test".to_owned(),
+                files: vec![LayerFile {
+                    source: source.clone(),
+                    target: target.to_owned(),
+                    is_executable: false,
+                }],
+                compression,
+                user_id: 0,
+                group_id: 0,
+                modified_s: 0,
+            };
+            plan.build(&layout.blobs()).unwrap()
+        };
+        let image = Image {
+            layers: vec![
+                layer("/bin/serve", Compression::Gzip),
+                layer("/model/model.json", Compression::None),
+            ],
+            platform: Platform::linux_amd64(),
+            runtime: RuntimeConfig::default(),
+            description: Description::default(),
+            created_s: 0,
+        };
+        let manifest = layout.add_image(&image).unwrap();
+        layout
+            .finish(&manifest, &["v1".to_owned(), "latest".to_owned()])
+            .unwrap();
+        fs::remove_file(source).unwrap();
+        (layout, manifest)
+    }
+
+    #[test]
+    fn a_layout_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, written) = small_layout(folder.path(), b"one");
+        let layout = Layout::open(folder.path()).unwrap();
+        let found = layout.find("v1").unwrap();
+        assert_eq!(found.digest, written.digest);
+        assert_eq!(layout.find("latest").unwrap().digest, written.digest);
+        layout.verify(&found).unwrap();
+        let manifest = layout.manifest(&found).unwrap();
+        let config = layout.config(&manifest).unwrap();
+        assert_eq!(config.rootfs.diff_ids.len(), manifest.layers.len());
+        let error = layout.find("v2").unwrap_err().to_string();
+        assert!(
+            error.ends_with("no image named `v2`; it has `v1`, `latest`"),
+            "{error}"
+        );
+    }
+
+    /// The independent reader here is the crate oci-spec.
+    #[test]
+    fn oci_spec_reads_the_index_and_the_marker() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, written) = small_layout(folder.path(), b"one");
+        let index = oci_spec::image::ImageIndex::from_file(folder.path().join(INDEX_FILE)).unwrap();
+        let entry = &index.manifests()[0];
+        assert_eq!(entry.digest().to_string(), written.digest.as_str());
+        assert_eq!(entry.platform().as_ref().unwrap().os().to_string(), "linux");
+        let marker =
+            oci_spec::image::OciLayout::from_file(folder.path().join(MARKER_FILE)).unwrap();
+        assert_eq!(marker.image_layout_version(), VERSION);
+    }
+
+    #[test]
+    fn an_unfinished_layout_is_none_and_old_blobs_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let (layout, first) = small_layout(folder.path(), b"one");
+        let n_blobs = || fs::read_dir(layout.blobs()).unwrap().count();
+        assert_eq!(n_blobs(), 4);
+        Layout::create(folder.path()).unwrap();
+        assert!(Layout::open(folder.path()).is_err());
+        let (_, second) = small_layout(folder.path(), b"two");
+        assert_ne!(first.digest, second.digest);
+        assert_eq!(n_blobs(), 4);
+    }
+
+    #[test]
+    fn a_changed_blob_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (layout, image) = small_layout(folder.path(), b"one");
+        let layer = &layout.manifest(&image).unwrap().layers[1];
+        let path = layout.blob_path(&layer.digest);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[600] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        assert!(matches!(
+            layout.verify(&image),
+            Err(LayoutError::Blob { .. })
+        ));
+    }
+}

@@ -1,0 +1,370 @@
+//! Tags from the event: what happened and what the registry already has in, the tags to write out.
+//!
+//! A release moves a floating tag (`1.2`, `1`, `latest`) only where it is the highest stable version of that
+//! series, so a late fix of an old series never takes `latest` back. Version tags come first and are never
+//! overwritten; floating tags come last, so that a push that breaks off has moved nothing.
+
+use semver::Version;
+
+use crate::reference::MAX_TAG_CHARS;
+
+/// What caused the publication. Absent parts are not known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// The git tag that was pushed: `v1.2.3` or, in a repository of several models, `model@v1.2.3`.
+    pub tag: Option<&'a str>,
+    /// The branch that was pushed.
+    pub branch: Option<&'a str>,
+    /// Number of the pull request.
+    pub pull_request: Option<u64>,
+    /// The commit, in hexadecimal.
+    pub commit: Option<&'a str>,
+    /// Name of the model that is published.
+    pub model: &'a str,
+}
+
+/// A tag to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagPlan {
+    /// The tag.
+    pub name: String,
+    /// Whether it may never name another digest.
+    pub is_immutable: bool,
+}
+
+/// Why no tags follow from an event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TagError {
+    /// The tag of another model.
+    #[error(
+        "the git tag `{tag}` releases the model `{tagged}`, not `{model}`; start this job only on tags `{model}@v*`, or set `[model] name`"
+    )]
+    OtherModel {
+        /// The git tag.
+        tag: String,
+        /// The model that it names.
+        tagged: String,
+        /// The model that is published.
+        model: String,
+    },
+}
+
+impl TagPlan {
+    /// A tag that moves to each newer image.
+    pub fn floating(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            is_immutable: false,
+        }
+    }
+
+    /// A tag that names one image for ever.
+    pub fn immutable(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            is_immutable: true,
+        }
+    }
+}
+
+/// The tags for `event`, where the repository already has `existing`; empty when nothing is known.
+pub fn plan(event: &Event<'_>, existing: &[String]) -> Result<Vec<TagPlan>, TagError> {
+    let mut tags = Vec::new();
+    let mut floating = Vec::new();
+    match event.tag.map(|tag| release(tag, event.model)).transpose()? {
+        Some(Ok(version)) => {
+            tags.push(TagPlan::immutable(version_tag(&version)));
+            floating = floating_tags(&version, existing);
+        }
+        Some(Err(tag)) => tags.push(TagPlan::floating(sanitize(tag, "tag"))),
+        None => {
+            let number = event.pull_request.map(|number| format!("pr-{number}"));
+            let branch = event.branch.map(|branch| sanitize(branch, "branch"));
+            tags.extend(number.or(branch).map(TagPlan::floating));
+        }
+    }
+    tags.extend(event.commit.and_then(commit_tag).map(TagPlan::floating));
+    tags.extend(floating.into_iter().map(TagPlan::floating));
+    Ok(tags)
+}
+
+/// The version that a git tag releases; `Ok(Err(tag))` when it is no release.
+fn release<'a>(tag: &'a str, model: &str) -> Result<Result<Version, &'a str>, TagError> {
+    let (tagged, version) = match tag.rsplit_once('@') {
+        Some((tagged, version)) => (Some(tagged), version),
+        None => (None, tag),
+    };
+    let Ok(version) = Version::parse(version.strip_prefix('v').unwrap_or(version)) else {
+        return Ok(Err(tag));
+    };
+    if version_tag(&version).len() > MAX_TAG_CHARS {
+        return Ok(Err(tag));
+    }
+    match tagged {
+        Some(tagged) if tagged != model => Err(TagError::OtherModel {
+            tag: tag.to_owned(),
+            tagged: tagged.to_owned(),
+            model: model.to_owned(),
+        }),
+        _ => Ok(Ok(version)),
+    }
+}
+
+/// A version as a tag; `+`, which tags cannot have, becomes `_` as Helm does it.
+fn version_tag(version: &Version) -> String {
+    version.to_string().replace('+', "_")
+}
+
+/// The version behind an existing tag, where it is one.
+fn tagged_version(tag: &str) -> Option<Version> {
+    Version::parse(&tag.replacen('_', "+", 1)).ok()
+}
+
+/// `1.2`, `1` and `latest`, as far as `version` is the highest stable one of each series.
+fn floating_tags(version: &Version, existing: &[String]) -> Vec<String> {
+    if !version.pre.is_empty() {
+        return Vec::new();
+    }
+    let stable: Vec<Version> = existing
+        .iter()
+        .filter_map(|tag| tagged_version(tag))
+        .filter(|other| other.pre.is_empty())
+        .collect();
+    let is_highest = |is_in_series: &dyn Fn(&Version) -> bool| {
+        stable
+            .iter()
+            .filter(|other| is_in_series(other))
+            .all(|other| other.cmp_precedence(version).is_le())
+    };
+    let (major, minor) = (version.major, version.minor);
+    let mut tags = Vec::new();
+    if is_highest(&|other| (other.major, other.minor) == (major, minor)) {
+        tags.push(format!("{major}.{minor}"));
+    }
+    // Below 1.0.0 every minor version may break, so `0` would promise what it cannot keep.
+    if major > 0 && is_highest(&|other| other.major == major) {
+        tags.push(major.to_string());
+    }
+    if is_highest(&|_| true) {
+        tags.push("latest".to_owned());
+    }
+    tags
+}
+
+/// A branch or git tag as an image tag that cannot be taken for a release.
+fn sanitize(name: &str, kind: &str) -> String {
+    let mut tag: String = name
+        .chars()
+        .map(|c| {
+            let is_allowed = c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+            if is_allowed { c } else { '-' }
+        })
+        .collect();
+    let trimmed = tag.trim_start_matches(['.', '-']);
+    tag = if trimmed.is_empty() || is_reserved(trimmed) {
+        format!("{kind}-{trimmed}")
+    } else {
+        trimmed.to_owned()
+    };
+    tag.truncate(MAX_TAG_CHARS);
+    tag
+}
+
+/// Whether a tag would be read as a release, a series, `latest`, a commit, a pull request or the fallback of a referrer.
+fn is_reserved(tag: &str) -> bool {
+    let is_series = tag
+        .split('.')
+        .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    is_series
+        || tag == "latest"
+        || ["sha-", "sha256-", "pr-"]
+            .iter()
+            .any(|prefix| tag.starts_with(prefix))
+        || tagged_version(tag).is_some()
+}
+
+/// `sha-` and the first twelve digits.
+fn commit_tag(commit: &str) -> Option<String> {
+    let digits = commit.get(..12)?.to_ascii_lowercase();
+    let is_hex = digits.bytes().all(|b| b.is_ascii_hexdigit());
+    is_hex.then(|| format!("sha-{digits}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::reference::is_tag;
+
+    const COMMIT: &str = "0123456789ABCDEF0123456789abcdef01234567";
+
+    fn planned(tag: Option<&str>, branch: Option<&str>, existing: &[&str]) -> Vec<String> {
+        let event = Event {
+            tag,
+            branch,
+            model: "mnist",
+            ..Event::default()
+        };
+        let existing: Vec<String> = existing.iter().map(ToString::to_string).collect();
+        let tags = plan(&event, &existing).unwrap();
+        tags.into_iter().map(|tag| tag.name).collect()
+    }
+
+    #[test]
+    fn a_release_moves_the_series_that_it_leads() {
+        let release = |tag, existing: &[&str]| planned(Some(tag), None, existing);
+        assert_eq!(release("v1.2.3", &[]), ["1.2.3", "1.2", "1", "latest"]);
+        assert_eq!(release("1.2.3", &[]), ["1.2.3", "1.2", "1", "latest"]);
+        assert_eq!(release("v0.3.0", &[]), ["0.3.0", "0.3", "latest"]);
+        assert_eq!(
+            release("v1.2.4", &["1.2.3", "1.2", "1", "latest"]),
+            ["1.2.4", "1.2", "1", "latest"]
+        );
+        // A fix of an older series leaves the newer ones' tags where they are.
+        assert_eq!(
+            release("v1.2.5", &["1.2.4", "1.3.0", "2.0.0"]),
+            ["1.2.5", "1.2"]
+        );
+        assert_eq!(
+            release("v1.9.0", &["1.3.0", "2.0.0"]),
+            ["1.9.0", "1.9", "1"]
+        );
+        assert_eq!(release("v1.2.2", &["1.2.3"]), ["1.2.2"]);
+        // A prerelease of a higher version holds nothing back, and a repeated run moves the same tags.
+        assert_eq!(
+            release("v1.2.3", &["2.0.0-rc.1", "1.2.3"]),
+            ["1.2.3", "1.2", "1", "latest"]
+        );
+    }
+
+    #[test]
+    fn prereleases_move_nothing() {
+        assert_eq!(planned(Some("v2.0.0-rc.1"), None, &[]), ["2.0.0-rc.1"]);
+    }
+
+    #[test]
+    fn build_metadata_counts_as_the_same_version() {
+        assert_eq!(
+            planned(Some("v1.2.3+gpu"), None, &["1.2.2"]),
+            ["1.2.3_gpu", "1.2", "1", "latest"]
+        );
+        assert_eq!(planned(Some("v1.2.2"), None, &["1.2.3_gpu"]), ["1.2.2"]);
+    }
+
+    #[test]
+    fn tags_of_several_models_are_kept_apart() {
+        assert_eq!(
+            planned(Some("mnist@v1.2.3"), None, &[]),
+            ["1.2.3", "1.2", "1", "latest"]
+        );
+        let event = Event {
+            tag: Some("iris@v1.2.3"),
+            model: "mnist",
+            ..Event::default()
+        };
+        assert_eq!(
+            plan(&event, &[]).unwrap_err().to_string(),
+            "the git tag `iris@v1.2.3` releases the model `iris`, not `mnist`; start this job only on tags \
+             `mnist@v*`, or set `[model] name`"
+        );
+    }
+
+    #[test]
+    fn version_tags_alone_are_immutable_and_floating_ones_come_last() {
+        let event = Event {
+            tag: Some("v1.2.3"),
+            commit: Some(COMMIT),
+            model: "mnist",
+            ..Event::default()
+        };
+        let tags = plan(&event, &[]).unwrap();
+        let described: Vec<(&str, bool)> = tags
+            .iter()
+            .map(|tag| (tag.name.as_str(), tag.is_immutable))
+            .collect();
+        assert_eq!(
+            described,
+            [
+                ("1.2.3", true),
+                ("sha-0123456789ab", false),
+                ("1.2", false),
+                ("1", false),
+                ("latest", false)
+            ]
+        );
+    }
+
+    #[test]
+    fn branches_and_pull_requests_cannot_pose_as_releases() {
+        let branch = |name| planned(None, Some(name), &[]);
+        assert_eq!(branch("main"), ["main"]);
+        assert_eq!(branch("feature/größer"), ["feature-gr--er"]);
+        assert_eq!(branch("1.2.3"), ["branch-1.2.3"]);
+        assert_eq!(branch("1.2"), ["branch-1.2"]);
+        assert_eq!(branch("latest"), ["branch-latest"]);
+        assert_eq!(branch("sha-0123456789ab"), ["branch-sha-0123456789ab"]);
+        assert_eq!(branch("---"), ["branch-"]);
+        assert_eq!(planned(Some("nightly"), None, &[]), ["nightly"]);
+        assert_eq!(planned(Some("latest"), None, &[]), ["tag-latest"]);
+        let event = Event {
+            branch: Some("feature"),
+            pull_request: Some(7),
+            model: "mnist",
+            ..Event::default()
+        };
+        assert_eq!(plan(&event, &[]).unwrap(), [TagPlan::floating("pr-7")]);
+    }
+
+    fn versions() -> impl Strategy<Value = Vec<Version>> {
+        let version = (0..3_u64, 0..3_u64, 0..3_u64, any::<bool>(), any::<bool>()).prop_map(
+            |(major, minor, patch, is_pre, has_build)| {
+                let pre = if is_pre { "-rc.1" } else { "" };
+                let build = if has_build { "+b" } else { "" };
+                Version::parse(&format!("{major}.{minor}.{patch}{pre}{build}")).unwrap()
+            },
+        );
+        proptest::collection::vec(version, 1..12)
+    }
+
+    /// Build metadata has no rank among versions.
+    fn without_build(version: &Version) -> Version {
+        Version {
+            build: semver::BuildMetadata::EMPTY,
+            ..version.clone()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_tag_is_valid(
+            tag in proptest::option::of("\\PC{0,20}|v[0-9]\\.[0-9]\\.[0-9](-[a-z0-9.]{1,9})?(\\+[a-z0-9.-]{1,200})?"),
+            branch in proptest::option::of("\\PC{0,200}"),
+            commit in proptest::option::of("\\PC{0,40}|[0-9a-f]{40}"),
+        ) {
+            let event = Event { tag: tag.as_deref(), branch: branch.as_deref(), commit: commit.as_deref(), model: "m", pull_request: None };
+            for tag in plan(&event, &[]).into_iter().flatten() {
+                prop_assert!(is_tag(&tag.name), "{:?}", tag.name);
+            }
+        }
+
+        /// Publishing versions in any order, no floating tag ever goes back.
+        #[test]
+        fn floating_tags_never_move_backwards(versions in versions()) {
+            let mut registry = std::collections::BTreeMap::<String, Version>::new();
+            for version in versions {
+                let existing: Vec<String> = registry.keys().cloned().collect();
+                let tag = format!("v{version}");
+                let event = Event { tag: Some(&tag), model: "m", ..Event::default() };
+                for tag in plan(&event, &existing).unwrap() {
+                    if let Some(before) = registry.get(&tag.name) {
+                        prop_assert!(without_build(before) <= without_build(&version), "{}", tag.name);
+                    }
+                    prop_assert!(tag.is_immutable || version.pre.is_empty());
+                    registry.insert(tag.name, version.clone());
+                }
+            }
+            prop_assert!(!registry.contains_key("0"));
+        }
+    }
+}

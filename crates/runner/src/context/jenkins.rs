@@ -1,0 +1,71 @@
+//! Jenkins: the variables of its git plugin and of multibranch pipelines.
+//!
+//! In a multibranch build of a pull request `GIT_COMMIT` is its head only with the strategy "The current pull
+//! request revision"; with "Merging …" it is a local commit that GitHub does not know.
+
+use std::path::PathBuf;
+
+use super::{CiRun, Context, split_repository_url};
+use crate::environment::Environment;
+
+pub(super) fn context(environment: &Environment) -> Context {
+    let pull_request = environment
+        .get("CHANGE_ID")
+        .and_then(|number| number.parse().ok());
+    let tag = environment.text("TAG_NAME");
+    // Of a pull request, CHANGE_URL names the repository that it wants to enter, GIT_URL maybe the fork.
+    let (server_url, repository) = ["CHANGE_URL", "GIT_URL", "GIT_URL_1"]
+        .iter()
+        .find_map(|name| environment.get(name).and_then(split_repository_url))
+        .unzip();
+    let branch = if pull_request.is_some() {
+        environment.text("CHANGE_BRANCH")
+    } else if tag.is_some() {
+        None
+    } else {
+        environment
+            .text("BRANCH_NAME")
+            .or_else(|| environment.get("GIT_BRANCH").map(local_branch))
+    };
+    let is_primary = environment.is_true("BRANCH_IS_PRIMARY");
+    Context {
+        event_name: Some(event_name(pull_request, tag.as_deref()).to_owned()),
+        head_sha: environment.text("GIT_COMMIT"),
+        tested_sha: environment.text("GIT_COMMIT"),
+        default_branch: branch.clone().filter(|_| is_primary),
+        branch,
+        base_branch: environment.text("CHANGE_TARGET"),
+        tag,
+        pull_request,
+        // Set to the fork's owner, and only for forks.
+        is_fork: environment.get("CHANGE_FORK").is_some(),
+        repository,
+        server_url: server_url.unwrap_or_default(),
+        run: environment
+            .text("BUILD_TAG")
+            .or_else(|| environment.text("BUILD_ID"))
+            .map(|id| CiRun {
+                id,
+                attempt: 1,
+                url: environment.text("BUILD_URL"),
+            }),
+        workspace: environment.get("WORKSPACE").map(PathBuf::from),
+        ..Context::default()
+    }
+}
+
+fn event_name(pull_request: Option<u64>, tag: Option<&str>) -> &'static str {
+    match (pull_request, tag) {
+        (Some(_), _) => "pull_request",
+        (None, Some(_)) => "tag",
+        (None, None) => "push",
+    }
+}
+
+/// `origin/feature/x` is the branch `feature/x`.
+fn local_branch(remote_branch: &str) -> String {
+    remote_branch
+        .strip_prefix("origin/")
+        .unwrap_or(remote_branch)
+        .to_owned()
+}

@@ -1,0 +1,50 @@
+//! Travis CI.
+
+use std::path::PathBuf;
+
+use super::{CiRun, Context};
+use crate::environment::Environment;
+
+pub(super) fn context(environment: &Environment) -> Context {
+    // "false" where the build is of no pull request.
+    let pull_request: Option<u64> = environment
+        .get("TRAVIS_PULL_REQUEST")
+        .and_then(|number| number.parse().ok());
+    let is_pull_request = pull_request.is_some();
+    let tag = environment.text("TRAVIS_TAG");
+    let repository = environment.text("TRAVIS_REPO_SLUG");
+    let head_repository = environment.get("TRAVIS_PULL_REQUEST_SLUG");
+    let is_own = match (head_repository, &repository) {
+        (Some(head), Some(own)) => head.eq_ignore_ascii_case(own),
+        _ => false,
+    };
+    let tested_sha = environment.text("TRAVIS_COMMIT");
+    // For a pull request this is the branch it wants to enter, for a tag the tag.
+    let named_branch = environment.text("TRAVIS_BRANCH");
+    let (branch, base_branch) = if is_pull_request {
+        (environment.text("TRAVIS_PULL_REQUEST_BRANCH"), named_branch)
+    } else {
+        (named_branch.filter(|_| tag.is_none()), None)
+    };
+    Context {
+        event_name: environment.text("TRAVIS_EVENT_TYPE"),
+        head_sha: environment
+            .text("TRAVIS_PULL_REQUEST_SHA")
+            .filter(|_| is_pull_request)
+            .or_else(|| tested_sha.clone()),
+        tested_sha,
+        branch,
+        base_branch,
+        tag: tag.filter(|_| !is_pull_request),
+        pull_request,
+        is_fork: is_pull_request && !is_own,
+        repository,
+        run: environment.text("TRAVIS_BUILD_ID").map(|id| CiRun {
+            id,
+            attempt: 1,
+            url: environment.text("TRAVIS_BUILD_WEB_URL"),
+        }),
+        workspace: environment.get("TRAVIS_BUILD_DIR").map(PathBuf::from),
+        ..Context::default()
+    }
+}
