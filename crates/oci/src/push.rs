@@ -39,7 +39,7 @@ const READ_BYTES: usize = 256 << 10;
 const TAGS_PER_PAGE: usize = 1000;
 
 /// A silent connection is taken for dead after this time.
-const READ_TIMEOUT: Duration = Duration::from_secs(120);
+const READ_TIMEOUT: Duration = Duration::from_mins(2);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -176,7 +176,7 @@ impl Registry {
 
     /// All tags of the repository, sorted; none where it does not exist yet.
     pub async fn list_tags(&self) -> Result<Vec<String>, PushError> {
-        let reference = self.reference(&self.repository)?;
+        let reference = client_reference(&self.repository)?;
         let mut tags = BTreeSet::new();
         loop {
             let last = tags.last().cloned();
@@ -205,7 +205,7 @@ impl Registry {
     /// The digest that `tag` names, if it exists.
     pub async fn digest_of(&self, tag: &str) -> Result<Option<String>, PushError> {
         let image = self.repository.with_tag(tag)?;
-        let reference = self.reference(&image)?;
+        let reference = client_reference(&image)?;
         self.request("reading a tag", async || {
             let digest = self
                 .client
@@ -265,7 +265,7 @@ impl Registry {
 
     /// Fetches a token where the registry wants one. A wrong password of basic authentication only shows later.
     async fn log_in(&self) -> Result<(), PushError> {
-        let reference = self.reference(&self.repository)?;
+        let reference = client_reference(&self.repository)?;
         self.request("logging in", async || {
             self.client
                 .auth(&reference, &self.auth, RegistryOperation::Push)
@@ -304,7 +304,7 @@ impl Registry {
             Ok(metadata) if metadata.len() == blob.size => {}
             _ => return Err(LayoutError::Blob { path }.into()),
         }
-        let reference = self.reference(&self.repository)?;
+        let reference = client_reference(&self.repository)?;
         let is_sent = self
             .request(&format!("uploading {}", blob.digest), async || {
                 // Asked before each attempt: the registry may have taken a blob whose answer was lost.
@@ -358,7 +358,7 @@ impl Registry {
         bytes: &Bytes,
     ) -> Result<(), PushError> {
         let image = self.repository.with_tag(tag)?;
-        let reference = self.reference(&image)?;
+        let reference = client_reference(&image)?;
         let content_type = &manifest.media_type;
         self.request(&format!("writing the tag `{tag}`"), async || {
             let content_type = content_type.parse().map_err(|_| {
@@ -379,16 +379,6 @@ impl Registry {
         }
         (self.progress)(Progress::Tagged(image));
         Ok(())
-    }
-
-    fn reference(&self, image: &ImageReference) -> Result<Reference, PushError> {
-        image
-            .to_string()
-            .parse()
-            .map_err(|source| PushError::ClientReference {
-                image: Box::new(image.clone()),
-                source,
-            })
     }
 
     /// Makes a request with retries, and tells its failure apart by what the user can do about it.
@@ -441,6 +431,17 @@ impl Registry {
             },
         })
     }
+}
+
+/// A reference as the client wants it.
+fn client_reference(image: &ImageReference) -> Result<Reference, PushError> {
+    image
+        .to_string()
+        .parse()
+        .map_err(|source| PushError::ClientReference {
+            image: Box::new(image.clone()),
+            source,
+        })
 }
 
 /// Whether a registry is on this machine, where TLS is neither usual nor needed.

@@ -116,6 +116,10 @@ pub struct ContainerConfig {
     /// `uid:gid`.
     pub user: String,
     /// Keys are `8080/tcp`, values are empty objects.
+    #[expect(
+        clippy::zero_sized_map_values,
+        reason = "the specification wants a map of empty objects, as Go writes sets"
+    )]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub exposed_ports: BTreeMap<String, Empty>,
     /// `NAME=value`.

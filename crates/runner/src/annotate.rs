@@ -93,7 +93,25 @@ pub struct Annotator {
     is_github_actions: bool,
     workspace: Option<PathBuf>,
     redactor: Redactor,
-    n_shown: [usize; 3],
+    n_shown: Counts,
+}
+
+/// How many annotations of each level.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    errors: usize,
+    warnings: usize,
+    notices: usize,
+}
+
+impl Counts {
+    fn of(&mut self, level: Level) -> &mut usize {
+        match level {
+            Level::Error => &mut self.errors,
+            Level::Warning => &mut self.warnings,
+            Level::Notice => &mut self.notices,
+        }
+    }
 }
 
 impl Annotator {
@@ -103,7 +121,7 @@ impl Annotator {
             is_github_actions: environment.is_github_actions(),
             workspace: environment.get("GITHUB_WORKSPACE").map(PathBuf::from),
             redactor: Redactor::from_environment(environment),
-            n_shown: [0; 3],
+            n_shown: Counts::default(),
         }
     }
 
@@ -130,25 +148,23 @@ impl Annotator {
         out: &mut impl Write,
     ) -> io::Result<()> {
         annotations.sort_by_key(|annotation| annotation.level);
-        let mut n_left_off = [0_usize; 3];
+        let mut n_left_off = Counts::default();
         let mut text = String::new();
         for annotation in &annotations {
             // The last notice is kept for the line that counts.
             let limit = MAX_PER_LEVEL - usize::from(annotation.level == Level::Notice);
-            if let [Some(n_shown), Some(n_left_off)] = [
-                self.n_shown.get_mut(annotation.level as usize),
-                n_left_off.get_mut(annotation.level as usize),
-            ] {
-                if self.is_github_actions && *n_shown >= limit {
-                    *n_left_off += 1;
-                    continue;
-                }
-                *n_shown += 1;
+            let n_shown = self.n_shown.of(annotation.level);
+            if self.is_github_actions && *n_shown >= limit {
+                *n_left_off.of(annotation.level) += 1;
+                continue;
             }
+            *n_shown += 1;
             text.push_str(&self.line(annotation));
         }
         if let Some(count) = count_left_off(n_left_off) {
-            let message = format!("{count} left off here, since GitHub shows ten of each a step; the report has all");
+            let message = format!(
+                "{count} left off here, since GitHub shows ten of each a step; the report has all"
+            );
             text.push_str(&self.line(&Annotation::notice(message).title("Trainyard")));
         }
         out.write_all(text.as_bytes())?;
@@ -167,7 +183,11 @@ impl Annotator {
     /// Opens a group of log lines that the reader can fold. It ends when the guard is dropped.
     pub fn group<W: Write>(&self, title: &str, mut out: W) -> io::Result<Group<W>> {
         if self.is_github_actions {
-            writeln!(out, "::group::{}", escape_data(&self.redactor.redact(title)))?;
+            writeln!(
+                out,
+                "::group::{}",
+                escape_data(&self.redactor.redact(title))
+            )?;
             out.flush()?;
         }
         Ok(Group {
@@ -211,7 +231,7 @@ impl Annotator {
             none if none.is_empty() => none,
             some => format!(" {some}"),
         };
-        let message = escape_data(shorten(&message));
+        let message = escape_data(&shorten(&message));
         format!("::{command}{properties}::{message}\n")
     }
 
@@ -301,20 +321,29 @@ fn shorten(message: &str) -> Cow<'_, str> {
     Cow::Owned(kept.chain(['…']).collect())
 }
 
-/// `2 more errors and 1 more warning`.
-fn count_left_off([errors, warnings, notices]: [usize; 3]) -> Option<String> {
-    let counted = [(errors, "error"), (warnings, "warning"), (notices, "notice")];
+/// `2 more errors and 1 more warning were`; `None` where nothing was left off.
+fn count_left_off(counts: Counts) -> Option<String> {
+    let Counts {
+        errors,
+        warnings,
+        notices,
+    } = counts;
+    let counted = [
+        (errors, "error"),
+        (warnings, "warning"),
+        (notices, "notice"),
+    ];
     let parts: Vec<String> = counted
         .into_iter()
         .filter(|(n, _)| *n > 0)
         .map(|(n, level)| format!("{n} more {level}{}", if n == 1 { "" } else { "s" }))
         .collect();
-    let are = if errors + warnings + notices == 1 {
+    let verb = if errors + warnings + notices == 1 {
         "was"
     } else {
         "were"
     };
-    (!parts.is_empty()).then(|| format!("{} {are}", parts.join(" and ")))
+    (!parts.is_empty()).then(|| format!("{} {verb}", parts.join(" and ")))
 }
 
 #[cfg(test)]

@@ -130,10 +130,9 @@ impl Context {
         };
         context.provider = provider;
         context.server_url = server_url(Some(context.server_url).filter(|url| !url.is_empty()));
-        context.api_url = environment.text("GITHUB_API_URL").map_or_else(
-            || default_api_url(&context.server_url),
-            without_final_slash,
-        );
+        context.api_url = environment
+            .text("GITHUB_API_URL")
+            .map_or_else(|| default_api_url(&context.server_url), without_final_slash);
         Ok(context)
     }
 

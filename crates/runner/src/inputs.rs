@@ -31,9 +31,9 @@ pub fn parse<T: Parser>() -> T {
 
 /// The long options that are inputs: those that take part in `--help`, flags that count aside.
 pub fn documented(command: &Command) -> impl Iterator<Item = &Arg> {
-    command.get_arguments().filter(|arg| {
-        arg.get_long().is_some() && !arg.is_hide_set() && Kind::of(arg).is_some()
-    })
+    command
+        .get_arguments()
+        .filter(|arg| arg.get_long().is_some() && !arg.is_hide_set() && Kind::of(arg).is_some())
 }
 
 /// The variable that carries the input of a long option: `INPUT_MIN_ROWS` for `min-rows`.
@@ -61,9 +61,8 @@ pub fn argv(
     let Ok(given) = lenient.try_get_matches_from(&argv) else {
         return Ok(argv);
     };
-    let is_given = |arg: &&Arg| {
-        given.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
-    };
+    let is_given =
+        |arg: &&Arg| given.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
     let mut inputs = Vec::new();
     for arg in documented(command).filter(|arg| !is_given(arg)) {
         inputs.extend(arguments(command, arg, environment)?);
@@ -255,7 +254,14 @@ mod tests {
             ("INPUT_COMMENT", "false"),
             ("INPUT_MIN_ROWS", "9"),
         ];
-        let args = ["-c", "a.toml", "--tag", "x", "--comment=true", "--min-rows=7"];
+        let args = [
+            "-c",
+            "a.toml",
+            "--tag",
+            "x",
+            "--comment=true",
+            "--min-rows=7",
+        ];
         let wanted = Args {
             tag: vec!["x".to_owned()],
             min_rows: 7,

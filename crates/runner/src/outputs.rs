@@ -164,7 +164,10 @@ mod tests {
     #[test]
     fn the_decoder_of_these_tests_knows_the_runners_errors() {
         assert_eq!(decode("a=b<<c\n"), Ok(vec![("a".into(), "b<<c".into())]));
-        assert_eq!(decode("a<<E\n1\n\nE\n"), Ok(vec![("a".into(), "1\n".into())]));
+        assert_eq!(
+            decode("a<<E\n1\n\nE\n"),
+            Ok(vec![("a".into(), "1\n".into())])
+        );
         assert_eq!(decode("a<<E\n1\n"), Err("matching delimiter not found"));
         assert_eq!(decode("a<<E\n1"), Err("EOF marker missing new line"));
         assert_eq!(decode("a"), Err("invalid format"));
@@ -182,7 +185,11 @@ mod tests {
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(
             decode(&fs::read_to_string(&path).unwrap()).unwrap(),
-            [pair("theirs", "1"), pair("verdict", "pass"), pair("metrics", "{\n}\n")]
+            [
+                pair("theirs", "1"),
+                pair("verdict", "pass"),
+                pair("metrics", "{\n}\n")
+            ]
         );
     }
 
@@ -191,13 +198,19 @@ mod tests {
         let outputs = Outputs::from_environment(&Environment::default());
         outputs.set("model-digest_2", "x").unwrap();
         for key in ["", "2nd", "-a", "a b", "a=b", "a<<b", "a\nb", "é"] {
-            assert!(matches!(outputs.set(key, "x"), Err(OutputError::Key(_))), "{key:?}");
+            assert!(
+                matches!(outputs.set(key, "x"), Err(OutputError::Key(_))),
+                "{key:?}"
+            );
         }
         let folder = tempfile::tempdir().unwrap();
         let environment = [("GITHUB_OUTPUT", folder.path().to_str().unwrap())];
         let outputs = Outputs::from_environment(&environment.into_iter().collect());
         let error = outputs.set("a", "x").unwrap_err().to_string();
-        assert!(error.starts_with("cannot write to the file in `GITHUB_OUTPUT`"), "{error}");
+        assert!(
+            error.starts_with("cannot write to the file in `GITHUB_OUTPUT`"),
+            "{error}"
+        );
     }
 
     proptest! {

@@ -173,7 +173,10 @@ mod tests {
         let redactor = Redactor::from_environment(&environment);
         assert_eq!(redactor.redact("1 abcdefghi 2"), "1 *** 2");
         assert_eq!(redactor.redact("-line two-, alone"), "***, alone");
-        assert_eq!(redactor.redact(r#"{:?} is "say \"x\"""#), r#"{:?} is "***""#);
+        assert_eq!(
+            redactor.redact(r#"{:?} is "say \"x\"""#),
+            r#"{:?} is "***""#
+        );
         assert_eq!(redactor.redact("on at /home/me"), "on at /home/me");
         assert_eq!(format!("{redactor:?}").matches("abc").count(), 0);
     }

@@ -186,7 +186,10 @@ mod tests {
         let rows = row.repeat(60);
         let capped = cap(&rows, 1000);
         assert_eq!(kept(&capped).len() % row.len(), 0);
-        assert!(capped.contains("Left out here: 43 more lines (1204 bytes)"), "{capped}");
+        assert!(
+            capped.contains("Left out here: 43 more lines (1204 bytes)"),
+            "{capped}"
+        );
 
         let folded = format!("before\n<details>\n{}</details>\n", row.repeat(60));
         assert_eq!(kept(&cap(&folded, 1000)), "before\n");
@@ -196,7 +199,10 @@ mod tests {
     fn a_block_longer_than_all_the_room_is_closed() {
         let folded = format!("<details>\n````text\n{}", "# no heading\n```\n".repeat(60));
         let capped = cap(&folded, 800);
-        assert!(kept(&capped).ends_with("# no heading\n````\n\n</details>\n"), "{capped}");
+        assert!(
+            kept(&capped).ends_with("# no heading\n````\n\n</details>\n"),
+            "{capped}"
+        );
     }
 
     #[test]

@@ -148,8 +148,8 @@ pub(super) fn status(error: &OciDistributionError) -> Option<u16> {
         | OciDistributionError::AuthenticationFailure(_) => Some(401),
         OciDistributionError::RequestError(error) => error.status().map(|status| status.as_u16()),
         OciDistributionError::RegistryError { envelope, .. } => {
-            let codes = envelope.errors.iter().map(|error| &error.code);
-            codes.filter_map(status_of_code).next()
+            let mut codes = envelope.errors.iter().map(|error| &error.code);
+            codes.find_map(status_of_code)
         }
         OciDistributionError::ImageManifestNotFoundError(_) => Some(404),
         _ => None,

@@ -60,11 +60,7 @@ pub(super) fn context(
     Ok(context)
 }
 
-fn take_pull_request(
-    context: &mut Context,
-    pull_request: PullRequest,
-    own: Option<&Repository>,
-) {
+fn take_pull_request(context: &mut Context, pull_request: PullRequest, own: Option<&Repository>) {
     let PullRequest { number, head, base } = pull_request;
     context.is_fork = is_foreign(head.repo.as_ref(), &[base.repo.as_ref(), own], context);
     context.pull_request = Some(number);
@@ -107,18 +103,15 @@ fn is_about_a_pull_request(context: &Context) -> bool {
     )
 }
 
-fn run(
-    environment: &Environment,
-    server_url: &str,
-    repository: Option<&str>,
-) -> Option<CiRun> {
+fn run(environment: &Environment, server_url: &str, repository: Option<&str>) -> Option<CiRun> {
     let id = environment.text("GITHUB_RUN_ID")?;
     let attempt = environment
         .get("GITHUB_RUN_ATTEMPT")
         .and_then(|attempt| attempt.parse().ok())
         .unwrap_or(1);
-    let url = repository
-        .map(|repository| format!("{server_url}/{repository}/actions/runs/{id}/attempts/{attempt}"));
+    let url = repository.map(|repository| {
+        format!("{server_url}/{repository}/actions/runs/{id}/attempts/{attempt}")
+    });
     Some(CiRun { id, attempt, url })
 }
 

@@ -58,9 +58,7 @@ fn a_pull_request_is_its_head_and_not_the_merge_commit() {
                     "https://github.com/Codertocat/Hello-World/actions/runs/9876543210/attempts/2"
                 ),
             }),
-            workspace: Some(PathBuf::from(
-                "/home/runner/work/Hello-World/Hello-World"
-            )),
+            workspace: Some(PathBuf::from("/home/runner/work/Hello-World/Hello-World")),
             default_branch: some("master"),
         }
     );
@@ -89,11 +87,7 @@ fn pushes_and_dispatches_are_the_tested_commit() {
         let context = fixture(name);
         assert!(context.is_default_branch(), "{name}");
         assert_eq!(context.head_sha, some(PUSHED_COMMIT), "{name}");
-        assert_eq!(
-            (context.tag, context.pull_request),
-            (None, None),
-            "{name}"
-        );
+        assert_eq!((context.tag, context.pull_request), (None, None), "{name}");
     }
     let tag = fixture("push_tag");
     assert_eq!(tag.tag, some("v1.2.3"));
@@ -115,7 +109,12 @@ fn a_merge_group_knows_its_base() {
         some("380387fbc80638b734a49e1be1c4dfec1c01b33c")
     );
     assert_eq!(context.base_branch, some("main"));
-    assert!(context.branch.unwrap().starts_with("gh-readonly-queue/main/"));
+    assert!(
+        context
+            .branch
+            .unwrap()
+            .starts_with("gh-readonly-queue/main/")
+    );
     assert!(!context.is_fork);
 }
 
@@ -153,8 +152,12 @@ fn the_less_an_event_says_the_less_it_is_trusted() {
 #[test]
 fn a_broken_event_file_is_said_with_its_place() {
     let chain = |error: ContextError| format!("{:#}", anyhow::Error::new(error));
-    let error = chain(from_event("pull_request", r#"{"pull_request": {"number": "7"}}"#).unwrap_err());
-    assert!(error.contains("event.json` is not a valid event of GitHub Actions"), "{error}");
+    let error =
+        chain(from_event("pull_request", r#"{"pull_request": {"number": "7"}}"#).unwrap_err());
+    assert!(
+        error.contains("event.json` is not a valid event of GitHub Actions"),
+        "{error}"
+    );
     assert!(error.contains("expected u64 at line 1"), "{error}");
 
     let missing = environment(&[
@@ -162,7 +165,10 @@ fn a_broken_event_file_is_said_with_its_place() {
         ("GITHUB_EVENT_PATH", "/nowhere/event.json"),
     ]);
     let error = chain(Context::from_environment(&missing).unwrap_err());
-    assert!(error.contains("cannot read `/nowhere/event.json`"), "{error}");
+    assert!(
+        error.contains("cannot read `/nowhere/event.json`"),
+        "{error}"
+    );
 
     let unset = environment(&[("GITHUB_ACTIONS", "true")]);
     assert!(matches!(
@@ -212,7 +218,10 @@ fn jenkins_tells_branch_tag_and_pull_request() {
     assert_eq!(fork.pull_request, Some(7));
     assert_eq!(fork.repository, some("acme/digits"));
     assert_eq!(fork.api_url, "https://api.github.com");
-    assert_eq!((fork.branch, fork.base_branch), (some("main"), some("main")));
+    assert_eq!(
+        (fork.branch, fork.base_branch),
+        (some("main"), some("main"))
+    );
     assert!(fork.is_fork);
 }
 
@@ -223,7 +232,10 @@ fn travis_tells_branch_tag_and_pull_request() {
         ("TRAVIS_REPO_SLUG", "acme/digits"),
         ("TRAVIS_COMMIT", MERGE_COMMIT),
         ("TRAVIS_BUILD_ID", "42"),
-        ("TRAVIS_BUILD_WEB_URL", "https://app.travis-ci.com/acme/digits/builds/42"),
+        (
+            "TRAVIS_BUILD_WEB_URL",
+            "https://app.travis-ci.com/acme/digits/builds/42",
+        ),
     ];
     let context = |extra: &[(&str, &str)]| {
         Context::from_environment(&environment(&[&common, extra].concat())).unwrap()
@@ -249,7 +261,10 @@ fn travis_tells_branch_tag_and_pull_request() {
     let own = context(&pull_request);
     assert_eq!(own.head_sha, some(PUSHED_COMMIT));
     assert_eq!(own.tested_sha, some(MERGE_COMMIT));
-    assert_eq!((own.branch, own.base_branch), (some("feature"), some("main")));
+    assert_eq!(
+        (own.branch, own.base_branch),
+        (some("feature"), some("main"))
+    );
     assert!(!own.is_fork);
     let mut of_fork = pull_request;
     of_fork[4].1 = "stranger/digits";
