@@ -1,1 +1,187 @@
-//! See ARCHITECTURE.md.
+//! The `train` stage: `trainyard.toml` and data in, `model/` out.
+
+mod inputs;
+mod progress;
+
+use std::path::Path;
+use std::time::Instant;
+
+use trainyard_core::config::Config;
+use trainyard_core::digest::Sha256Digest;
+use trainyard_core::files;
+use trainyard_core::model::{ModelFolder, RunRecord};
+use trainyard_ml::data::{Dataset, Split};
+use trainyard_ml::store::{self, HISTORY_FILE, RUN_FILE, TrainingRows};
+use trainyard_ml::train::{self, TrainError};
+use trainyard_ml::{Threads, instruction_set};
+use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
+
+pub use inputs::{Inputs, OUTPUTS};
+
+/// Version of Trainyard.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Runs the stage.
+pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
+    let stage = Stage::start("train", &inputs.log)?;
+    let start = Instant::now();
+    let config = configuration(&inputs)?;
+    if inputs.print_config {
+        stage.print(&toml::to_string_pretty(&config).exit_code(ExitCode::Bug)?)?;
+        return Ok(ExitCode::Success);
+    }
+    let base = inputs.config.parent().unwrap_or(Path::new(""));
+    let dataset = Dataset::load(&config, base, Split::Train).exit_code(ExitCode::Data)?;
+    let data_digest = dataset.digest();
+    let content_key = content_key(&config, &data_digest)?;
+    stage.set_output("content-key", content_key.hex())?;
+    if inputs.content_key {
+        stage.print(&format!("{}\n", content_key.hex()))?;
+        return Ok(ExitCode::Success);
+    }
+
+    let folder = inputs.out.join("model");
+    if let Some(model) = finished(&folder, &config, &data_digest)?.filter(|_| !inputs.force) {
+        tracing::info!(
+            "`{}` already holds the model of this configuration and data: nothing to train",
+            folder.display()
+        );
+        finish(&stage, &model, true)?;
+        return Ok(ExitCode::Success);
+    }
+
+    let threads = Threads::new(config.train.threads);
+    let split = dataset.split_validation(config.data.validation_fraction, config.train.seed);
+    let (rows, validation) = match &split {
+        Some((rows, validation)) => (rows, Some(validation)),
+        None => (&dataset, None),
+    };
+    tracing::info!(
+        "training `{}` on {} rows with {} threads",
+        config.model.name,
+        rows.n_rows(),
+        threads.count()
+    );
+    let mut progress = progress::Progress::new(config.train.epochs);
+    let trained = train::train(&config, rows, validation, &threads, |event| {
+        progress.observe(event);
+    });
+    progress.finish();
+    let code = match &trained {
+        Err(TrainError::NotFinite { .. }) => ExitCode::Data,
+        _ => ExitCode::Usage,
+    };
+    let trained = trained.exit_code(code)?;
+
+    let run = RunRecord {
+        schema_version: 1,
+        trainyard_version: VERSION.to_owned(),
+        commit: stage.context.head_sha.clone(),
+        ci: format!("{:?}", stage.context.provider).to_lowercase(),
+        n_threads: threads.count(),
+        total_s: start.elapsed().as_secs_f64(),
+        epoch_s: trained.epoch_s.clone(),
+        platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+    };
+    let rows = TrainingRows {
+        data_digest,
+        n_rows: rows.n_rows(),
+        n_validation_rows: validation.map_or(0, Dataset::n_rows),
+    };
+    let model =
+        store::write_model(&folder, &config, &trained, rows, &run).exit_code(ExitCode::Data)?;
+    tracing::info!("wrote `{}`, {}", folder.display(), model.digest);
+    finish(&stage, &model, false)?;
+    Ok(ExitCode::Success)
+}
+
+/// The configuration with the inputs' overrides.
+fn configuration(inputs: &Inputs) -> anyhow::Result<Config> {
+    let mut config = Config::read(&inputs.config).exit_code(ExitCode::Usage)?;
+    if let Some(epochs) = inputs.epochs {
+        config.train.epochs = epochs as usize;
+    }
+    config.train.seed = inputs.seed.unwrap_or(config.train.seed);
+    config.train.threads = inputs
+        .threads
+        .map(|threads| threads as usize)
+        .or(config.train.threads);
+    Ok(config)
+}
+
+/// Changes exactly when training would give another model.
+fn content_key(config: &Config, data_digest: &Sha256Digest) -> anyhow::Result<Sha256Digest> {
+    let config_digest = config.training_digest().exit_code(ExitCode::Usage)?;
+    let text = format!(
+        "{config_digest}\n{data_digest}\n{VERSION}\n{}\n",
+        instruction_set()
+    );
+    Ok(Sha256Digest::of(text.as_bytes()))
+}
+
+/// The model in `folder`, when it is whole and the one that training would give.
+fn finished(
+    folder: &Path,
+    config: &Config,
+    data_digest: &Sha256Digest,
+) -> anyhow::Result<Option<ModelFolder>> {
+    let Ok(model) = ModelFolder::open(folder) else {
+        return Ok(None);
+    };
+    let run: Option<RunRecord> = files::read_json(&folder.join(RUN_FILE), "run record").ok();
+    let manifest = &model.manifest;
+    let is_same = manifest.config_digest == config.training_digest().exit_code(ExitCode::Usage)?
+        && manifest.data_digest == *data_digest
+        && manifest.instruction_set == instruction_set()
+        && run.is_some_and(|run| run.trainyard_version == VERSION);
+    Ok(is_same.then_some(model))
+}
+
+/// Outputs and summary.
+fn finish(stage: &Stage, model: &ModelFolder, is_skipped: bool) -> anyhow::Result<()> {
+    stage.set_output("model", model.path.display())?;
+    stage.set_output("model-digest", &model.digest)?;
+    stage.set_output("skipped", is_skipped)?;
+    let manifest = &model.manifest;
+    let training = &manifest.training;
+    let mut rows = vec![
+        ("Model", format!("`{}`", model.digest.short())),
+        ("Parameters", training.n_parameters.to_string()),
+        (
+            "Rows",
+            format!(
+                "{} and {} for validation",
+                training.n_rows, training.n_validation_rows
+            ),
+        ),
+        (
+            "Epochs",
+            format!("{} of batch {}", training.epochs, training.batch_size),
+        ),
+        ("Optimizer", training.optimizer.clone()),
+        ("Training loss", format!("{:.4}", training.final_loss)),
+    ];
+    if let Ok(history) = store::read_history(&model.path.join(HISTORY_FILE)) {
+        let last = history.last();
+        rows.extend(
+            last.and_then(|record| record.val_loss)
+                .map(|loss| ("Validation loss", format!("{loss:.4}"))),
+        );
+        let accuracy = last.and_then(|record| record.val_accuracy);
+        rows.extend(accuracy.map(|accuracy| ("Validation accuracy", format!("{accuracy:.4}"))));
+    }
+    let title = if is_skipped {
+        "Model restored"
+    } else {
+        "Trained"
+    };
+    let table: String = rows
+        .iter()
+        .map(|(name, value)| format!("| {name} | {value} |\n"))
+        .collect();
+    let name = trainyard_core::report::escape(&manifest.name);
+    stage.summarise(&format!(
+        "### {title} · {name}\n\n| | |\n| :-- | :-- |\n{table}"
+    ));
+    Ok(())
+}

@@ -3,6 +3,7 @@
 //! Errors carry line, column and the nearest valid name. Paths stay as written: relative to the configuration file.
 
 mod error;
+mod judging;
 mod layers;
 mod validate;
 
@@ -12,6 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
+use error::Problem;
+pub use judging::JudgingConfig;
 pub use layers::LayerTable;
 
 use crate::digest::Sha256Digest;
@@ -23,13 +26,15 @@ use crate::model::{Loss, Preprocessing, Task};
 pub const FILE_NAME: &str = "trainyard.toml";
 
 /// The whole of `trainyard.toml`; its sections follow the stages.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
-    /// The network.
-    pub model: ModelConfig,
-    /// Where rows come from.
-    pub data: DataConfig,
+pub struct ConfigFile {
+    /// The network. Not needed where another tool trains.
+    #[serde(default)]
+    pub model: Option<ModelConfig>,
+    /// Where rows come from. Not needed where another tool brings predictions or metrics.
+    #[serde(default)]
+    pub data: Option<DataConfig>,
     /// How the weights are found.
     #[serde(default)]
     pub train: TrainConfig,
@@ -41,6 +46,23 @@ pub struct Config {
     pub gate: GateConfig,
     /// How it is packed.
     #[serde(default)]
+    pub image: ImageConfig,
+}
+
+/// A configuration with all that our own models need.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Config {
+    /// The network.
+    pub model: ModelConfig,
+    /// Where rows come from.
+    pub data: DataConfig,
+    /// How the weights are found.
+    pub train: TrainConfig,
+    /// How the model is scored.
+    pub evaluate: EvaluateConfig,
+    /// What it must reach.
+    pub gate: GateConfig,
+    /// How it is packed.
     pub image: ImageConfig,
 }
 
@@ -291,11 +313,43 @@ const fn default_task() -> Task {
     Task::Classification
 }
 
+impl ConfigFile {
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|source| ConfigError::from_toml(path, text, &source))
+    }
+
+    /// All sections, where `[model]` and `[data]` are among them.
+    fn complete(self) -> Result<Config, Problem> {
+        let Self {
+            model,
+            data,
+            train,
+            evaluate,
+            gate,
+            image,
+        } = self;
+        let missing = |section: &str| {
+            Problem::at(&[section], "this section is missing").hint(format!(
+                "add `[{section}]`; only judging another tool's predictions or metrics goes without it"
+            ))
+        };
+        Ok(Config {
+            model: model.ok_or_else(|| missing("model"))?,
+            data: data.ok_or_else(|| missing("data"))?,
+            train,
+            evaluate,
+            gate,
+            image,
+        })
+    }
+}
+
 impl Config {
     /// Reads and validates `text`; `path` is named in errors.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let config: Self =
-            toml::from_str(text).map_err(|source| ConfigError::from_toml(path, text, &source))?;
+        let config = ConfigFile::parse(text, path)?
+            .complete()
+            .map_err(|problem| problem.located(path, text))?;
         config
             .validate()
             .map_err(|problem| problem.located(path, text))?;
@@ -354,10 +408,12 @@ impl Config {
         );
         Sha256Digest::of_json(&deciding).map_err(ConfigError::Digest)
     }
+}
 
+impl GateConfig {
     /// Digest of the rules, by which a report can tell that a change weakened its own judge.
     pub fn rules_digest(&self) -> Result<Sha256Digest, ConfigError> {
-        Sha256Digest::of_json(&self.gate.rules).map_err(ConfigError::Digest)
+        Sha256Digest::of_json(&self.rules).map_err(ConfigError::Digest)
     }
 }
 

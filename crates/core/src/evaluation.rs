@@ -53,6 +53,9 @@ pub struct Evaluation {
     /// The predictions' file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predictions: Option<FileEntry>,
+    /// The other files beside this one, for people and other tools.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileEntry>,
     /// Training's course, where the model brought it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<EpochRecord>,

@@ -1,10 +1,13 @@
-//! The gate: a scorecard, a baseline and rules in, a verdict out. No file, no clock: the same inputs judge the same.
+//! The gate: a scorecard, a baseline and rules in, a verdict out. No clock: the same files judge the same, whichever
+//! stage asks.
 
+mod case;
 mod judge;
 mod rule;
 mod scorecard;
 
-pub(crate) use judge::figure;
+pub use case::{Candidate, Case};
+pub use judge::figure;
 pub use judge::{Baseline, Chain, judge};
 pub use rule::{Level, MissingBaseline, Rule, WhenUncertain};
 pub use scorecard::{Measured, Scorecard, ScorecardError};

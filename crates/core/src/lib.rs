@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod statistics;
 
 pub mod gate;
+pub mod publication;
 pub mod verdict;
 
 pub mod report;

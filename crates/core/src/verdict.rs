@@ -9,6 +9,7 @@ use crate::digest::Sha256Digest;
 use crate::files::{self, FileError};
 use crate::gate::Level;
 use crate::metrics::Direction;
+use crate::model::FileEntry;
 use crate::statistics::Interval;
 
 /// The version of `verdict.json` that this build writes and reads.
@@ -81,6 +82,9 @@ pub struct Verdict {
     pub baseline: Option<BaselineReference>,
     /// What stood in the way of judging, and what should be known beside the rules.
     pub notes: Vec<String>,
+    /// The files beside this one, for people and other tools.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileEntry>,
     /// Version of Trainyard.
     pub trainyard_version: String,
     /// Commit that was checked out, when known.
@@ -178,6 +182,12 @@ pub enum VerdictError {
 }
 
 impl Verdict {
+    /// The summary and all notes, in one line.
+    pub fn reasons(&self) -> String {
+        let sentences = [&self.summary].into_iter().chain(&self.notes);
+        sentences.map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+
     /// Reads the verdict in `folder`.
     pub fn open(folder: &Path) -> Result<Self, VerdictError> {
         let path = folder.join(VERDICT_FILE);

@@ -56,7 +56,10 @@ pub enum DataError {
 
 impl DataError {
     pub(crate) fn malformed(path: &Path, problem: impl Into<String>) -> Self {
-        Self::Malformed { path: path.to_owned(), problem: problem.into() }
+        Self::Malformed {
+            path: path.to_owned(),
+            problem: problem.into(),
+        }
     }
 }
 
@@ -139,7 +142,10 @@ impl Dataset {
         if labels.shape.len() != 1 {
             return Err(DataError::malformed(
                 &labels_path,
-                format!("labels must have one axis, but the shape is {:?}", labels.shape),
+                format!(
+                    "labels must have one axis, but the shape is {:?}",
+                    labels.shape
+                ),
             ));
         }
         if labels.shape[0] != n_rows {
@@ -176,13 +182,22 @@ impl Dataset {
             Task::Regression => Labels::Value(value_labels(&labels_path, &labels.values)?),
         };
         let labels = labels.gather(&(0..n_kept).collect::<Vec<_>>());
-        let files = [(&files.features, features_entry), (&files.labels, labels_entry)];
+        let files = [
+            (&files.features, features_entry),
+            (&files.labels, labels_entry),
+        ];
         let files = files.map(|(path, (sha256, size_bytes))| FileEntry {
             path: path.to_string_lossy().replace('\\', "/"),
             sha256,
             size_bytes,
         });
-        Ok(Self { row_shape, features, labels, row_ids: (0..n_kept as i64).collect(), files: files.into() })
+        Ok(Self {
+            row_shape,
+            features,
+            labels,
+            row_ids: (0..n_kept as i64).collect(),
+            files: files.into(),
+        })
     }
 
     /// Number of rows.
@@ -197,15 +212,23 @@ impl Dataset {
 
     /// The digest of the data: of its files, and of how many rows of them are used.
     pub fn digest(&self) -> Sha256Digest {
-        let files = digest::of_file_set(self.files.iter().map(|f| (&f.sha256, f.size_bytes, f.path.as_str())));
+        let files = digest::of_file_set(
+            self.files
+                .iter()
+                .map(|f| (&f.sha256, f.size_bytes, f.path.as_str())),
+        );
         Sha256Digest::of(format!("{files} {}\n", self.n_rows()).as_bytes())
     }
 
     /// The digest that two evaluations share exactly when their rows can be paired.
     pub fn row_set_digest(&self) -> Sha256Digest {
         match &self.labels {
-            Labels::Class(labels) => evaluation::row_set_digest(&self.row_ids, labels.iter().map(u32::to_string)),
-            Labels::Value(labels) => evaluation::row_set_digest(&self.row_ids, labels.iter().map(f64::to_string)),
+            Labels::Class(labels) => {
+                evaluation::row_set_digest(&self.row_ids, labels.iter().map(u32::to_string))
+            }
+            Labels::Value(labels) => {
+                evaluation::row_set_digest(&self.row_ids, labels.iter().map(f64::to_string))
+            }
         }
     }
 
@@ -216,7 +239,9 @@ impl Dataset {
             let range = row * row_len..(row + 1) * row_len;
             match &self.features {
                 Features::U8(values) => {
-                    out.iter_mut().zip(&values[range]).for_each(|(out, &value)| *out = f32::from(value));
+                    out.iter_mut()
+                        .zip(&values[range])
+                        .for_each(|(out, &value)| *out = f32::from(value));
                 }
                 Features::F32(values) => out.copy_from_slice(&values[range]),
             }
@@ -224,12 +249,21 @@ impl Dataset {
     }
 
     /// The rows at `rows` as a dataset of their own.
+    #[must_use]
     pub fn subset(&self, rows: &[usize]) -> Self {
         let row_len = self.row_len();
         let ranges = rows.iter().map(|row| row * row_len..(row + 1) * row_len);
         let features = match &self.features {
-            Features::U8(values) => Features::U8(ranges.flat_map(|range| values[range].iter().copied()).collect()),
-            Features::F32(values) => Features::F32(ranges.flat_map(|range| values[range].iter().copied()).collect()),
+            Features::U8(values) => Features::U8(
+                ranges
+                    .flat_map(|range| values[range].iter().copied())
+                    .collect(),
+            ),
+            Features::F32(values) => Features::F32(
+                ranges
+                    .flat_map(|range| values[range].iter().copied())
+                    .collect(),
+            ),
         };
         Self {
             row_shape: self.row_shape.clone(),
@@ -244,7 +278,8 @@ impl Dataset {
     ///
     /// At least one row of each class stays. `None` when the share comes to no row.
     pub fn split_validation(&self, fraction: f64, seed: u64) -> Option<(Self, Self)> {
-        let mut strata: std::collections::BTreeMap<u32, Vec<usize>> = std::collections::BTreeMap::new();
+        let mut strata: std::collections::BTreeMap<u32, Vec<usize>> =
+            std::collections::BTreeMap::new();
         for row in 0..self.n_rows() {
             let stratum = match &self.labels {
                 Labels::Class(labels) => labels[row],
@@ -256,9 +291,12 @@ impl Dataset {
         for (stratum, mut rows) in strata {
             Stream::new(seed, Purpose::Split, stratum).shuffle(&mut rows);
             let n_held_out = ((rows.len() as f64 * fraction).round() as usize).min(rows.len() - 1);
-            rows.iter().take(n_held_out).for_each(|&row| is_held_out[row] = true);
+            rows.iter()
+                .take(n_held_out)
+                .for_each(|&row| is_held_out[row] = true);
         }
-        let (held_out, kept): (Vec<usize>, Vec<usize>) = (0..self.n_rows()).partition(|&row| is_held_out[row]);
+        let (held_out, kept): (Vec<usize>, Vec<usize>) =
+            (0..self.n_rows()).partition(|&row| is_held_out[row]);
         (!held_out.is_empty()).then(|| (self.subset(&kept), self.subset(&held_out)))
     }
 }
@@ -275,13 +313,18 @@ impl Features {
 /// Refuses a Git LFS pointer; `head` is how the file begins.
 pub(crate) fn refuse_lfs_pointer(path: &Path, head: &[u8]) -> Result<(), DataError> {
     if head.starts_with(b"version https://git-lfs.github.com/spec/") {
-        return Err(DataError::LfsPointer { path: path.to_owned() });
+        return Err(DataError::LfsPointer {
+            path: path.to_owned(),
+        });
     }
     Ok(())
 }
 
 fn read_idx(path: &Path) -> Result<(idx::Array, (Sha256Digest, u64)), DataError> {
-    let error = |source| DataError::Read { path: path.to_owned(), source };
+    let error = |source| DataError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let bytes = std::fs::read(path).map_err(error)?;
     let entry = (Sha256Digest::of(&bytes), bytes.len() as u64);
     refuse_lfs_pointer(path, &bytes)?;
@@ -289,24 +332,41 @@ fn read_idx(path: &Path) -> Result<(idx::Array, (Sha256Digest, u64)), DataError>
     Ok((array, entry))
 }
 
-fn finite_features(path: &Path, values: idx::Values, row_len: usize) -> Result<Vec<f32>, DataError> {
+fn finite_features(
+    path: &Path,
+    values: idx::Values,
+    row_len: usize,
+) -> Result<Vec<f32>, DataError> {
     let values = values.into_f64();
     match values.iter().position(|value| !(*value as f32).is_finite()) {
         Some(at) => Err(DataError::malformed(
             path,
-            format!("row {}, value {}: {} is not a finite number", at / row_len, at % row_len, values[at]),
+            format!(
+                "row {}, value {}: {} is not a finite number",
+                at / row_len,
+                at % row_len,
+                values[at]
+            ),
         )),
         None => Ok(values.into_iter().map(|value| value as f32).collect()),
     }
 }
 
-fn class_labels(path: &Path, values: &idx::Values, n_classes: usize) -> Result<Vec<u32>, DataError> {
+fn class_labels(
+    path: &Path,
+    values: &idx::Values,
+    n_classes: usize,
+) -> Result<Vec<u32>, DataError> {
     let values = values.clone().into_f64();
     let is_class = |value: &f64| value.fract() == 0.0 && *value >= 0.0 && *value < n_classes as f64;
     match values.iter().position(|value| !is_class(value)) {
         Some(row) => Err(DataError::malformed(
             path,
-            format!("row {row}: the label {} is not one of the {n_classes} classes (0 to {})", values[row], n_classes - 1),
+            format!(
+                "row {row}: the label {} is not one of the {n_classes} classes (0 to {})",
+                values[row],
+                n_classes - 1
+            ),
         )),
         None => Ok(values.into_iter().map(|value| value as u32).collect()),
     }
@@ -315,9 +375,13 @@ fn class_labels(path: &Path, values: &idx::Values, n_classes: usize) -> Result<V
 fn value_labels(path: &Path, values: &idx::Values) -> Result<Vec<f64>, DataError> {
     let values = values.clone().into_f64();
     match values.iter().position(|value| !value.is_finite()) {
-        Some(row) => {
-            Err(DataError::malformed(path, format!("row {row}: the label {} is not a finite number", values[row])))
-        }
+        Some(row) => Err(DataError::malformed(
+            path,
+            format!(
+                "row {row}: the label {} is not a finite number",
+                values[row]
+            ),
+        )),
         None => Ok(values),
     }
 }

@@ -33,7 +33,10 @@ pub(crate) fn assert_gradient(gradient: &[f32], expected: &[f64]) {
     assert_eq!(gradient.len(), expected.len());
     for (idx, (&found, &expected)) in gradient.iter().zip(expected).enumerate() {
         let difference = (f64::from(found) - expected).abs();
-        assert!(difference <= 2e-2 * expected.abs().max(1.0), "element {idx}: {found} is not {expected}");
+        assert!(
+            difference <= 2e-2 * expected.abs().max(1.0),
+            "element {idx}: {found} is not {expected}"
+        );
     }
 }
 

@@ -7,6 +7,7 @@ pub mod data;
 pub mod kernels;
 pub mod network;
 pub mod optimizer;
+pub mod predictions;
 pub mod random;
 pub mod score;
 pub mod store;
@@ -27,7 +28,9 @@ pub fn instruction_set() -> String {
             ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
         ];
         let detected = features.iter().filter(|(_, is_there)| *is_there);
-        detected.fold(architecture.to_owned(), |text, (name, _)| format!("{text} {name}"))
+        detected.fold(architecture.to_owned(), |text, (name, _)| {
+            format!("{text} {name}")
+        })
     }
     #[cfg(not(target_arch = "x86_64"))]
     architecture.to_owned()

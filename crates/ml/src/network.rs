@@ -59,11 +59,18 @@ impl Network {
         seed: u64,
     ) -> Result<Self, NetworkError> {
         let mut network = Self::empty(layers, input_shape, preprocessing)?;
-        for (idx, (spec, values)) in network.specs.iter().zip(&mut network.parameters).enumerate() {
+        for (idx, (spec, values)) in network
+            .specs
+            .iter()
+            .zip(&mut network.parameters)
+            .enumerate()
+        {
             if spec.fan_in > 0 {
                 let limit = (6.0 / (spec.fan_in + spec.fan_out) as f64).sqrt() as f32;
                 let mut stream = Stream::new(seed, Purpose::Weights, idx as u32);
-                values.iter_mut().for_each(|value| *value = (2.0 * stream.uniform() - 1.0) * limit);
+                values
+                    .iter_mut()
+                    .for_each(|value| *value = (2.0 * stream.uniform() - 1.0) * limit);
             }
         }
         Ok(network)
@@ -80,8 +87,13 @@ impl Network {
         for (spec, values) in network.specs.iter().zip(&mut network.parameters) {
             let tensor = tensors
                 .get(&spec.name)
-                .filter(|tensor| tensor.dims() == spec.shape && tensor.dtype() == candle_core::DType::F32)
-                .ok_or_else(|| NetworkError::Parameter { name: spec.name.clone(), shape: spec.shape.clone() })?;
+                .filter(|tensor| {
+                    tensor.dims() == spec.shape && tensor.dtype() == candle_core::DType::F32
+                })
+                .ok_or_else(|| NetworkError::Parameter {
+                    name: spec.name.clone(),
+                    shape: spec.shape.clone(),
+                })?;
             *values = tensor.flatten_all()?.to_vec1()?;
         }
         Ok(network)
@@ -96,19 +108,38 @@ impl Network {
         let shapes = architecture::shapes(layers, input_shape).map_err(error)?;
         let mut specs = Vec::new();
         for (layer_idx, (layer, input)) in layers.iter().zip(&shapes).enumerate() {
-            specs.extend(layer.parameters(input).map_err(|source| error((layer_idx, source)))?);
+            specs.extend(
+                layer
+                    .parameters(input)
+                    .map_err(|source| error((layer_idx, source)))?,
+            );
         }
-        let parameters = specs.iter().map(|spec| vec![0.0; spec.shape.iter().product()]).collect();
+        let parameters = specs
+            .iter()
+            .map(|spec| vec![0.0; spec.shape.iter().product()])
+            .collect();
         let plan = plan::Plan::new(layers, &shapes);
-        Ok(Self { plan, specs, parameters, preprocessing: preprocessing.to_vec() })
+        Ok(Self {
+            plan,
+            specs,
+            parameters,
+            preprocessing: preprocessing.to_vec(),
+        })
     }
 
     /// The parameters as candle tensors, in Keras layout, by name.
     pub fn tensors(&self) -> Result<Vec<(String, Tensor)>, NetworkError> {
         let tensor = |(spec, values): (&ParameterSpec, &Vec<f32>)| {
-            Ok((spec.name.clone(), Tensor::from_slice(values, spec.shape.as_slice(), &Device::Cpu)?))
+            Ok((
+                spec.name.clone(),
+                Tensor::from_slice(values, spec.shape.as_slice(), &Device::Cpu)?,
+            ))
         };
-        self.specs.iter().zip(&self.parameters).map(tensor).collect()
+        self.specs
+            .iter()
+            .zip(&self.parameters)
+            .map(tensor)
+            .collect()
     }
 
     /// Number of trained values.

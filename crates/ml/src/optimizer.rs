@@ -21,7 +21,12 @@ pub struct Optimizer {
 impl Optimizer {
     /// An optimiser for parameters of the given sizes, its state all zero.
     pub fn new(config: &OptimizerConfig, parameters: &[Vec<f32>]) -> Self {
-        let zeros = || parameters.iter().map(|values| vec![0.0; values.len()]).collect();
+        let zeros = || {
+            parameters
+                .iter()
+                .map(|values| vec![0.0; values.len()])
+                .collect()
+        };
         let has_first = config.kind == OptimizerKind::Adam || config.momentum > 0.0;
         let has_second = config.kind == OptimizerKind::Adam;
         Self {
@@ -52,9 +57,11 @@ impl Optimizer {
             }
         }
         let (config, n_steps) = (&self.config, self.n_steps);
-        threads.for_each(work, |(parameter, gradient, first, second)| match config.kind {
-            OptimizerKind::Adam => adam(config, n_steps, parameter, gradient, first, second),
-            OptimizerKind::Sgd => sgd(config, parameter, gradient, first),
+        threads.for_each(work, |(parameter, gradient, first, second)| {
+            match config.kind {
+                OptimizerKind::Adam => adam(config, n_steps, parameter, gradient, first, second),
+                OptimizerKind::Sgd => sgd(config, parameter, gradient, first),
+            }
         });
     }
 }
@@ -72,7 +79,8 @@ fn adam(
     let steps = f64::from(n_steps);
     let correction = (1.0 - config.beta_2.powf(steps)).sqrt() / (1.0 - config.beta_1.powf(steps));
     let rate = (config.learning_rate() * correction) as f32;
-    let (one_less_beta_1, one_less_beta_2) = ((1.0 - config.beta_1) as f32, (1.0 - config.beta_2) as f32);
+    let (one_less_beta_1, one_less_beta_2) =
+        ((1.0 - config.beta_1) as f32, (1.0 - config.beta_2) as f32);
     let epsilon = config.epsilon as f32;
     for (((value, &g), mean), square) in parameter.iter_mut().zip(gradient).zip(mean).zip(square) {
         *mean += (g - *mean) * one_less_beta_1;
@@ -85,12 +93,19 @@ fn adam(
 fn sgd(config: &OptimizerConfig, parameter: &mut [f32], gradient: &[f32], velocity: &mut [f32]) {
     let (rate, momentum) = (config.learning_rate() as f32, config.momentum as f32);
     if velocity.is_empty() {
-        parameter.iter_mut().zip(gradient).for_each(|(value, g)| *value -= rate * g);
+        parameter
+            .iter_mut()
+            .zip(gradient)
+            .for_each(|(value, g)| *value -= rate * g);
         return;
     }
     for ((value, &g), velocity) in parameter.iter_mut().zip(gradient).zip(velocity) {
         *velocity = momentum * *velocity - rate * g;
-        *value += if config.nesterov { momentum * *velocity - rate * g } else { *velocity };
+        *value += if config.nesterov {
+            momentum * *velocity - rate * g
+        } else {
+            *velocity
+        };
     }
 }
 
@@ -123,10 +138,14 @@ mod tests {
     #[test]
     fn adam_follows_kerass_formula() {
         let found = run(&OptimizerConfig::default());
-        for (found, expected) in
-            found.iter().zip([expected_adam([0.5, 0.1, -1.0], 1.0), expected_adam([-0.25, 4.0, 0.0], -2.0)])
-        {
-            assert!((f64::from(*found) - expected).abs() < 1e-6, "{found} is not {expected}");
+        for (found, expected) in found.iter().zip([
+            expected_adam([0.5, 0.1, -1.0], 1.0),
+            expected_adam([-0.25, 4.0, 0.0], -2.0),
+        ]) {
+            assert!(
+                (f64::from(*found) - expected).abs() < 1e-6,
+                "{found} is not {expected}"
+            );
         }
     }
 
@@ -139,11 +158,16 @@ mod tests {
             nesterov,
             ..OptimizerConfig::default()
         };
-        let close = |found: f32, expected: f32| assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+        let close = |found: f32, expected: f32| {
+            assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+        };
         // Plain: 1 - 0.1 * (0.5 + 0.1 - 1.0).
         close(run(&config(0.0, false))[0], 1.04);
         // Velocities: -0.05, -0.055, 0.0505.
         close(run(&config(0.9, false))[0], 1.0 - 0.05 - 0.055 + 0.0505);
-        close(run(&config(0.9, true))[0], 1.0 + (-0.045 - 0.05) + (-0.0495 - 0.01) + (0.04545 + 0.1));
+        close(
+            run(&config(0.9, true))[0],
+            1.0 + (-0.045 - 0.05) + (-0.0495 - 0.01) + (0.04545 + 0.1),
+        );
     }
 }

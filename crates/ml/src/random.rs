@@ -34,7 +34,12 @@ impl Stream {
     /// The stream for one use.
     pub const fn new(seed: u64, purpose: Purpose, index: u32) -> Self {
         let key = [seed as u32, (seed >> 32) as u32];
-        Self { key, counter: [0, 0, index, purpose as u32], block: [0; 4], n_used: 4 }
+        Self {
+            key,
+            counter: [0, 0, index, purpose as u32],
+            block: [0; 4],
+            n_used: 4,
+        }
     }
 
     /// One of many streams for the same use, such as one for each row of a batch: `part` offsets the block number.
@@ -93,7 +98,10 @@ const fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
             (low >> 32) as u32 ^ counter[3] ^ key[1],
             low as u32,
         ];
-        key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
+        key = [
+            key[0].wrapping_add(0x9E37_79B9),
+            key[1].wrapping_add(0xBB67_AE85),
+        ];
         round += 1;
     }
     counter
@@ -106,10 +114,19 @@ mod tests {
     /// Independent source: the known-answer file `kat_vectors` of Random123, by the paper's authors.
     #[test]
     fn philox_gives_the_published_answers() {
-        assert_eq!(philox4x32([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
-        assert_eq!(philox4x32([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
         assert_eq!(
-            philox4x32([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
+            philox4x32([0; 4], [0; 2]),
+            [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]
+        );
+        assert_eq!(
+            philox4x32([u32::MAX; 4], [u32::MAX; 2]),
+            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
+        );
+        assert_eq!(
+            philox4x32(
+                [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344],
+                [0xa409_3822, 0x299f_31d0]
+            ),
             [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
         );
     }
@@ -122,7 +139,11 @@ mod tests {
         };
         let base = draws(1, Purpose::Weights, 0);
         assert_eq!(base, draws(1, Purpose::Weights, 0));
-        for other in [draws(2, Purpose::Weights, 0), draws(1, Purpose::Shuffle, 0), draws(1, Purpose::Weights, 1)] {
+        for other in [
+            draws(2, Purpose::Weights, 0),
+            draws(1, Purpose::Shuffle, 0),
+            draws(1, Purpose::Weights, 1),
+        ] {
             assert_ne!(base, other);
         }
     }
@@ -135,7 +156,10 @@ mod tests {
         assert_ne!(items[..10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
         items.sort_unstable();
         assert!(items.into_iter().eq(0..1000));
-        let mean = (0..10_000).map(|_| f64::from(stream.uniform())).sum::<f64>() / 10_000.0;
+        let mean = (0..10_000)
+            .map(|_| f64::from(stream.uniform()))
+            .sum::<f64>()
+            / 10_000.0;
         assert!((mean - 0.5).abs() < 0.02, "{mean}");
         assert!((0..10_000).all(|_| (0.0..1.0).contains(&stream.uniform()) && stream.below(7) < 7));
     }

@@ -34,7 +34,9 @@ pub enum ScoreError {
     #[error("cannot read the weights")]
     Read(#[from] candle_core::Error),
     /// The values do not make up the rows.
-    #[error("{n_rows} rows of {row_len} values each were announced, but there are {n_values} values")]
+    #[error(
+        "{n_rows} rows of {row_len} values each were announced, but there are {n_values} values"
+    )]
     Length {
         /// Rows announced.
         n_rows: usize,
@@ -56,9 +58,17 @@ impl Scorer {
         let manifest = &folder.manifest;
         let weights = folder.path.join(&manifest.weights.path);
         let tensors = candle_core::safetensors::load(weights, &candle_core::Device::Cpu)?;
-        let network =
-            Network::with_tensors(&manifest.architecture, &manifest.input.shape, &manifest.preprocessing, &tensors)?;
-        Ok(Self { network, threads, idle: Mutex::new(Vec::new()) })
+        let network = Network::with_tensors(
+            &manifest.architecture,
+            &manifest.input.shape,
+            &manifest.preprocessing,
+            &tensors,
+        )?;
+        Ok(Self {
+            network,
+            threads,
+            idle: Mutex::new(Vec::new()),
+        })
     }
 
     /// Values of one raw row.
@@ -75,7 +85,11 @@ impl Scorer {
     pub fn score(&self, raw: &[f32], n_rows: usize) -> Result<Vec<f32>, ScoreError> {
         let row_len = self.n_inputs();
         if raw.len() != n_rows * row_len {
-            return Err(ScoreError::Length { n_rows, row_len, n_values: raw.len() });
+            return Err(ScoreError::Length {
+                n_rows,
+                row_len,
+                n_values: raw.len(),
+            });
         }
         let mut workspace = self.take_workspace(n_rows);
         let mut scores = Vec::with_capacity(n_rows * self.n_outputs());
@@ -101,7 +115,8 @@ impl Scorer {
         let rows: Vec<usize> = (0..dataset.n_rows()).collect();
         for batch in rows.chunks(BATCH_ROWS) {
             train::load(&self.network, &mut workspace, dataset, batch, &self.threads);
-            self.network.score(&mut workspace, batch.len(), &self.threads);
+            self.network
+                .score(&mut workspace, batch.len(), &self.threads);
             scores.extend_from_slice(workspace.output(&self.network, batch.len()));
             observe(scores.len() / self.n_outputs());
         }
@@ -112,13 +127,19 @@ impl Scorer {
     fn take_workspace(&self, n_rows: usize) -> Workspace {
         let capacity = if n_rows <= 1 { 1 } else { BATCH_ROWS };
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        match idle.iter().position(|workspace| workspace.capacity() >= capacity) {
+        match idle
+            .iter()
+            .position(|workspace| workspace.capacity() >= capacity)
+        {
             Some(idx) => idle.swap_remove(idx),
             None => Workspace::for_scoring(&self.network, capacity),
         }
     }
 
     fn give_back(&self, workspace: Workspace) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(workspace);
     }
 }

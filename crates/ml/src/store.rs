@@ -8,8 +8,8 @@ use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::EpochRecord;
 use trainyard_core::files::{self, FileError};
 use trainyard_core::model::{
-    FileEntry, MANIFEST_FILE, ModelError, ModelFolder, ModelManifest, RunRecord, SCHEMA_VERSION, TensorSpec,
-    TrainingSummary, WEIGHTS_FILE,
+    FileEntry, MANIFEST_FILE, ModelError, ModelFolder, ModelManifest, RunRecord, SCHEMA_VERSION,
+    TensorSpec, TrainingSummary, WEIGHTS_FILE,
 };
 
 use crate::network::NetworkError;
@@ -72,9 +72,15 @@ pub fn write_model(
 ) -> Result<ModelFolder, StoreError> {
     files::remove(&folder.join(MANIFEST_FILE))?;
     let tensors = trained.network.tensors()?;
-    let bytes = safetensors::serialize(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)), None)?;
+    let bytes = safetensors::serialize(
+        tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)),
+        None,
+    )?;
     files::write(&folder.join(WEIGHTS_FILE), &bytes)?;
-    files::write(&folder.join(HISTORY_FILE), history_tsv(&trained.history).as_bytes())?;
+    files::write(
+        &folder.join(HISTORY_FILE),
+        history_tsv(&trained.history).as_bytes(),
+    )?;
     files::write_json(&folder.join(RUN_FILE), run)?;
     let network = &trained.network;
     let manifest = ModelManifest {
@@ -107,25 +113,42 @@ pub fn write_model(
 }
 
 fn tensor(name: &str, shape: Vec<usize>) -> TensorSpec {
-    TensorSpec { name: name.to_owned(), datatype: "FP32".to_owned(), shape }
+    TensorSpec {
+        name: name.to_owned(),
+        datatype: "FP32".to_owned(),
+        shape,
+    }
 }
+
+/// A column of the history that not every run has.
+type Column = fn(&EpochRecord) -> Option<f64>;
 
 /// The history as tab-separated text; columns that no epoch has are left out.
 fn history_tsv(history: &[EpochRecord]) -> String {
-    let optional: [(&str, fn(&EpochRecord) -> Option<f64>); 3] = [
+    let optional: [(&str, Column); 3] = [
         ("accuracy", |record| record.accuracy),
         ("val_loss", |record| record.val_loss),
         ("val_accuracy", |record| record.val_accuracy),
     ];
-    let columns = optional.into_iter().filter(|(_, value)| history.iter().any(|record| value(record).is_some()));
+    let columns = optional
+        .into_iter()
+        .filter(|(_, value)| history.iter().any(|record| value(record).is_some()));
     let columns: Vec<_> = columns.collect();
     let mut text = String::from("epoch\tloss");
-    columns.iter().for_each(|(name, _)| text.extend(["\t", name]));
+    columns
+        .iter()
+        .for_each(|(name, _)| text.extend(["\t", name]));
     text.push('\n');
     for record in history {
         let _ = write!(text, "{}\t{}", record.epoch, record.loss);
         for (_, value) in &columns {
-            let _ = write!(text, "\t{}", value(record).map(|value| value.to_string()).unwrap_or_default());
+            let _ = write!(
+                text,
+                "\t{}",
+                value(record)
+                    .map(|value| value.to_string())
+                    .unwrap_or_default()
+            );
         }
         text.push('\n');
     }
@@ -135,26 +158,49 @@ fn history_tsv(history: &[EpochRecord]) -> String {
 /// Reads `history.tsv`: `epoch` and `loss`, with `accuracy`, `val_loss` and `val_accuracy` where there are such columns.
 pub fn read_history(path: &Path) -> Result<Vec<EpochRecord>, StoreError> {
     let text = files::read_text(path)?;
-    let error = |line: usize, problem: String| StoreError::History { path: path.display().to_string(), line, problem };
+    let error = |line: usize, problem: String| StoreError::History {
+        path: path.display().to_string(),
+        line,
+        problem,
+    };
     let mut lines = text.lines().enumerate().map(|(idx, line)| (idx + 1, line));
-    let header: Vec<&str> = lines.next().map(|(_, line)| line.split('\t').collect()).unwrap_or_default();
+    let header: Vec<&str> = lines
+        .next()
+        .map(|(_, line)| line.split('\t').collect())
+        .unwrap_or_default();
     let mut history = Vec::new();
     for (line, row) in lines.filter(|(_, row)| !row.trim().is_empty()) {
         let cells: Vec<&str> = row.split('\t').collect();
         let number = |name: &str| -> Result<Option<f64>, StoreError> {
-            let cell = header.iter().position(|column| *column == name).and_then(|idx| cells.get(idx));
+            let cell = header
+                .iter()
+                .position(|column| *column == name)
+                .and_then(|idx| cells.get(idx));
             match cell.map(|cell| cell.trim()).filter(|cell| !cell.is_empty()) {
                 None => Ok(None),
                 Some(cell) => match cell.parse::<f64>() {
                     Ok(value) if value.is_finite() => Ok(Some(value)),
-                    _ => Err(error(line, format!("`{cell}` in the column `{name}` is not a finite number"))),
+                    _ => Err(error(
+                        line,
+                        format!("`{cell}` in the column `{name}` is not a finite number"),
+                    )),
                 },
             }
         };
         let loss = number("loss")?.ok_or_else(|| error(line, "there is no `loss`".to_owned()))?;
         let epoch = number("epoch")?.map_or(history.len() + 1, |epoch| epoch as usize);
-        let (accuracy, val_loss, val_accuracy) = (number("accuracy")?, number("val_loss")?, number("val_accuracy")?);
-        history.push(EpochRecord { epoch, loss, accuracy, val_loss, val_accuracy });
+        let (accuracy, val_loss, val_accuracy) = (
+            number("accuracy")?,
+            number("val_loss")?,
+            number("val_accuracy")?,
+        );
+        history.push(EpochRecord {
+            epoch,
+            loss,
+            accuracy,
+            val_loss,
+            val_accuracy,
+        });
     }
     Ok(history)
 }

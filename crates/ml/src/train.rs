@@ -85,7 +85,12 @@ pub fn train(
 ) -> Result<Trained, TrainError> {
     let layers = config.layers()?;
     let seed = config.train.seed;
-    let mut network = Network::new(&layers, &config.model.input_shape, &config.data.preprocessing, seed)?;
+    let mut network = Network::new(
+        &layers,
+        &config.model.input_shape,
+        &config.data.preprocessing,
+        seed,
+    )?;
     let batch_size = config.train.batch_size.min(rows.n_rows());
     let n_batches = rows.n_rows().div_ceil(batch_size);
     let mut workspace = Workspace::for_training(&network, batch_size);
@@ -104,7 +109,10 @@ pub fn train(
         for (batch_idx, batch) in order.chunks(batch_size).enumerate() {
             load(&network, &mut workspace, rows, batch, threads);
             let labels = labels_of(rows, batch);
-            let mode = Mode::Train { seed, step: optimizer.n_steps() };
+            let mode = Mode::Train {
+                seed,
+                step: optimizer.n_steps(),
+            };
             let loss = network.gradients(&mut workspace, &labels, mode, threads);
             n_seen += batch.len();
             total.loss_sum += loss.loss_sum;
@@ -117,14 +125,28 @@ pub fn train(
                     learning_rate: config.train.optimizer.learning_rate(),
                 });
             }
-            optimizer.step(network.parameters_mut(), workspace.parameter_gradients(), threads);
+            optimizer.step(
+                network.parameters_mut(),
+                workspace.parameter_gradients(),
+                threads,
+            );
             let loss = total.loss_sum / n_seen as f64;
-            observe(Event::Batch { epoch, batch: batch_idx + 1, n_batches, loss });
+            observe(Event::Batch {
+                epoch,
+                batch: batch_idx + 1,
+                n_batches,
+                loss,
+            });
         }
         let accuracy = |total: BatchLoss, n: usize| {
             (config.model.task == Task::Classification).then(|| total.n_right as f64 / n as f64)
         };
-        let held_out = validation.map(|rows| (score(&network, &mut workspace, rows, batch_size, threads), rows.n_rows()));
+        let held_out = validation.map(|rows| {
+            (
+                score(&network, &mut workspace, rows, batch_size, threads),
+                rows.n_rows(),
+            )
+        });
         let record = EpochRecord {
             epoch,
             loss: total.loss_sum / n_seen as f64,
@@ -137,11 +159,21 @@ pub fn train(
         epoch_s.push(seconds);
         observe(Event::Epoch { record, seconds });
     }
-    Ok(Trained { network, history, epoch_s })
+    Ok(Trained {
+        network,
+        history,
+        epoch_s,
+    })
 }
 
 /// The loss of `rows` by the network as it is.
-fn score(network: &Network, workspace: &mut Workspace, rows: &Dataset, batch_size: usize, threads: &Threads) -> BatchLoss {
+fn score(
+    network: &Network,
+    workspace: &mut Workspace,
+    rows: &Dataset,
+    batch_size: usize,
+    threads: &Threads,
+) -> BatchLoss {
     let mut total = BatchLoss::default();
     let all: Vec<usize> = (0..rows.n_rows()).collect();
     for batch in all.chunks(batch_size) {
@@ -159,11 +191,20 @@ fn score(network: &Network, workspace: &mut Workspace, rows: &Dataset, batch_siz
 }
 
 /// Writes the preprocessed rows of a batch into the workspace.
-pub(crate) fn load(network: &Network, workspace: &mut Workspace, rows: &Dataset, batch: &[usize], threads: &Threads) {
+pub(crate) fn load(
+    network: &Network,
+    workspace: &mut Workspace,
+    rows: &Dataset,
+    batch: &[usize],
+    threads: &Threads,
+) {
     const ROWS: usize = 16;
     let row_len = network.n_inputs();
     let input = workspace.input_mut(batch.len());
-    let work = input.chunks_mut(ROWS * row_len).zip(batch.chunks(ROWS)).collect();
+    let work = input
+        .chunks_mut(ROWS * row_len)
+        .zip(batch.chunks(ROWS))
+        .collect();
     threads.for_each(work, |(input, batch): (&mut [f32], &[usize])| {
         rows.gather(batch, input);
         network.preprocess(input);

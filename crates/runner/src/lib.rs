@@ -16,6 +16,8 @@ pub mod summary;
 
 pub mod exit;
 
+pub mod stage;
+
 pub mod redact;
 mod timestamp;
 
@@ -26,4 +28,5 @@ pub use exit::{ExitCode, Failure, WithExitCode, run};
 pub use log::LogArgs;
 pub use outputs::{OutputError, Outputs};
 pub use redact::Redactor;
+pub use stage::Stage;
 pub use summary::{Summary, SummaryError};

@@ -109,22 +109,23 @@ mod tests {
 
     use super::*;
 
+    /// One line and whether a newline ended it; `None` at the end of the file.
+    fn read_line<'a>(rest: &mut &'a str) -> Option<(&'a str, bool)> {
+        if rest.is_empty() {
+            return None;
+        }
+        let (line, after, has_newline) = match rest.split_once('\n') {
+            Some((line, after)) => (line, after, true),
+            None => (*rest, "", false),
+        };
+        *rest = after;
+        Some((line, has_newline))
+    }
+
     /// The runner's rules (`FileCommandManager.cs`, actions/runner 2.336.0, on Linux).
     fn decode(text: &str) -> Result<Vec<(String, String)>, &'static str> {
         let mut entries = Vec::new();
         let mut rest = text;
-        // One line and whether a newline ended it; `None` at the end of the file.
-        fn read_line<'a>(rest: &mut &'a str) -> Option<(&'a str, bool)> {
-            if rest.is_empty() {
-                return None;
-            }
-            let (line, after, has_newline) = match rest.split_once('\n') {
-                Some((line, after)) => (line, after, true),
-                None => (*rest, "", false),
-            };
-            *rest = after;
-            Some((line, has_newline))
-        }
         while let Some((line, _)) = read_line(&mut rest) {
             if line.is_empty() {
                 continue;

@@ -2,8 +2,8 @@
 
 use super::error::Problem;
 use super::{
-    Config, DataConfig, EvaluateConfig, ImageConfig, ModelConfig, OptimizerConfig, TrainConfig,
-    layers,
+    Config, DataConfig, EvaluateConfig, GateConfig, ImageConfig, ModelConfig, OptimizerConfig,
+    TrainConfig, layers,
 };
 use crate::gate::Rule;
 use crate::model::architecture::{self, Activation, Layer, NamedLayer};
@@ -30,9 +30,7 @@ impl Config {
         self.data.validate(self.model.task, n_outputs)?;
         self.train.validate()?;
         self.evaluate.validate()?;
-        for (rule_idx, rule) in self.gate.rules.iter().enumerate() {
-            validate_rule(rule, &rule_idx.to_string())?;
-        }
+        self.gate.validate()?;
         self.image.validate()
     }
 
@@ -246,7 +244,7 @@ impl TrainConfig {
 }
 
 impl EvaluateConfig {
-    fn validate(&self) -> Result<(), Problem> {
+    pub(super) fn validate(&self) -> Result<(), Problem> {
         if !(self.confidence > 0.5 && self.confidence < 1.0) {
             return Err(Problem::at(
                 &["evaluate", "confidence"],
@@ -258,6 +256,15 @@ impl EvaluateConfig {
                 &["evaluate", "bootstrap_samples"],
                 "must lie between 100 and 100000",
             ));
+        }
+        Ok(())
+    }
+}
+
+impl GateConfig {
+    pub(super) fn validate(&self) -> Result<(), Problem> {
+        for (rule_idx, rule) in self.rules.iter().enumerate() {
+            validate_rule(rule, &rule_idx.to_string())?;
         }
         Ok(())
     }

@@ -88,6 +88,7 @@ pub fn judge(
             .unwrap_or_default(),
         baseline: comparison.reference(),
         notes,
+        files: Vec::new(),
         trainyard_version: chain.trainyard_version,
         commit: chain.commit,
     }
@@ -569,7 +570,7 @@ fn summary(verdict: Decision, results: &[RuleResult], unjudged: bool) -> String 
 }
 
 /// A figure as people read it: five significant digits, no trailing zeros.
-pub(crate) fn figure(value: f64) -> String {
+pub fn figure(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
     }

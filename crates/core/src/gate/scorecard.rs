@@ -158,10 +158,11 @@ impl Scorecard {
             Err(_) if has_bare_non_finite(bytes) => return Err(ScorecardError::NotFinite { path }),
             Err(source) => return Err(ScorecardError::Json { path, source }),
         };
-        if let Some(version) = value
-            .get("schema_version")
-            .filter(|_| value.get("metrics").is_some_and(|m| m.is_array()))
-        {
+        if let Some(version) = value.get("schema_version").filter(|_| {
+            value
+                .get("metrics")
+                .is_some_and(serde_json::Value::is_array)
+        }) {
             if version.as_u64() != Some(u64::from(evaluation::SCHEMA_VERSION)) {
                 let found = version.as_u64().unwrap_or_default() as u32;
                 return Err(ScorecardError::SchemaVersion { path, found });

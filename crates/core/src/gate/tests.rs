@@ -56,6 +56,7 @@ fn evaluated(n: u32, misses: &[u32]) -> Scorecard {
         confusion: Some(result.confusion),
         misses: Some(result.misses.iter().map(|&row| row as i64).collect()),
         predictions: None,
+        files: Vec::new(),
         history: Vec::new(),
         trainyard_version: "0.0.0".to_owned(),
         commit: None,

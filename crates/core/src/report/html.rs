@@ -44,7 +44,7 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
         confidence => figure(evaluation.confidence * 100.0),
         learning_curve => chart::learning_curve(&evaluation.history),
         confusion => evaluation.confusion.as_ref().and_then(chart::confusion_matrix),
-        model_digest => evaluation.model.digest.as_ref().map(|digest| digest.as_str()),
+        model_digest => evaluation.model.digest.as_ref().map(super::super::digest::Sha256Digest::as_str),
         size => evaluation.model.size_bytes.map(|size| format!("{} kB", figure(size as f64 / 1000.0))),
         data_digest => evaluation.data.digest.as_str(),
         commit => evaluation.commit.as_deref(),

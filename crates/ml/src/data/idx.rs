@@ -55,13 +55,20 @@ pub fn parse(bytes: &[u8]) -> Result<Array, String> {
     let mut decoder = flate2::read::MultiGzDecoder::new(bytes);
     match decoder.read_to_end(&mut plain) {
         Ok(_) => parse_plain(&plain),
-        Err(error) => Err(format!("the gzip stream is damaged or cut off after {} bytes of content ({error})", plain.len())),
+        Err(error) => Err(format!(
+            "the gzip stream is damaged or cut off after {} bytes of content ({error})",
+            plain.len()
+        )),
     }
 }
 
 fn parse_plain(bytes: &[u8]) -> Result<Array, String> {
-    let Some(([zero_0, zero_1, element_type, n_axes], rest)) = bytes.split_first_chunk::<4>() else {
-        return Err(format!("an IDX file begins with 4 bytes, but there are only {}", bytes.len()));
+    let Some(([zero_0, zero_1, element_type, n_axes], rest)) = bytes.split_first_chunk::<4>()
+    else {
+        return Err(format!(
+            "an IDX file begins with 4 bytes, but there are only {}",
+            bytes.len()
+        ));
     };
     if [*zero_0, *zero_1] != [0, 0] {
         return Err("this is no IDX file: it does not begin with two zero bytes".to_owned());
@@ -75,22 +82,67 @@ fn parse_plain(bytes: &[u8]) -> Result<Array, String> {
     };
     let n_axes = usize::from(*n_axes);
     if n_axes == 0 || rest.len() < 4 * n_axes {
-        return Err(format!("the header says {n_axes} axes, which take {} bytes, but {} follow", 4 * n_axes, rest.len()));
+        return Err(format!(
+            "the header says {n_axes} axes, which take {} bytes, but {} follow",
+            4 * n_axes,
+            rest.len()
+        ));
     }
     let (axes, elements) = rest.split_at(4 * n_axes);
-    let shape: Vec<usize> = axes.as_chunks::<4>().0.iter().map(|axis| u32::from_be_bytes(*axis) as usize).collect();
-    let expected = shape.iter().try_fold(element_len, |size: usize, &axis| size.checked_mul(axis));
+    let shape: Vec<usize> = axes
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|axis| u32::from_be_bytes(*axis) as usize)
+        .collect();
+    let expected = shape
+        .iter()
+        .try_fold(element_len, |size: usize, &axis| size.checked_mul(axis));
     if expected != Some(elements.len()) {
-        let expected = expected.map_or_else(|| "more than memory can hold".to_owned(), |size| size.to_string());
-        return Err(format!("the shape {shape:?} takes {expected} bytes of elements, but {} follow", elements.len()));
+        let expected = expected.map_or_else(
+            || "more than memory can hold".to_owned(),
+            |size| size.to_string(),
+        );
+        return Err(format!(
+            "the shape {shape:?} takes {expected} bytes of elements, but {} follow",
+            elements.len()
+        ));
     }
     let values = match element_type {
         0x08 => Values::U8(elements.to_vec()),
         0x09 => Values::I8(elements.iter().map(|&byte| byte.cast_signed()).collect()),
-        0x0B => Values::I16(elements.as_chunks().0.iter().map(|bytes| i16::from_be_bytes(*bytes)).collect()),
-        0x0C => Values::I32(elements.as_chunks().0.iter().map(|bytes| i32::from_be_bytes(*bytes)).collect()),
-        0x0D => Values::F32(elements.as_chunks().0.iter().map(|bytes| f32::from_be_bytes(*bytes)).collect()),
-        _ => Values::F64(elements.as_chunks().0.iter().map(|bytes| f64::from_be_bytes(*bytes)).collect()),
+        0x0B => Values::I16(
+            elements
+                .as_chunks()
+                .0
+                .iter()
+                .map(|bytes| i16::from_be_bytes(*bytes))
+                .collect(),
+        ),
+        0x0C => Values::I32(
+            elements
+                .as_chunks()
+                .0
+                .iter()
+                .map(|bytes| i32::from_be_bytes(*bytes))
+                .collect(),
+        ),
+        0x0D => Values::F32(
+            elements
+                .as_chunks()
+                .0
+                .iter()
+                .map(|bytes| f32::from_be_bytes(*bytes))
+                .collect(),
+        ),
+        _ => Values::F64(
+            elements
+                .as_chunks()
+                .0
+                .iter()
+                .map(|bytes| f64::from_be_bytes(*bytes))
+                .collect(),
+        ),
     };
     Ok(Array { shape, values })
 }
@@ -99,14 +151,46 @@ fn parse_plain(bytes: &[u8]) -> Result<Array, String> {
 pub fn write(array: &Array) -> Vec<u8> {
     let (element_type, elements): (u8, Vec<u8>) = match &array.values {
         Values::U8(values) => (0x08, values.clone()),
-        Values::I8(values) => (0x09, values.iter().map(|value| value.cast_unsigned()).collect()),
-        Values::I16(values) => (0x0B, values.iter().flat_map(|value| value.to_be_bytes()).collect()),
-        Values::I32(values) => (0x0C, values.iter().flat_map(|value| value.to_be_bytes()).collect()),
-        Values::F32(values) => (0x0D, values.iter().flat_map(|value| value.to_be_bytes()).collect()),
-        Values::F64(values) => (0x0E, values.iter().flat_map(|value| value.to_be_bytes()).collect()),
+        Values::I8(values) => (
+            0x09,
+            values.iter().map(|value| value.cast_unsigned()).collect(),
+        ),
+        Values::I16(values) => (
+            0x0B,
+            values
+                .iter()
+                .flat_map(|value| value.to_be_bytes())
+                .collect(),
+        ),
+        Values::I32(values) => (
+            0x0C,
+            values
+                .iter()
+                .flat_map(|value| value.to_be_bytes())
+                .collect(),
+        ),
+        Values::F32(values) => (
+            0x0D,
+            values
+                .iter()
+                .flat_map(|value| value.to_be_bytes())
+                .collect(),
+        ),
+        Values::F64(values) => (
+            0x0E,
+            values
+                .iter()
+                .flat_map(|value| value.to_be_bytes())
+                .collect(),
+        ),
     };
     let mut bytes = vec![0, 0, element_type, array.shape.len() as u8];
-    bytes.extend(array.shape.iter().flat_map(|&axis| (axis as u32).to_be_bytes()));
+    bytes.extend(
+        array
+            .shape
+            .iter()
+            .flat_map(|&axis| (axis as u32).to_be_bytes()),
+    );
     bytes.extend(elements);
     bytes
 }
@@ -158,22 +242,43 @@ mod tests {
 
     #[test]
     fn a_file_cut_off_anywhere_is_refused() {
-        let whole = write(&Array { shape: vec![2, 3], values: Values::I16(vec![1, 2, 3, 4, 5, 6]) });
+        let whole = write(&Array {
+            shape: vec![2, 3],
+            values: Values::I16(vec![1, 2, 3, 4, 5, 6]),
+        });
         let compressed = gzip(&whole);
         for bytes in [&whole, &compressed] {
             for len in 0..bytes.len() {
-                assert!(parse(&bytes[..len]).is_err(), "{len} of {} bytes", bytes.len());
+                assert!(
+                    parse(&bytes[..len]).is_err(),
+                    "{len} of {} bytes",
+                    bytes.len()
+                );
             }
         }
-        assert!(parse(&[&whole[..], &[0]].concat()).unwrap_err().contains("takes 12 bytes of elements, but 13 follow"));
+        assert!(
+            parse(&[&whole[..], &[0]].concat())
+                .unwrap_err()
+                .contains("takes 12 bytes of elements, but 13 follow")
+        );
     }
 
     #[test]
     fn a_huge_header_costs_no_memory() {
-        let header = [0, 0, 0x0E, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255];
-        assert!(parse(&header).unwrap_err().contains("more than memory can hold"));
+        let header = [
+            0, 0, 0x0E, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+        ];
+        assert!(
+            parse(&header)
+                .unwrap_err()
+                .contains("more than memory can hold")
+        );
         assert!(parse(&header[..12]).unwrap_err().contains("3 axes"));
         assert!(parse(b"PK\x03\x04").unwrap_err().contains("no IDX file"));
-        assert!(parse(&[0, 0, 7, 1, 0, 0, 0, 0]).unwrap_err().contains("0x07"));
+        assert!(
+            parse(&[0, 0, 7, 1, 0, 0, 0, 0])
+                .unwrap_err()
+                .contains("0x07")
+        );
     }
 }

@@ -33,17 +33,26 @@ pub enum Values {
 impl Array {
     /// A row of integers.
     pub fn integers(values: Vec<i64>) -> Self {
-        Self { shape: vec![values.len()], values: Values::I64(values) }
+        Self {
+            shape: vec![values.len()],
+            values: Values::I64(values),
+        }
     }
 
     /// A row of numbers.
     pub fn numbers(values: Vec<f64>) -> Self {
-        Self { shape: vec![values.len()], values: Values::F64(values) }
+        Self {
+            shape: vec![values.len()],
+            values: Values::F64(values),
+        }
     }
 
     /// A table of `n_columns` columns.
     pub fn table(values: Vec<f32>, n_columns: usize) -> Self {
-        Self { shape: vec![values.len() / n_columns.max(1), n_columns], values: Values::F32(values) }
+        Self {
+            shape: vec![values.len() / n_columns.max(1), n_columns],
+            values: Values::F32(values),
+        }
     }
 
     /// The elements as f64.
@@ -59,7 +68,11 @@ impl Array {
     pub fn to_f32(&self) -> Vec<f32> {
         match &self.values {
             Values::F32(values) => values.clone(),
-            _ => self.to_f64().into_iter().map(|value| value as f32).collect(),
+            _ => self
+                .to_f64()
+                .into_iter()
+                .map(|value| value as f32)
+                .collect(),
         }
     }
 }
@@ -81,12 +94,34 @@ pub fn write_npz(arrays: &[(&str, &Array)]) -> Result<Vec<u8>, zip::result::ZipE
 /// Writes an array as `.npy`, version 1, C order, little-endian.
 pub fn write_npy(array: &Array) -> Vec<u8> {
     let (descr, elements): (&str, Vec<u8>) = match &array.values {
-        Values::I64(values) => ("<i8", values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-        Values::F32(values) => ("<f4", values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-        Values::F64(values) => ("<f8", values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+        Values::I64(values) => (
+            "<i8",
+            values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect(),
+        ),
+        Values::F32(values) => (
+            "<f4",
+            values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect(),
+        ),
+        Values::F64(values) => (
+            "<f8",
+            values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect(),
+        ),
     };
     let axes: String = array.shape.iter().map(|axis| format!("{axis}, ")).collect();
-    let axes = if array.shape.len() == 1 { axes.trim_end() } else { axes.trim_end_matches(", ") };
+    let axes = if array.shape.len() == 1 {
+        axes.trim_end()
+    } else {
+        axes.trim_end_matches(", ")
+    };
     let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({axes}), }}");
     // Magic, version and length take 10 bytes; the header ends in a newline at a multiple of 64.
     let padding = 64 - (10 + header.len() + 1) % 64;
@@ -101,24 +136,40 @@ pub fn write_npy(array: &Array) -> Vec<u8> {
 
 /// Reads every array of an `.npz`, by name without `.npy`. The error says what is wrong, in words.
 pub fn read_npz(bytes: &[u8]) -> Result<BTreeMap<String, Array>, String> {
-    let mut archive =
-        ZipArchive::new(Cursor::new(bytes)).map_err(|error| format!("this is no .npz, or it is cut off ({error})"))?;
+    let mut archive = ZipArchive::new(Cursor::new(bytes))
+        .map_err(|error| format!("this is no .npz, or it is cut off ({error})"))?;
     let mut arrays = BTreeMap::new();
     for idx in 0..archive.len() {
-        let mut entry = archive.by_index(idx).map_err(|error| format!("entry {idx} cannot be read ({error})"))?;
-        let name = entry.name().map(std::borrow::Cow::into_owned).map_err(|error| format!("entry {idx} has no valid name ({error})"))?;
-        let Some(name) = name.strip_suffix(".npy") else { continue };
+        let mut entry = archive
+            .by_index(idx)
+            .map_err(|error| format!("entry {idx} cannot be read ({error})"))?;
+        let name = entry
+            .name()
+            .map(std::borrow::Cow::into_owned)
+            .map_err(|error| format!("entry {idx} has no valid name ({error})"))?;
+        let Some(name) = name.strip_suffix(".npy") else {
+            continue;
+        };
         let mut content = Vec::new();
-        entry.read_to_end(&mut content).map_err(|error| format!("the array `{name}` is damaged ({error})"))?;
-        let array = read_npy(&content).map_err(|problem| format!("the array `{name}`: {problem}"))?;
+        entry
+            .read_to_end(&mut content)
+            .map_err(|error| format!("the array `{name}` is damaged ({error})"))?;
+        let array =
+            read_npy(&content).map_err(|problem| format!("the array `{name}`: {problem}"))?;
         arrays.insert(name.to_owned(), array);
     }
-    if arrays.is_empty() { Err("there is no array in it".to_owned()) } else { Ok(arrays) }
+    if arrays.is_empty() {
+        Err("there is no array in it".to_owned())
+    } else {
+        Ok(arrays)
+    }
 }
 
 /// Reads an `.npy`. The error says what is wrong, in words.
 pub fn read_npy(bytes: &[u8]) -> Result<Array, String> {
-    let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or("this is no .npy: it does not begin with \\x93NUMPY")?;
+    let rest = bytes
+        .strip_prefix(b"\x93NUMPY")
+        .ok_or("this is no .npy: it does not begin with \\x93NUMPY")?;
     let cut_off = "the header is cut off";
     let (header_len, rest) = match rest {
         [1, _, low, high, rest @ ..] => (usize::from(u16::from_le_bytes([*low, *high])), rest),
@@ -131,8 +182,15 @@ pub fn read_npy(bytes: &[u8]) -> Result<Array, String> {
     }
     let (header, elements) = rest.split_at(header_len);
     let header = std::str::from_utf8(header).map_err(|_| "the header is no text".to_owned())?;
-    let Header { descr, is_fortran, shape } = Header::parse(header)?;
-    let n = shape.iter().try_fold(1_usize, |n, &axis| n.checked_mul(axis)).ok_or("the shape overflows")?;
+    let Header {
+        descr,
+        is_fortran,
+        shape,
+    } = Header::parse(header)?;
+    let n = shape
+        .iter()
+        .try_fold(1_usize, |n, &axis| n.checked_mul(axis))
+        .ok_or("the shape overflows")?;
     let (is_big, code) = match descr.split_at_checked(1) {
         Some((">", code)) => (true, code),
         Some(("<" | "|" | "=", code)) => (false, code),
@@ -142,11 +200,21 @@ pub fn read_npy(bytes: &[u8]) -> Result<Array, String> {
         "f4" => Values::F32(decode::<4, f32>(elements, n, is_big, f32::from_le_bytes)?),
         "f8" => Values::F64(decode::<8, f64>(elements, n, is_big, f64::from_le_bytes)?),
         "i8" => Values::I64(decode::<8, i64>(elements, n, is_big, i64::from_le_bytes)?),
-        "i4" => Values::I64(decode::<4, i64>(elements, n, is_big, |b| i32::from_le_bytes(b).into())?),
-        "i2" => Values::I64(decode::<2, i64>(elements, n, is_big, |b| i16::from_le_bytes(b).into())?),
-        "i1" => Values::I64(decode::<1, i64>(elements, n, is_big, |b| i8::from_le_bytes(b).into())?),
-        "u4" => Values::I64(decode::<4, i64>(elements, n, is_big, |b| u32::from_le_bytes(b).into())?),
-        "u2" => Values::I64(decode::<2, i64>(elements, n, is_big, |b| u16::from_le_bytes(b).into())?),
+        "i4" => Values::I64(decode::<4, i64>(elements, n, is_big, |b| {
+            i32::from_le_bytes(b).into()
+        })?),
+        "i2" => Values::I64(decode::<2, i64>(elements, n, is_big, |b| {
+            i16::from_le_bytes(b).into()
+        })?),
+        "i1" => Values::I64(decode::<1, i64>(elements, n, is_big, |b| {
+            i8::from_le_bytes(b).into()
+        })?),
+        "u4" => Values::I64(decode::<4, i64>(elements, n, is_big, |b| {
+            u32::from_le_bytes(b).into()
+        })?),
+        "u2" => Values::I64(decode::<2, i64>(elements, n, is_big, |b| {
+            u16::from_le_bytes(b).into()
+        })?),
         "u1" | "b1" => Values::I64(decode::<1, i64>(elements, n, is_big, |[b]| b.into())?),
         "u8" => {
             let values = decode::<8, u64>(elements, n, is_big, u64::from_le_bytes)?;
@@ -182,13 +250,22 @@ impl Header {
     fn parse(text: &str) -> Result<Self, String> {
         let value = |key: &str| {
             let quoted = [format!("'{key}'"), format!("\"{key}\"")];
-            let after = quoted.iter().find_map(|key| text.split_once(key.as_str()).map(|(_, after)| after));
-            after.and_then(|after| after.trim_start().strip_prefix(':')).map(str::trim_start)
+            let after = quoted
+                .iter()
+                .find_map(|key| text.split_once(key.as_str()).map(|(_, after)| after));
+            after
+                .and_then(|after| after.trim_start().strip_prefix(':'))
+                .map(str::trim_start)
         };
         let descr = value("descr")
             .and_then(|text| {
-                let quote = text.chars().next().filter(|quote| matches!(quote, '\'' | '"'))?;
-                text[1..].split_once(quote).map(|(descr, _)| descr.to_owned())
+                let quote = text
+                    .chars()
+                    .next()
+                    .filter(|quote| matches!(quote, '\'' | '"'))?;
+                text[1..]
+                    .split_once(quote)
+                    .map(|(descr, _)| descr.to_owned())
             })
             .ok_or("the header names no plain element type")?;
         let is_fortran = match value("fortran_order") {
@@ -201,9 +278,18 @@ impl Header {
             .and_then(|text| text.split_once(')'))
             .map(|(axes, _)| axes)
             .ok_or("the header says no `shape`")?;
-        let axes = axes.split(',').map(str::trim).filter(|axis| !axis.is_empty());
-        let shape: Result<Vec<usize>, _> = axes.map(|axis| axis.trim_end_matches('L').parse()).collect();
-        Ok(Self { descr, is_fortran, shape: shape.map_err(|_| "the `shape` is no list of sizes".to_owned())? })
+        let axes = axes
+            .split(',')
+            .map(str::trim)
+            .filter(|axis| !axis.is_empty());
+        let shape: Result<Vec<usize>, _> = axes
+            .map(|axis| axis.trim_end_matches('L').parse())
+            .collect();
+        Ok(Self {
+            descr,
+            is_fortran,
+            shape: shape.map_err(|_| "the `shape` is no list of sizes".to_owned())?,
+        })
     }
 }
 
@@ -214,7 +300,10 @@ fn decode<const N: usize, T>(
     convert: impl Fn([u8; N]) -> T,
 ) -> Result<Vec<T>, String> {
     if n.checked_mul(N) != Some(elements.len()) {
-        return Err(format!("{n} elements of {N} bytes are announced, but {} bytes follow", elements.len()));
+        return Err(format!(
+            "{n} elements of {N} bytes are announced, but {} bytes follow",
+            elements.len()
+        ));
     }
     let decoded = elements.as_chunks::<N>().0.iter().map(|bytes| {
         let mut bytes = *bytes;
@@ -298,14 +387,20 @@ mod tests {
                 } else {
                     (0..6).map(f64::from).collect()
                 };
-                assert_eq!((array.to_f64(), &array.shape[..]), (expected, &[2, 3][..]), "{file}: {name}");
+                assert_eq!(
+                    (array.to_f64(), &array.shape[..]),
+                    (expected, &[2, 3][..]),
+                    "{file}: {name}"
+                );
             }
         }
         for version in 1..=3 {
-            let array = read_npy(&std::fs::read(format!("{folder}version{version}.npy")).unwrap()).unwrap();
+            let array =
+                read_npy(&std::fs::read(format!("{folder}version{version}.npy")).unwrap()).unwrap();
             assert_eq!(array.to_f64(), [0.0, 1.0, 2.0], "version {version}");
         }
-        let strings = read_npy(&std::fs::read(format!("{folder}strings.npy")).unwrap()).unwrap_err();
+        let strings =
+            read_npy(&std::fs::read(format!("{folder}strings.npy")).unwrap()).unwrap_err();
         assert!(strings.contains("astype"), "{strings}");
     }
 }

@@ -7,7 +7,9 @@ pub fn forward(activation: Activation, values: &mut [f32], n_columns: usize) {
     match activation {
         Activation::Linear => {}
         Activation::Relu => values.iter_mut().for_each(|x| *x = x.max(0.0)),
-        Activation::Sigmoid => values.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp())),
+        Activation::Sigmoid => values
+            .iter_mut()
+            .for_each(|x| *x = 1.0 / (1.0 + (-*x).exp())),
         Activation::Tanh => values.iter_mut().for_each(|x| *x = x.tanh()),
         Activation::Softmax => values.chunks_exact_mut(n_columns.max(1)).for_each(softmax),
     }
@@ -45,14 +47,26 @@ mod tests {
 
     #[test]
     fn gradients_match_finite_differences() {
-        for activation in [Activation::Linear, Activation::Relu, Activation::Sigmoid, Activation::Tanh] {
+        for activation in [
+            Activation::Linear,
+            Activation::Relu,
+            Activation::Sigmoid,
+            Activation::Tanh,
+        ] {
             // Away from relu's kink, where finite differences are wrong.
-            let inputs: Vec<f32> = noise(24, 3).iter().map(|x| x + 0.05_f32.copysign(*x)).collect();
+            let inputs: Vec<f32> = noise(24, 3)
+                .iter()
+                .map(|x| x + 0.05_f32.copysign(*x))
+                .collect();
             let weights = noise(24, 4);
             let value = |inputs: &[f32]| {
                 let mut outputs = inputs.to_vec();
                 forward(activation, &mut outputs, 8);
-                outputs.iter().zip(&weights).map(|(y, w)| f64::from(y * w)).sum()
+                outputs
+                    .iter()
+                    .zip(&weights)
+                    .map(|(y, w)| f64::from(y * w))
+                    .sum()
             };
             let mut output = inputs.clone();
             forward(activation, &mut output, 8);
@@ -67,7 +81,10 @@ mod tests {
     fn softmax_matches_scipy_and_does_not_overflow() {
         let mut row = [1.0, 2.0, 3.0, 1001.0, 1002.0, 1003.0];
         forward(Activation::Softmax, &mut row, 3);
-        for (found, expected) in row.iter().zip([0.090_030_57, 0.244_728_48, 0.665_240_94].repeat(2)) {
+        for (found, expected) in row
+            .iter()
+            .zip([0.090_030_57, 0.244_728_48, 0.665_240_94].repeat(2))
+        {
             assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
         }
     }

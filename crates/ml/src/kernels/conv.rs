@@ -35,16 +35,30 @@ impl Conv2d {
     /// `output = activation(input * kernel + bias)`.
     ///
     /// `input` is `[n, height, width, channels]`, `kernel` HWIO, `output` `[n, rows, columns, filters]`.
-    pub fn forward(&self, input: &[f32], kernel: &[f32], bias: Option<&[f32]>, output: &mut [f32], scratch: &mut [f32]) {
+    pub fn forward(
+        &self,
+        input: &[f32],
+        kernel: &[f32],
+        bias: Option<&[f32]>,
+        output: &mut [f32],
+        scratch: &mut [f32],
+    ) {
         let sizes = [self.windows.n_windows(), self.window_len(), self.filters];
         let images = input.chunks_exact(self.windows.input_len());
         for (image, output) in images.zip(output.chunks_exact_mut(self.output_len())) {
             unroll(&self.windows, image, scratch);
-            let (left, right) = (Matrix::rows(scratch, self.window_len()), Matrix::rows(kernel, self.filters));
+            let (left, right) = (
+                Matrix::rows(scratch, self.window_len()),
+                Matrix::rows(kernel, self.filters),
+            );
             matmul(sizes, left, right, output, self.filters, false);
             if let Some(bias) = bias {
                 let cells = output.chunks_exact_mut(self.filters);
-                cells.for_each(|cell| cell.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias));
+                cells.for_each(|cell| {
+                    cell.iter_mut()
+                        .zip(bias)
+                        .for_each(|(value, bias)| *value += bias);
+                });
             }
             activation::forward(self.activation, output, self.filters);
         }
@@ -63,17 +77,28 @@ impl Conv2d {
         input_gradient: Option<&mut [f32]>,
         scratch: &mut [f32],
     ) {
-        let (n_windows, window_len, filters) = (self.windows.n_windows(), self.window_len(), self.filters);
+        let (n_windows, window_len, filters) =
+            (self.windows.n_windows(), self.window_len(), self.filters);
         let images = input.chunks_exact(self.windows.input_len());
         for (image, gradient) in images.zip(gradient.chunks_exact(self.output_len())) {
             unroll(&self.windows, image, scratch);
             let left = Matrix::rows(scratch, window_len).transposed();
             let right = Matrix::rows(gradient, filters);
-            matmul([window_len, n_windows, filters], left, right, kernel_gradient, filters, true);
+            matmul(
+                [window_len, n_windows, filters],
+                left,
+                right,
+                kernel_gradient,
+                filters,
+                true,
+            );
         }
         if let Some(bias_gradient) = bias_gradient {
             for cell in gradient.chunks_exact(filters) {
-                bias_gradient.iter_mut().zip(cell).for_each(|(sum, value)| *sum += value);
+                bias_gradient
+                    .iter_mut()
+                    .zip(cell)
+                    .for_each(|(sum, value)| *sum += value);
             }
         }
         if let Some(input_gradient) = input_gradient {
@@ -81,7 +106,14 @@ impl Conv2d {
             let images = input_gradient.chunks_exact_mut(self.windows.input_len());
             for (image, gradient) in images.zip(gradient.chunks_exact(self.output_len())) {
                 let right = Matrix::rows(kernel, filters).transposed();
-                matmul([n_windows, filters, window_len], Matrix::rows(gradient, filters), right, scratch, window_len, false);
+                matmul(
+                    [n_windows, filters, window_len],
+                    Matrix::rows(gradient, filters),
+                    right,
+                    scratch,
+                    window_len,
+                    false,
+                );
                 roll(&self.windows, scratch, image);
             }
         }
@@ -97,12 +129,17 @@ fn each_run(windows: &Windows, mut visit: impl FnMut(usize, usize, usize)) {
         for column in 0..windows.output[1] {
             let cell = (row * windows.output[1] + column) * window_len;
             let columns = windows.span(1, column);
-            let skipped = (columns.start + windows.padding[1]).saturating_sub(column * windows.strides[1]);
+            let skipped =
+                (columns.start + windows.padding[1]).saturating_sub(column * windows.strides[1]);
             let len = columns.len() * channels;
             for image_row in windows.span(0, row) {
                 let window_row = image_row + windows.padding[0] - row * windows.strides[0];
                 let unrolled = cell + window_row * run + skipped * channels;
-                visit(unrolled, (image_row * windows.input[1] + columns.start) * channels, len);
+                visit(
+                    unrolled,
+                    (image_row * windows.input[1] + columns.start) * channels,
+                    len,
+                );
             }
         }
     }
@@ -110,18 +147,24 @@ fn each_run(windows: &Windows, mut visit: impl FnMut(usize, usize, usize)) {
 
 /// Lays every window out as a row: `unrolled[rows * columns, height * width * channels]`, zeros where there is padding.
 fn unroll(windows: &Windows, image: &[f32], unrolled: &mut [f32]) {
-    if windows.padding != [0, 0] || windows.span(0, windows.output[0] - 1).len() < windows.window[0]
+    if windows.padding != [0, 0]
+        || windows.span(0, windows.output[0] - 1).len() < windows.window[0]
         || windows.span(1, windows.output[1] - 1).len() < windows.window[1]
     {
         unrolled.fill(0.0);
     }
-    each_run(windows, |to, from, len| unrolled[to..to + len].copy_from_slice(&image[from..from + len]));
+    each_run(windows, |to, from, len| {
+        unrolled[to..to + len].copy_from_slice(&image[from..from + len]);
+    });
 }
 
 /// Adds every row of `unrolled` back to where it came from.
 fn roll(windows: &Windows, unrolled: &[f32], image: &mut [f32]) {
     each_run(windows, |from, to, len| {
-        image[to..to + len].iter_mut().zip(&unrolled[from..from + len]).for_each(|(sum, value)| *sum += value);
+        image[to..to + len]
+            .iter_mut()
+            .zip(&unrolled[from..from + len])
+            .for_each(|(sum, value)| *sum += value);
     });
 }
 
@@ -135,11 +178,19 @@ mod tests {
 
     /// The plain definition, without unrolling.
     fn reference(conv: &Conv2d, input: &[f32], kernel: &[f32], bias: &[f32]) -> Vec<f32> {
-        let Windows { input: [h, w], channels, window: [kh, kw], strides, padding, output: [rows, columns] } =
-            conv.windows;
+        let Windows {
+            input: [h, w],
+            channels,
+            window: [kh, kw],
+            strides,
+            padding,
+            output: [rows, columns],
+        } = conv.windows;
         let mut output = Vec::new();
         for image in input.chunks_exact(conv.windows.input_len()) {
-            for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+            for (row, column) in
+                (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)))
+            {
                 for filter in 0..conv.filters {
                     let mut sum = f64::from(bias[filter]);
                     for (y, x) in (0..kh).flat_map(|y| (0..kw).map(move |x| (y, x))) {
@@ -147,8 +198,10 @@ mod tests {
                         let at_x = (column * strides[1] + x).wrapping_sub(padding[1]);
                         if at_y < h && at_x < w {
                             for channel in 0..channels {
-                                let weight = kernel[((y * kw + x) * channels + channel) * conv.filters + filter];
-                                sum += f64::from(image[(at_y * w + at_x) * channels + channel]) * f64::from(weight);
+                                let weight = kernel
+                                    [((y * kw + x) * channels + channel) * conv.filters + filter];
+                                sum += f64::from(image[(at_y * w + at_x) * channels + channel])
+                                    * f64::from(weight);
                             }
                         }
                     }
@@ -162,7 +215,13 @@ mod tests {
     fn forward(conv: &Conv2d, input: &[f32], kernel: &[f32], bias: &[f32]) -> Vec<f32> {
         let n_images = input.len() / conv.windows.input_len();
         let mut output = vec![0.0; n_images * conv.output_len()];
-        conv.forward(input, kernel, Some(bias), &mut output, &mut vec![7.0; conv.scratch_len()]);
+        conv.forward(
+            input,
+            kernel,
+            Some(bias),
+            &mut output,
+            &mut vec![7.0; conv.scratch_len()],
+        );
         output
     }
 

@@ -25,7 +25,10 @@ pub fn softmax_cross_entropy(logits: &mut [f32], labels: &[u32], n_classes: usiz
             }
         }
         let largest = row[best];
-        let sum: f64 = row.iter().map(|logit| f64::from(logit - largest).exp()).sum();
+        let sum: f64 = row
+            .iter()
+            .map(|logit| f64::from(logit - largest).exp())
+            .sum();
         let log_sum = sum.ln();
         total.loss_sum += log_sum - f64::from(row[label] - largest);
         total.n_right += usize::from(best == label);

@@ -33,7 +33,9 @@ impl Windows {
     /// The input rows (axis 0) or columns (axis 1) under the window at `at`, without padding.
     pub fn span(&self, axis: usize, at: usize) -> std::ops::Range<usize> {
         let start = at * self.strides[axis];
-        let end = (start + self.window[axis]).saturating_sub(self.padding[axis]).min(self.input[axis]);
+        let end = (start + self.window[axis])
+            .saturating_sub(self.padding[axis])
+            .min(self.input[axis]);
         start.saturating_sub(self.padding[axis])..end
     }
 }
@@ -45,10 +47,13 @@ pub fn max_forward(windows: &Windows, input: &[f32], output: &mut [f32], argmax:
     let channels = windows.channels;
     let out_len = windows.n_windows() * channels;
     let images = input.chunks_exact(windows.input_len());
-    for ((image, output), argmax) in
-        images.zip(output.chunks_exact_mut(out_len)).zip(argmax.chunks_exact_mut(out_len))
+    for ((image, output), argmax) in images
+        .zip(output.chunks_exact_mut(out_len))
+        .zip(argmax.chunks_exact_mut(out_len))
     {
-        let cells = output.chunks_exact_mut(channels).zip(argmax.chunks_exact_mut(channels));
+        let cells = output
+            .chunks_exact_mut(channels)
+            .zip(argmax.chunks_exact_mut(channels));
         for (cell_idx, (best, place)) in cells.enumerate() {
             let (rows, columns) = spans(windows, cell_idx);
             best.fill(f32::NEG_INFINITY);
@@ -59,8 +64,16 @@ pub fn max_forward(windows: &Windows, input: &[f32], output: &mut [f32], argmax:
                     for channel in 0..channels {
                         // A NaN is carried on, so that it is noticed in the loss.
                         let is_larger = values[channel] > best[channel] || values[channel].is_nan();
-                        best[channel] = if is_larger { values[channel] } else { best[channel] };
-                        place[channel] = if is_larger { (start + channel) as u32 } else { place[channel] };
+                        best[channel] = if is_larger {
+                            values[channel]
+                        } else {
+                            best[channel]
+                        };
+                        place[channel] = if is_larger {
+                            (start + channel) as u32
+                        } else {
+                            place[channel]
+                        };
                     }
                 }
             }
@@ -69,11 +82,19 @@ pub fn max_forward(windows: &Windows, input: &[f32], output: &mut [f32], argmax:
 }
 
 /// Adds each output's gradient to the input value that it came from; `input_gradient` is set anew.
-pub fn max_backward(windows: &Windows, argmax: &[u32], gradient: &[f32], input_gradient: &mut [f32]) {
+pub fn max_backward(
+    windows: &Windows,
+    argmax: &[u32],
+    gradient: &[f32],
+    input_gradient: &mut [f32],
+) {
     input_gradient.fill(0.0);
     let out_len = windows.n_windows() * windows.channels;
     let images = input_gradient.chunks_exact_mut(windows.input_len());
-    for ((image, argmax), gradient) in images.zip(argmax.chunks_exact(out_len)).zip(gradient.chunks_exact(out_len)) {
+    for ((image, argmax), gradient) in images
+        .zip(argmax.chunks_exact(out_len))
+        .zip(gradient.chunks_exact(out_len))
+    {
         for (&place, &gradient) in argmax.iter().zip(gradient) {
             image[place as usize] += gradient;
         }
@@ -92,7 +113,9 @@ pub fn average_forward(windows: &Windows, input: &[f32], output: &mut [f32]) {
             for row in rows {
                 for column in columns.clone() {
                     let start = (row * windows.input[1] + column) * channels;
-                    sums.iter_mut().zip(&image[start..start + channels]).for_each(|(sum, value)| *sum += value);
+                    sums.iter_mut()
+                        .zip(&image[start..start + channels])
+                        .for_each(|(sum, value)| *sum += value);
                 }
             }
             sums.iter_mut().for_each(|sum| *sum *= scale);
@@ -121,7 +144,10 @@ pub fn average_backward(windows: &Windows, gradient: &[f32], input_gradient: &mu
 }
 
 fn spans(windows: &Windows, cell_idx: usize) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
-    (windows.span(0, cell_idx / windows.output[1]), windows.span(1, cell_idx % windows.output[1]))
+    (
+        windows.span(0, cell_idx / windows.output[1]),
+        windows.span(1, cell_idx % windows.output[1]),
+    )
 }
 
 #[cfg(test)]
@@ -134,29 +160,44 @@ pub(crate) mod tests {
 
     /// Odd shapes: any input, window and stride, with and without padding.
     pub(crate) fn any_windows() -> impl Strategy<Value = Windows> {
-        let sizes = (1..9_usize, 1..9_usize, 1..4_usize, 1..4_usize, 1..4_usize, 1..4_usize, 1..4_usize);
-        (sizes, any::<bool>()).prop_filter_map("the window must fit", |((h, w, channels, kh, kw, sh, sw), same)| {
-            let axis = |size: usize, window: usize, stride: usize| {
-                if same {
-                    Some((size.div_ceil(stride), same_padding(size, window, stride).0))
-                } else {
-                    (window <= size).then(|| ((size - window) / stride + 1, 0))
-                }
-            };
-            let ((rows, top), (columns, left)) = (axis(h, kh, sh)?, axis(w, kw, sw)?);
-            Some(Windows {
-                input: [h, w],
-                channels,
-                window: [kh, kw],
-                strides: [sh, sw],
-                padding: [top, left],
-                output: [rows, columns],
-            })
-        })
+        let sizes = (
+            1..9_usize,
+            1..9_usize,
+            1..4_usize,
+            1..4_usize,
+            1..4_usize,
+            1..4_usize,
+            1..4_usize,
+        );
+        (sizes, any::<bool>()).prop_filter_map(
+            "the window must fit",
+            |((h, w, channels, kh, kw, sh, sw), same)| {
+                let axis = |size: usize, window: usize, stride: usize| {
+                    if same {
+                        Some((size.div_ceil(stride), same_padding(size, window, stride).0))
+                    } else {
+                        (window <= size).then(|| ((size - window) / stride + 1, 0))
+                    }
+                };
+                let ((rows, top), (columns, left)) = (axis(h, kh, sh)?, axis(w, kw, sw)?);
+                Some(Windows {
+                    input: [h, w],
+                    channels,
+                    window: [kh, kw],
+                    strides: [sh, sw],
+                    padding: [top, left],
+                    output: [rows, columns],
+                })
+            },
+        )
     }
 
     fn weighted(output: &[f32], weights: &[f32]) -> f64 {
-        output.iter().zip(weights).map(|(y, w)| f64::from(y * w)).sum()
+        output
+            .iter()
+            .zip(weights)
+            .map(|(y, w)| f64::from(y * w))
+            .sum()
     }
 
     proptest! {

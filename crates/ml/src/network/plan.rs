@@ -13,8 +13,15 @@ pub(super) enum Op {
     Conv(Conv2d),
     MaxPool(Windows),
     AveragePool(Windows),
-    Dense { n_inputs: usize, n_units: usize, n_outer: usize, activation: Activation },
-    Dropout { rate: f32 },
+    Dense {
+        n_inputs: usize,
+        n_units: usize,
+        n_outer: usize,
+        activation: Activation,
+    },
+    Dropout {
+        rate: f32,
+    },
     Activation(Activation),
 }
 
@@ -66,32 +73,80 @@ impl Plan {
                 is_there.then(|| n_parameters - 1)
             };
             let (op, kernel, bias) = match &named.layer {
-                Layer::Conv2D { filters, kernel_size, strides, padding, activation, use_bias } => {
+                Layer::Conv2D {
+                    filters,
+                    kernel_size,
+                    strides,
+                    padding,
+                    activation,
+                    use_bias,
+                } => {
                     let windows = windows(input, output, *kernel_size, *strides, *padding);
                     let activation = without_softmax(*activation, &mut has_softmax);
                     let kernel = next_parameter(true);
-                    (Op::Conv(Conv2d { windows, filters: *filters, activation }), kernel, next_parameter(*use_bias))
+                    (
+                        Op::Conv(Conv2d {
+                            windows,
+                            filters: *filters,
+                            activation,
+                        }),
+                        kernel,
+                        next_parameter(*use_bias),
+                    )
                 }
-                Layer::MaxPooling2D { pool_size, strides, padding } => {
-                    (Op::MaxPool(windows(input, output, *pool_size, *strides, *padding)), None, None)
-                }
-                Layer::AveragePooling2D { pool_size, strides, padding } => {
-                    (Op::AveragePool(windows(input, output, *pool_size, *strides, *padding)), None, None)
-                }
+                Layer::MaxPooling2D {
+                    pool_size,
+                    strides,
+                    padding,
+                } => (
+                    Op::MaxPool(windows(input, output, *pool_size, *strides, *padding)),
+                    None,
+                    None,
+                ),
+                Layer::AveragePooling2D {
+                    pool_size,
+                    strides,
+                    padding,
+                } => (
+                    Op::AveragePool(windows(input, output, *pool_size, *strides, *padding)),
+                    None,
+                    None,
+                ),
                 Layer::Flatten => continue,
-                Layer::Dense { units, activation, use_bias } => {
+                Layer::Dense {
+                    units,
+                    activation,
+                    use_bias,
+                } => {
                     let n_inputs = input.last().copied().unwrap_or(1);
                     let n_outer = size(input) / n_inputs;
                     let activation = without_softmax(*activation, &mut has_softmax);
                     let kernel = next_parameter(true);
-                    (Op::Dense { n_inputs, n_units: *units, n_outer, activation }, kernel, next_parameter(*use_bias))
+                    (
+                        Op::Dense {
+                            n_inputs,
+                            n_units: *units,
+                            n_outer,
+                            activation,
+                        },
+                        kernel,
+                        next_parameter(*use_bias),
+                    )
                 }
                 Layer::Dropout { rate } => (Op::Dropout { rate: *rate as f32 }, None, None),
-                Layer::Activation { activation } => {
-                    (Op::Activation(without_softmax(*activation, &mut has_softmax)), None, None)
-                }
+                Layer::Activation { activation } => (
+                    Op::Activation(without_softmax(*activation, &mut has_softmax)),
+                    None,
+                    None,
+                ),
             };
-            steps.push(Step { op, n_inputs: size(input), n_outputs: size(output), kernel, bias });
+            steps.push(Step {
+                op,
+                n_inputs: size(input),
+                n_outputs: size(output),
+                kernel,
+                bias,
+            });
         }
         let segments = segments(&steps);
         Self {
@@ -100,7 +155,10 @@ impl Plan {
             n_inputs: shapes.first().map_or(0, size),
             n_outputs: shapes.last().map_or(0, size),
             has_softmax,
-            n_columns: shapes.last().and_then(|shape| shape.last().copied()).unwrap_or(1),
+            n_columns: shapes
+                .last()
+                .and_then(|shape| shape.last().copied())
+                .unwrap_or(1),
         }
     }
 }
@@ -128,7 +186,13 @@ fn segments(steps: &[Step]) -> Vec<Segment> {
     segments
 }
 
-fn windows(input: &[usize], output: &[usize], window: [usize; 2], strides: [usize; 2], padding: Padding) -> Windows {
+fn windows(
+    input: &[usize],
+    output: &[usize],
+    window: [usize; 2],
+    strides: [usize; 2],
+    padding: Padding,
+) -> Windows {
     let axis = |shape: &[usize], axis: usize| shape.get(axis).copied().unwrap_or(1);
     let before = |along: usize| match padding {
         Padding::Valid => 0,

@@ -63,16 +63,30 @@ impl Workspace {
     /// Buffers for scoring up to `capacity` rows at a time.
     pub fn for_scoring(network: &Network, capacity: usize) -> Self {
         let steps = &network.plan.steps;
-        let unrolled = |step: &Step| if let Op::Conv(conv) = &step.op { conv.scratch_len() } else { 0 };
+        let unrolled = |step: &Step| {
+            if let Op::Conv(conv) = &step.op {
+                conv.scratch_len()
+            } else {
+                0
+            }
+        };
         let unrolled = steps.iter().map(unrolled).max().unwrap_or(0);
         let blocks = steps.iter().map(|step| match step.op {
-            Op::Dense { n_inputs, n_units, n_outer, .. } => {
+            Op::Dense {
+                n_inputs,
+                n_units,
+                n_outer,
+                ..
+            } => {
                 let n_rows = capacity * n_outer;
                 (n_inputs.div_ceil(BLOCK_INPUTS) * n_rows * n_units).max(n_rows * n_inputs)
             }
             _ => 0,
         });
-        let shard = ShardBuffers { unrolled: vec![0.0; unrolled], ..ShardBuffers::default() };
+        let shard = ShardBuffers {
+            unrolled: vec![0.0; unrolled],
+            ..ShardBuffers::default()
+        };
         Self {
             capacity,
             input: vec![0.0; capacity * network.plan.n_inputs],
@@ -97,7 +111,11 @@ impl Workspace {
     pub fn for_training(network: &Network, capacity: usize) -> Self {
         let mut workspace = Self::for_scoring(network, capacity);
         let plan = &network.plan;
-        workspace.gradients = network.parameters.iter().map(|values| vec![0.0; values.len()]).collect();
+        workspace.gradients = network
+            .parameters
+            .iter()
+            .map(|values| vec![0.0; values.len()])
+            .collect();
         let last_step = |segment: &Segment| match segment {
             Segment::Rows(range) => range.end - 1,
             Segment::Dense(idx) => *idx,
@@ -107,9 +125,18 @@ impl Workspace {
             .iter()
             .map(|segment| vec![0.0; capacity * plan.steps[last_step(segment)].n_outputs])
             .collect();
-        let widest = plan.steps.iter().map(|step| step.n_inputs.max(step.n_outputs)).max().unwrap_or(0);
+        let widest = plan
+            .steps
+            .iter()
+            .map(|step| step.n_inputs.max(step.n_outputs))
+            .max()
+            .unwrap_or(0);
         let mut partials = vec![Vec::new(); network.parameters.len()];
-        for step in plan.steps.iter().filter(|step| matches!(step.op, Op::Conv(_))) {
+        for step in plan
+            .steps
+            .iter()
+            .filter(|step| matches!(step.op, Op::Conv(_)))
+        {
             for idx in step.kernel.into_iter().chain(step.bias) {
                 partials[idx] = vec![0.0; network.parameters[idx].len()];
             }
@@ -153,7 +180,11 @@ impl Network {
         self.forward(workspace, n_rows, Mode::Score, threads);
         if let (true, Some(last)) = (self.plan.has_softmax, workspace.steps.last_mut()) {
             let output = &mut last.out[..n_rows * self.plan.n_outputs];
-            activation::forward(trainyard_core::model::architecture::Activation::Softmax, output, self.plan.n_columns);
+            activation::forward(
+                trainyard_core::model::architecture::Activation::Softmax,
+                output,
+                self.plan.n_columns,
+            );
         }
     }
 
@@ -170,7 +201,10 @@ impl Network {
     ) -> BatchLoss {
         let n_rows = labels.len();
         self.forward(workspace, n_rows, mode, threads);
-        let (Some(last), Some(gradient)) = (workspace.steps.last(), workspace.segment_gradients.last_mut()) else {
+        let (Some(last), Some(gradient)) = (
+            workspace.steps.last(),
+            workspace.segment_gradients.last_mut(),
+        ) else {
             return BatchLoss::default();
         };
         let len = n_rows * self.plan.n_outputs;
@@ -184,18 +218,35 @@ impl Network {
         for segment_idx in (0..self.plan.segments.len()).rev() {
             match &self.plan.segments[segment_idx] {
                 Segment::Rows(range) => {
-                    self.rows_backward(workspace, segment_idx, range.clone(), n_rows, mode, threads);
+                    self.rows_backward(
+                        workspace,
+                        segment_idx,
+                        range.clone(),
+                        n_rows,
+                        mode,
+                        threads,
+                    );
                 }
-                Segment::Dense(idx) => self.dense_backward(workspace, segment_idx, *idx, n_rows, threads),
+                Segment::Dense(idx) => {
+                    self.dense_backward(workspace, segment_idx, *idx, n_rows, threads);
+                }
             }
         }
         loss
     }
 
-    pub(super) fn forward(&self, workspace: &mut Workspace, n_rows: usize, mode: Mode, threads: &Threads) {
+    pub(super) fn forward(
+        &self,
+        workspace: &mut Workspace,
+        n_rows: usize,
+        mode: Mode,
+        threads: &Threads,
+    ) {
         for segment in &self.plan.segments {
             match segment {
-                Segment::Rows(range) => self.rows_forward(workspace, range.clone(), n_rows, mode, threads),
+                Segment::Rows(range) => {
+                    self.rows_forward(workspace, range.clone(), n_rows, mode, threads);
+                }
                 Segment::Dense(idx) => self.dense_forward(workspace, *idx, n_rows, threads),
             }
         }
@@ -215,44 +266,74 @@ impl Network {
             outputs: Vec<(&'a mut [f32], &'a mut [u32])>,
             buffers: &'a mut ShardBuffers,
         }
-        let Workspace { input, steps: buffers, shards, .. } = workspace;
+        let Workspace {
+            input,
+            steps: buffers,
+            shards,
+            ..
+        } = workspace;
         let (before, rest) = buffers.split_at_mut(range.start);
         let plan_steps = &self.plan.steps[range.clone()];
         let n_inputs = plan_steps[0].n_inputs;
-        let input = before.last().map_or(input.as_slice(), |step| step.out.as_slice());
+        let input = before
+            .last()
+            .map_or(input.as_slice(), |step| step.out.as_slice());
         let mut work: Vec<Shard<'_>> = input[..n_rows * n_inputs]
             .chunks(SHARD_ROWS * n_inputs)
             .zip(shards)
             .enumerate()
-            .map(|(idx, (input, buffers))| {
-                Shard { first_row: idx * SHARD_ROWS, input, outputs: Vec::new(), buffers }
+            .map(|(idx, (input, buffers))| Shard {
+                first_row: idx * SHARD_ROWS,
+                input,
+                outputs: Vec::new(),
+                buffers,
             })
             .collect();
         for (step, StepBuffers { out, argmax }) in plan_steps.iter().zip(rest) {
             let len = SHARD_ROWS * step.n_outputs;
             let mut places = argmax.chunks_mut(len);
-            for (shard, out) in work.iter_mut().zip(out[..n_rows * step.n_outputs].chunks_mut(len)) {
+            for (shard, out) in work
+                .iter_mut()
+                .zip(out[..n_rows * step.n_outputs].chunks_mut(len))
+            {
                 let n_places = out.len();
-                let places = places.next().map_or_else(Default::default, |places| &mut places[..n_places]);
+                let places = places
+                    .next()
+                    .map_or_else(Default::default, |places| &mut places[..n_places]);
                 shard.outputs.push((out, places));
             }
         }
         threads.for_each(work, |mut shard| {
             for (idx, step) in plan_steps.iter().enumerate() {
                 let (done, todo) = shard.outputs.split_at_mut(idx);
-                let Some((out, argmax)) = todo.first_mut() else { return };
+                let Some((out, argmax)) = todo.first_mut() else {
+                    return;
+                };
                 let input: &[f32] = done.last().map_or(shard.input, |(out, _)| out);
                 match &step.op {
                     Op::Conv(conv) => {
                         let kernel = self.parameter(step.kernel);
                         let bias = step.bias.map(|idx| self.parameters[idx].as_slice());
-                        conv.forward(input, kernel, bias, out, &mut shard.buffers.unrolled[..conv.scratch_len()]);
+                        conv.forward(
+                            input,
+                            kernel,
+                            bias,
+                            out,
+                            &mut shard.buffers.unrolled[..conv.scratch_len()],
+                        );
                     }
                     Op::MaxPool(windows) => pool::max_forward(windows, input, out, argmax),
                     Op::AveragePool(windows) => pool::average_forward(windows, input, out),
                     Op::Dropout { rate } => {
                         out.copy_from_slice(input);
-                        drop_out(*rate, out, step.n_outputs, shard.first_row, range.start + idx, mode);
+                        drop_out(
+                            *rate,
+                            out,
+                            step.n_outputs,
+                            shard.first_row,
+                            range.start + idx,
+                            mode,
+                        );
                     }
                     Op::Activation(function) => {
                         out.copy_from_slice(input);
@@ -279,16 +360,27 @@ impl Network {
             input_gradient: Option<&'a mut [f32]>,
             buffers: &'a mut ShardBuffers,
         }
-        let Workspace { input, steps: buffers, segment_gradients, gradients, shards, .. } = workspace;
+        let Workspace {
+            input,
+            steps: buffers,
+            segment_gradients,
+            gradients,
+            shards,
+            ..
+        } = workspace;
         let plan_steps = &self.plan.steps[range.clone()];
-        let (n_inputs, n_outputs) = (plan_steps[0].n_inputs, plan_steps[plan_steps.len() - 1].n_outputs);
+        let (n_inputs, n_outputs) = (
+            plan_steps[0].n_inputs,
+            plan_steps[plan_steps.len() - 1].n_outputs,
+        );
         let input = match range.start {
             0 => input.as_slice(),
             start => buffers[start - 1].out.as_slice(),
         };
         let (before, rest) = segment_gradients.split_at_mut(segment_idx);
-        let mut input_gradients =
-            before.last_mut().map(|gradient| gradient[..n_rows * n_inputs].chunks_mut(SHARD_ROWS * n_inputs));
+        let mut input_gradients = before
+            .last_mut()
+            .map(|gradient| gradient[..n_rows * n_inputs].chunks_mut(SHARD_ROWS * n_inputs));
         let gradient = &mut rest[0][..n_rows * n_outputs];
         let work: Vec<Shard<'_>> = gradient
             .chunks_mut(SHARD_ROWS * n_outputs)
@@ -296,13 +388,28 @@ impl Network {
             .enumerate()
             .map(|(idx, (gradient, buffers))| {
                 let input_gradient = input_gradients.as_mut().and_then(Iterator::next);
-                Shard { idx, gradient, input_gradient, buffers }
+                Shard {
+                    idx,
+                    gradient,
+                    input_gradient,
+                    buffers,
+                }
             })
             .collect();
         let n_shards = work.len();
         threads.for_each(work, |shard| {
-            let Shard { idx: shard_idx, gradient, input_gradient, buffers: own } = shard;
-            let ShardBuffers { unrolled, gradient: current, next_gradient: next, partials } = own;
+            let Shard {
+                idx: shard_idx,
+                gradient,
+                input_gradient,
+                buffers: own,
+            } = shard;
+            let ShardBuffers {
+                unrolled,
+                gradient: current,
+                next_gradient: next,
+                partials,
+            } = own;
             let rows = gradient.len() / n_outputs;
             current[..gradient.len()].copy_from_slice(gradient);
             let is_first_segment = input_gradient.is_none();
@@ -313,15 +420,21 @@ impl Network {
             for (step_idx, step) in plan_steps.iter().enumerate().rev() {
                 let layer_idx = range.start + step_idx;
                 let output = &buffers[layer_idx];
-                let from = if step_idx == 0 { input } else { &buffers[layer_idx - 1].out };
+                let from = if step_idx == 0 {
+                    input
+                } else {
+                    &buffers[layer_idx - 1].out
+                };
                 let is_wanted = step_idx > 0 || !is_first_segment;
                 let (n_in, n_out) = (rows * step.n_inputs, rows * step.n_outputs);
                 match &step.op {
                     Op::Conv(conv) => {
                         let out = &output.out[part(&output.out, step.n_outputs)];
                         activation::backward(conv.activation, out, &mut current[..n_out]);
-                        let mut kernel_partial = step.kernel.map(|idx| std::mem::take(&mut partials[idx]));
-                        let mut bias_partial = step.bias.map(|idx| std::mem::take(&mut partials[idx]));
+                        let mut kernel_partial =
+                            step.kernel.map(|idx| std::mem::take(&mut partials[idx]));
+                        let mut bias_partial =
+                            step.bias.map(|idx| std::mem::take(&mut partials[idx]));
                         for partial in kernel_partial.iter_mut().chain(bias_partial.iter_mut()) {
                             partial.fill(0.0);
                         }
@@ -334,7 +447,12 @@ impl Network {
                             is_wanted.then_some(&mut next[..n_in]),
                             &mut unrolled[..conv.scratch_len()],
                         );
-                        for (idx, partial) in step.kernel.zip(kernel_partial).into_iter().chain(step.bias.zip(bias_partial)) {
+                        for (idx, partial) in step
+                            .kernel
+                            .zip(kernel_partial)
+                            .into_iter()
+                            .chain(step.bias.zip(bias_partial))
+                        {
                             partials[idx] = partial;
                         }
                         std::mem::swap(current, next);
@@ -350,7 +468,14 @@ impl Network {
                     }
                     Op::Dropout { rate } => {
                         let first_row = shard_idx * SHARD_ROWS;
-                        drop_out(*rate, &mut current[..n_out], step.n_outputs, first_row, layer_idx, mode);
+                        drop_out(
+                            *rate,
+                            &mut current[..n_out],
+                            step.n_outputs,
+                            first_row,
+                            layer_idx,
+                            mode,
+                        );
                     }
                     Op::Activation(function) => {
                         let out = &output.out[part(&output.out, step.n_outputs)];
@@ -365,43 +490,81 @@ impl Network {
             }
         });
         // The shards' parts are summed in their order, on one thread: they are small.
-        for idx in plan_steps.iter().flat_map(|step| step.kernel.into_iter().chain(step.bias)) {
+        for idx in plan_steps
+            .iter()
+            .flat_map(|step| step.kernel.into_iter().chain(step.bias))
+        {
             gradients[idx].fill(0.0);
             for shard in &shards[..n_shards] {
-                gradients[idx].iter_mut().zip(&shard.partials[idx]).for_each(|(sum, part)| *sum += part);
+                gradients[idx]
+                    .iter_mut()
+                    .zip(&shard.partials[idx])
+                    .for_each(|(sum, part)| *sum += part);
             }
         }
     }
 
-    fn dense_forward(&self, workspace: &mut Workspace, step_idx: usize, n_rows: usize, threads: &Threads) {
+    fn dense_forward(
+        &self,
+        workspace: &mut Workspace,
+        step_idx: usize,
+        n_rows: usize,
+        threads: &Threads,
+    ) {
         let step = &self.plan.steps[step_idx];
-        let Op::Dense { n_inputs, n_units, n_outer, activation: function } = step.op else { return };
-        let Workspace { input, steps: buffers, blocks, .. } = workspace;
+        let Op::Dense {
+            n_inputs,
+            n_units,
+            n_outer,
+            activation: function,
+        } = step.op
+        else {
+            return;
+        };
+        let Workspace {
+            input,
+            steps: buffers,
+            blocks,
+            ..
+        } = workspace;
         let (before, rest) = buffers.split_at_mut(step_idx);
-        let input = before.last().map_or(input.as_slice(), |step| step.out.as_slice());
+        let input = before
+            .last()
+            .map_or(input.as_slice(), |step| step.out.as_slice());
         let n_rows = n_rows * n_outer;
         let out = &mut rest[0].out[..n_rows * n_units];
         let kernel = self.parameter(step.kernel);
         let n_blocks = n_inputs.div_ceil(BLOCK_INPUTS);
-        let parts = blocks[..n_blocks * n_rows * n_units].chunks_mut(n_rows * n_units).enumerate().collect();
+        let parts = blocks[..n_blocks * n_rows * n_units]
+            .chunks_mut(n_rows * n_units)
+            .enumerate()
+            .collect();
         threads.for_each(parts, |(block_idx, part): (usize, &mut [f32])| {
             let start = block_idx * BLOCK_INPUTS;
             let len = BLOCK_INPUTS.min(n_inputs - start);
-            let (left, right) =
-                (Matrix::rows(&input[start..], n_inputs), Matrix::rows(&kernel[start * n_units..], n_units));
+            let (left, right) = (
+                Matrix::rows(&input[start..], n_inputs),
+                Matrix::rows(&kernel[start * n_units..], n_units),
+            );
             matmul([n_rows, len, n_units], left, right, part, n_units, false);
         });
-        let parts: Vec<&[f32]> = blocks[..n_blocks * n_rows * n_units].chunks(n_rows * n_units).collect();
+        let parts: Vec<&[f32]> = blocks[..n_blocks * n_rows * n_units]
+            .chunks(n_rows * n_units)
+            .collect();
         let bias = step.bias.map(|idx| self.parameters[idx].as_slice());
         let work = out.chunks_mut(SHARD_ROWS * n_units).enumerate().collect();
         threads.for_each(work, |(shard_idx, out): (usize, &mut [f32])| {
             let start = shard_idx * SHARD_ROWS * n_units;
             match bias {
-                Some(bias) => out.chunks_exact_mut(n_units).for_each(|row| row.copy_from_slice(bias)),
+                Some(bias) => out
+                    .chunks_exact_mut(n_units)
+                    .for_each(|row| row.copy_from_slice(bias)),
                 None => out.fill(0.0),
             }
             for part in &parts {
-                out.iter_mut().zip(&part[start..]).for_each(|(sum, part)| *sum += part);
+                out.iter_mut()
+                    .zip(&part[start..])
+                    .for_each(|(sum, part)| *sum += part);
             }
             activation::forward(function, out, n_units);
         });
@@ -421,8 +584,23 @@ impl Network {
             input_gradient: Option<&'a mut [f32]>,
         }
         let step = &self.plan.steps[step_idx];
-        let Op::Dense { n_inputs, n_units, n_outer, activation: function } = step.op else { return };
-        let Workspace { input, steps: buffers, segment_gradients, gradients, blocks, .. } = workspace;
+        let Op::Dense {
+            n_inputs,
+            n_units,
+            n_outer,
+            activation: function,
+        } = step.op
+        else {
+            return;
+        };
+        let Workspace {
+            input,
+            steps: buffers,
+            segment_gradients,
+            gradients,
+            blocks,
+            ..
+        } = workspace;
         let input = match step_idx {
             0 => input.as_slice(),
             idx => buffers[idx - 1].out.as_slice(),
@@ -430,19 +608,32 @@ impl Network {
         let n_rows = n_rows * n_outer;
         let (before, rest) = segment_gradients.split_at_mut(segment_idx);
         let gradient = &mut rest[0][..n_rows * n_units];
-        activation::backward(function, &buffers[step_idx].out[..n_rows * n_units], gradient);
+        activation::backward(
+            function,
+            &buffers[step_idx].out[..n_rows * n_units],
+            gradient,
+        );
         let gradient = &*gradient;
         if let Some(idx) = step.bias {
             gradients[idx].fill(0.0);
             for row in gradient.chunks_exact(n_units) {
-                gradients[idx].iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+                gradients[idx]
+                    .iter_mut()
+                    .zip(row)
+                    .for_each(|(sum, value)| *sum += value);
             }
         }
-        let Some(kernel_idx) = step.kernel else { return };
+        let Some(kernel_idx) = step.kernel else {
+            return;
+        };
         let kernel = self.parameter(step.kernel);
-        let input_gradient = before.last_mut().map(|gradient| &mut gradient[..n_rows * n_inputs]);
+        let input_gradient = before
+            .last_mut()
+            .map(|gradient| &mut gradient[..n_rows * n_inputs]);
         // Block by block, each block's columns together, since threads cannot share the rows of one slice.
-        let mut parts = input_gradient.is_some().then(|| blocks[..n_rows * n_inputs].chunks_mut(n_rows * BLOCK_INPUTS));
+        let mut parts = input_gradient
+            .is_some()
+            .then(|| blocks[..n_rows * n_inputs].chunks_mut(n_rows * BLOCK_INPUTS));
         let work = gradients[kernel_idx]
             .chunks_mut(BLOCK_INPUTS * n_units)
             .enumerate()
@@ -456,20 +647,38 @@ impl Network {
             let len = block.kernel_gradient.len() / n_units;
             let left = Matrix::rows(&input[block.start..], n_inputs).transposed();
             let right = Matrix::rows(gradient, n_units);
-            matmul([len, n_rows, n_units], left, right, block.kernel_gradient, n_units, false);
+            matmul(
+                [len, n_rows, n_units],
+                left,
+                right,
+                block.kernel_gradient,
+                n_units,
+                false,
+            );
             if let Some(input_gradient) = block.input_gradient {
                 let right = Matrix::rows(&kernel[block.start * n_units..], n_units).transposed();
-                matmul([n_rows, n_units, len], Matrix::rows(gradient, n_units), right, input_gradient, len, false);
+                matmul(
+                    [n_rows, n_units, len],
+                    Matrix::rows(gradient, n_units),
+                    right,
+                    input_gradient,
+                    len,
+                    false,
+                );
             }
         });
         if let Some(input_gradient) = input_gradient {
             let blocks = &blocks[..n_rows * n_inputs];
-            let work = input_gradient.chunks_mut(SHARD_ROWS * n_inputs).enumerate().collect();
+            let work = input_gradient
+                .chunks_mut(SHARD_ROWS * n_inputs)
+                .enumerate()
+                .collect();
             threads.for_each(work, |(shard_idx, rows): (usize, &mut [f32])| {
                 for (row_idx, row) in rows.chunks_exact_mut(n_inputs).enumerate() {
                     let row_idx = shard_idx * SHARD_ROWS + row_idx;
-                    for (block, columns) in
-                        blocks.chunks(n_rows * BLOCK_INPUTS).zip(row.chunks_mut(BLOCK_INPUTS))
+                    for (block, columns) in blocks
+                        .chunks(n_rows * BLOCK_INPUTS)
+                        .zip(row.chunks_mut(BLOCK_INPUTS))
                     {
                         let len = columns.len();
                         columns.copy_from_slice(&block[row_idx * len..(row_idx + 1) * len]);
@@ -485,12 +694,22 @@ impl Network {
 }
 
 /// Zeroes a share `rate` of the values and scales the others; forward and backward are the same.
-fn drop_out(rate: f32, values: &mut [f32], row_len: usize, first_row: usize, layer_idx: usize, mode: Mode) {
-    let Mode::Train { seed, step } = mode else { return };
+fn drop_out(
+    rate: f32,
+    values: &mut [f32],
+    row_len: usize,
+    first_row: usize,
+    layer_idx: usize,
+    mode: Mode,
+) {
+    let Mode::Train { seed, step } = mode else {
+        return;
+    };
     let scale = 1.0 / (1.0 - rate);
     for (row_idx, row) in values.chunks_exact_mut(row_len).enumerate() {
         let part = (layer_idx as u32) << 20 | (first_row + row_idx) as u32;
         let mut stream = Stream::part(seed, Purpose::Dropout, step, part);
-        row.iter_mut().for_each(|value| *value *= if stream.uniform() < rate { 0.0 } else { scale });
+        row.iter_mut()
+            .for_each(|value| *value *= if stream.uniform() < rate { 0.0 } else { scale });
     }
 }

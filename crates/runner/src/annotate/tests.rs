@@ -16,9 +16,11 @@ fn emit(annotator: &mut Annotator, annotations: Vec<Annotation>) -> String {
     String::from_utf8(out).unwrap()
 }
 
+type Properties = Vec<(String, String)>;
+
 /// What the runner understands of a line (`ActionCommand.cs`, actions/runner 2.336.0): the command, its
 /// properties and its data.
-fn decode(line: &str) -> Option<(String, Vec<(String, String)>, String)> {
+fn decode(line: &str) -> Option<(String, Properties, String)> {
     let unescape_data = |text: &str| {
         text.replace("%0D", "\r")
             .replace("%0A", "\n")
@@ -163,7 +165,7 @@ proptest! {
             prop_assert!(n_units >= MAX_MESSAGE_CHARS - 1);
             prop_assert!(short.ends_with('…') && message.starts_with(short.trim_end_matches('…')));
         } else {
-            prop_assert_eq!(short, message);
+            prop_assert_eq!(&*short, message.as_str());
         }
     }
 

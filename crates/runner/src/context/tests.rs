@@ -28,6 +28,10 @@ fn fixture(name: &str) -> Context {
     context
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the fields it is compared with are options"
+)]
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }

@@ -1,0 +1,87 @@
+//! Whether a model may be published: its verdict, worked out anew.
+
+use std::path::Path;
+
+use anyhow::anyhow;
+use trainyard_core::config::Config;
+use trainyard_core::gate::{Candidate, Case, Chain};
+use trainyard_core::model::ModelFolder;
+use trainyard_core::verdict::{Decision, Verdict};
+use trainyard_runner::{ExitCode, WithExitCode as _};
+
+const JUDGE_AGAIN: &str = "run `trainyard-evaluate` and `trainyard-gate` again for this model";
+
+/// Returns the verdict where it passes exactly `model`; everything else is an error with the right exit code.
+///
+/// The stored verdict is not believed: it must be the one that the evaluation and the configured rules give now.
+pub(crate) fn check(
+    config: &Config,
+    base: &Path,
+    out: &Path,
+    baseline: Option<&Path>,
+    model: &ModelFolder,
+) -> anyhow::Result<Verdict> {
+    let stored = Verdict::open(&out.join("verdict"))
+        .map_err(|error| anyhow::Error::new(error).context("there is no verdict to publish by"))
+        .exit_code(ExitCode::Inconclusive)
+        .hint(JUDGE_AGAIN)?;
+    let case = Case {
+        gate: &config.gate,
+        base,
+        candidate: Candidate::Evaluation {
+            folder: &out.join("evaluation"),
+            model: &model.path,
+        },
+        baseline,
+    };
+    let now = case.judge(Chain {
+        rules_digest: config.gate.rules_digest().exit_code(ExitCode::Usage)?,
+        trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: None,
+    });
+    if let Some(difference) = difference(&stored, &now, model) {
+        return Err(anyhow!("the verdict is not about this model: {difference}"))
+            .exit_code(ExitCode::Inconclusive)
+            .hint(JUDGE_AGAIN);
+    }
+    match now.verdict {
+        Decision::Pass | Decision::Warn => Ok(now),
+        Decision::Fail => Err(anyhow!(
+            "the gate failed, so nothing is published: {}",
+            now.summary
+        ))
+        .exit_code(ExitCode::GateFailed),
+        Decision::Inconclusive | Decision::Skipped => Err(anyhow!(
+            "the gate could not judge, so nothing is published: {}",
+            now.reasons()
+        ))
+        .exit_code(ExitCode::Inconclusive),
+    }
+}
+
+fn difference(stored: &Verdict, now: &Verdict, model: &ModelFolder) -> Option<String> {
+    if now.evaluation_digest.is_none() {
+        // The evaluation cannot be read, or is another model's; the notes say which.
+        return Some(now.notes.join(" "));
+    }
+    if now.model_digest.as_ref() != Some(&model.digest) {
+        return Some("the evaluation does not name the model that it scored".to_owned());
+    }
+    if stored.model_digest != now.model_digest {
+        return Some("it was given for another model".to_owned());
+    }
+    if stored.rules_digest != now.rules_digest {
+        return Some("the rules have changed since".to_owned());
+    }
+    if stored.evaluation_digest != now.evaluation_digest {
+        return Some("the evaluation has changed since".to_owned());
+    }
+    if stored.verdict != now.verdict {
+        return Some(format!(
+            "it says `{}`, but evaluation and rules give `{}`",
+            stored.verdict.word(),
+            now.verdict.word()
+        ));
+    }
+    None
+}

@@ -1,0 +1,133 @@
+//! The server to pack: found, and checked to start in an image that holds nothing else.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use trainyard_core::files;
+use trainyard_oci::Platform;
+use trainyard_runner::{ExitCode, WithExitCode as _};
+
+/// The server's file name.
+pub(crate) const PROGRAM: &str = "trainyard-serve";
+
+/// A server binary and the machines that it runs on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Server {
+    pub(crate) path: PathBuf,
+    pub(crate) platform: Platform,
+}
+
+impl Server {
+    /// The server at `named`, or else the one beside this program.
+    pub(crate) fn find(named: Option<&Path>) -> anyhow::Result<Self> {
+        let path = match named {
+            Some(path) => path.to_owned(),
+            None => std::env::current_exe()
+                .context("finding this program's folder")
+                .exit_code(ExitCode::Bug)?
+                .with_file_name(PROGRAM),
+        };
+        let bytes = files::read(&path)
+            .exit_code(ExitCode::Usage)
+            .hint("name the server to pack with `--server`")?;
+        let architecture = static_architecture(&bytes)
+            .map_err(|problem| anyhow!("`{}` {problem}", path.display()))
+            .exit_code(ExitCode::Usage)
+            .hint("build it with `RUSTFLAGS=\"-C target-feature=+crt-static\"`, or take the released one")?;
+        let platform = match architecture {
+            Architecture::Amd64 => Platform::linux_amd64(),
+            Architecture::Arm64 => Platform::linux_arm64(),
+        };
+        Ok(Self { path, platform })
+    }
+
+    /// Whether this machine can start it.
+    pub(crate) fn runs_here(&self) -> bool {
+        let here = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        cfg!(target_os = "linux") && self.platform.architecture == here
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Architecture {
+    Amd64,
+    Arm64,
+}
+
+/// The architecture of a Linux program that needs no loader and no library; the error says what is wrong, in words.
+///
+/// System V ABI, chapter 4 and 5: `e_machine`, and a program header `PT_INTERP` where a loader is asked for.
+fn static_architecture(bytes: &[u8]) -> Result<Architecture, String> {
+    const PT_INTERP: u32 = 3;
+    // Little-endian, 64 bits.
+    if !bytes.starts_with(b"\x7fELF\x02\x01") {
+        return Err("is no 64-bit Linux program".to_owned());
+    }
+    let number = |at: usize, n_bytes: usize| -> Result<u64, String> {
+        let field = bytes.get(at..at.saturating_add(n_bytes));
+        let field = field.ok_or("is cut off")?;
+        Ok(field
+            .iter()
+            .rev()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    };
+    let architecture = match number(18, 2)? {
+        62 => Architecture::Amd64,
+        183 => Architecture::Arm64,
+        machine => {
+            return Err(format!(
+                "is for a machine that is not known here (ELF {machine})"
+            ));
+        }
+    };
+    let (start, size, n) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+    for header in 0..n {
+        let at = usize::try_from(start + header * size).map_err(|_| "is cut off")?;
+        if number(at, 4)? == u64::from(PT_INTERP) {
+            return Err(
+                "is linked dynamically, so it would not start in an empty image".to_owned(),
+            );
+        }
+    }
+    Ok(architecture)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The head of an ELF file with one program header.
+    fn elf(machine: u8, header_type: u8) -> Vec<u8> {
+        let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+        bytes.resize(64 + 56, 0);
+        bytes[18] = machine;
+        bytes[32] = 64;
+        bytes[54] = 56;
+        bytes[56] = 1;
+        bytes[64] = header_type;
+        bytes
+    }
+
+    #[test]
+    fn a_static_program_is_told_from_a_dynamic_one() {
+        assert_eq!(static_architecture(&elf(62, 1)), Ok(Architecture::Amd64));
+        assert_eq!(static_architecture(&elf(183, 1)), Ok(Architecture::Arm64));
+        let problem = |bytes: &[u8]| static_architecture(bytes).unwrap_err();
+        assert!(problem(&elf(62, 3)).contains("linked dynamically"));
+        assert!(problem(&elf(3, 1)).contains("not known here"));
+        assert!(problem(&elf(62, 1)[..64]).contains("cut off"));
+        assert!(problem(b"#!/bin/sh").contains("no 64-bit Linux program"));
+    }
+
+    /// The shell of this machine is linked dynamically.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[test]
+    fn a_real_dynamic_program_is_refused() {
+        let error = Server::find(Some(Path::new("/bin/sh"))).unwrap_err();
+        assert!(error.to_string().contains("linked dynamically"), "{error}");
+    }
+}

@@ -1,0 +1,259 @@
+//! The smoke test: the server is started from the packed layers and must answer as the evaluated model did.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use trainyard_core::evaluation::{Evaluation, PREDICTIONS_FILE};
+use trainyard_core::files;
+use trainyard_core::metrics::argmax;
+use trainyard_core::model::{ModelManifest, Task};
+use trainyard_ml::data::Dataset;
+use trainyard_ml::data::npz;
+
+use crate::image::{MODEL_FOLDER, server_path};
+
+/// How far scores may differ: the evaluation may have run on other instructions, which round differently.
+const TOLERANCE: f32 = 1e-4;
+
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Rows of the test data with the scores that the evaluation recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sample {
+    n_rows: usize,
+    /// `[n_rows, row_len]`, raw.
+    rows: Vec<f32>,
+    /// `[n_rows, n_outputs]`.
+    scores: Vec<f32>,
+}
+
+impl Sample {
+    /// `n_rows` rows spread evenly over the test data.
+    pub(crate) fn take(
+        evaluation: &Evaluation,
+        folder: &Path,
+        dataset: &Dataset,
+        n_rows: usize,
+    ) -> anyhow::Result<Self> {
+        ensure!(
+            dataset.digest() == evaluation.data.digest
+                && dataset.row_set_digest() == evaluation.data.row_set_digest,
+            "the test data is not what the model was evaluated on"
+        );
+        let path = folder.join(PREDICTIONS_FILE);
+        let arrays = npz::read_npz(&files::read(&path)?)
+            .map_err(|problem| anyhow!("`{}`: {problem}", path.display()))?;
+        let recorded = arrays
+            .get("score")
+            .with_context(|| format!("`{}` holds no scores", path.display()))?;
+        let n_outputs = recorded.shape.get(1).copied().unwrap_or(1);
+        ensure!(
+            recorded.shape.first() == Some(&dataset.n_rows()),
+            "`{}` holds another number of rows than the test data",
+            path.display()
+        );
+        let recorded = recorded.to_f32();
+        let n_rows = n_rows.min(dataset.n_rows());
+        let chosen: Vec<usize> = (0..n_rows).map(|i| i * dataset.n_rows() / n_rows).collect();
+        let mut rows = vec![0.0; n_rows * dataset.row_len()];
+        dataset.gather(&chosen, &mut rows);
+        let scores = chosen
+            .iter()
+            .flat_map(|row| {
+                recorded[row * n_outputs..(row + 1) * n_outputs]
+                    .iter()
+                    .copied()
+            })
+            .collect();
+        Ok(Self {
+            n_rows,
+            rows,
+            scores,
+        })
+    }
+
+    pub(crate) const fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    fn request(&self, manifest: &ModelManifest) -> Value {
+        let shape = [&[self.n_rows], manifest.input.shape.as_slice()].concat();
+        json!({"inputs": [{
+            "name": manifest.input.name, "datatype": "FP32", "shape": shape, "data": self.rows,
+        }]})
+    }
+
+    fn compare(&self, answer: &Value, task: Task) -> anyhow::Result<()> {
+        let found = answer
+            .pointer("/outputs/0/data")
+            .and_then(Value::as_array)
+            .with_context(|| format!("the server answered {answer}"))?;
+        let found: Vec<f32> = found
+            .iter()
+            .map(|value| value.as_f64().unwrap_or(f64::NAN) as f32)
+            .collect();
+        ensure!(
+            found.len() == self.scores.len(),
+            "the server answered {} scores instead of {}",
+            found.len(),
+            self.scores.len()
+        );
+        let n_outputs = self.scores.len() / self.n_rows;
+        let rows = found
+            .chunks_exact(n_outputs)
+            .zip(self.scores.chunks_exact(n_outputs));
+        for (row, (found, recorded)) in rows.enumerate() {
+            // Written so that a NaN fails.
+            let is_close = found.iter().zip(recorded).all(|(found, recorded)| {
+                (found - recorded).abs() <= TOLERANCE * recorded.abs().max(1.0)
+            });
+            let (found_best, recorded_best) = (argmax(found), argmax(recorded));
+            let is_same_class = task == Task::Regression
+                || found_best == recorded_best
+                || (recorded[found_best] - recorded[recorded_best]).abs() <= 2.0 * TOLERANCE;
+            ensure!(
+                is_close && is_same_class,
+                "row {row} of the sample: the server answered {found:?}, but the evaluation recorded {recorded:?}"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Starts the server from the layers unpacked in `root` and compares its answers with the sample.
+pub(crate) async fn test(
+    root: &Path,
+    manifest: &ModelManifest,
+    sample: &Sample,
+) -> anyhow::Result<()> {
+    let inside = |path: &str| root.join(path.trim_start_matches('/'));
+    let mut server = Command::new(inside(&server_path()))
+        .arg("--model")
+        .arg(inside(MODEL_FOLDER))
+        .args(["--host", "127.0.0.1", "--port", "0"])
+        // Nothing of this environment is in a container either.
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .context("starting the packed server")?;
+    let outcome = tokio::time::timeout(ANSWER_TIMEOUT, ask(&mut server, manifest, sample)).await;
+    let _ = server.kill().await;
+    let outcome =
+        outcome.unwrap_or_else(|_| Err(anyhow!("the packed server did not answer in time")));
+    match outcome {
+        Ok(answer) => sample.compare(&answer, manifest.task),
+        Err(error) => {
+            let mut log = String::new();
+            if let Some(mut stderr) = server.stderr.take() {
+                let _ = stderr.read_to_string(&mut log).await;
+            }
+            let log = log.trim();
+            Err(error.context(format!(
+                "the packed server does not answer; its log:\n{log}"
+            )))
+        }
+    }
+}
+
+async fn ask(
+    server: &mut Child,
+    manifest: &ModelManifest,
+    sample: &Sample,
+) -> anyhow::Result<Value> {
+    let stdout = server.stdout.take().context("the server has no output")?;
+    let mut line = String::new();
+    let started = BufReader::new(stdout);
+    let reading = async {
+        let mut started = started;
+        started.read_line(&mut line).await
+    };
+    tokio::time::timeout(START_TIMEOUT, reading)
+        .await
+        .map_err(|_| anyhow!("it did not say its address in time"))??;
+    let address = line
+        .trim()
+        .strip_prefix("http://")
+        .with_context(|| format!("it said `{}` instead of its address", line.trim()))?;
+    let path = format!("/v2/models/{}/infer", manifest.name);
+    post(address, &path, &sample.request(manifest)).await
+}
+
+/// One POST of JSON over a connection of its own.
+async fn post(address: &str, path: &str, body: &Value) -> anyhow::Result<Value> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let request = hyper::Request::post(path)
+        .header("host", address)
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(serde_json::to_vec(body)?)))?;
+    let exchange = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        anyhow::Ok((status, body))
+    };
+    // The connection only moves while it is polled; it ends when the answer is whole.
+    let (status, body) = tokio::select! {
+        answer = exchange => answer?,
+        Err(error) = connection => bail!(error),
+    };
+    let answer: Value = serde_json::from_slice(&body)
+        .with_context(|| format!("it answered {status} with no JSON"))?;
+    ensure!(status.is_success(), "it answered {status}: {answer}");
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Sample {
+        Sample {
+            n_rows: 2,
+            rows: vec![0.0; 4],
+            scores: vec![0.9, 0.1, 0.5, 0.5],
+        }
+    }
+
+    fn compared(scores: &[f32]) -> Result<(), String> {
+        let answer = json!({"outputs": [{"data": scores}]});
+        sample()
+            .compare(&answer, Task::Classification)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn answers_must_be_those_of_the_evaluation() {
+        compared(&[0.9, 0.1, 0.5, 0.5]).unwrap();
+        // A tie may fall either way.
+        compared(&[0.900_01, 0.099_99, 0.499_99, 0.500_01]).unwrap();
+        assert!(
+            compared(&[0.8, 0.2, 0.5, 0.5])
+                .unwrap_err()
+                .starts_with("row 0")
+        );
+        assert!(
+            compared(&[0.9, 0.1, 0.5])
+                .unwrap_err()
+                .contains("3 scores instead of 4")
+        );
+        let error = sample().compare(&json!({"error": "no"}), Task::Classification);
+        assert!(error.unwrap_err().to_string().contains("no"));
+        let null = json!({"outputs": [{"data": [null, 0.1, 0.5, 0.5]}]});
+        assert!(sample().compare(&null, Task::Classification).is_err());
+    }
+}

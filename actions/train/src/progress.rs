@@ -1,0 +1,85 @@
+//! Progress: a bar on a terminal, a line an epoch in a log.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use trainyard_core::evaluation::EpochRecord;
+use trainyard_ml::train::Event;
+
+/// How training is shown.
+pub(crate) struct Progress {
+    n_epochs: usize,
+    /// Absent in a log.
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    pub(crate) fn new(n_epochs: usize) -> Self {
+        let style = ProgressStyle::with_template(
+            "{prefix} {wide_bar} {pos}/{len} batches · {msg} · {eta} left",
+        );
+        let bar = style
+            .ok()
+            .filter(|_| std::io::stderr().is_terminal())
+            .map(|style| {
+                let bar = ProgressBar::new(0).with_style(style);
+                bar.set_prefix("epoch");
+                bar
+            });
+        Self { n_epochs, bar }
+    }
+
+    pub(crate) fn observe(&mut self, event: Event) {
+        match event {
+            Event::Batch {
+                epoch,
+                batch,
+                n_batches,
+                loss,
+            } => {
+                if let Some(bar) = &self.bar {
+                    // Over all epochs, so that the time left is that of the run.
+                    bar.set_length((n_batches * self.n_epochs) as u64);
+                    bar.set_position(((epoch - 1) * n_batches + batch) as u64);
+                    bar.set_prefix(format!("epoch {epoch}/{}", self.n_epochs));
+                    bar.set_message(format!("loss {loss:.4}"));
+                }
+            }
+            Event::Epoch { record, seconds } => {
+                let line = line(&record, self.n_epochs, seconds);
+                if let Some(bar) = &self.bar {
+                    bar.println(line)
+                } else {
+                    tracing::info!("{line}")
+                }
+            }
+        }
+    }
+
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn line(record: &EpochRecord, n_epochs: usize, seconds: f64) -> String {
+    let width = n_epochs.to_string().len();
+    let mut line = format!(
+        "epoch {:>width$}/{n_epochs}  loss {:.4}",
+        record.epoch, record.loss
+    );
+    let optional = [
+        ("accuracy", record.accuracy),
+        ("val_loss", record.val_loss),
+        ("val_accuracy", record.val_accuracy),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            let _ = write!(line, "  {name} {value:.4}");
+        }
+    }
+    let _ = write!(line, "  {seconds:.1} s");
+    line
+}

@@ -1,0 +1,74 @@
+//! What judging needs of `trainyard.toml`, which is less than training needs.
+
+use std::path::Path;
+
+use super::{Config, ConfigError, ConfigFile, EvaluateConfig, GateConfig};
+use crate::model::Task;
+
+/// The configuration as `gate` and `evaluate --predictions` see it: another tool's model needs no `[model]` and `[data]`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct JudgingConfig {
+    /// `[model] name`, where there is one.
+    pub model_name: Option<String>,
+    /// `[model] task`, where there is a model.
+    pub task: Option<Task>,
+    /// `[data] classes`, where there are any.
+    pub classes: Option<Vec<String>>,
+    /// How predictions are scored.
+    pub evaluate: EvaluateConfig,
+    /// What the model must reach.
+    pub gate: GateConfig,
+}
+
+impl JudgingConfig {
+    /// Reads and validates `text`; `path` is named in errors.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let file = ConfigFile::parse(text, path)?;
+        if file.model.is_some() && file.data.is_some() {
+            return Config::parse(text, path).map(Self::from);
+        }
+        let ConfigFile {
+            model,
+            data,
+            evaluate,
+            gate,
+            ..
+        } = file;
+        evaluate
+            .validate()
+            .and_then(|()| gate.validate())
+            .map_err(|problem| problem.located(path, text))?;
+        Ok(Self {
+            model_name: model.as_ref().map(|model| model.name.clone()),
+            task: model.map(|model| model.task),
+            classes: data.and_then(|data| data.classes),
+            evaluate,
+            gate,
+        })
+    }
+
+    /// Reads and validates the file at `path`.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = crate::files::read_text(path).map_err(ConfigError::Unreadable)?;
+        Self::parse(&text, path)
+    }
+}
+
+impl From<Config> for JudgingConfig {
+    fn from(config: Config) -> Self {
+        let Config {
+            model,
+            data,
+            evaluate,
+            gate,
+            ..
+        } = config;
+        Self {
+            model_name: Some(model.name),
+            task: Some(model.task),
+            classes: data.classes,
+            evaluate,
+            gate,
+        }
+    }
+}

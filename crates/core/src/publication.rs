@@ -1,0 +1,57 @@
+//! `publication.json`: which image holds which model, and where it was pushed.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Sha256Digest;
+use crate::verdict::Decision;
+
+/// The version of `publication.json` that this build writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The file's name in an image folder.
+pub const PUBLICATION_FILE: &str = "publication.json";
+
+/// An image, what is in it and where it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Publication {
+    /// Version of this file's layout.
+    pub schema_version: u32,
+    /// The model's name.
+    pub model_name: String,
+    /// The model in the image.
+    pub model_digest: Sha256Digest,
+    /// What the gate decided about it.
+    pub verdict: Decision,
+    /// Digest of the evaluation that was judged.
+    pub evaluation_digest: Sha256Digest,
+    /// The image's digest: that of its manifest.
+    pub image_digest: Sha256Digest,
+    /// Bytes of all its blobs.
+    pub size_bytes: u64,
+    /// What it runs on, such as `linux/amd64`.
+    pub platform: String,
+    /// Rows that the packed server answered as the evaluated model did.
+    pub n_smoke_test_rows: usize,
+    /// Names under which the image stands in the OCI layout beside this file.
+    pub layout_names: Vec<String>,
+    /// Where it was pushed.
+    pub destinations: Vec<Destination>,
+    /// The one command that runs it.
+    pub run_command: String,
+    /// Version of Trainyard.
+    pub trainyard_version: String,
+    /// Commit that was checked out, when known.
+    pub commit: Option<String>,
+}
+
+/// A registry that has the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Destination {
+    /// The image by digest: what a deployment should name.
+    pub image: String,
+    /// Tags that name it.
+    pub tags: Vec<String>,
+}

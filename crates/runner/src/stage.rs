@@ -1,0 +1,72 @@
+//! What every stage holds while it runs: its context and the places where it speaks.
+
+use std::io::Write as _;
+
+use crate::annotate::{Annotation, Annotator, neutralise};
+use crate::context::Context;
+use crate::environment::Environment;
+use crate::exit::{ExitCode, WithExitCode as _};
+use crate::log::LogArgs;
+use crate::outputs::Outputs;
+use crate::redact::Redactor;
+use crate::summary::Summary;
+
+/// A running stage.
+#[derive(Debug)]
+pub struct Stage {
+    /// Which commit, branch and pull request.
+    pub context: Context,
+    /// Its outputs.
+    pub outputs: Outputs,
+    /// Its part of the job summary.
+    pub summary: Summary,
+    /// Its annotations.
+    pub annotator: Annotator,
+    redactor: Redactor,
+}
+
+impl Stage {
+    /// Starts the log and reads the environment of this process.
+    pub fn start(name: &str, log: &LogArgs) -> anyhow::Result<Self> {
+        let environment = Environment::from_process();
+        log.start(name, &environment).exit_code(ExitCode::Usage)?;
+        Ok(Self {
+            context: Context::from_environment(&environment).exit_code(ExitCode::Usage)?,
+            outputs: Outputs::from_environment(&environment),
+            summary: Summary::from_environment(&environment),
+            annotator: Annotator::from_environment(&environment),
+            redactor: Redactor::from_environment(&environment),
+        })
+    }
+
+    /// Sets an output; a path is written with forward slashes on every system.
+    pub fn set_output(&self, name: &str, value: impl std::fmt::Display) -> anyhow::Result<()> {
+        self.outputs
+            .set(name, &value.to_string())
+            .exit_code(ExitCode::Data)
+    }
+
+    /// Appends to the job summary; a failure is a warning, since a report never decides.
+    pub fn summarise(&self, markdown: &str) {
+        if let Err(error) = self.summary.append(markdown) {
+            tracing::warn!("the job summary could not be written: {error}");
+        }
+    }
+
+    /// Prints what the stage was asked for to standard output: without secrets, and no line is a workflow command.
+    pub fn print(&self, text: &str) -> anyhow::Result<()> {
+        let text = self.redactor.redact(text);
+        let mut stdout = std::io::stdout().lock();
+        let printed = stdout.write_all(neutralise(&text).as_bytes());
+        printed
+            .and_then(|()| stdout.flush())
+            .exit_code(ExitCode::Data)
+    }
+
+    /// Annotates; a failure is a warning, since a report never decides.
+    pub fn annotate(&mut self, annotations: Vec<Annotation>) {
+        if let Err(error) = self.annotator.emit_to_process(annotations) {
+            tracing::warn!("annotations could not be written: {error}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! `trainyard-serve`: see the library of this package.
+
+fn main() -> std::process::ExitCode {
+    trainyard_serve::main()
+}
