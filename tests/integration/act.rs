@@ -85,7 +85,7 @@ fn a_pull_request_is_judged_and_its_model_is_found_in_the_cache_the_next_time() 
     assert_eq!(project.artifact("verdict/verdict.json")["verdict"], "pass");
     let digest = first.output(TRAIN, "model-digest");
     assert_eq!(
-        project.artifact("evaluation/evaluation.json")["model_digest"],
+        project.artifact("evaluation/evaluation.json")["model"]["digest"],
         digest
     );
     let summary = first.summary(GATE);

@@ -16,6 +16,26 @@ pub(crate) fn binaries() -> PathBuf {
     PathBuf::from(folder)
 }
 
+/// A stage's binary, with no trace of the CI system that may run these tests.
+pub(crate) fn stage(name: &str) -> Command {
+    let mut command = Command::new(binaries().join(format!("trainyard-{name}")));
+    let of_ci = [
+        "GITHUB_",
+        "RUNNER_",
+        "INPUT_",
+        "TRAINYARD_",
+        "JENKINS_",
+        "TRAVIS",
+    ];
+    for (variable, _) in env::vars() {
+        let is_of_ci = of_ci.iter().any(|prefix| variable.starts_with(prefix));
+        if is_of_ci || ["CI", "NO_COLOR", "SOURCE_DATE_EPOCH"].contains(&&*variable) {
+            command.env_remove(variable);
+        }
+    }
+    command
+}
+
 /// Whether third-party programs are to be run. Where they are, one that is missing is a failure.
 pub(crate) fn has_peers() -> bool {
     let is_wanted = env::var("TRAINYARD_PEERS").is_ok_and(|value| value == "1");

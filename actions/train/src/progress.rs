@@ -49,9 +49,9 @@ impl Progress {
             Event::Epoch { record, seconds } => {
                 let line = line(&record, self.n_epochs, seconds);
                 if let Some(bar) = &self.bar {
-                    bar.println(line)
+                    bar.println(line);
                 } else {
-                    tracing::info!("{line}")
+                    tracing::info!("{line}");
                 }
             }
         }

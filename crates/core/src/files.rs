@@ -74,6 +74,16 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, kind: &'static str) -> Result
     })
 }
 
+/// Digest and size in bytes of the file, in constant memory.
+pub fn measure(path: &Path) -> Result<(Sha256Digest, u64), FileError> {
+    let error = |source| FileError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let digest = Sha256Digest::of_file(path).map_err(error)?;
+    Ok((digest, fs::metadata(path).map_err(error)?.len()))
+}
+
 /// Writes `bytes` to `path` atomically: a reader sees the old file or the new one, never a part.
 ///
 /// The folder is made when it is missing.

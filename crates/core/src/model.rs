@@ -167,13 +167,7 @@ pub struct FileEntry {
 impl FileEntry {
     /// Measures the file `path` inside `folder`.
     pub fn measure(folder: &Path, path: &str) -> Result<Self, FileError> {
-        let full = folder.join(path);
-        let error = |source| FileError::Read {
-            path: full.clone(),
-            source,
-        };
-        let sha256 = Sha256Digest::of_file(&full).map_err(error)?;
-        let size_bytes = std::fs::metadata(&full).map_err(error)?.len();
+        let (sha256, size_bytes) = files::measure(&folder.join(path))?;
         Ok(Self {
             path: path.to_owned(),
             sha256,

@@ -237,6 +237,7 @@ fn small(config: &str, min_accuracy: &str) -> String {
             "[data]" => format!("{line}\nmax_train_rows = 4000\nmax_test_rows = 1000"),
             "epochs" => "epochs = 1".to_owned(),
             "min" => format!("min = {min_accuracy}"),
+            "max" => "max = 1.5".to_owned(),
             _ => return line.to_owned(),
         };
         n_changed += 1;

@@ -1,5 +1,7 @@
 //! TensorFlow Serving's REST API: model status, metadata and predict.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use trainyard_core::model::TensorSpec;
@@ -17,6 +19,9 @@ struct Request {
     instances: Option<Value>,
     inputs: Option<Value>,
 }
+
+/// `predictions` or `outputs`, and the scores of each row.
+pub(crate) type Prediction = BTreeMap<&'static str, Vec<Vec<f32>>>;
 
 /// `GET /v1/models/NAME`.
 pub(crate) fn status() -> Json<Value> {
@@ -52,7 +57,7 @@ pub(crate) fn metadata(model: &Model) -> Json<Value> {
 }
 
 /// `POST /v1/models/NAME:predict`.
-pub(crate) async fn predict(model: &Model, body: &[u8]) -> Result<Json<Value>, Refusal> {
+pub(crate) async fn predict(model: &Model, body: &[u8]) -> Result<Json<Prediction>, Refusal> {
     let Request {
         signature_name,
         instances,
@@ -82,10 +87,12 @@ pub(crate) async fn predict(model: &Model, body: &[u8]) -> Result<Json<Value>, R
     let n_rows = n_rows(&tensor.shape, spec)?;
     let scores = model.score(tensor.values, n_rows).await?;
     let n_outputs = model.manifest().output.n_elements().max(1);
-    let rows: Vec<&[f32]> = scores.chunks_exact(n_outputs).collect();
-    let mut answer = Map::new();
-    answer.insert(key.to_owned(), json!(rows));
-    Ok(Json(Value::Object(answer)))
+    let rows = scores
+        .chunks_exact(n_outputs)
+        .map(<[f32]>::to_vec)
+        .collect();
+    // Not by way of `Value`, which would spell each number with the digits of 64 bits.
+    Ok(Json(BTreeMap::from([(key, rows)])))
 }
 
 /// The tensor of `{"input": …}`, or the value itself where it has no name.

@@ -1,0 +1,73 @@
+"""Makes the pictures of the documentation from the demo's own output.
+
+Run `cargo xtask demo` first, then `python docs/images/render.py`. Needs `pip install markdown-it-py pillow` and Chromium.
+"""
+
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+from markdown_it import MarkdownIt
+from PIL import Image, ImageChops
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+OUT = ROOT / "trainyard-out"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+# The colours and sizes in which GitHub shows a comment.
+STYLE = """
+body { margin: 0; padding: 24px; background: #fff; color: #1f2328; font: 14px/1.5 -apple-system, 'Segoe UI', 'Noto Sans',
+  Helvetica, Arial, 'DejaVu Sans', 'Noto Color Emoji', sans-serif; width: 880px; }
+.box { border: 1px solid #d1d9e0; border-radius: 6px; }
+.head { background: #f6f8fa; border-bottom: 1px solid #d1d9e0; padding: 8px 16px; color: #59636e; border-radius: 6px 6px 0 0; }
+.body { padding: 16px; } h3 { margin: 0 0 16px; font-size: 1.25em; } p { margin: 0 0 16px; }
+table { border-collapse: collapse; margin-bottom: 16px; font-variant-numeric: tabular-nums; }
+th, td { border: 1px solid #d1d9e0; padding: 6px 13px; } tr:nth-child(2n) { background: #f6f8fa; }
+code { background: #818b981f; padding: .2em .4em; border-radius: 6px; font-size: 85%; }
+blockquote { margin: 0 0 16px; padding: 0 1em; color: #59636e; border-left: .25em solid #d1d9e0; } blockquote p { margin: 0; }
+summary { cursor: default; margin-bottom: 8px; }
+"""
+
+
+def screenshot(page: pathlib.Path, picture: pathlib.Path, width: int, height: int) -> None:
+    with tempfile.TemporaryDirectory() as profile:
+        subprocess.run(
+            [
+                CHROMIUM,
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--hide-scrollbars",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                f"--user-data-dir={profile}",
+                f"--window-size={width},{height}",
+                f"--screenshot={picture}",
+                page.as_uri(),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    image = Image.open(picture).convert("RGB")
+    ground = Image.new("RGB", image.size, image.getpixel((0, 0)))
+    left, top, right, bottom = ImageChops.difference(image, ground).getbbox()
+    image.crop((0, 0, image.width, min(image.height, bottom + 24))).quantize(128).save(picture, optimize=True)
+
+
+def comment() -> None:
+    markdown = (OUT / "verdict" / "comment.md").read_text()
+    body = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
+    html = f"<!doctype html><meta charset=utf-8><style>{STYLE}</style><div class=box><div class=head><b>github-actions</b> · bot</div><div class=body>{body}</div></div>"
+    with tempfile.TemporaryDirectory() as folder:
+        page = pathlib.Path(folder) / "comment.html"
+        page.write_text(html)
+        screenshot(page, ROOT / "docs" / "images" / "report.png", 930, 1400)
+
+
+if __name__ == "__main__":
+    comment()
+    screenshot(OUT / "evaluation" / "report.html", ROOT / "docs" / "images" / "evaluation.png", 1000, 2200)

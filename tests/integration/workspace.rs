@@ -1,0 +1,287 @@
+//! The repository's own shape: which crate may know which, and what must not be in any file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{repository, run};
+
+/// Package, and the packages of ours that it may depend on.
+const EDGES: [(&str, &[&str]); 11] = [
+    ("trainyard-core", &[]),
+    ("trainyard-ml", &["trainyard-core"]),
+    ("trainyard-runner", &["trainyard-core"]),
+    ("trainyard-oci", &["trainyard-core"]),
+    ("trainyard-serve", &["trainyard-core", "trainyard-ml"]),
+    (
+        "trainyard-train",
+        &["trainyard-core", "trainyard-ml", "trainyard-runner"],
+    ),
+    (
+        "trainyard-evaluate",
+        &["trainyard-core", "trainyard-ml", "trainyard-runner"],
+    ),
+    ("trainyard-gate", &["trainyard-core", "trainyard-runner"]),
+    (
+        "trainyard-publish-image",
+        &[
+            "trainyard-core",
+            "trainyard-ml",
+            "trainyard-oci",
+            "trainyard-runner",
+        ],
+    ),
+    ("xtask", &[]),
+    (
+        "trainyard-tests",
+        &[
+            "trainyard-core",
+            "trainyard-evaluate",
+            "trainyard-gate",
+            "trainyard-ml",
+            "trainyard-oci",
+            "trainyard-publish-image",
+            "trainyard-runner",
+            "trainyard-serve",
+            "trainyard-train",
+        ],
+    ),
+];
+
+/// What a package must not link, not even through others.
+const BANS: [(&str, &[&str]); 4] = [
+    ("trainyard-core", &["tokio", "candle-core", "reqwest"]),
+    (
+        "trainyard-train",
+        &["tokio", "octocrab", "reqwest", "oci-client"],
+    ),
+    ("trainyard-gate", &["candle-core", "tokio", "oci-client"]),
+    ("trainyard-serve", &["reqwest", "rustls", "oci-client"]),
+];
+
+fn metadata() -> Value {
+    let version = run(Command::new("rustc").arg("-vV"));
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--format-version", "1", "--locked"]);
+    // Without it, cargo would fetch what only other platforms need.
+    cargo.arg("--filter-platform").arg(host.unwrap());
+    serde_json::from_str(&run(cargo.current_dir(repository()))).unwrap()
+}
+
+#[test]
+fn a_crate_depends_only_on_those_before_it() {
+    let metadata = metadata();
+    let members: BTreeSet<&str> = metadata["workspace_members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    let packages = metadata["packages"].as_array().unwrap();
+    let ours: Vec<&Value> = packages
+        .iter()
+        .filter(|package| members.contains(package["id"].as_str().unwrap()))
+        .collect();
+    let names: BTreeSet<&str> = ours
+        .iter()
+        .filter_map(|package| package["name"].as_str())
+        .collect();
+    assert_eq!(
+        names,
+        EDGES.iter().map(|(name, _)| *name).collect(),
+        "each package has its line in EDGES"
+    );
+    for package in ours {
+        let name = package["name"].as_str().unwrap();
+        let found: BTreeSet<&str> = package["dependencies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|dependency| dependency["name"].as_str())
+            .filter(|dependency| names.contains(dependency))
+            .collect();
+        let (_, allowed) = EDGES.iter().find(|(package, _)| *package == name).unwrap();
+        let strangers: Vec<_> = found
+            .iter()
+            .filter(|name| !allowed.contains(name))
+            .collect();
+        assert!(
+            strangers.is_empty(),
+            "{name} may not depend on {strangers:?}"
+        );
+    }
+}
+
+#[test]
+fn each_binary_links_only_what_it_needs() {
+    let metadata = metadata();
+    let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
+    let names: BTreeMap<&str, &str> = metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| {
+            (
+                package["id"].as_str().unwrap(),
+                package["name"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    let normal: BTreeMap<&str, Vec<&str>> = nodes
+        .iter()
+        .map(|node| {
+            let dependencies = node["deps"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|dependency| {
+                    dependency["dep_kinds"]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .any(|kind| kind["kind"].is_null())
+                });
+            (
+                node["id"].as_str().unwrap(),
+                dependencies
+                    .filter_map(|dependency| dependency["pkg"].as_str())
+                    .collect(),
+            )
+        })
+        .collect();
+    for (package, banned) in BANS {
+        let start = names.iter().find(|(_, name)| **name == package).unwrap().0;
+        let (mut seen, mut open) = (BTreeSet::new(), vec![*start]);
+        while let Some(id) = open.pop() {
+            if seen.insert(id) {
+                open.extend(&normal[id]);
+            }
+        }
+        let linked: BTreeSet<&str> = seen.iter().map(|id| names[id]).collect();
+        let strangers: Vec<_> = banned
+            .iter()
+            .filter(|name| linked.contains(*name))
+            .collect();
+        assert!(
+            strangers.is_empty(),
+            "{package} must not link {strangers:?}"
+        );
+    }
+}
+
+#[test]
+fn the_readme_names_both_commands_and_every_link_leads_somewhere() {
+    let mut git = Command::new("git");
+    git.args([
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "*.md",
+    ]);
+    let files = run(git.current_dir(repository()));
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    assert!(readme.contains("cargo xtask demo") && readme.contains("cargo xtask test"));
+    for file in files.lines() {
+        let path = repository().join(file);
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            let target = link.split(['#', ' ']).next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            let full = path.parent().unwrap().join(target);
+            assert!(
+                full.exists(),
+                "{file} links to `{target}`, which is not there"
+            );
+        }
+    }
+}
+
+/// Each invariant of ARCHITECTURE.md names the test that stands behind it.
+#[test]
+fn every_invariant_names_a_test_that_exists() {
+    let text = fs::read_to_string(repository().join("ARCHITECTURE.md")).unwrap();
+    let mut git = Command::new("git");
+    git.args([
+        "grep",
+        "--untracked",
+        "-hoE",
+        r"fn [a-z0-9_]+\(",
+        "--",
+        "*.rs",
+    ]);
+    let functions = run(git.current_dir(repository()));
+    let known: BTreeSet<&str> = functions
+        .lines()
+        .map(|line| line.trim_start_matches("fn ").trim_end_matches('('))
+        .collect();
+    let invariants: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("- **"))
+        .collect();
+    assert!(invariants.len() >= 8, "{invariants:?}");
+    for invariant in invariants {
+        let test = invariant.rsplit('`').nth(1).unwrap_or_default();
+        assert!(known.contains(test), "no test `{test}` behind: {invariant}");
+    }
+}
+
+#[test]
+fn core_is_pure() {
+    let banned = [
+        "std::env",
+        "SystemTime",
+        "Instant",
+        "std::net",
+        "std::process",
+        "std::thread",
+    ];
+    let disk = ["std::fs", "File::open"];
+    let mut git = Command::new("git");
+    git.args([
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "crates/core/src",
+    ]);
+    for file in run(git.current_dir(repository())).lines() {
+        let Ok(text) = fs::read_to_string(repository().join(file)) else {
+            continue;
+        };
+        let is_for_files = file.ends_with("src/files.rs") || file.ends_with("src/digest.rs");
+        let words = banned.iter().chain(disk.iter().filter(|_| !is_for_files));
+        let found: Vec<_> = words.filter(|word| text.contains(**word)).collect();
+        assert!(found.is_empty(), "{file}: {found:?}");
+    }
+}
+
+/// Each `INPUT_…` that an action passes is an option of the binary that it runs.
+#[test]
+fn every_input_reaches_its_binary() {
+    for stage in ["train", "evaluate", "gate", "publish-image"] {
+        let action =
+            fs::read_to_string(repository().join(format!("actions/{stage}/action.yml"))).unwrap();
+        let help = run(crate::support::stage(stage).arg("--help"));
+        let passed: Vec<&str> = action
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("INPUT_")?.split(':').next())
+            .collect();
+        assert!(passed.len() > 5, "{passed:?}");
+        for input in passed {
+            let option = format!("--{}", input.to_ascii_lowercase().replace('_', "-"));
+            assert!(help.contains(&option), "{stage}: {option}");
+        }
+    }
+}
