@@ -257,6 +257,62 @@ fn a_damaged_model_is_4() {
         .has_error("does not match the digest in model.json");
 }
 
+/// Ended by SIGTERM, as a cancelled job is, and by SIGKILL, as a machine that is taken away: the end is the same.
+#[cfg(unix)]
+#[test]
+fn a_run_that_was_cut_off_is_resumed_to_the_same_model() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let project = Project::new();
+    project.edit("epochs = 1", "epochs = 8");
+    project.run("train", &["--out", "whole"], 0);
+    let checkpoint = project.path("trainyard-out/checkpoint/checkpoint.json");
+    let cut_off = |signal: &str, arguments: &[&str]| {
+        let before = fs::read(&checkpoint).unwrap_or_default();
+        let mut train = project.stage("train", arguments);
+        let mut process = train.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        // Until another epoch is saved, or all are.
+        while fs::read(&checkpoint).unwrap_or_default() == before
+            && process.try_wait().unwrap().is_none()
+        {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        Command::new("kill")
+            .arg(signal)
+            .arg(process.id().to_string())
+            .status()
+            .unwrap();
+        let output = process.wait_with_output().unwrap();
+        (
+            output.status,
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (status, said) = cut_off("-TERM", &[]);
+    assert_eq!(status.code(), Some(143), "{said}");
+    assert!(said.contains("--resume"), "{said}");
+    let (status, said) = cut_off("-KILL", &["--resume"]);
+    assert_eq!(status.signal(), Some(9), "{said}");
+    let said = project.run("train", &["--resume"], 0);
+    said.has_error("going on after");
+    let weights =
+        |out: &str| fs::read(project.path(&format!("{out}/model/weights.safetensors"))).unwrap();
+    assert!(weights("trainyard-out") == weights("whole"));
+    assert!(!checkpoint.exists());
+    let history =
+        |out: &str| fs::read_to_string(project.path(&format!("{out}/model/history.tsv"))).unwrap();
+    assert_eq!(history("trainyard-out"), history("whole"));
+
+    project
+        .run("train", &["--resume", "--force", "--epochs", "1"], 0)
+        .has_error("there is no checkpoint");
+    let (status, _) = cut_off("-TERM", &["--force"]);
+    assert_eq!(status.code(), Some(143));
+    project.edit("batch_size = 128", "batch_size = 64");
+    project
+        .run("train", &["--resume"], 2)
+        .has_error("`train.batch_size` was 128 and is 64");
+}
+
 #[test]
 fn a_loss_that_is_no_number_stops_with_place_and_advice() {
     let project = Project::new();
@@ -266,6 +322,7 @@ fn a_loss_that_is_no_number_stops_with_place_and_advice() {
     );
     let said = project.run("train", &[], 4);
     said.has_error("in epoch 1, batch ");
+    said.has_error("of the layer `");
     said.has_error("lower `[train.optimizer] learning_rate`");
     assert!(!project.path("trainyard-out/model/model.json").exists());
 }

@@ -16,7 +16,7 @@ pub(crate) fn images(n: usize) -> Value {
     let config = Config::read(&example.join("trainyard.toml")).unwrap();
     let dataset = Dataset::load(&config, &example, Split::Test).unwrap();
     let mut pixels = vec![0.0; n * 784];
-    dataset.gather(&(0..n).collect::<Vec<_>>(), &mut pixels);
+    dataset.gather(&(0..n as u32).collect::<Vec<_>>(), &mut pixels);
     let rows = pixels.chunks_exact(784).map(|image| {
         let lines = image.chunks_exact(28);
         lines

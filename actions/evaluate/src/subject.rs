@@ -9,7 +9,7 @@ use trainyard_core::model::{ModelFolder, Task};
 use trainyard_ml::Threads;
 use trainyard_ml::data::{Dataset, Labels, Split};
 use trainyard_ml::predictions::{Answers, Predictions};
-use trainyard_ml::score::Scorer;
+use trainyard_ml::score::{Scorer, by_class};
 use trainyard_ml::store::{HISTORY_FILE, read_history};
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
@@ -114,7 +114,9 @@ impl Subject {
                 row_ids: dataset.row_ids,
                 labels: dataset.labels,
                 answers: match task {
-                    Task::Classification => Answers::Scores(scores),
+                    Task::Classification => {
+                        Answers::Scores(by_class(&scores, scorer.n_outputs()).into_owned())
+                    }
                     Task::Regression => Answers::Values(scores),
                 },
                 classes: folder.manifest.class_names.clone().unwrap_or_default(),

@@ -18,6 +18,7 @@ use trainyard_core::metrics::argmax;
 use trainyard_core::model::{ModelManifest, Task};
 use trainyard_ml::data::Dataset;
 use trainyard_ml::data::npz;
+use trainyard_ml::score::by_class;
 
 use crate::image::{MODEL_FOLDER, server_path};
 
@@ -64,12 +65,15 @@ impl Sample {
         );
         let recorded = recorded.to_f32();
         let n_rows = n_rows.min(dataset.n_rows());
-        let chosen: Vec<usize> = (0..n_rows).map(|i| i * dataset.n_rows() / n_rows).collect();
+        let chosen: Vec<u32> = (0..n_rows)
+            .map(|i| (i * dataset.n_rows() / n_rows) as u32)
+            .collect();
         let mut rows = vec![0.0; n_rows * dataset.row_len()];
         dataset.gather(&chosen, &mut rows);
         let scores = chosen
             .iter()
-            .flat_map(|row| {
+            .flat_map(|&row| {
+                let row = row as usize;
                 recorded[row * n_outputs..(row + 1) * n_outputs]
                     .iter()
                     .copied()
@@ -102,6 +106,11 @@ impl Sample {
             .iter()
             .map(|value| value.as_f64().unwrap_or(f64::NAN) as f32)
             .collect();
+        let found = match task {
+            // One score a row is the probability of the second class.
+            Task::Classification if found.len() == self.n_rows => by_class(&found, 1).into_owned(),
+            _ => found,
+        };
         ensure!(
             found.len() == self.scores.len(),
             "the server answered {} scores instead of {}",

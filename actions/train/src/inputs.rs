@@ -24,6 +24,10 @@ pub struct Inputs {
     /// Compute with this many threads instead of one per core. The result does not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
+    /// Go on from the checkpoint of a run that was cut off, where there is one. It must be of the same configuration and
+    /// data; the end is the same as without the interruption.
+    #[arg(long)]
+    pub resume: bool,
     /// Train even where the folder already holds the model of exactly this configuration and data.
     #[arg(long)]
     pub force: bool,

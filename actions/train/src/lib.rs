@@ -1,6 +1,7 @@
 //! The `train` stage: `trainyard.toml` and data in, `model/` out.
 
 mod inputs;
+mod interrupt;
 mod progress;
 
 use std::path::Path;
@@ -12,11 +13,14 @@ use trainyard_core::files;
 use trainyard_core::model::{ModelFolder, RunRecord};
 use trainyard_ml::data::{Dataset, Split};
 use trainyard_ml::store::{self, HISTORY_FILE, RUN_FILE, TrainingRows};
-use trainyard_ml::train::{self, TrainError};
+use trainyard_ml::train::{
+    self, Checkpoint, CheckpointError, Event, Flow, Job, Outcome, Subject, TrainError,
+};
 use trainyard_ml::{Threads, instruction_set};
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
 pub use inputs::{Inputs, OUTPUTS};
+use interrupt::Interrupt;
 
 /// Version of Trainyard.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -62,16 +66,59 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         rows.n_rows(),
         threads.count()
     );
+    let place = inputs.out.join("checkpoint");
+    let subject = Subject {
+        config: config.training_value().exit_code(ExitCode::Usage)?,
+        data_digest: data_digest.clone(),
+        trainyard_version: VERSION.to_owned(),
+        instruction_set: instruction_set(),
+    };
+    let checkpoint = if inputs.resume {
+        resumable(&place, &subject)?
+    } else {
+        None
+    };
+    let interrupt = Interrupt::listen();
     let mut progress = progress::Progress::new(config.train.epochs);
-    let trained = train::train(&config, rows, validation, &threads, |event| {
-        progress.observe(event);
+    let job = Job {
+        config: &config,
+        rows,
+        validation,
+        threads: &threads,
+    };
+    let mut saved = Ok(());
+    let outcome = train::train(job, checkpoint, |event| {
+        progress.observe(&event);
+        if let Event::Epoch { checkpoint, .. } = &event {
+            saved = checkpoint.save(&place, &subject);
+        }
+        if saved.is_err() || interrupt.exit_code().is_some() {
+            Flow::Stop
+        } else {
+            Flow::Continue
+        }
     });
     progress.finish();
-    let code = match &trained {
-        Err(TrainError::NotFinite { .. }) => ExitCode::Data,
+    saved.exit_code(ExitCode::Data)?;
+    let code = match &outcome {
+        Err(TrainError::NotFinite { .. } | TrainError::Checkpoint(_)) => ExitCode::Data,
         _ => ExitCode::Usage,
     };
-    let trained = trained.exit_code(code)?;
+    let trained = match outcome.exit_code(code)? {
+        Outcome::Finished(trained) => trained,
+        Outcome::Stopped(checkpoint) => {
+            checkpoint
+                .save(&place, &subject)
+                .exit_code(ExitCode::Data)?;
+            let (n_epochs, n_batches) = checkpoint.position();
+            tracing::warn!(
+                "stopped after {n_epochs} epochs and {n_batches} batches; go on with `trainyard-train --config {} --out {} --resume`",
+                inputs.config.display(),
+                inputs.out.display()
+            );
+            return Ok(interrupt.exit_code().unwrap_or(ExitCode::Terminated));
+        }
+    };
 
     let run = RunRecord {
         schema_version: 1,
@@ -90,9 +137,43 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
     };
     let model =
         store::write_model(&folder, &config, &trained, rows, &run).exit_code(ExitCode::Data)?;
+    Checkpoint::remove(&place).exit_code(ExitCode::Data)?;
     tracing::info!("wrote `{}`, {}", folder.display(), model.digest);
     finish(&stage, &model, false)?;
     Ok(ExitCode::Success)
+}
+
+/// The checkpoint to go on from, where there is one.
+fn resumable(folder: &Path, subject: &Subject) -> anyhow::Result<Option<Checkpoint>> {
+    let found = Checkpoint::open(folder, subject).map_err(|error| match error {
+        // What was asked for does not fit what is there.
+        CheckpointError::Other { .. } => (ExitCode::Usage, error),
+        error => (ExitCode::Data, error),
+    });
+    let found = match found {
+        Ok(found) => found,
+        Err((code, error)) => {
+            return Err(error)
+                .exit_code(code)
+                .hint("leave out `--resume` to train from the start");
+        }
+    };
+    let Some((checkpoint, instruction_set)) = found else {
+        tracing::info!(
+            "there is no checkpoint in `{}`: training from the start",
+            folder.display()
+        );
+        return Ok(None);
+    };
+    if instruction_set != subject.instruction_set {
+        tracing::warn!(
+            "the checkpoint was computed on `{instruction_set}` and this machine is `{}`: the last bits may differ",
+            subject.instruction_set
+        );
+    }
+    let (n_epochs, n_batches) = checkpoint.position();
+    tracing::info!("going on after {n_epochs} epochs and {n_batches} batches");
+    Ok(Some(checkpoint))
 }
 
 /// The configuration with the inputs' overrides.

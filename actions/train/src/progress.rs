@@ -30,8 +30,8 @@ impl Progress {
         Self { n_epochs, bar }
     }
 
-    pub(crate) fn observe(&mut self, event: Event) {
-        match event {
+    pub(crate) fn observe(&mut self, event: &Event<'_>) {
+        match *event {
             Event::Batch {
                 epoch,
                 batch,
@@ -46,14 +46,24 @@ impl Progress {
                     bar.set_message(format!("loss {loss:.4}"));
                 }
             }
-            Event::Epoch { record, seconds } => {
-                let line = line(&record, self.n_epochs, seconds);
-                if let Some(bar) = &self.bar {
-                    bar.println(line);
-                } else {
-                    tracing::info!("{line}");
-                }
+            Event::Epoch {
+                record, seconds, ..
+            } => {
+                self.say(line(&record, self.n_epochs, seconds));
             }
+            Event::StoppedEarly { epoch, best_epoch } => {
+                self.say(format!(
+                    "nothing improves any more: stopped after epoch {epoch}, the best was epoch {best_epoch}"
+                ));
+            }
+        }
+    }
+
+    fn say(&self, line: String) {
+        if let Some(bar) = &self.bar {
+            bar.println(line);
+        } else {
+            tracing::info!("{line}");
         }
     }
 

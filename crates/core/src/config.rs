@@ -5,6 +5,7 @@
 mod error;
 mod judging;
 mod layers;
+mod train;
 mod validate;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,11 @@ use serde::{Deserialize, Serialize};
 pub use error::ConfigError;
 use error::Problem;
 pub use judging::JudgingConfig;
-pub use layers::LayerTable;
+pub use layers::{LayerKind, LayerTable, PaddingInput, Pair, ScaleInput};
+pub use train::{
+    EarlyStoppingConfig, Monitor, OptimizerConfig, OptimizerKind, ScheduleConfig, ScheduleKind,
+    TrainConfig,
+};
 
 use crate::digest::Sha256Digest;
 use crate::gate::{MissingBaseline, Rule};
@@ -126,117 +131,6 @@ pub struct DataFiles {
     pub features: PathBuf,
     /// Relative to the configuration file.
     pub labels: PathBuf,
-}
-
-/// `[train]`: how the weights are found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainConfig {
-    /// Times all training rows are gone through.
-    pub epochs: usize,
-    /// Rows per optimiser step.
-    pub batch_size: usize,
-    /// Seed of initial weights, shuffling, dropout and the validation split.
-    pub seed: u64,
-    /// Whether rows are put in a new order before each epoch.
-    pub shuffle: bool,
-    /// What is minimised; by default cross-entropy for classification and the mean squared error for regression.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub loss: Option<Loss>,
-    /// How steps are taken.
-    pub optimizer: OptimizerConfig,
-    /// Threads to compute with; all cores when not given. The result does not depend on it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub threads: Option<usize>,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            epochs: 10,
-            batch_size: 32,
-            seed: 42,
-            shuffle: true,
-            loss: None,
-            optimizer: OptimizerConfig::default(),
-            threads: None,
-        }
-    }
-}
-
-/// `[train.optimizer]`: names and defaults are Keras's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct OptimizerConfig {
-    /// Which rule.
-    #[serde(rename = "type")]
-    pub kind: OptimizerKind,
-    /// Size of a step; 0.001 for adam and 0.01 for sgd when not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub learning_rate: Option<f64>,
-    /// sgd: share of the last step carried on.
-    pub momentum: f64,
-    /// sgd: whether momentum looks ahead.
-    pub nesterov: bool,
-    /// adam: decay of the mean of gradients.
-    pub beta_1: f64,
-    /// adam: decay of the mean of squared gradients.
-    pub beta_2: f64,
-    /// adam: keeps the division finite.
-    pub epsilon: f64,
-}
-
-impl Default for OptimizerConfig {
-    fn default() -> Self {
-        Self {
-            kind: OptimizerKind::Adam,
-            learning_rate: None,
-            momentum: 0.0,
-            nesterov: false,
-            beta_1: 0.9,
-            beta_2: 0.999,
-            epsilon: 1e-7,
-        }
-    }
-}
-
-impl OptimizerConfig {
-    /// The learning rate in force.
-    pub fn learning_rate(&self) -> f64 {
-        self.learning_rate.unwrap_or(match self.kind {
-            OptimizerKind::Adam => 0.001,
-            OptimizerKind::Sgd => 0.01,
-        })
-    }
-
-    /// The optimiser and the settings that apply to it, as text: `adam (learning_rate 0.001, …)`.
-    pub fn describe(&self) -> String {
-        let rate = self.learning_rate();
-        match self.kind {
-            OptimizerKind::Adam => format!(
-                "adam (learning_rate {rate}, beta_1 {}, beta_2 {}, epsilon {})",
-                self.beta_1, self.beta_2, self.epsilon
-            ),
-            OptimizerKind::Sgd => {
-                let nesterov = if self.nesterov { ", nesterov" } else { "" };
-                format!(
-                    "sgd (learning_rate {rate}, momentum {}{nesterov})",
-                    self.momentum
-                )
-            }
-        }
-    }
-}
-
-/// An optimiser, by Keras's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OptimizerKind {
-    /// Kingma and Ba, 2015, in Keras's form.
-    #[default]
-    Adam,
-    /// Gradient descent, with momentum where set.
-    Sgd,
 }
 
 /// `[evaluate]`: how the model is scored.
@@ -376,8 +270,8 @@ impl Config {
         })
     }
 
-    /// Digest of everything here that decides the weights; paths, threads, rules and packing do not.
-    pub fn training_digest(&self) -> Result<Sha256Digest, ConfigError> {
+    /// Everything here that decides the weights, as JSON; paths, threads, rules and packing do not.
+    pub fn training_value(&self) -> Result<serde_json::Value, ConfigError> {
         let Self {
             model,
             data,
@@ -391,22 +285,27 @@ impl Config {
             loss: Some(self.loss()),
             ..train.clone()
         };
-        let layers = self.layers()?;
-        let data = (
-            &data.classes,
-            &data.preprocessing,
-            data.validation_fraction,
-            data.max_train_rows,
-        );
-        let deciding = (
-            &model.name,
-            model.task,
-            &model.input_shape,
-            layers,
-            data,
-            train,
-        );
-        Sha256Digest::of_json(&deciding).map_err(ConfigError::Digest)
+        let value = serde_json::json!({
+            "model": {
+                "name": &model.name,
+                "task": model.task,
+                "input_shape": &model.input_shape,
+                "layers": self.layers()?,
+            },
+            "data": {
+                "classes": &data.classes,
+                "preprocessing": &data.preprocessing,
+                "validation_fraction": data.validation_fraction,
+                "max_train_rows": data.max_train_rows,
+            },
+            "train": serde_json::to_value(train).map_err(ConfigError::Digest)?,
+        });
+        Ok(value)
+    }
+
+    /// Digest of [`Config::training_value`].
+    pub fn training_digest(&self) -> Result<Sha256Digest, ConfigError> {
+        Sha256Digest::of_json(&self.training_value()?).map_err(ConfigError::Digest)
     }
 }
 

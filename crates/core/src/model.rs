@@ -128,8 +128,16 @@ impl Preprocessing {
 pub enum Loss {
     /// Negative log-likelihood of the labelled class, labels as integers.
     SparseCategoricalCrossentropy,
+    /// The same, with the label as a probability of each class, which smoothing spreads.
+    CategoricalCrossentropy,
+    /// Negative log-likelihood of one of two classes, by the probability of the second.
+    BinaryCrossentropy,
     /// Mean of the squared differences.
     MeanSquaredError,
+    /// Mean of the differences' magnitudes.
+    MeanAbsoluteError,
+    /// Squared for small differences and linear for large ones (P. J. Huber, 1964).
+    Huber,
 }
 
 /// What training did, as far as it is the same for every run of the same inputs.
@@ -305,7 +313,10 @@ impl ModelManifest {
             ));
         }
         match (self.task, &self.class_names) {
-            (Task::Classification, Some(names)) if names.len() != self.output.n_elements() => {
+            // One output is the probability of the second class.
+            (Task::Classification, Some(names))
+                if names.len() != self.output.n_elements().max(2) =>
+            {
                 Some(format!(
                     "{} class names for {} outputs",
                     names.len(),

@@ -81,6 +81,8 @@ pub struct Dataset {
     pub features: Features,
     /// One label a row.
     pub labels: Labels,
+    /// What each row counts in training; 1 where there are none.
+    pub weights: Option<Vec<f32>>,
     /// Each row's place in its file, from 0.
     pub row_ids: Vec<i64>,
     /// The files that it came from, with paths as the configuration writes them.
@@ -195,6 +197,7 @@ impl Dataset {
             row_shape,
             features,
             labels,
+            weights: None,
             row_ids: (0..n_kept as i64).collect(),
             files: files.into(),
         })
@@ -233,9 +236,10 @@ impl Dataset {
     }
 
     /// Writes the raw features of `rows` to `out[rows.len(), row_len]`.
-    pub fn gather(&self, rows: &[usize], out: &mut [f32]) {
+    pub fn gather(&self, rows: &[u32], out: &mut [f32]) {
         let row_len = self.row_len();
         for (&row, out) in rows.iter().zip(out.chunks_exact_mut(row_len)) {
+            let row = row as usize;
             let range = row * row_len..(row + 1) * row_len;
             match &self.features {
                 Features::U8(values) => {
@@ -246,6 +250,21 @@ impl Dataset {
                 Features::F32(values) => out.copy_from_slice(&values[range]),
             }
         }
+    }
+
+    /// The labels of `rows`.
+    pub fn labels_of(&self, rows: &[u32]) -> Labels {
+        let at = rows.iter().map(|&row| row as usize);
+        match &self.labels {
+            Labels::Class(labels) => Labels::Class(at.map(|row| labels[row]).collect()),
+            Labels::Value(labels) => Labels::Value(at.map(|row| labels[row]).collect()),
+        }
+    }
+
+    /// The weights of `rows`, where there are any.
+    pub fn weights_of(&self, rows: &[u32]) -> Option<Vec<f32>> {
+        let weights = self.weights.as_ref()?;
+        Some(rows.iter().map(|&row| weights[row as usize]).collect())
     }
 
     /// The rows at `rows` as a dataset of their own.
@@ -269,6 +288,10 @@ impl Dataset {
             row_shape: self.row_shape.clone(),
             features,
             labels: self.labels.gather(rows),
+            weights: self
+                .weights
+                .as_ref()
+                .map(|weights| rows.iter().map(|&row| weights[row]).collect()),
             row_ids: rows.iter().map(|&row| self.row_ids[row]).collect(),
             files: self.files.clone(),
         }

@@ -5,8 +5,11 @@
 
 pub mod activation;
 pub mod conv;
+pub mod depthwise;
+pub mod gemm;
+pub(crate) mod isa;
 pub mod loss;
-pub mod matmul;
+pub mod norm;
 pub mod pool;
 
 /// Central finite differences of `value` at `at`: the independent source for gradients in tests.

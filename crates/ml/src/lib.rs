@@ -9,6 +9,7 @@ pub mod network;
 pub mod optimizer;
 pub mod predictions;
 pub mod random;
+mod schedule;
 pub mod score;
 pub mod store;
 pub mod train;
@@ -17,21 +18,8 @@ mod threads;
 
 pub use threads::Threads;
 
-/// The instructions that arithmetic runs on here, as `model.json` records them: `x86_64 avx2 fma`.
+/// The instructions that arithmetic runs on here, as `model.json` records them: `x86_64 fma`.
 pub fn instruction_set() -> String {
-    let architecture = std::env::consts::ARCH;
-    #[cfg(target_arch = "x86_64")]
-    {
-        let features = [
-            ("avx2", std::arch::is_x86_feature_detected!("avx2")),
-            ("fma", std::arch::is_x86_feature_detected!("fma")),
-            ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
-        ];
-        let detected = features.iter().filter(|(_, is_there)| *is_there);
-        detected.fold(architecture.to_owned(), |text, (name, _)| {
-            format!("{text} {name}")
-        })
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    architecture.to_owned()
+    let isa = kernels::isa::Isa::detect().name();
+    format!("{} {isa}", std::env::consts::ARCH)
 }

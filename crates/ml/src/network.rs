@@ -4,15 +4,24 @@
 //! Layers that work image by image run in shards of rows; dense layers in blocks of inputs. Shards and blocks have
 //! fixed sizes and are summed in a fixed order, so that results do not depend on the number of threads.
 
+mod batch_norm;
+mod dense;
+mod embedding;
+mod normalization;
 mod plan;
+mod rows;
 mod step;
+mod workspace;
 
 use candle_core::{Device, Tensor};
 use trainyard_core::model::Preprocessing;
-use trainyard_core::model::architecture::{self, NamedLayer, ParameterSpec, ShapeError};
+use trainyard_core::model::architecture::{
+    self, Initializer, NamedLayer, ParameterSpec, ShapeError,
+};
 
 use crate::random::{Purpose, Stream};
-pub use step::{Mode, Workspace};
+pub use step::{Mode, Targets};
+pub use workspace::Workspace;
 
 /// A network and its parameters.
 #[derive(Debug, Clone)]
@@ -49,7 +58,7 @@ pub enum NetworkError {
 }
 
 impl Network {
-    /// A network with initial weights drawn by `seed`: Glorot uniform kernels and zero biases, as Keras.
+    /// A network with initial weights drawn by `seed`, as Keras's default initialisers draw them.
     ///
     /// X. Glorot, Y. Bengio (2010), AISTATS: uniform within `± sqrt(6 / (fan_in + fan_out))`.
     pub fn new(
@@ -65,13 +74,21 @@ impl Network {
             .zip(&mut network.parameters)
             .enumerate()
         {
-            if spec.fan_in > 0 {
-                let limit = (6.0 / (spec.fan_in + spec.fan_out) as f64).sqrt() as f32;
-                let mut stream = Stream::new(seed, Purpose::Weights, idx as u32);
-                values
-                    .iter_mut()
-                    .for_each(|value| *value = (2.0 * stream.uniform() - 1.0) * limit);
-            }
+            let limit = match spec.initializer {
+                Initializer::GlorotUniform { fan_in, fan_out } => {
+                    (6.0 / (fan_in + fan_out) as f64).sqrt() as f32
+                }
+                Initializer::Uniform => 0.05,
+                Initializer::Zeros => continue,
+                Initializer::Ones => {
+                    values.fill(1.0);
+                    continue;
+                }
+            };
+            let mut stream = Stream::new(seed, Purpose::Weights, idx as u32);
+            values
+                .iter_mut()
+                .for_each(|value| *value = (2.0 * stream.uniform() - 1.0) * limit);
         }
         Ok(network)
     }
@@ -106,19 +123,19 @@ impl Network {
     ) -> Result<Self, NetworkError> {
         let error = |(layer_idx, source)| NetworkError::Shape { layer_idx, source };
         let shapes = architecture::shapes(layers, input_shape).map_err(error)?;
-        let mut specs = Vec::new();
+        let (mut specs, mut n_parameters) = (Vec::new(), Vec::new());
         for (layer_idx, (layer, input)) in layers.iter().zip(&shapes).enumerate() {
-            specs.extend(
-                layer
-                    .parameters(input)
-                    .map_err(|source| error((layer_idx, source)))?,
-            );
+            let own = layer
+                .parameters(input)
+                .map_err(|source| error((layer_idx, source)))?;
+            n_parameters.push(own.len());
+            specs.extend(own);
         }
         let parameters = specs
             .iter()
             .map(|spec| vec![0.0; spec.shape.iter().product()])
             .collect();
-        let plan = plan::Plan::new(layers, &shapes);
+        let plan = plan::Plan::new(layers, &shapes, &n_parameters);
         Ok(Self {
             plan,
             specs,
@@ -144,7 +161,16 @@ impl Network {
 
     /// Number of trained values.
     pub fn n_parameters(&self) -> usize {
-        self.parameters.iter().map(Vec::len).sum()
+        let trained = self.specs.iter().zip(&self.parameters);
+        trained
+            .filter(|(spec, _)| spec.is_trainable)
+            .map(|(_, values)| values.len())
+            .sum()
+    }
+
+    /// The tensors, in the order of the parameters.
+    pub fn specs(&self) -> &[ParameterSpec] {
+        &self.specs
     }
 
     /// Values of one output row.
@@ -155,6 +181,11 @@ impl Network {
     /// Values of one input row.
     pub const fn n_inputs(&self) -> usize {
         self.plan.n_inputs
+    }
+
+    /// The parameter buffers, in the order of [`Network::specs`].
+    pub fn parameters(&self) -> &[Vec<f32>] {
+        &self.parameters
     }
 
     /// The parameter buffers, for an optimiser.

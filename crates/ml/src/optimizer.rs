@@ -2,38 +2,51 @@
 
 use trainyard_core::config::{OptimizerConfig, OptimizerKind};
 
+use crate::kernels::isa::with_avx2;
+use crate::network::Network;
 use crate::threads::Threads;
 
-/// Values that one thread updates at a time.
+/// Values that one thread updates at a time. Norms are summed chunk by chunk, so it decides results and never changes.
 const CHUNK: usize = 1 << 14;
 
 /// An optimiser and its state.
 #[derive(Debug, Clone)]
 pub struct Optimizer {
     config: OptimizerConfig,
-    n_steps: u32,
-    /// sgd: the velocity. adam: the mean of gradients.
-    first: Vec<Vec<f32>>,
-    /// adam: the mean of squared gradients.
-    second: Vec<Vec<f32>>,
+    pub(crate) n_steps: u32,
+    /// sgd, rmsprop: the velocity. adam, adamw: the mean of gradients. Empty for what is not trained.
+    pub(crate) first: Vec<Vec<f32>>,
+    /// adam, adamw, rmsprop: the mean of squared gradients. Empty for what is not trained.
+    pub(crate) second: Vec<Vec<f32>>,
 }
 
 impl Optimizer {
-    /// An optimiser for parameters of the given sizes, its state all zero.
-    pub fn new(config: &OptimizerConfig, parameters: &[Vec<f32>]) -> Self {
-        let zeros = || {
-            parameters
-                .iter()
-                .map(|values| vec![0.0; values.len()])
+    /// An optimiser for the network's parameters, its state all zero.
+    pub fn new(config: &OptimizerConfig, network: &Network) -> Self {
+        let is_adam = matches!(config.kind, OptimizerKind::Adam | OptimizerKind::Adamw);
+        let has_first = is_adam || config.momentum > 0.0;
+        let has_second = is_adam || config.kind == OptimizerKind::Rmsprop;
+        let zeros = |is_needed: bool| {
+            let trained = network.specs().iter();
+            trained
+                .map(|spec| {
+                    let len = spec.shape.iter().product();
+                    vec![
+                        0.0;
+                        if is_needed && spec.is_trainable {
+                            len
+                        } else {
+                            0
+                        }
+                    ]
+                })
                 .collect()
         };
-        let has_first = config.kind == OptimizerKind::Adam || config.momentum > 0.0;
-        let has_second = config.kind == OptimizerKind::Adam;
         Self {
             config: config.clone(),
             n_steps: 0,
-            first: if has_first { zeros() } else { Vec::new() },
-            second: if has_second { zeros() } else { Vec::new() },
+            first: zeros(has_first),
+            second: zeros(has_second),
         }
     }
 
@@ -42,70 +55,169 @@ impl Optimizer {
         self.n_steps
     }
 
-    /// Moves `parameters` by one step along `gradients`.
-    pub fn step(&mut self, parameters: &mut [Vec<f32>], gradients: &[Vec<f32>], threads: &Threads) {
+    /// Moves `parameters` by one step along `gradients`, which are clipped in place. Parameters without a gradient are
+    /// left as they are.
+    pub fn step(
+        &mut self,
+        parameters: &mut [Vec<f32>],
+        gradients: &mut [Vec<f32>],
+        learning_rate: f64,
+        threads: &Threads,
+    ) {
         self.n_steps += 1;
+        self.clip(gradients);
         let mut work = Vec::new();
-        let (mut firsts, mut seconds) = (self.first.iter_mut(), self.second.iter_mut());
-        for (parameter, gradient) in parameters.iter_mut().zip(gradients) {
-            let mut first = firsts.next().map(|state| state.chunks_mut(CHUNK));
-            let mut second = seconds.next().map(|state| state.chunks_mut(CHUNK));
+        let states = self.first.iter_mut().zip(&mut self.second);
+        for ((parameter, gradient), (first, second)) in
+            parameters.iter_mut().zip(&*gradients).zip(states)
+        {
+            let (mut firsts, mut seconds) = (first.chunks_mut(CHUNK), second.chunks_mut(CHUNK));
             for (parameter, gradient) in parameter.chunks_mut(CHUNK).zip(gradient.chunks(CHUNK)) {
-                let first = first.as_mut().and_then(Iterator::next).unwrap_or_default();
-                let second = second.as_mut().and_then(Iterator::next).unwrap_or_default();
+                let first = firsts.next().unwrap_or_default();
+                let second = seconds.next().unwrap_or_default();
                 work.push((parameter, gradient, first, second));
             }
         }
-        let (config, n_steps) = (&self.config, self.n_steps);
+        let config = &self.config;
+        let rate = learning_rate as f32;
+        let decay = (learning_rate * config.weight_decay()) as f32;
+        let steps = f64::from(self.n_steps);
+        let correction =
+            (1.0 - config.beta_2.powf(steps)).sqrt() / (1.0 - config.beta_1.powf(steps));
         threads.for_each(work, |(parameter, gradient, first, second)| {
+            if decay > 0.0 {
+                parameter
+                    .iter_mut()
+                    .for_each(|value| *value -= *value * decay);
+            }
             match config.kind {
-                OptimizerKind::Adam => adam(config, n_steps, parameter, gradient, first, second),
-                OptimizerKind::Sgd => sgd(config, parameter, gradient, first),
+                OptimizerKind::Adam | OptimizerKind::Adamw => {
+                    let rate = (learning_rate * correction) as f32;
+                    let [keep_mean, keep_square] = [config.beta_1, config.beta_2];
+                    let shares = [(1.0 - keep_mean) as f32, (1.0 - keep_square) as f32];
+                    adam(
+                        parameter,
+                        gradient,
+                        first,
+                        second,
+                        rate,
+                        shares,
+                        config.epsilon as f32,
+                    );
+                }
+                OptimizerKind::Sgd => {
+                    sgd(
+                        parameter,
+                        gradient,
+                        first,
+                        rate,
+                        config.momentum as f32,
+                        config.nesterov,
+                    );
+                }
+                OptimizerKind::Rmsprop => {
+                    let settings = [
+                        config.rho as f32,
+                        config.momentum as f32,
+                        config.epsilon as f32,
+                    ];
+                    rmsprop(parameter, gradient, first, second, rate, settings);
+                }
             }
         });
     }
-}
 
-/// D. Kingma, J. Ba (2015), ICLR, in Keras's form: the bias corrections are folded into the learning rate, and epsilon is
-/// added after the root.
-fn adam(
-    config: &OptimizerConfig,
-    n_steps: u32,
-    parameter: &mut [f32],
-    gradient: &[f32],
-    mean: &mut [f32],
-    square: &mut [f32],
-) {
-    let steps = f64::from(n_steps);
-    let correction = (1.0 - config.beta_2.powf(steps)).sqrt() / (1.0 - config.beta_1.powf(steps));
-    let rate = (config.learning_rate() * correction) as f32;
-    let (one_less_beta_1, one_less_beta_2) =
-        ((1.0 - config.beta_1) as f32, (1.0 - config.beta_2) as f32);
-    let epsilon = config.epsilon as f32;
-    for (((value, &g), mean), square) in parameter.iter_mut().zip(gradient).zip(mean).zip(square) {
-        *mean += (g - *mean) * one_less_beta_1;
-        *square += (g * g - *square) * one_less_beta_2;
-        *value -= *mean * rate / (square.sqrt() + epsilon);
-    }
-}
-
-/// Gradient descent, with Keras's momentum: `velocity = momentum * velocity - rate * gradient`.
-fn sgd(config: &OptimizerConfig, parameter: &mut [f32], gradient: &[f32], velocity: &mut [f32]) {
-    let (rate, momentum) = (config.learning_rate() as f32, config.momentum as f32);
-    if velocity.is_empty() {
-        parameter
-            .iter_mut()
-            .zip(gradient)
-            .for_each(|(value, g)| *value -= rate * g);
-        return;
-    }
-    for ((value, &g), velocity) in parameter.iter_mut().zip(gradient).zip(velocity) {
-        *velocity = momentum * *velocity - rate * g;
-        *value += if config.nesterov {
-            momentum * *velocity - rate * g
-        } else {
-            *velocity
+    fn clip(&self, gradients: &mut [Vec<f32>]) {
+        let scale = |gradient: &mut Vec<f32>, norm: f64, limit: f64| {
+            if norm > limit {
+                let factor = (limit / norm) as f32;
+                gradient.iter_mut().for_each(|value| *value *= factor);
+            }
         };
+        if let Some(limit) = self.config.clipnorm {
+            for gradient in &mut *gradients {
+                let norm = squares(gradient).sqrt();
+                scale(gradient, norm, limit);
+            }
+        }
+        if let Some(limit) = self.config.global_clipnorm {
+            let norm = gradients
+                .iter()
+                .map(|gradient| squares(gradient))
+                .sum::<f64>()
+                .sqrt();
+            gradients
+                .iter_mut()
+                .for_each(|gradient| scale(gradient, norm, limit));
+        }
+        if let Some(limit) = self.config.clipvalue {
+            let limit = limit as f32;
+            let values = gradients.iter_mut().flatten();
+            values.for_each(|value| {
+                *value = if value.is_nan() {
+                    *value
+                } else {
+                    value.clamp(-limit, limit)
+                }
+            });
+        }
+    }
+}
+
+fn squares(values: &[f32]) -> f64 {
+    let chunks = values.chunks(CHUNK);
+    chunks
+        .map(|chunk| {
+            chunk
+                .iter()
+                .map(|&value| f64::from(value) * f64::from(value))
+                .sum::<f64>()
+        })
+        .sum()
+}
+
+with_avx2! {
+    /// D. Kingma, J. Ba (2015), ICLR, in Keras's form: the bias corrections are folded into the learning rate, and
+    /// epsilon is added after the root.
+    fn adam(parameter: &mut [f32], gradient: &[f32], mean: &mut [f32], square: &mut [f32], rate: f32, shares: [f32; 2], epsilon: f32) {
+        for (((value, &g), mean), square) in parameter.iter_mut().zip(gradient).zip(mean).zip(square) {
+            *mean += (g - *mean) * shares[0];
+            *square += (g * g - *square) * shares[1];
+            *value -= *mean * rate / (square.sqrt() + epsilon);
+        }
+    }
+}
+
+with_avx2! {
+    /// Gradient descent, with Keras's momentum: `velocity = momentum * velocity - rate * gradient`.
+    fn sgd(parameter: &mut [f32], gradient: &[f32], velocity: &mut [f32], rate: f32, momentum: f32, nesterov: bool) {
+        if velocity.is_empty() {
+            parameter.iter_mut().zip(gradient).for_each(|(value, g)| *value -= rate * g);
+            return;
+        }
+        for ((value, &g), velocity) in parameter.iter_mut().zip(gradient).zip(velocity) {
+            *velocity = momentum * *velocity - rate * g;
+            *value += if nesterov { momentum * *velocity - rate * g } else { *velocity };
+        }
+    }
+}
+
+with_avx2! {
+    /// G. Hinton (2012), lecture 6e of "Neural Networks for Machine Learning", in Keras's form: epsilon under the root.
+    fn rmsprop(parameter: &mut [f32], gradient: &[f32], velocity: &mut [f32], square: &mut [f32], rate: f32, settings: [f32; 3]) {
+        let [rho, momentum, epsilon] = settings;
+        for (square, &g) in square.iter_mut().zip(gradient) {
+            *square = rho * *square + (1.0 - rho) * (g * g);
+        }
+        let steps = parameter.iter_mut().zip(gradient).zip(&*square);
+        if velocity.is_empty() {
+            steps.for_each(|((value, &g), square)| *value -= rate * g / (square + epsilon).sqrt());
+            return;
+        }
+        for (((value, &g), square), velocity) in steps.zip(velocity) {
+            *velocity = momentum * *velocity + rate * g / (square + epsilon).sqrt();
+            *value -= *velocity;
+        }
     }
 }
 
@@ -113,11 +225,33 @@ fn sgd(config: &OptimizerConfig, parameter: &mut [f32], gradient: &[f32], veloci
 mod tests {
     use super::*;
 
+    /// A network of two weights.
+    fn network() -> Network {
+        let layer = trainyard_core::model::architecture::Dense {
+            units: 1,
+            activation: trainyard_core::model::architecture::Activation::Linear,
+            use_bias: false,
+            kernel_regularizer: None,
+            bias_regularizer: None,
+        };
+        let layer = trainyard_core::model::architecture::NamedLayer {
+            name: "dense".to_owned(),
+            layer: trainyard_core::model::architecture::Layer::Dense(layer),
+        };
+        Network::new(&[layer], &[2], &[], 0).unwrap()
+    }
+
     fn run(config: &OptimizerConfig) -> Vec<f32> {
         let mut parameters = vec![vec![1.0_f32, -2.0]];
-        let mut optimizer = Optimizer::new(config, &parameters);
+        let mut optimizer = Optimizer::new(config, &network());
         for gradient in [[0.5, -0.25], [0.1, 4.0], [-1.0, 0.0]] {
-            optimizer.step(&mut parameters, &[gradient.to_vec()], &Threads::single());
+            let rate = config.learning_rate();
+            optimizer.step(
+                &mut parameters,
+                &mut [gradient.to_vec()],
+                rate,
+                &Threads::single(),
+            );
         }
         parameters.remove(0)
     }
@@ -169,5 +303,71 @@ mod tests {
             run(&config(0.9, true))[0],
             1.0 + (-0.045 - 0.05) + (-0.0495 - 0.01) + (0.04545 + 0.1),
         );
+    }
+
+    /// Worked out by hand from Keras's formulas, one step from 1.0 with the gradient 0.5.
+    #[test]
+    fn decay_clipping_and_rmsprop_follow_kerass_formulas() {
+        let one_step = |config: &OptimizerConfig| {
+            let mut parameters = vec![vec![1.0_f32, 0.0]];
+            let mut optimizer = Optimizer::new(config, &network());
+            let rate = config.learning_rate();
+            optimizer.step(
+                &mut parameters,
+                &mut [vec![0.5, 0.0]],
+                rate,
+                &Threads::single(),
+            );
+            parameters[0][0]
+        };
+        let close = |found: f32, expected: f32| {
+            assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+        };
+        let sgd = OptimizerConfig {
+            kind: OptimizerKind::Sgd,
+            learning_rate: Some(0.1),
+            ..OptimizerConfig::default()
+        };
+        close(
+            one_step(&OptimizerConfig {
+                weight_decay: Some(0.5),
+                ..sgd.clone()
+            }),
+            0.95 - 0.05,
+        );
+        close(
+            one_step(&OptimizerConfig {
+                clipvalue: Some(0.2),
+                ..sgd.clone()
+            }),
+            1.0 - 0.02,
+        );
+        close(
+            one_step(&OptimizerConfig {
+                clipnorm: Some(0.25),
+                ..sgd.clone()
+            }),
+            1.0 - 0.025,
+        );
+        close(
+            one_step(&OptimizerConfig {
+                global_clipnorm: Some(1.0),
+                ..sgd
+            }),
+            1.0 - 0.05,
+        );
+        let rmsprop = OptimizerConfig {
+            kind: OptimizerKind::Rmsprop,
+            ..OptimizerConfig::default()
+        };
+        close(
+            one_step(&rmsprop),
+            1.0 - 0.001 * 0.5 / (0.1_f32 * 0.25 + 1e-7).sqrt(),
+        );
+        let adamw = OptimizerConfig {
+            kind: OptimizerKind::Adamw,
+            ..OptimizerConfig::default()
+        };
+        close(one_step(&adamw), 1.0 - 0.001 * 0.004 - 0.001);
     }
 }

@@ -1,5 +1,6 @@
 //! A stored model in, scores of raw rows out. Shared by `evaluate` and the server.
 
+use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use trainyard_core::model::{ModelError, ModelFolder};
@@ -45,6 +46,30 @@ pub enum ScoreError {
         /// Values given.
         n_values: usize,
     },
+}
+
+/// A probability for each class: `scores[n, n_outputs]` themselves, or `1 - p` and `p` of a single output's `p`.
+pub fn by_class(scores: &[f32], n_outputs: usize) -> Cow<'_, [f32]> {
+    if n_outputs == 1 {
+        scores.iter().flat_map(|&p| [1.0 - p, p]).collect()
+    } else {
+        Cow::Borrowed(scores)
+    }
+}
+
+/// For programs that compute with candle: raw rows `[n, …]` in, scores `[n, n_outputs]` out.
+impl candle_nn::Module for Scorer {
+    fn forward(&self, rows: &candle_core::Tensor) -> candle_core::Result<candle_core::Tensor> {
+        let n_rows = rows.dim(0)?;
+        let values = rows
+            .to_dtype(candle_core::DType::F32)?
+            .flatten_all()?
+            .to_vec1()?;
+        let scores = self
+            .score(&values, n_rows)
+            .map_err(candle_core::Error::wrap)?;
+        candle_core::Tensor::from_vec(scores, (n_rows, self.n_outputs()), rows.device())
+    }
 }
 
 impl Scorer {
@@ -112,7 +137,7 @@ impl Scorer {
     pub fn score_dataset(&self, dataset: &Dataset, mut observe: impl FnMut(usize)) -> Vec<f32> {
         let mut workspace = self.take_workspace(BATCH_ROWS);
         let mut scores = Vec::with_capacity(dataset.n_rows() * self.n_outputs());
-        let rows: Vec<usize> = (0..dataset.n_rows()).collect();
+        let rows: Vec<u32> = (0..dataset.n_rows() as u32).collect();
         for batch in rows.chunks(BATCH_ROWS) {
             train::load(&self.network, &mut workspace, dataset, batch, &self.threads);
             self.network

@@ -1,8 +1,9 @@
-//! A fixed set of threads for work that was cut into shards beforehand.
+//! A fixed set of threads for work that was cut into parts beforehand.
 //!
 //! How work is cut never depends on the number of threads, so neither does any result.
 
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Threads to compute with.
 #[derive(Debug)]
@@ -17,14 +18,8 @@ impl Threads {
     pub fn new(n_threads: Option<usize>) -> Self {
         let available = || std::thread::available_parallelism().map_or(1, usize::from);
         let wanted = n_threads.unwrap_or_else(available).max(1);
-        let pool = (wanted > 1)
-            .then(|| {
-                rayon::ThreadPoolBuilder::new()
-                    .num_threads(wanted)
-                    .build()
-                    .ok()
-            })
-            .flatten();
+        let builder = || rayon::ThreadPoolBuilder::new().num_threads(wanted);
+        let pool = (wanted > 1).then(|| builder().build().ok()).flatten();
         let n_threads = if pool.is_some() { wanted } else { 1 };
         Self { pool, n_threads }
     }
@@ -42,13 +37,61 @@ impl Threads {
         self.n_threads
     }
 
-    /// Works on every shard, in no particular order, and returns when all are done.
-    pub(crate) fn for_each<T: Send>(&self, shards: Vec<T>, work: impl Fn(T) + Send + Sync) {
-        match &self.pool {
-            Some(pool) if shards.len() > 1 => {
-                pool.install(|| shards.into_par_iter().for_each(work));
+    /// Works on every part and returns when all are done.
+    ///
+    /// Each thread begins with its own stretch of the parts, the same for the same number of parts, so that what it
+    /// wrote a moment ago is still in its cache; then it helps the others.
+    pub(crate) fn for_each<T: Send>(&self, parts: Vec<T>, work: impl Fn(T) + Send + Sync) {
+        let Some(pool) = self.pool.as_ref().filter(|_| parts.len() > 1) else {
+            parts.into_iter().for_each(work);
+            return;
+        };
+        let n_parts = parts.len();
+        let parts: Vec<Mutex<Option<T>>> = parts
+            .into_iter()
+            .map(|part| Mutex::new(Some(part)))
+            .collect();
+        let start_of = |thread: usize| thread * n_parts / self.n_threads;
+        let next: Vec<AtomicUsize> = (0..self.n_threads)
+            .map(|thread| AtomicUsize::new(start_of(thread)))
+            .collect();
+        pool.broadcast(|context| {
+            for turn in 0..self.n_threads {
+                let stretch = (context.index() + turn) % self.n_threads;
+                loop {
+                    let idx = next[stretch].fetch_add(1, Ordering::Relaxed);
+                    if idx >= start_of(stretch + 1) {
+                        break;
+                    }
+                    let part = parts[idx]
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .take();
+                    if let Some(part) = part {
+                        work(part);
+                    }
+                }
             }
-            _ => shards.into_iter().for_each(work),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_is_worked_on_once() {
+        for n_threads in [1, 2, 3, 8] {
+            let threads = Threads::new(Some(n_threads));
+            for n_parts in [0, 1, 2, 7, 100] {
+                let mut done = vec![0_u32; n_parts];
+                threads.for_each(done.iter_mut().collect(), |count| *count += 1);
+                assert!(
+                    done.iter().all(|count| *count == 1),
+                    "{n_threads} {n_parts}"
+                );
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The training loop: a configuration and rows in, a trained network and its history out.
 
+mod checkpoint;
+
 use std::time::Instant;
 
 use trainyard_core::config::Config;
@@ -7,15 +9,17 @@ use trainyard_core::evaluation::EpochRecord;
 use trainyard_core::model::Task;
 
 use crate::data::{Dataset, Labels};
-use crate::kernels::loss::{self, BatchLoss};
-use crate::network::{Mode, Network, NetworkError, Workspace};
+use crate::kernels::loss::{BatchLoss, Objective};
+use crate::network::{Mode, Network, NetworkError, Targets, Workspace};
 use crate::optimizer::Optimizer;
 use crate::random::{Purpose, Stream};
+use crate::schedule::{Schedule, Watch};
 use crate::threads::Threads;
+pub use checkpoint::{Checkpoint, CheckpointError, Subject};
 
-/// What happens while training, for progress.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Event {
+/// What happens while training.
+#[derive(Debug)]
+pub enum Event<'a> {
     /// A batch is done.
     Batch {
         /// Counted from 1.
@@ -33,18 +37,45 @@ pub enum Event {
         record: EpochRecord,
         /// How long it took, with validation.
         seconds: f64,
+        /// Where training stands now, to be saved.
+        checkpoint: &'a Checkpoint,
     },
+    /// Nothing improves any more, so that this was the last epoch.
+    StoppedEarly {
+        /// Counted from 1.
+        epoch: usize,
+        /// The epoch whose weights are kept.
+        best_epoch: usize,
+    },
+}
+
+/// Whether to go on after an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// Train on.
+    Continue,
+    /// Stop here, to be resumed later.
+    Stop,
 }
 
 /// A trained network and how it got there.
 #[derive(Debug, Clone)]
 pub struct Trained {
-    /// The network after the last epoch.
+    /// The network after the last epoch, or with the best weights where those are restored.
     pub network: Network,
     /// One record an epoch.
     pub history: Vec<EpochRecord>,
     /// Seconds of each epoch.
     pub epoch_s: Vec<f64>,
+}
+
+/// How training ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// After the last epoch.
+    Finished(Trained),
+    /// Where it was told to stop.
+    Stopped(Box<Checkpoint>),
 }
 
 /// Why training stopped.
@@ -56,9 +87,12 @@ pub enum TrainError {
     /// The configuration's layers are not valid.
     #[error(transparent)]
     Config(#[from] trainyard_core::config::ConfigError),
+    /// The checkpoint does not hold what this network needs.
+    #[error("the checkpoint does not fit the network: {0}")]
+    Checkpoint(&'static str),
     /// The loss is no number any more.
     #[error(
-        "the loss is {loss} in epoch {epoch}, batch {batch}: the weights have diverged\nhint: lower `[train.optimizer] learning_rate` (now {learning_rate}), and check that `[data] preprocessing` scales the features"
+        "the loss is {loss} in epoch {epoch}, batch {batch}: {place}\nhint: lower `[train.optimizer] learning_rate` (now {learning_rate}), set `global_clipnorm` beside it, and check that `[data] preprocessing` scales the features"
     )]
     NotFinite {
         /// Counted from 1.
@@ -67,86 +101,252 @@ pub enum TrainError {
         batch: usize,
         /// What it is.
         loss: f64,
+        /// Where it arose, in words.
+        place: String,
         /// The rate in force.
         learning_rate: f64,
     },
 }
 
-/// Trains the network that `config` describes on `rows`, judging each epoch by `validation`.
+/// What is trained on what, and by how many threads.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// The network and how its weights are found.
+    pub config: &'a Config,
+    /// Rows to train on.
+    pub rows: &'a Dataset,
+    /// Rows that judge each epoch.
+    pub validation: Option<&'a Dataset>,
+    /// Threads to compute with.
+    pub threads: &'a Threads,
+}
+
+/// Trains from the start, or on from `checkpoint`.
 ///
-/// `observe` hears of every batch and epoch. The loss of an epoch is the mean over its rows, each seen by the weights of
-/// its own step, as Keras prints it.
+/// `observe` hears of every batch and epoch and may stop. The loss of an epoch is the mean over its rows, each seen by
+/// the weights of its own step, as Keras prints it. However often training is stopped and resumed, its end is the same.
 pub fn train(
-    config: &Config,
-    rows: &Dataset,
-    validation: Option<&Dataset>,
-    threads: &Threads,
-    mut observe: impl FnMut(Event),
-) -> Result<Trained, TrainError> {
-    let layers = config.layers()?;
-    let seed = config.train.seed;
-    let mut network = Network::new(
-        &layers,
-        &config.model.input_shape,
-        &config.data.preprocessing,
-        seed,
-    )?;
-    let batch_size = config.train.batch_size.min(rows.n_rows());
-    let n_batches = rows.n_rows().div_ceil(batch_size);
-    let mut workspace = Workspace::for_training(&network, batch_size);
-    let mut optimizer = Optimizer::new(&config.train.optimizer, network.parameters_mut());
-    let mut order: Vec<usize> = (0..rows.n_rows()).collect();
-    let (mut history, mut epoch_s) = (Vec::new(), Vec::new());
-    for epoch in 1..=config.train.epochs {
-        let start = Instant::now();
-        if config.train.shuffle {
-            // From the same start each time, so that an epoch's order depends on nothing but seed and epoch.
-            order.sort_unstable();
-            Stream::new(seed, Purpose::Shuffle, epoch as u32).shuffle(&mut order);
+    job: Job<'_>,
+    checkpoint: Option<Checkpoint>,
+    mut observe: impl FnMut(Event<'_>) -> Flow,
+) -> Result<Outcome, TrainError> {
+    let mut trainer = Trainer::new(job)?;
+    if let Some(checkpoint) = checkpoint {
+        trainer.restore(checkpoint)?;
+    }
+    while !trainer.is_done() {
+        if trainer.run_epoch(&mut observe)? == Flow::Stop {
+            return Ok(Outcome::Stopped(Box::new(trainer.checkpoint())));
         }
-        let mut total = BatchLoss::default();
-        let mut n_seen = 0;
-        for (batch_idx, batch) in order.chunks(batch_size).enumerate() {
-            load(&network, &mut workspace, rows, batch, threads);
-            let labels = labels_of(rows, batch);
-            let mode = Mode::Train {
-                seed,
-                step: optimizer.n_steps(),
-            };
-            let loss = network.gradients(&mut workspace, &labels, mode, threads);
-            n_seen += batch.len();
-            total.loss_sum += loss.loss_sum;
-            total.n_right += loss.n_right;
-            if !loss.loss_sum.is_finite() {
-                return Err(TrainError::NotFinite {
-                    epoch,
-                    batch: batch_idx + 1,
-                    loss: loss.loss_sum,
-                    learning_rate: config.train.optimizer.learning_rate(),
-                });
-            }
-            optimizer.step(
-                network.parameters_mut(),
-                workspace.parameter_gradients(),
-                threads,
-            );
-            let loss = total.loss_sum / n_seen as f64;
-            observe(Event::Batch {
+    }
+    Ok(Outcome::Finished(trainer.finish()))
+}
+
+/// Where an epoch stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Position {
+    /// Finished epochs.
+    n_epochs: usize,
+    /// Finished batches of the epoch in progress.
+    n_batches: usize,
+    /// What those came to.
+    total: BatchLoss,
+    n_seen: usize,
+}
+
+struct Trainer<'a> {
+    job: Job<'a>,
+    objective: Objective,
+    layer_names: Vec<String>,
+    class_weights: Option<Vec<f32>>,
+    batch_size: usize,
+    network: Network,
+    workspace: Workspace,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    position: Position,
+    history: Vec<EpochRecord>,
+    epoch_s: Vec<f64>,
+    stopping: Watch,
+    has_stopped: bool,
+    /// Number of the best epoch and its parameters.
+    best: Option<(usize, Vec<Vec<f32>>)>,
+}
+
+impl<'a> Trainer<'a> {
+    fn new(job: Job<'a>) -> Result<Self, TrainError> {
+        let Job { config, rows, .. } = job;
+        let layers = config.layers()?;
+        let seed = config.train.seed;
+        let preprocessing = &config.data.preprocessing;
+        let mut network = Network::new(&layers, &config.model.input_shape, preprocessing, seed)?;
+        network.fit_normalizations(rows, job.threads);
+        let batch_size = config.train.batch_size.min(rows.n_rows());
+        let n_batches = rows.n_rows().div_ceil(batch_size);
+        let optimizer = Optimizer::new(&config.train.optimizer, &network);
+        let learning_rate = config.train.optimizer.learning_rate();
+        let weight_of =
+            |class: &String| config.train.class_weight.get(class).copied().unwrap_or(1.0) as f32;
+        let has_weights = !config.train.class_weight.is_empty();
+        let class_weights = config.data.classes.as_ref().filter(|_| has_weights);
+        Ok(Self {
+            objective: objective(config),
+            layer_names: layers.into_iter().map(|named| named.name).collect(),
+            class_weights: class_weights.map(|classes| classes.iter().map(weight_of).collect()),
+            batch_size,
+            workspace: Workspace::for_training(&network, batch_size),
+            optimizer,
+            schedule: Schedule::new(
+                &config.train.schedule,
+                learning_rate,
+                n_batches,
+                config.train.epochs,
+            ),
+            network,
+            job,
+            position: Position::default(),
+            history: Vec::new(),
+            epoch_s: Vec::new(),
+            stopping: Watch::default(),
+            has_stopped: false,
+            best: None,
+        })
+    }
+
+    fn is_done(&self) -> bool {
+        self.has_stopped || self.position.n_epochs >= self.job.config.train.epochs
+    }
+
+    fn run_epoch(
+        &mut self,
+        observe: &mut impl FnMut(Event<'_>) -> Flow,
+    ) -> Result<Flow, TrainError> {
+        let start = Instant::now();
+        let Job { config, rows, .. } = self.job;
+        let epoch = self.position.n_epochs + 1;
+        let mut order: Vec<u32> = (0..rows.n_rows() as u32).collect();
+        if config.train.shuffle {
+            // Decided by nothing but seed and epoch.
+            Stream::new(config.train.seed, Purpose::Shuffle, epoch as u32).shuffle(&mut order);
+        }
+        let n_batches = order.len().div_ceil(self.batch_size);
+        for (batch_idx, batch) in order
+            .chunks(self.batch_size)
+            .enumerate()
+            .skip(self.position.n_batches)
+        {
+            self.run_batch(epoch, batch_idx, batch)?;
+            let loss = self.position.total.loss_sum / self.position.n_seen as f64;
+            let event = Event::Batch {
                 epoch,
                 batch: batch_idx + 1,
                 n_batches,
                 loss,
+            };
+            if observe(event) == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        let record = self.close_epoch(epoch);
+        let seconds = start.elapsed().as_secs_f64();
+        self.epoch_s.push(seconds);
+        let event = Event::Epoch {
+            record,
+            seconds,
+            checkpoint: &self.checkpoint(),
+        };
+        let flow = observe(event);
+        if self.has_stopped {
+            let best_epoch = self.best.as_ref().map_or(epoch, |(epoch, _)| *epoch);
+            observe(Event::StoppedEarly { epoch, best_epoch });
+        }
+        Ok(if self.is_done() { Flow::Continue } else { flow })
+    }
+
+    fn run_batch(
+        &mut self,
+        epoch: usize,
+        batch_idx: usize,
+        batch: &[u32],
+    ) -> Result<(), TrainError> {
+        let Job {
+            config,
+            rows,
+            threads,
+            ..
+        } = self.job;
+        load(&self.network, &mut self.workspace, rows, batch, threads);
+        let targets = self.targets(rows, batch);
+        let mode = Mode::Train {
+            seed: config.train.seed,
+            step: self.optimizer.n_steps(),
+        };
+        let loss = self.network.gradients(
+            &mut self.workspace,
+            &targets,
+            &self.objective,
+            mode,
+            threads,
+        );
+        let learning_rate = self.schedule.rate(self.optimizer.n_steps());
+        if !loss.loss_sum.is_finite() {
+            let place = match self.network.first_not_finite(&self.workspace, batch.len()) {
+                Some((layer_idx, is_in_weights)) => {
+                    let name = self.layer_names.get(layer_idx).map_or("?", String::as_str);
+                    let what = if is_in_weights {
+                        "the weights of the layer"
+                    } else {
+                        "the values that come out of the layer"
+                    };
+                    format!("{what} `{name}` are no finite numbers")
+                }
+                None => "the scores are too far from the labels".to_owned(),
+            };
+            return Err(TrainError::NotFinite {
+                epoch,
+                batch: batch_idx + 1,
+                loss: loss.loss_sum,
+                place,
+                learning_rate,
             });
         }
+        self.network.update_moving_averages(&self.workspace);
+        let gradients = self.workspace.parameter_gradients_mut();
+        self.optimizer.step(
+            self.network.parameters_mut(),
+            gradients,
+            learning_rate,
+            threads,
+        );
+        self.position.n_batches += 1;
+        self.position.n_seen += batch.len();
+        self.position.total.loss_sum += loss.loss_sum;
+        self.position.total.n_right += loss.n_right;
+        Ok(())
+    }
+
+    fn targets(&self, rows: &Dataset, batch: &[u32]) -> Targets {
+        let labels = rows.labels_of(batch);
+        let mut weights = rows.weights_of(batch);
+        if let (Labels::Class(labels), Some(of_class)) = (&labels, &self.class_weights) {
+            let weights = weights.get_or_insert_with(|| vec![1.0; labels.len()]);
+            for (weight, label) in weights.iter_mut().zip(labels) {
+                *weight *= of_class[*label as usize];
+            }
+        }
+        Targets { labels, weights }
+    }
+
+    /// Judges the epoch and decides what follows from it.
+    fn close_epoch(&mut self, epoch: usize) -> EpochRecord {
+        let Job {
+            config, validation, ..
+        } = self.job;
         let accuracy = |total: BatchLoss, n: usize| {
             (config.model.task == Task::Classification).then(|| total.n_right as f64 / n as f64)
         };
-        let held_out = validation.map(|rows| {
-            (
-                score(&network, &mut workspace, rows, batch_size, threads),
-                rows.n_rows(),
-            )
-        });
+        let held_out = validation.map(|rows| (self.judge(rows), rows.n_rows()));
+        let Position { total, n_seen, .. } = self.position;
         let record = EpochRecord {
             epoch,
             loss: total.loss_sum / n_seen as f64,
@@ -154,40 +354,68 @@ pub fn train(
             val_loss: held_out.map(|(total, n)| total.loss_sum / n as f64),
             val_accuracy: held_out.and_then(|(total, n)| accuracy(total, n)),
         };
-        history.push(record);
-        let seconds = start.elapsed().as_secs_f64();
-        epoch_s.push(seconds);
-        observe(Event::Epoch { record, seconds });
+        self.history.push(record);
+        self.position = Position {
+            n_epochs: epoch,
+            ..Position::default()
+        };
+        self.schedule.observe(&record);
+        if let Some(stopping) = &config.train.early_stopping {
+            let (is_best, stops) = self.stopping.stop(stopping, &record);
+            self.has_stopped = stops;
+            if is_best && stopping.restore_best_weights {
+                self.best = Some((epoch, self.network.parameters_mut().to_vec()));
+            }
+        }
+        record
     }
-    Ok(Trained {
-        network,
-        history,
-        epoch_s,
-    })
+
+    /// The loss of rows by the network as it is.
+    fn judge(&mut self, rows: &Dataset) -> BatchLoss {
+        let mut total = BatchLoss::default();
+        let all: Vec<u32> = (0..rows.n_rows() as u32).collect();
+        for batch in all.chunks(self.batch_size) {
+            load(
+                &self.network,
+                &mut self.workspace,
+                rows,
+                batch,
+                self.job.threads,
+            );
+            let targets = Targets {
+                labels: rows.labels_of(batch),
+                weights: None,
+            };
+            let loss = self.network.loss(
+                &mut self.workspace,
+                &targets,
+                &self.objective,
+                self.job.threads,
+            );
+            total.loss_sum += loss.loss_sum;
+            total.n_right += loss.n_right;
+        }
+        total
+    }
+
+    fn finish(mut self) -> Trained {
+        if let Some((_, parameters)) = self.best.take() {
+            self.network.parameters_mut().clone_from_slice(&parameters);
+        }
+        Trained {
+            network: self.network,
+            history: self.history,
+            epoch_s: self.epoch_s,
+        }
+    }
 }
 
-/// The loss of `rows` by the network as it is.
-fn score(
-    network: &Network,
-    workspace: &mut Workspace,
-    rows: &Dataset,
-    batch_size: usize,
-    threads: &Threads,
-) -> BatchLoss {
-    let mut total = BatchLoss::default();
-    let all: Vec<usize> = (0..rows.n_rows()).collect();
-    for batch in all.chunks(batch_size) {
-        load(network, workspace, rows, batch, threads);
-        network.score(workspace, batch.len(), threads);
-        let output = workspace.output(network, batch.len());
-        let loss = match labels_of(rows, batch) {
-            Labels::Class(labels) => loss::cross_entropy(output, &labels, network.n_outputs()),
-            Labels::Value(labels) => loss::squared_error(&mut output.to_vec(), &labels),
-        };
-        total.loss_sum += loss.loss_sum;
-        total.n_right += loss.n_right;
+fn objective(config: &Config) -> Objective {
+    Objective {
+        loss: config.loss(),
+        label_smoothing: config.train.label_smoothing,
+        huber_delta: config.train.huber_delta,
     }
-    total
 }
 
 /// Writes the preprocessed rows of a batch into the workspace.
@@ -195,7 +423,7 @@ pub(crate) fn load(
     network: &Network,
     workspace: &mut Workspace,
     rows: &Dataset,
-    batch: &[usize],
+    batch: &[u32],
     threads: &Threads,
 ) {
     const ROWS: usize = 16;
@@ -205,17 +433,10 @@ pub(crate) fn load(
         .chunks_mut(ROWS * row_len)
         .zip(batch.chunks(ROWS))
         .collect();
-    threads.for_each(work, |(input, batch): (&mut [f32], &[usize])| {
+    threads.for_each(work, |(input, batch): (&mut [f32], &[u32])| {
         rows.gather(batch, input);
         network.preprocess(input);
     });
-}
-
-fn labels_of(rows: &Dataset, batch: &[usize]) -> Labels {
-    match &rows.labels {
-        Labels::Class(labels) => Labels::Class(batch.iter().map(|&row| labels[row]).collect()),
-        Labels::Value(labels) => Labels::Value(batch.iter().map(|&row| labels[row]).collect()),
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::metrics::argmax;
 use trainyard_core::model::{ModelFolder, ModelManifest};
-use trainyard_ml::score::{ScoreError, Scorer};
+use trainyard_ml::score::{ScoreError, Scorer, by_class};
 
 use crate::answer::Refusal;
 
@@ -64,6 +64,7 @@ impl Model {
     /// The name of the best class of each row of `scores`; `None` for regression.
     pub(crate) fn classes(&self, scores: &[f32]) -> Option<Vec<&str>> {
         let names = self.0.manifest.class_names.as_ref()?;
+        let scores = by_class(scores, self.0.scorer.n_outputs());
         let best = |row: &[f32]| names.get(argmax(row)).map_or("", String::as_str);
         Some(scores.chunks_exact(names.len()).map(best).collect())
     }

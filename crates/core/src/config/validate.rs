@@ -1,12 +1,9 @@
 //! What the types alone cannot say about a configuration.
 
 use super::error::Problem;
-use super::{
-    Config, DataConfig, EvaluateConfig, GateConfig, ImageConfig, ModelConfig, OptimizerConfig,
-    TrainConfig, layers,
-};
+use super::{Config, DataConfig, EvaluateConfig, GateConfig, ImageConfig, ModelConfig, layers};
 use crate::gate::Rule;
-use crate::model::architecture::{self, Activation, Layer, NamedLayer};
+use crate::model::architecture::{self, Activation, NamedLayer};
 use crate::model::{Loss, Preprocessing, Task};
 
 /// What a plain name is, for hints.
@@ -28,7 +25,19 @@ impl Config {
         self.model.validate(&layers)?;
         let n_outputs = self.validate_output(&layers)?;
         self.data.validate(self.model.task, n_outputs)?;
-        self.train.validate()?;
+        let scales_twice = layers
+            .iter()
+            .position(|named| matches!(named.layer, architecture::Layer::Rescaling { .. }))
+            .filter(|_| !self.data.preprocessing.is_empty());
+        if let Some(layer_idx) = scales_twice {
+            let place = ["model", "layers", &layer_idx.to_string()];
+            return Err(Problem::at(
+                &place,
+                "values are scaled in `[data] preprocessing` already",
+            )
+            .hint("leave out one of the two"));
+        }
+        self.train.validate(self.data.classes.as_deref())?;
         self.evaluate.validate()?;
         self.gate.validate()?;
         self.image.validate()
@@ -46,37 +55,41 @@ impl Config {
             return Err(Problem::at(&["model", "layers", &last_idx], format!("the output has the shape {output:?}"))
                 .hint("end with a Dense layer after `type = \"Flatten\"`, so that one row gives one vector"));
         };
-        let activation = layers.last().map(|named| match &named.layer {
-            Layer::Dense { activation, .. }
-            | Layer::Conv2D { activation, .. }
-            | Layer::Activation { activation } => *activation,
-            _ => Activation::Linear,
-        });
+        let activation = layers.last().map(|named| named.layer.activation());
         let loss = self.loss();
+        let last = ["model", "layers", &last_idx];
+        let needs_last = |problem: String, line: &str| {
+            Err(Problem::at(&last, problem).hint(format!("write {line} in the last Dense layer")))
+        };
         match (self.model.task, loss) {
-            (Task::Classification, Loss::SparseCategoricalCrossentropy) => {
+            (
+                Task::Classification,
+                Loss::SparseCategoricalCrossentropy | Loss::CategoricalCrossentropy,
+            ) => {
                 if activation != Some(Activation::Softmax) {
-                    return Err(Problem::at(
-                        &["model", "layers", &last_idx],
-                        "a classifier's last layer must give probabilities",
-                    )
-                    .hint("write `activation = \"softmax\"` in the last Dense layer"));
+                    let problem = "a classifier's last layer must give probabilities".to_owned();
+                    return needs_last(problem, "`activation = \"softmax\"`");
                 }
             }
-            (Task::Regression, Loss::MeanSquaredError) => {
+            (Task::Classification, Loss::BinaryCrossentropy) => {
+                if activation != Some(Activation::Sigmoid) || n_outputs != 1 {
+                    let problem = "binary cross-entropy needs one probability".to_owned();
+                    return needs_last(problem, "`units = 1` and `activation = \"sigmoid\"`");
+                }
+            }
+            (Task::Regression, Loss::MeanSquaredError | Loss::MeanAbsoluteError | Loss::Huber) => {
                 if n_outputs != 1 {
-                    return Err(Problem::at(
-                        &["model", "layers", &last_idx],
-                        format!(
-                            "regression predicts one number, but the last layer gives {n_outputs}"
-                        ),
-                    )
-                    .hint("write `units = 1` in the last Dense layer"));
+                    let problem = format!(
+                        "regression predicts one number, but the last layer gives {n_outputs}"
+                    );
+                    return needs_last(problem, "`units = 1`");
                 }
             }
             _ => {
-                return Err(Problem::at(&["train", "loss"], "this loss does not fit `[model] task`")
-                    .hint("classification takes `sparse_categorical_crossentropy`, regression `mean_squared_error`"));
+                return Err(Problem::at(&["train", "loss"], "this loss does not fit `[model] task`").hint(
+                    "classification takes `sparse_categorical_crossentropy`, `categorical_crossentropy` or `binary_crossentropy`, \
+                     regression `mean_squared_error`, `mean_absolute_error` or `huber`",
+                ));
             }
         }
         Ok(n_outputs)
@@ -104,27 +117,7 @@ impl ModelConfig {
                     .hint("add `[[model.layers]]` tables, such as `type = \"Dense\"`"),
             );
         }
-        let softmax_idx = layers.iter().position(|named| {
-            matches!(
-                named.layer,
-                Layer::Dense {
-                    activation: Activation::Softmax,
-                    ..
-                } | Layer::Conv2D {
-                    activation: Activation::Softmax,
-                    ..
-                } | Layer::Activation {
-                    activation: Activation::Softmax
-                }
-            )
-        });
-        match softmax_idx {
-            Some(idx) if idx + 1 != layers.len() => Err(Problem::at(
-                &["model", "layers", &idx.to_string()],
-                "softmax is supported in the last layer only",
-            )),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -135,7 +128,8 @@ impl DataConfig {
                 return Err(Problem::at(&["data"], "a classifier needs the names of its classes")
                     .hint(format!("add `classes = [\"…\", …]` with {n_outputs} names, in the order of the labels")));
             }
-            (Task::Classification, Some(classes)) if classes.len() != n_outputs => {
+            // One output is the probability of the second class.
+            (Task::Classification, Some(classes)) if classes.len() != n_outputs.max(2) => {
                 return Err(Problem::at(
                     &["data", "classes"],
                     format!(
@@ -195,51 +189,6 @@ impl DataConfig {
             }
         }
         Ok(())
-    }
-}
-
-impl TrainConfig {
-    fn validate(&self) -> Result<(), Problem> {
-        for (key, count) in [
-            ("epochs", self.epochs),
-            ("batch_size", self.batch_size),
-            ("threads", self.threads.unwrap_or(1)),
-        ] {
-            if count == 0 {
-                return Err(Problem::at(&["train", key], "must be at least 1"));
-            }
-        }
-        let OptimizerConfig {
-            momentum,
-            beta_1,
-            beta_2,
-            epsilon,
-            ..
-        } = self.optimizer;
-        let rate = self.optimizer.learning_rate();
-        let checks = [
-            (
-                "learning_rate",
-                rate.is_finite() && rate > 0.0,
-                "must be above 0",
-            ),
-            (
-                "momentum",
-                (0.0..=1.0).contains(&momentum),
-                "must be in [0, 1]",
-            ),
-            ("beta_1", (0.0..1.0).contains(&beta_1), "must be in [0, 1)"),
-            ("beta_2", (0.0..1.0).contains(&beta_2), "must be in [0, 1)"),
-            (
-                "epsilon",
-                epsilon.is_finite() && epsilon > 0.0,
-                "must be above 0",
-            ),
-        ];
-        match checks.into_iter().find(|(_, holds, _)| !holds) {
-            Some((key, _, problem)) => Err(Problem::at(&["train", "optimizer", key], problem)),
-            None => Ok(()),
-        }
     }
 }
 

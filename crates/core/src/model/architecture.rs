@@ -1,10 +1,16 @@
 //! The layers of a Sequential network: names, arguments and defaults are Keras's.
 //!
 //! Comes in: a list of layers and the shape of one input. Goes out: each layer's output shape and parameter shapes.
-//! Shapes exclude the batch axis; images are `[height, width, channels]`, as Keras lays them out.
+//! Shapes exclude the batch axis; images are `[height, width, channels]`, sequences `[steps, channels]`, as in Keras.
+
+mod parameter;
+mod shape;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use parameter::{Initializer, ParameterSpec, Regularizer};
+pub use shape::{ShapeError, effective_window, same_padding, shapes};
 
 /// A layer and the name under which its tensors are stored (`<name>/kernel`, `<name>/bias`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,49 +26,65 @@ pub struct NamedLayer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", deny_unknown_fields)]
 pub enum Layer {
-    /// Two-dimensional convolution (cross-correlation) over `[height, width, channels]`.
-    Conv2D {
-        /// Number of output channels.
-        filters: usize,
-        /// Height and width of the window.
-        kernel_size: [usize; 2],
-        /// Steps of the window down and across.
-        strides: [usize; 2],
-        /// Whether the border is padded with zeros.
-        padding: Padding,
-        /// Applied to the result.
-        activation: Activation,
-        /// Whether a bias is added.
-        use_bias: bool,
-    },
-    /// The largest value of each window.
-    MaxPooling2D {
-        /// Height and width of the window.
-        pool_size: [usize; 2],
-        /// Steps of the window down and across.
-        strides: [usize; 2],
-        /// Whether windows may hang over the border.
-        padding: Padding,
-    },
-    /// The mean of each window; padded cells do not count.
-    AveragePooling2D {
-        /// Height and width of the window.
-        pool_size: [usize; 2],
-        /// Steps of the window down and across.
-        strides: [usize; 2],
-        /// Whether windows may hang over the border.
-        padding: Padding,
-    },
-    /// All axes joined into one, in row-major (NHWC) order.
-    Flatten,
+    /// Convolution (cross-correlation) over `[steps, channels]`.
+    Conv1D(Conv<1>),
+    /// Convolution (cross-correlation) over `[height, width, channels]`.
+    Conv2D(Conv<2>),
+    /// Convolution of each channel on its own, over `[height, width, channels]`.
+    DepthwiseConv2D(DepthwiseConv2D),
+    /// The largest value of each window over `[steps, channels]`.
+    MaxPooling1D(Pooling<1>),
+    /// The largest value of each window over `[height, width, channels]`.
+    MaxPooling2D(Pooling<2>),
+    /// The mean of each window over `[steps, channels]`; padded cells do not count.
+    AveragePooling1D(Pooling<1>),
+    /// The mean of each window over `[height, width, channels]`; padded cells do not count.
+    AveragePooling2D(Pooling<2>),
+    /// The largest value of each channel over all steps.
+    GlobalMaxPooling1D,
+    /// The largest value of each channel over the whole image.
+    GlobalMaxPooling2D,
+    /// The mean of each channel over all steps.
+    GlobalAveragePooling1D,
+    /// The mean of each channel over the whole image.
+    GlobalAveragePooling2D,
     /// `activation(x · kernel + bias)` over the last axis.
-    Dense {
-        /// Number of outputs.
-        units: usize,
-        /// Applied to the result.
-        activation: Activation,
-        /// Whether a bias is added.
-        use_bias: bool,
+    Dense(Dense),
+    /// A vector for each index in `[0, input_dim)`; the first layer only.
+    Embedding {
+        /// Number of indices.
+        input_dim: usize,
+        /// Length of a vector.
+        output_dim: usize,
+    },
+    /// Each channel of the last axis to mean 0 and variance 1 over the batch, then scaled and moved.
+    BatchNormalization {
+        /// Share of the moving averages that a step keeps.
+        momentum: f64,
+        /// Added to the variance.
+        epsilon: f64,
+        /// Whether a learnt offset is added.
+        center: bool,
+        /// Whether a learnt factor is applied.
+        scale: bool,
+    },
+    /// The last axis to mean 0 and variance 1, then scaled and moved.
+    LayerNormalization {
+        /// Added to the variance.
+        epsilon: f64,
+        /// Whether a learnt offset is added.
+        center: bool,
+        /// Whether a learnt factor is applied.
+        scale: bool,
+    },
+    /// Each value of the last axis to mean 0 and variance 1, by figures taken from the training data before training.
+    Normalization,
+    /// `x * scale + offset`.
+    Rescaling {
+        /// The factor.
+        scale: f64,
+        /// The offset.
+        offset: f64,
     },
     /// In training, zeroes a share of the values and scales the rest by `1 / (1 - rate)`; otherwise the identity.
     Dropout {
@@ -74,6 +96,131 @@ pub enum Layer {
         /// The function.
         activation: Activation,
     },
+    /// All axes joined into one, in row-major (NHWC) order.
+    Flatten,
+    /// Another shape for the same values in row-major order.
+    Reshape {
+        /// The new axes; one of them may be -1, for what is left.
+        target_shape: Vec<i64>,
+    },
+    /// Rows and columns of zeros around an image.
+    ZeroPadding2D {
+        /// `[[top, bottom], [left, right]]`.
+        padding: [[usize; 2]; 2],
+    },
+}
+
+/// Arguments of a convolution over `N` axes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Conv<const N: usize> {
+    /// Number of output channels.
+    pub filters: usize,
+    /// Size of the window along each axis.
+    #[serde(with = "axes")]
+    #[schemars(with = "Vec<usize>")]
+    pub kernel_size: [usize; N],
+    /// Steps of the window along each axis.
+    #[serde(with = "axes")]
+    #[schemars(with = "Vec<usize>")]
+    pub strides: [usize; N],
+    /// Whether the border is padded with zeros.
+    pub padding: Padding,
+    /// Distance of the values under a window, along each axis.
+    #[serde(with = "axes")]
+    #[schemars(with = "Vec<usize>")]
+    pub dilation_rate: [usize; N],
+    /// Applied to the result.
+    pub activation: Activation,
+    /// Whether a bias is added.
+    pub use_bias: bool,
+    /// Penalty on the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_regularizer: Option<Regularizer>,
+    /// Penalty on the bias.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias_regularizer: Option<Regularizer>,
+}
+
+/// Arguments of a depthwise convolution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DepthwiseConv2D {
+    /// Height and width of the window.
+    pub kernel_size: [usize; 2],
+    /// Steps of the window down and across.
+    pub strides: [usize; 2],
+    /// Whether the border is padded with zeros.
+    pub padding: Padding,
+    /// Distance of the values under a window, down and across.
+    pub dilation_rate: [usize; 2],
+    /// Output channels for each input channel.
+    pub depth_multiplier: usize,
+    /// Applied to the result.
+    pub activation: Activation,
+    /// Whether a bias is added.
+    pub use_bias: bool,
+    /// Penalty on the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_regularizer: Option<Regularizer>,
+    /// Penalty on the bias.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias_regularizer: Option<Regularizer>,
+}
+
+/// Arguments of a pooling over `N` axes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pooling<const N: usize> {
+    /// Size of the window along each axis.
+    #[serde(with = "axes")]
+    #[schemars(with = "Vec<usize>")]
+    pub pool_size: [usize; N],
+    /// Steps of the window along each axis.
+    #[serde(with = "axes")]
+    #[schemars(with = "Vec<usize>")]
+    pub strides: [usize; N],
+    /// Whether windows may hang over the border.
+    pub padding: Padding,
+}
+
+/// Arguments of a fully connected layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dense {
+    /// Number of outputs.
+    pub units: usize,
+    /// Applied to the result.
+    pub activation: Activation,
+    /// Whether a bias is added.
+    pub use_bias: bool,
+    /// Penalty on the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_regularizer: Option<Regularizer>,
+    /// Penalty on the bias.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias_regularizer: Option<Regularizer>,
+}
+
+/// serde knows arrays of a fixed length only one by one; as lists they are the same JSON.
+mod axes {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer, const N: usize>(
+        axes: &[usize; N],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        axes.as_slice().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
+        deserializer: D,
+    ) -> Result<[usize; N], D::Error> {
+        let axes = Vec::<usize>::deserialize(deserializer)?;
+        let len = axes.len();
+        axes.try_into()
+            .map_err(|_| D::Error::custom(format!("{len} axes instead of {N}")))
+    }
 }
 
 /// How a window meets the border, as in Keras.
@@ -96,361 +243,77 @@ pub enum Activation {
     Linear,
     /// `max(x, 0)`.
     Relu,
+    /// `x`, or `0.2 x` where that is negative.
+    LeakyRelu,
+    /// `x`, or `e^x - 1` where it is negative.
+    Elu,
+    /// `elu` with the factors of Klambauer and others, 2017.
+    Selu,
+    /// `x Φ(x)`, with the normal distribution's Φ, not its approximation.
+    Gelu,
+    /// `x / (1 + e^-x)`, also known as swish.
+    Silu,
     /// `1 / (1 + e^-x)`.
     Sigmoid,
     /// The hyperbolic tangent.
     Tanh,
+    /// `ln(1 + e^x)`.
+    Softplus,
     /// `e^x` over its sum along the last axis.
     Softmax,
 }
 
-/// One trainable tensor of a layer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParameterSpec {
-    /// `<layer>/kernel` or `<layer>/bias`.
-    pub name: String,
-    /// Keras layout: convolution kernels HWIO, dense kernels in x out.
-    pub shape: Vec<usize>,
-    /// Number of inputs that feed one output, for Glorot initialisation; 0 for a bias.
-    pub fan_in: usize,
-    /// Number of outputs that one input feeds, for Glorot initialisation; 0 for a bias.
-    pub fan_out: usize,
-}
-
-/// Why layers do not fit together.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ShapeError {
-    /// The layer wants another number of axes.
-    #[error("{layer} needs an input of {wanted}, but receives {shape:?}")]
-    Rank {
-        /// Type of the layer.
-        layer: &'static str,
-        /// The axes it wants, in words.
-        wanted: &'static str,
-        /// What it receives, without the batch axis.
-        shape: Vec<usize>,
-    },
-    /// The window is larger than the input.
-    #[error("{layer} has a window of {window:?}, larger than its input of {shape:?}")]
-    Window {
-        /// Type of the layer.
-        layer: &'static str,
-        /// Height and width of the window.
-        window: [usize; 2],
-        /// What it receives, without the batch axis.
-        shape: Vec<usize>,
-    },
-    /// A size that must be at least one is zero, or so large that it overflows.
-    #[error("{layer} has a size of zero or one too large to compute with")]
-    Size {
-        /// Type of the layer.
-        layer: &'static str,
-    },
-}
-
 impl Layer {
+    /// Keras's name of the layer type, and the name that it gives the first such layer, before it counts.
+    const fn names(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Conv1D(_) => ("Conv1D", "conv1d"),
+            Self::Conv2D(_) => ("Conv2D", "conv2d"),
+            Self::DepthwiseConv2D(_) => ("DepthwiseConv2D", "depthwise_conv2d"),
+            Self::MaxPooling1D(_) => ("MaxPooling1D", "max_pooling1d"),
+            Self::MaxPooling2D(_) => ("MaxPooling2D", "max_pooling2d"),
+            Self::AveragePooling1D(_) => ("AveragePooling1D", "average_pooling1d"),
+            Self::AveragePooling2D(_) => ("AveragePooling2D", "average_pooling2d"),
+            Self::GlobalMaxPooling1D => ("GlobalMaxPooling1D", "global_max_pooling1d"),
+            Self::GlobalMaxPooling2D => ("GlobalMaxPooling2D", "global_max_pooling2d"),
+            Self::GlobalAveragePooling1D => ("GlobalAveragePooling1D", "global_average_pooling1d"),
+            Self::GlobalAveragePooling2D => ("GlobalAveragePooling2D", "global_average_pooling2d"),
+            Self::Dense(_) => ("Dense", "dense"),
+            Self::Embedding { .. } => ("Embedding", "embedding"),
+            Self::BatchNormalization { .. } => ("BatchNormalization", "batch_normalization"),
+            Self::LayerNormalization { .. } => ("LayerNormalization", "layer_normalization"),
+            Self::Normalization => ("Normalization", "normalization"),
+            Self::Rescaling { .. } => ("Rescaling", "rescaling"),
+            Self::Dropout { .. } => ("Dropout", "dropout"),
+            Self::Activation { .. } => ("Activation", "activation"),
+            Self::Flatten => ("Flatten", "flatten"),
+            Self::Reshape { .. } => ("Reshape", "reshape"),
+            Self::ZeroPadding2D { .. } => ("ZeroPadding2D", "zero_padding2d"),
+        }
+    }
+
     /// Keras's name of the layer type.
     pub const fn type_name(&self) -> &'static str {
-        match self {
-            Self::Conv2D { .. } => "Conv2D",
-            Self::MaxPooling2D { .. } => "MaxPooling2D",
-            Self::AveragePooling2D { .. } => "AveragePooling2D",
-            Self::Flatten => "Flatten",
-            Self::Dense { .. } => "Dense",
-            Self::Dropout { .. } => "Dropout",
-            Self::Activation { .. } => "Activation",
-        }
+        self.names().0
     }
 
     /// The name that Keras would give the first such layer, before it counts.
     pub const fn default_name(&self) -> &'static str {
+        self.names().1
+    }
+
+    /// The activation at the layer's end.
+    pub const fn activation(&self) -> Activation {
         match self {
-            Self::Conv2D { .. } => "conv2d",
-            Self::MaxPooling2D { .. } => "max_pooling2d",
-            Self::AveragePooling2D { .. } => "average_pooling2d",
-            Self::Flatten => "flatten",
-            Self::Dense { .. } => "dense",
-            Self::Dropout { .. } => "dropout",
-            Self::Activation { .. } => "activation",
+            Self::Conv1D(conv) => conv.activation,
+            Self::Conv2D(conv) => conv.activation,
+            Self::DepthwiseConv2D(conv) => conv.activation,
+            Self::Dense(dense) => dense.activation,
+            Self::Activation { activation } => *activation,
+            _ => Activation::Linear,
         }
-    }
-
-    /// The shape that this layer gives for one input of shape `input` (both without the batch axis).
-    pub fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, ShapeError> {
-        let layer = self.type_name();
-        match self {
-            Self::Conv2D {
-                filters,
-                kernel_size,
-                strides,
-                padding,
-                ..
-            } => {
-                let [height, width, _] = image_axes(layer, input)?;
-                let [rows, columns] =
-                    windows(layer, [height, width], *kernel_size, *strides, *padding)?;
-                at_least_one(layer, *filters)?;
-                Ok(vec![rows, columns, *filters])
-            }
-            Self::MaxPooling2D {
-                pool_size,
-                strides,
-                padding,
-            }
-            | Self::AveragePooling2D {
-                pool_size,
-                strides,
-                padding,
-            } => {
-                let [height, width, channels] = image_axes(layer, input)?;
-                let [rows, columns] =
-                    windows(layer, [height, width], *pool_size, *strides, *padding)?;
-                Ok(vec![rows, columns, channels])
-            }
-            Self::Flatten => {
-                let size = input
-                    .iter()
-                    .try_fold(1_usize, |size, &axis| size.checked_mul(axis));
-                Ok(vec![size.ok_or(ShapeError::Size { layer })?])
-            }
-            Self::Dense { units, .. } => {
-                at_least_one(layer, *units)?;
-                let Some((_, outer)) = input.split_last() else {
-                    return Err(ShapeError::Rank {
-                        layer,
-                        wanted: "at least one axis",
-                        shape: input.to_vec(),
-                    });
-                };
-                Ok(outer.iter().copied().chain([*units]).collect())
-            }
-            Self::Dropout { .. } | Self::Activation { .. } => Ok(input.to_vec()),
-        }
-    }
-}
-
-impl NamedLayer {
-    /// The trainable tensors of this layer for one input of shape `input`, kernel before bias.
-    pub fn parameters(&self, input: &[usize]) -> Result<Vec<ParameterSpec>, ShapeError> {
-        let layer = self.layer.type_name();
-        let (kernel, outputs, use_bias, receptive) = match &self.layer {
-            Layer::Conv2D {
-                filters,
-                kernel_size: [height, width],
-                use_bias,
-                ..
-            } => {
-                let [_, _, channels] = image_axes(layer, input)?;
-                (
-                    vec![*height, *width, channels, *filters],
-                    *filters,
-                    *use_bias,
-                    height * width,
-                )
-            }
-            Layer::Dense {
-                units, use_bias, ..
-            } => {
-                let inputs = *input.last().ok_or_else(|| ShapeError::Rank {
-                    layer,
-                    wanted: "at least one axis",
-                    shape: input.to_vec(),
-                })?;
-                (vec![inputs, *units], *units, *use_bias, 1)
-            }
-            _ => return Ok(Vec::new()),
-        };
-        let inputs = kernel[kernel.len() - 2];
-        let mut parameters = vec![ParameterSpec {
-            name: format!("{}/kernel", self.name),
-            shape: kernel,
-            fan_in: inputs * receptive,
-            fan_out: outputs * receptive,
-        }];
-        if use_bias {
-            let name = format!("{}/bias", self.name);
-            parameters.push(ParameterSpec {
-                name,
-                shape: vec![outputs],
-                fan_in: 0,
-                fan_out: 0,
-            });
-        }
-        Ok(parameters)
-    }
-}
-
-/// The input shape of every layer, then the shape of the output: `layers.len() + 1` shapes.
-///
-/// On failure the index of the layer that does not fit comes with the reason.
-pub fn shapes(
-    layers: &[NamedLayer],
-    input: &[usize],
-) -> Result<Vec<Vec<usize>>, (usize, ShapeError)> {
-    let mut shapes = vec![input.to_vec()];
-    for (layer_idx, named) in layers.iter().enumerate() {
-        let shape = named
-            .layer
-            .output_shape(&shapes[layer_idx])
-            .map_err(|error| (layer_idx, error))?;
-        shapes.push(shape);
-    }
-    Ok(shapes)
-}
-
-/// Number of zero rows or columns before and after an axis of `size` cells for Keras's `same` padding.
-pub const fn same_padding(size: usize, window: usize, stride: usize) -> (usize, usize) {
-    let n_windows = size.div_ceil(stride);
-    let total = ((n_windows - 1) * stride + window).saturating_sub(size);
-    (total / 2, total - total / 2)
-}
-
-fn image_axes(layer: &'static str, shape: &[usize]) -> Result<[usize; 3], ShapeError> {
-    <[usize; 3]>::try_from(shape).map_err(|_| ShapeError::Rank {
-        layer,
-        wanted: "[height, width, channels]",
-        shape: shape.to_vec(),
-    })
-}
-
-fn at_least_one(layer: &'static str, size: usize) -> Result<(), ShapeError> {
-    if size == 0 || size > 1 << 24 {
-        Err(ShapeError::Size { layer })
-    } else {
-        Ok(())
-    }
-}
-
-fn windows(
-    layer: &'static str,
-    size: [usize; 2],
-    window: [usize; 2],
-    strides: [usize; 2],
-    padding: Padding,
-) -> Result<[usize; 2], ShapeError> {
-    for axis in window.into_iter().chain(strides).chain(size) {
-        at_least_one(layer, axis)?;
-    }
-    let count = |axis: usize| match padding {
-        Padding::Same => Some(size[axis].div_ceil(strides[axis])),
-        Padding::Valid => size[axis]
-            .checked_sub(window[axis])
-            .map(|free| free / strides[axis] + 1),
-    };
-    match (count(0), count(1)) {
-        (Some(rows), Some(columns)) => Ok([rows, columns]),
-        _ => Err(ShapeError::Window {
-            layer,
-            window,
-            shape: size.to_vec(),
-        }),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn named(name: &str, layer: Layer) -> NamedLayer {
-        NamedLayer {
-            name: name.to_owned(),
-            layer,
-        }
-    }
-
-    /// Independent source: the shapes and parameter counts that Keras 3 prints in `model.summary()` for this network.
-    #[test]
-    fn the_articles_network_has_the_shapes_that_keras_prints() {
-        let layers = [
-            named(
-                "conv2d",
-                Layer::Conv2D {
-                    filters: 32,
-                    kernel_size: [3, 3],
-                    strides: [1, 1],
-                    padding: Padding::Valid,
-                    activation: Activation::Relu,
-                    use_bias: true,
-                },
-            ),
-            named(
-                "max_pooling2d",
-                Layer::MaxPooling2D {
-                    pool_size: [2, 2],
-                    strides: [2, 2],
-                    padding: Padding::Valid,
-                },
-            ),
-            named("flatten", Layer::Flatten),
-            named(
-                "dense",
-                Layer::Dense {
-                    units: 128,
-                    activation: Activation::Relu,
-                    use_bias: true,
-                },
-            ),
-            named(
-                "dense_1",
-                Layer::Dense {
-                    units: 10,
-                    activation: Activation::Softmax,
-                    use_bias: true,
-                },
-            ),
-        ];
-        let shapes = shapes(&layers, &[28, 28, 1]).unwrap();
-        let expected: [&[usize]; 6] = [
-            &[28, 28, 1],
-            &[26, 26, 32],
-            &[13, 13, 32],
-            &[5408],
-            &[128],
-            &[10],
-        ];
-        assert_eq!(shapes, expected);
-        let counts: Vec<usize> = layers
-            .iter()
-            .zip(&shapes)
-            .map(|(layer, input)| {
-                layer
-                    .parameters(input)
-                    .unwrap()
-                    .iter()
-                    .map(|p| p.shape.iter().product::<usize>())
-                    .sum()
-            })
-            .collect();
-        assert_eq!(counts, [320, 0, 0, 692_352, 1_290]);
-    }
-
-    /// Independent source: TensorFlow's documented formula for `SAME`, worked by hand.
-    #[test]
-    fn same_padding_puts_the_odd_cell_last() {
-        assert_eq!(same_padding(28, 3, 1), (1, 1));
-        assert_eq!(same_padding(28, 3, 2), (0, 1));
-        assert_eq!(same_padding(5, 2, 2), (0, 1));
-        assert_eq!(same_padding(4, 2, 2), (0, 0));
-    }
-
-    #[test]
-    fn layers_that_do_not_fit_say_what_they_need() {
-        let pool = Layer::MaxPooling2D {
-            pool_size: [9, 9],
-            strides: [9, 9],
-            padding: Padding::Valid,
-        };
-        assert!(
-            pool.output_shape(&[4, 4, 1])
-                .unwrap_err()
-                .to_string()
-                .contains("larger than its input")
-        );
-        assert!(
-            pool.output_shape(&[16])
-                .unwrap_err()
-                .to_string()
-                .contains("[height, width, channels]")
-        );
-    }
-}
+mod tests;

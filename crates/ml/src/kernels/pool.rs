@@ -2,6 +2,8 @@
 //!
 //! candle 0.11.1 divides wrongly in the backward pass of its `max_pool2d`; these do not use it.
 
+use super::isa::with_avx2;
+
 /// Sizes of a pooling or convolution: the input, the window, and where windows lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Windows {
@@ -13,6 +15,8 @@ pub struct Windows {
     pub window: [usize; 2],
     /// Steps down and across.
     pub strides: [usize; 2],
+    /// Distance of the values under a window; 1 for pooling.
+    pub dilation: [usize; 2],
     /// Zero rows above and zero columns to the left.
     pub padding: [usize; 2],
     /// Output height and width.
@@ -30,6 +34,16 @@ impl Windows {
         self.output[0] * self.output[1]
     }
 
+    /// Whether each input value lies under exactly one window.
+    fn is_tiling(&self) -> bool {
+        let axis = |axis: usize| {
+            self.strides[axis] == self.window[axis]
+                && self.padding[axis] == 0
+                && self.output[axis] * self.window[axis] == self.input[axis]
+        };
+        axis(0) && axis(1)
+    }
+
     /// The input rows (axis 0) or columns (axis 1) under the window at `at`, without padding.
     pub fn span(&self, axis: usize, at: usize) -> std::ops::Range<usize> {
         let start = at * self.strides[axis];
@@ -40,47 +54,65 @@ impl Windows {
     }
 }
 
-/// The largest value of each window and channel; `argmax` gets its place within the image, the first among equals.
+with_avx2! {
+/// The largest value of each window and channel; `argmax` gets the place of its cell within the image (of the cell's
+/// first channel), the first among equals. A NaN is carried on, so that it is noticed in the loss.
 ///
 /// `input` is `[n, height, width, channels]`, `output` and `argmax` `[n, rows, columns, channels]`.
 pub fn max_forward(windows: &Windows, input: &[f32], output: &mut [f32], argmax: &mut [u32]) {
     let channels = windows.channels;
     let out_len = windows.n_windows() * channels;
     let images = input.chunks_exact(windows.input_len());
-    for ((image, output), argmax) in images
-        .zip(output.chunks_exact_mut(out_len))
-        .zip(argmax.chunks_exact_mut(out_len))
-    {
-        let cells = output
-            .chunks_exact_mut(channels)
-            .zip(argmax.chunks_exact_mut(channels));
-        for (cell_idx, (best, place)) in cells.enumerate() {
+    for ((image, output), argmax) in images.zip(output.chunks_exact_mut(out_len)).zip(argmax.chunks_exact_mut(out_len)) {
+        let cells = output.chunks_exact_mut(channels).zip(argmax.chunks_exact_mut(channels));
+        for (cell_idx, (best, places)) in cells.enumerate() {
             let (rows, columns) = spans(windows, cell_idx);
-            best.fill(f32::NEG_INFINITY);
-            for row in rows {
-                for column in columns.clone() {
-                    let start = (row * windows.input[1] + column) * channels;
-                    let values = &image[start..start + channels];
-                    for channel in 0..channels {
-                        // A NaN is carried on, so that it is noticed in the loss.
-                        let is_larger = values[channel] > best[channel] || values[channel].is_nan();
-                        best[channel] = if is_larger {
-                            values[channel]
-                        } else {
-                            best[channel]
-                        };
-                        place[channel] = if is_larger {
-                            (start + channel) as u32
-                        } else {
-                            place[channel]
-                        };
-                    }
-                }
+            let starts = rows.flat_map(|row| columns.clone().map(move |column| (row * windows.input[1] + column) * channels));
+            let mut channel = 0;
+            while channel + LANES <= channels {
+                let (values, at) = max_of::<LANES>(image, starts.clone(), channel);
+                best[channel..channel + LANES].copy_from_slice(&values);
+                places[channel..channel + LANES].copy_from_slice(&at);
+                channel += LANES;
+            }
+            for channel in channel..channels {
+                let ([value], [at]) = max_of::<1>(image, starts.clone(), channel);
+                best[channel] = value;
+                places[channel] = at;
             }
         }
     }
 }
+}
 
+/// Channels that are compared together.
+const LANES: usize = 16;
+
+/// The largest values of `N` channels over the cells at `starts`, and the start of the cell that each lies in. Kept in
+/// registers until all cells are seen.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for the instructions of its caller"
+)]
+fn max_of<const N: usize>(
+    image: &[f32],
+    starts: impl Iterator<Item = usize>,
+    channel: usize,
+) -> ([f32; N], [u32; N]) {
+    let (mut best, mut places) = ([f32::NEG_INFINITY; N], [0; N]);
+    for start in starts {
+        let values = &image[start + channel..start + channel + N];
+        for ((best, place), &value) in best.iter_mut().zip(&mut places).zip(values) {
+            let is_larger = (value > *best) | value.is_nan();
+            *best = if is_larger { value } else { *best };
+            *place = if is_larger { start as u32 } else { *place };
+        }
+    }
+    (best, places)
+}
+
+with_avx2! {
 /// Adds each output's gradient to the input value that it came from; `input_gradient` is set anew.
 pub fn max_backward(
     windows: &Windows,
@@ -88,19 +120,70 @@ pub fn max_backward(
     gradient: &[f32],
     input_gradient: &mut [f32],
 ) {
-    input_gradient.fill(0.0);
     let out_len = windows.n_windows() * windows.channels;
+    if windows.is_tiling() {
+        spread_over_tiles(windows, argmax, gradient, input_gradient);
+        return;
+    }
+    input_gradient.fill(0.0);
     let images = input_gradient.chunks_exact_mut(windows.input_len());
     for ((image, argmax), gradient) in images
         .zip(argmax.chunks_exact(out_len))
         .zip(gradient.chunks_exact(out_len))
     {
-        for (&place, &gradient) in argmax.iter().zip(gradient) {
-            image[place as usize] += gradient;
+        let cells = argmax.chunks_exact(windows.channels).zip(gradient.chunks_exact(windows.channels));
+        for (places, gradient) in cells {
+            for (channel, (&place, &gradient)) in places.iter().zip(gradient).enumerate() {
+                image[place as usize + channel] += gradient;
+            }
         }
     }
 }
 
+}
+
+/// [`max_backward`] where each input value lies under exactly one window: every value is written once.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for the instructions of its caller"
+)]
+fn spread_over_tiles(
+    windows: &Windows,
+    argmax: &[u32],
+    gradient: &[f32],
+    input_gradient: &mut [f32],
+) {
+    let channels = windows.channels;
+    let out_len = windows.n_windows() * channels;
+    let images = input_gradient.chunks_exact_mut(windows.input_len());
+    for ((image, argmax), gradient) in images
+        .zip(argmax.chunks_exact(out_len))
+        .zip(gradient.chunks_exact(out_len))
+    {
+        let cells = argmax
+            .chunks_exact(channels)
+            .zip(gradient.chunks_exact(channels));
+        for (cell_idx, (places, gradient)) in cells.enumerate() {
+            let (rows, columns) = spans(windows, cell_idx);
+            for (row, column) in
+                rows.flat_map(|row| columns.clone().map(move |column| (row, column)))
+            {
+                let start = (row * windows.input[1] + column) * channels;
+                let values = &mut image[start..start + channels];
+                for ((value, place), &gradient) in values.iter_mut().zip(places).zip(gradient) {
+                    *value = if *place == start as u32 {
+                        gradient
+                    } else {
+                        0.0
+                    };
+                }
+            }
+        }
+    }
+}
+
+with_avx2! {
 /// The mean of each window and channel; padding does not count.
 pub fn average_forward(windows: &Windows, input: &[f32], output: &mut [f32]) {
     let channels = windows.channels;
@@ -123,6 +206,9 @@ pub fn average_forward(windows: &Windows, input: &[f32], output: &mut [f32]) {
     }
 }
 
+}
+
+with_avx2! {
 /// Spreads each output's gradient evenly over its window; `input_gradient` is set anew.
 pub fn average_backward(windows: &Windows, gradient: &[f32], input_gradient: &mut [f32]) {
     input_gradient.fill(0.0);
@@ -143,6 +229,8 @@ pub fn average_backward(windows: &Windows, gradient: &[f32], input_gradient: &mu
     }
 }
 
+}
+
 fn spans(windows: &Windows, cell_idx: usize) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
     (
         windows.span(0, cell_idx / windows.output[1]),
@@ -159,7 +247,7 @@ pub(crate) mod tests {
     use trainyard_core::model::architecture::same_padding;
 
     /// Odd shapes: any input, window and stride, with and without padding.
-    pub(crate) fn any_windows() -> impl Strategy<Value = Windows> {
+    pub(crate) fn any_windows(max_dilation: usize) -> impl Strategy<Value = Windows> {
         let sizes = (
             1..9_usize,
             1..9_usize,
@@ -169,10 +257,11 @@ pub(crate) mod tests {
             1..4_usize,
             1..4_usize,
         );
-        (sizes, any::<bool>()).prop_filter_map(
+        (sizes, any::<bool>(), 1..=max_dilation).prop_filter_map(
             "the window must fit",
-            |((h, w, channels, kh, kw, sh, sw), same)| {
+            move |((h, w, channels, kh, kw, sh, sw), same, dilation)| {
                 let axis = |size: usize, window: usize, stride: usize| {
+                    let window = (window - 1) * dilation + 1;
                     if same {
                         Some((size.div_ceil(stride), same_padding(size, window, stride).0))
                     } else {
@@ -185,6 +274,7 @@ pub(crate) mod tests {
                     channels,
                     window: [kh, kw],
                     strides: [sh, sw],
+                    dilation: [dilation, dilation],
                     padding: [top, left],
                     output: [rows, columns],
                 })
@@ -204,7 +294,7 @@ pub(crate) mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn max_pooling_has_the_gradient_of_finite_differences(windows in any_windows()) {
+        fn max_pooling_has_the_gradient_of_finite_differences(windows in any_windows(1)) {
             let n_out = 2 * windows.n_windows() * windows.channels;
             // Far enough apart that a finite step changes no maximum.
             let mut input: Vec<f32> = (0..2 * windows.input_len()).map(|i| i as f32 * 0.1).collect();
@@ -223,7 +313,7 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn average_pooling_has_the_gradient_of_finite_differences(windows in any_windows()) {
+        fn average_pooling_has_the_gradient_of_finite_differences(windows in any_windows(1)) {
             let n_out = 2 * windows.n_windows() * windows.channels;
             let input = noise(2 * windows.input_len(), 9);
             let weights = noise(n_out, 10);
@@ -246,6 +336,7 @@ pub(crate) mod tests {
             channels: 1,
             window: [2, 2],
             strides: [2, 2],
+            dilation: [1, 1],
             padding: [0, 0],
             output: [2, 2],
         };

@@ -1,0 +1,481 @@
+//! Steps that treat each row on its own: shards of rows in parallel, within a shard row by row through all steps, so
+//! that a row stays in the cache.
+
+use std::ops::Range;
+
+use trainyard_core::model::architecture::Activation;
+
+use super::Network;
+use super::plan::{Op, Step};
+use super::step::Mode;
+use super::workspace::{SHARD_ROWS, ShardBuffers, StepBuffers, Workspace};
+use crate::kernels::{activation, conv, depthwise, norm, pool};
+use crate::random::{Purpose, Stream};
+use crate::threads::Threads;
+
+/// One row at one step.
+struct Row<'a> {
+    network: &'a Network,
+    step: &'a Step,
+    /// Its place in the batch.
+    row_idx: usize,
+    mode: Mode,
+}
+
+impl Network {
+    pub(super) fn rows_forward(
+        &self,
+        workspace: &mut Workspace,
+        range: Range<usize>,
+        n_rows: usize,
+        mode: Mode,
+        threads: &Threads,
+    ) {
+        struct Shard<'a> {
+            first_row: usize,
+            input: &'a [f32],
+            outputs: Vec<(&'a mut [f32], &'a mut [u32])>,
+            buffers: &'a mut ShardBuffers,
+        }
+        let Workspace {
+            input,
+            steps: buffers,
+            shards,
+            ..
+        } = workspace;
+        let (before, rest) = buffers.split_at_mut(range.start);
+        let steps = &self.plan.steps[range];
+        let Some(n_inputs) = steps.first().map(|step| step.n_inputs) else {
+            return;
+        };
+        let input = before.last().map_or(input.as_slice(), |step| &step.out);
+        let mut work: Vec<Shard<'_>> = input[..n_rows * n_inputs]
+            .chunks(SHARD_ROWS * n_inputs)
+            .zip(shards)
+            .enumerate()
+            .map(|(idx, (input, buffers))| Shard {
+                first_row: idx * SHARD_ROWS,
+                input,
+                outputs: Vec::new(),
+                buffers,
+            })
+            .collect();
+        for (step, StepBuffers { out, places, .. }) in steps.iter().zip(rest) {
+            let len = SHARD_ROWS * step.n_outputs;
+            let mut places = places.chunks_mut(len);
+            let outs = out[..n_rows * step.n_outputs].chunks_mut(len);
+            for (shard, out) in work.iter_mut().zip(outs) {
+                shard.outputs.push((out, places.next().unwrap_or_default()));
+            }
+        }
+        threads.for_each(work, |mut shard| {
+            for (row, input) in shard.input.chunks_exact(n_inputs).enumerate() {
+                for (idx, step) in steps.iter().enumerate() {
+                    let (done, todo) = shard.outputs.split_at_mut(idx);
+                    let Some((out, places)) = todo.first_mut() else {
+                        return;
+                    };
+                    let from = |len: usize| row * len..(row + 1) * len;
+                    let input = done
+                        .last()
+                        .map_or(input, |(out, _)| &out[from(step.n_inputs)]);
+                    let places = if places.is_empty() {
+                        &mut []
+                    } else {
+                        &mut places[from(step.n_outputs)]
+                    };
+                    let row = Row {
+                        network: self,
+                        step,
+                        row_idx: shard.first_row + row,
+                        mode,
+                    };
+                    row.forward(input, &mut out[from(step.n_outputs)], places, shard.buffers);
+                }
+            }
+        });
+    }
+
+    pub(super) fn rows_backward(
+        &self,
+        workspace: &mut Workspace,
+        segment_idx: usize,
+        range: Range<usize>,
+        n_rows: usize,
+        mode: Mode,
+        threads: &Threads,
+    ) {
+        struct Shard<'a> {
+            first_row: usize,
+            gradient: &'a mut [f32],
+            input_gradient: Option<&'a mut [f32]>,
+            buffers: &'a mut ShardBuffers,
+        }
+        let Workspace {
+            input,
+            steps: buffers,
+            segment_gradients,
+            gradients,
+            shards,
+            ..
+        } = workspace;
+        let steps = &self.plan.steps[range.clone()];
+        let (Some(n_inputs), Some(n_outputs)) = (
+            steps.first().map(|step| step.n_inputs),
+            steps.last().map(|step| step.n_outputs),
+        ) else {
+            return;
+        };
+        let (before, rest) = segment_gradients.split_at_mut(segment_idx);
+        let mut input_gradients = before
+            .last_mut()
+            .map(|gradient| gradient[..n_rows * n_inputs].chunks_mut(SHARD_ROWS * n_inputs));
+        let work: Vec<Shard<'_>> = rest[0][..n_rows * n_outputs]
+            .chunks_mut(SHARD_ROWS * n_outputs)
+            .zip(shards.iter_mut())
+            .enumerate()
+            .map(|(idx, (gradient, buffers))| Shard {
+                first_row: idx * SHARD_ROWS,
+                gradient,
+                input_gradient: input_gradients.as_mut().and_then(Iterator::next),
+                buffers,
+            })
+            .collect();
+        let n_shards = work.len();
+        let buffers = &*buffers;
+        // What the step at `idx` received for a row.
+        let received = |idx: usize, row: usize| {
+            let len = self.plan.steps[idx].n_inputs;
+            let values = match idx {
+                0 => input.as_slice(),
+                idx => buffers[idx - 1].out.as_slice(),
+            };
+            &values[row * len..(row + 1) * len]
+        };
+        threads.for_each(work, |shard| {
+            let Shard {
+                first_row,
+                gradient,
+                mut input_gradient,
+                buffers: own,
+            } = shard;
+            for step in steps {
+                for idx in step.kernel.into_iter().chain(step.bias) {
+                    own.partials[idx].fill(0.0);
+                }
+            }
+            let (mut current, mut next) = (
+                std::mem::take(&mut own.gradient),
+                std::mem::take(&mut own.next_gradient),
+            );
+            for (row, gradient) in gradient.chunks_exact(n_outputs).enumerate() {
+                current[..n_outputs].copy_from_slice(gradient);
+                for (step_idx, step) in steps.iter().enumerate().rev() {
+                    let idx = range.start + step_idx;
+                    let at = Row {
+                        network: self,
+                        step,
+                        row_idx: first_row + row,
+                        mode,
+                    };
+                    let output = &buffers[idx];
+                    let span = at.row_idx * step.n_outputs..(at.row_idx + 1) * step.n_outputs;
+                    let places = output.places.get(span.clone()).unwrap_or_default();
+                    let wanted = match (step_idx, &mut input_gradient) {
+                        (0, Some(all)) => Some(&mut all[row * n_inputs..(row + 1) * n_inputs]),
+                        // Nobody asks how the loss depends on the data.
+                        (0, None) => None,
+                        _ => Some(&mut next[..step.n_inputs]),
+                    };
+                    at.backward(
+                        received(idx, at.row_idx),
+                        &output.out[span],
+                        places,
+                        &mut current[..step.n_outputs],
+                        wanted,
+                        own,
+                    );
+                    std::mem::swap(&mut current, &mut next);
+                }
+            }
+            (own.gradient, own.next_gradient) = (current, next);
+        });
+        // In the order of the shards, whoever finished first.
+        for step in steps {
+            for idx in step.kernel.into_iter().chain(step.bias) {
+                let gradient = &mut gradients[idx];
+                if gradient.is_empty() {
+                    continue;
+                }
+                gradient.fill(0.0);
+                for shard in &shards[..n_shards] {
+                    let partial = &shard.partials[idx];
+                    gradient
+                        .iter_mut()
+                        .zip(partial)
+                        .for_each(|(sum, value)| *sum += value);
+                }
+            }
+        }
+    }
+}
+
+impl Row<'_> {
+    fn parameter(&self, idx: Option<usize>) -> Option<&[f32]> {
+        idx.map(|idx| self.network.parameters[idx].as_slice())
+    }
+
+    fn forward(
+        &self,
+        input: &[f32],
+        out: &mut [f32],
+        places: &mut [u32],
+        buffers: &mut ShardBuffers,
+    ) {
+        let (kernel, bias) = (
+            self.parameter(self.step.kernel),
+            self.parameter(self.step.bias),
+        );
+        match &self.step.op {
+            Op::Conv {
+                conv,
+                activation: function,
+                pool: pooling,
+            } => {
+                let kernel = kernel.unwrap_or_default();
+                match pooling {
+                    Some(windows) => {
+                        let image = &mut buffers.image[..conv.output_len()];
+                        conv.forward(input, kernel, bias, image, &mut buffers.scratch);
+                        pool::max_forward(windows, image, out, places);
+                    }
+                    None => conv.forward(input, kernel, bias, out, &mut buffers.scratch),
+                }
+                activation::forward(*function, out, conv.filters);
+            }
+            Op::Depthwise {
+                windows,
+                multiplier,
+                activation: function,
+            } => {
+                depthwise::forward(
+                    windows,
+                    *multiplier,
+                    input,
+                    kernel.unwrap_or_default(),
+                    bias,
+                    out,
+                );
+                activation::forward(*function, out, 1);
+            }
+            Op::MaxPool(windows) => pool::max_forward(windows, input, out, places),
+            Op::AveragePool(windows) => pool::average_forward(windows, input, out),
+            Op::LayerNorm { n_columns, epsilon } => {
+                norm::layer_forward(input, out, kernel, bias, *n_columns, *epsilon);
+            }
+            Op::Normalize { n_channels } => {
+                let (mean, variance) = (kernel.unwrap_or_default(), bias.unwrap_or_default());
+                let rows = input
+                    .chunks_exact(*n_channels)
+                    .zip(out.chunks_exact_mut(*n_channels));
+                for (row, out) in rows {
+                    for (channel, (out, value)) in out.iter_mut().zip(row).enumerate() {
+                        *out = (value - mean[channel]) / scale_of(variance[channel]);
+                    }
+                }
+            }
+            Op::Rescale { scale, offset } => {
+                out.iter_mut()
+                    .zip(input)
+                    .for_each(|(out, value)| *out = value * scale + offset);
+            }
+            Op::Dropout { rate } => {
+                out.copy_from_slice(input);
+                self.drop_out(*rate, out);
+            }
+            Op::Activation {
+                function,
+                n_columns,
+            } => {
+                out.copy_from_slice(input);
+                activation::forward(*function, out, *n_columns);
+            }
+            Op::Pad { .. } => {
+                out.fill(0.0);
+                self.each_padded_row(|inner, outer| out[outer].copy_from_slice(&input[inner]));
+            }
+            Op::Dense { .. } | Op::BatchNorm { .. } | Op::Embedding { .. } => {}
+        }
+    }
+
+    /// `gradient` is that by the output, and is used up.
+    fn backward(
+        &self,
+        input: &[f32],
+        output: &[f32],
+        places: &[u32],
+        gradient: &mut [f32],
+        input_gradient: Option<&mut [f32]>,
+        buffers: &mut ShardBuffers,
+    ) {
+        let kernel = self.parameter(self.step.kernel);
+        let ShardBuffers {
+            scratch,
+            image,
+            partials,
+            ..
+        } = buffers;
+        let [mut by_kernel, mut by_bias] = [self.step.kernel, self.step.bias]
+            .map(|idx| idx.map(|idx| std::mem::take(&mut partials[idx])));
+        let backward_of = |function: Activation, gradient: &mut [f32]| {
+            activation::backward(function, &[], output, gradient, 1);
+        };
+        match &self.step.op {
+            Op::Conv {
+                conv: convolution,
+                activation: function,
+                pool: pooling,
+            } => {
+                backward_of(*function, gradient);
+                // The gradient by the bias is a sum over all positions, most of which pooling passed over.
+                if let Some(sums) = by_bias.as_deref_mut() {
+                    conv::add_rows(gradient, sums);
+                }
+                let gradient = match pooling {
+                    Some(windows) => {
+                        let image = &mut image[..convolution.output_len()];
+                        pool::max_backward(windows, places, gradient, image);
+                        image
+                    }
+                    None => gradient,
+                };
+                convolution.backward(
+                    input,
+                    kernel.unwrap_or_default(),
+                    gradient,
+                    by_kernel.as_deref_mut().unwrap_or_default(),
+                    input_gradient,
+                    scratch,
+                );
+            }
+            Op::Depthwise {
+                windows,
+                multiplier,
+                activation: function,
+            } => {
+                backward_of(*function, gradient);
+                depthwise::backward(
+                    windows,
+                    *multiplier,
+                    input,
+                    kernel.unwrap_or_default(),
+                    gradient,
+                    by_kernel.as_deref_mut().unwrap_or_default(),
+                    by_bias.as_deref_mut(),
+                    input_gradient,
+                );
+            }
+            Op::LayerNorm { n_columns, epsilon } => norm::layer_backward(
+                input,
+                gradient,
+                input_gradient,
+                kernel,
+                by_kernel.as_deref_mut(),
+                by_bias.as_deref_mut(),
+                *n_columns,
+                *epsilon,
+            ),
+            op => {
+                if let Some(input_gradient) = input_gradient {
+                    self.pass_back(op, input, output, places, gradient, input_gradient);
+                }
+            }
+        }
+        for (idx, partial) in [(self.step.kernel, by_kernel), (self.step.bias, by_bias)] {
+            if let (Some(idx), Some(partial)) = (idx, partial) {
+                buffers.partials[idx] = partial;
+            }
+        }
+    }
+
+    /// Of steps without parameters to train.
+    fn pass_back(
+        &self,
+        op: &Op,
+        input: &[f32],
+        output: &[f32],
+        places: &[u32],
+        gradient: &mut [f32],
+        input_gradient: &mut [f32],
+    ) {
+        match op {
+            Op::MaxPool(windows) => pool::max_backward(windows, places, gradient, input_gradient),
+            Op::AveragePool(windows) => pool::average_backward(windows, gradient, input_gradient),
+            Op::Normalize { n_channels } => {
+                let variance = self.parameter(self.step.bias).unwrap_or_default();
+                for (idx, (out, gradient)) in input_gradient.iter_mut().zip(&*gradient).enumerate()
+                {
+                    *out = gradient / scale_of(variance[idx % n_channels]);
+                }
+            }
+            Op::Rescale { scale, .. } => {
+                input_gradient
+                    .iter_mut()
+                    .zip(&*gradient)
+                    .for_each(|(out, value)| *out = value * scale);
+            }
+            Op::Dropout { rate } => {
+                input_gradient.copy_from_slice(gradient);
+                self.drop_out(*rate, input_gradient);
+            }
+            Op::Activation {
+                function,
+                n_columns,
+            } => {
+                activation::backward(*function, input, output, gradient, *n_columns);
+                input_gradient.copy_from_slice(gradient);
+            }
+            Op::Pad { .. } => {
+                self.each_padded_row(|inner, outer| {
+                    input_gradient[inner].copy_from_slice(&gradient[outer]);
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Zeroes a share `rate` of the values and scales the others; forward and backward are the same.
+    fn drop_out(&self, rate: f32, values: &mut [f32]) {
+        let Mode::Train { seed, step } = self.mode else {
+            return;
+        };
+        let scale = 1.0 / (1.0 - rate);
+        let part = (self.step.layer_idx as u32) << 20 | self.row_idx as u32;
+        let mut stream = Stream::part(seed, Purpose::Dropout, step, part);
+        values
+            .iter_mut()
+            .for_each(|value| *value *= if stream.uniform() < rate { 0.0 } else { scale });
+    }
+
+    /// Calls `visit(span in the image, span in the padded image)` for each row of the image.
+    fn each_padded_row(&self, mut visit: impl FnMut(Range<usize>, Range<usize>)) {
+        let Op::Pad {
+            input: [height, image_width, channels],
+            before: [top, left],
+            width,
+        } = self.step.op
+        else {
+            return;
+        };
+        let len = image_width * channels;
+        for row in 0..height {
+            let outer = ((row + top) * width + left) * channels;
+            visit(row * len..(row + 1) * len, outer..outer + len);
+        }
+    }
+}
+
+/// What Keras's Normalization divides by: the deviation, but never less than its epsilon.
+fn scale_of(variance: f32) -> f32 {
+    variance.sqrt().max(1e-7)
+}

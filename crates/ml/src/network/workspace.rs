@@ -1,0 +1,180 @@
+//! Buffers of a network at work, used again from batch to batch.
+
+use super::Network;
+use super::dense;
+use super::plan::{Op, Segment, Step};
+use crate::kernels::norm::Moments;
+
+/// Rows that one shard works on. Sums over rows are taken shard by shard, so it decides results and never changes.
+pub(super) const SHARD_ROWS: usize = 16;
+
+/// Buffers for batches of up to a fixed number of rows.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    pub(super) capacity: usize,
+    pub(super) input: Vec<f32>,
+    pub(super) steps: Vec<StepBuffers>,
+    /// By each segment's output; empty for scoring.
+    pub(super) segment_gradients: Vec<Vec<f32>>,
+    /// By each parameter; empty for scoring and for what is not trained.
+    pub(super) gradients: Vec<Vec<f32>>,
+    pub(super) shards: Vec<ShardBuffers>,
+    /// Parts of a dense layer's output, one for each stretch of its inputs.
+    pub(super) stretches: Vec<f32>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct StepBuffers {
+    pub(super) out: Vec<f32>,
+    /// Where each maximum lies in its image.
+    pub(super) places: Vec<u32>,
+    /// Mean and variance of each channel of the last batch.
+    pub(super) moments: [Vec<f32>; 2],
+}
+
+/// What each shard needs for itself.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ShardBuffers {
+    pub(super) scratch: Vec<f32>,
+    /// A convolution's output before it is pooled, and the gradient by it.
+    pub(super) image: Vec<f32>,
+    pub(super) gradient: Vec<f32>,
+    pub(super) next_gradient: Vec<f32>,
+    /// This shard's part of the gradient of each parameter of a step that works row by row.
+    pub(super) partials: Vec<Vec<f32>>,
+    /// This shard's part of a batch normalisation's sums.
+    pub(super) moments: Vec<Moments>,
+}
+
+impl ShardBuffers {
+    /// The sums of a batch normalisation; names the type where closures cannot.
+    pub(super) fn moments_of(shard: &mut Self) -> &mut [Moments] {
+        &mut shard.moments
+    }
+}
+
+impl Workspace {
+    /// Buffers for scoring up to `capacity` rows at a time.
+    pub fn for_scoring(network: &Network, capacity: usize) -> Self {
+        let steps = &network.plan.steps;
+        let largest = |of: fn(&Step) -> usize| steps.iter().map(of).max().unwrap_or(0);
+        let shard = ShardBuffers {
+            scratch: vec![0.0; largest(scratch_len)],
+            image: vec![0.0; largest(image_len)],
+            moments: vec![Moments::default(); largest(n_channels)],
+            ..ShardBuffers::default()
+        };
+        Self {
+            capacity,
+            input: vec![0.0; capacity * network.plan.n_inputs],
+            steps: steps
+                .iter()
+                .map(|step| StepBuffers {
+                    out: vec![0.0; capacity * step.n_outputs],
+                    places: match step.op {
+                        Op::MaxPool(_) | Op::Conv { pool: Some(_), .. } => {
+                            vec![0; capacity * step.n_outputs]
+                        }
+                        _ => Vec::new(),
+                    },
+                    moments: [(); 2].map(|()| vec![0.0; n_channels(step)]),
+                })
+                .collect(),
+            segment_gradients: Vec::new(),
+            gradients: Vec::new(),
+            shards: vec![shard; capacity.div_ceil(SHARD_ROWS)],
+            stretches: vec![0.0; capacity * largest(dense::stretches_len)],
+        }
+    }
+
+    /// Buffers for training on up to `capacity` rows at a time.
+    pub fn for_training(network: &Network, capacity: usize) -> Self {
+        let mut workspace = Self::for_scoring(network, capacity);
+        let plan = &network.plan;
+        let trained = network.specs.iter().zip(&network.parameters);
+        workspace.gradients = trained
+            .map(|(spec, values)| vec![0.0; if spec.is_trainable { values.len() } else { 0 }])
+            .collect();
+        let last_step = |segment: &Segment| match segment {
+            Segment::Rows(range) => range.end - 1,
+            Segment::Dense(idx) | Segment::BatchNorm(idx) | Segment::Embedding(idx) => *idx,
+        };
+        workspace.segment_gradients = plan
+            .segments
+            .iter()
+            .map(|segment| vec![0.0; capacity * plan.steps[last_step(segment)].n_outputs])
+            .collect();
+        let row_steps = plan.segments.iter().filter_map(|segment| match segment {
+            Segment::Rows(range) => Some(&plan.steps[range.clone()]),
+            _ => None,
+        });
+        let (mut widest, mut partials) = (0, vec![Vec::new(); network.parameters.len()]);
+        for step in row_steps.flatten() {
+            widest = widest.max(step.n_inputs).max(step.n_outputs);
+            for idx in step.kernel.into_iter().chain(step.bias) {
+                partials[idx] = vec![0.0; workspace.gradients[idx].len()];
+            }
+        }
+        for shard in &mut workspace.shards {
+            shard.gradient = vec![0.0; widest];
+            shard.next_gradient = vec![0.0; widest];
+            shard.partials.clone_from(&partials);
+        }
+        workspace
+    }
+
+    /// The largest batch that fits.
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Where the rows of a batch are written, before preprocessing: `[n_rows, n_inputs]`.
+    pub fn input_mut(&mut self, n_rows: usize) -> &mut [f32] {
+        let row_len = self.input.len() / self.capacity.max(1);
+        &mut self.input[..n_rows * row_len]
+    }
+
+    /// The rows that the last forward pass gave: `[n_rows, n_outputs]`.
+    pub fn output(&self, network: &Network, n_rows: usize) -> &[f32] {
+        let n_values = n_rows * network.plan.n_outputs;
+        &self.last_output()[..n_values]
+    }
+
+    pub(super) fn last_output(&self) -> &[f32] {
+        self.steps.last().map_or(&self.input, |last| &last.out)
+    }
+
+    /// The gradients that [`Network::gradients`] left, one buffer per parameter; empty for what is not trained.
+    pub fn parameter_gradients(&self) -> &[Vec<f32>] {
+        &self.gradients
+    }
+
+    pub(crate) fn parameter_gradients_mut(&mut self) -> &mut [Vec<f32>] {
+        &mut self.gradients
+    }
+}
+
+fn scratch_len(step: &Step) -> usize {
+    match &step.op {
+        Op::Conv { conv, .. } => conv.scratch_len(),
+        _ => 0,
+    }
+}
+
+fn image_len(step: &Step) -> usize {
+    match &step.op {
+        Op::Conv {
+            conv,
+            pool: Some(_),
+            ..
+        } => conv.output_len(),
+        _ => 0,
+    }
+}
+
+fn n_channels(step: &Step) -> usize {
+    match step.op {
+        Op::BatchNorm { n_channels, .. } => n_channels,
+        _ => 0,
+    }
+}
