@@ -10,7 +10,10 @@ pub mod gemm;
 pub(crate) mod isa;
 pub mod loss;
 pub mod norm;
+mod peak;
 pub mod pool;
+
+pub use peak::fma_peak_gflops;
 
 /// Central finite differences of `value` at `at`: the independent source for gradients in tests.
 #[cfg(test)]

@@ -55,8 +55,72 @@ impl Optimizer {
         self.n_steps
     }
 
-    /// Moves `parameters` by one step along `gradients`, which are clipped in place. Parameters without a gradient are
-    /// left as they are.
+    /// Begins the next step; what it returns moves parameters, piece by piece or all at once.
+    pub(crate) fn begin(&mut self, learning_rate: f64) -> Step {
+        self.n_steps += 1;
+        let config = &self.config;
+        let steps = f64::from(self.n_steps);
+        let correction =
+            (1.0 - config.beta_2.powf(steps)).sqrt() / (1.0 - config.beta_1.powf(steps));
+        Step {
+            kind: config.kind,
+            rate: learning_rate as f32,
+            corrected_rate: (learning_rate * correction) as f32,
+            decay: (learning_rate * config.weight_decay()) as f32,
+            betas: [(1.0 - config.beta_1) as f32, (1.0 - config.beta_2) as f32],
+            rho: config.rho as f32,
+            momentum: config.momentum as f32,
+            nesterov: config.nesterov,
+            epsilon: config.epsilon as f32,
+        }
+    }
+
+    /// Whether a part of a gradient can be used before the whole is known.
+    pub(crate) const fn is_local(&self) -> bool {
+        self.config.clipnorm.is_none()
+            && self.config.global_clipnorm.is_none()
+            && self.config.clipvalue.is_none()
+    }
+
+    /// The state that belongs to a parameter.
+    pub(crate) fn state_mut(&mut self, idx: usize) -> [&mut [f32]; 2] {
+        [&mut self.first[idx], &mut self.second[idx]]
+    }
+
+    /// Moves `parameters` by one step along `gradients`, which are clipped in place. Parameters without a gradient, and
+    /// those that `is_done` names, are left as they are.
+    pub(crate) fn finish(
+        &mut self,
+        step: &Step,
+        parameters: &mut [Vec<f32>],
+        gradients: &mut [Vec<f32>],
+        is_done: &[bool],
+        threads: &Threads,
+    ) {
+        self.clip(gradients);
+        let mut work = Vec::new();
+        let states = self.first.iter_mut().zip(&mut self.second);
+        let all = parameters
+            .iter_mut()
+            .zip(&*gradients)
+            .zip(states)
+            .zip(is_done);
+        for (((parameter, gradient), (first, second)), _) in all.filter(|(_, is_done)| !**is_done) {
+            let (mut firsts, mut seconds) = (first.chunks_mut(CHUNK), second.chunks_mut(CHUNK));
+            for (parameter, gradient) in parameter.chunks_mut(CHUNK).zip(gradient.chunks(CHUNK)) {
+                let state = [
+                    firsts.next().unwrap_or_default(),
+                    seconds.next().unwrap_or_default(),
+                ];
+                work.push((parameter, gradient, state));
+            }
+        }
+        threads.for_each(work, |(parameter, gradient, state)| {
+            step.apply(parameter, gradient, state)
+        });
+    }
+
+    /// One whole step.
     pub fn step(
         &mut self,
         parameters: &mut [Vec<f32>],
@@ -64,67 +128,9 @@ impl Optimizer {
         learning_rate: f64,
         threads: &Threads,
     ) {
-        self.n_steps += 1;
-        self.clip(gradients);
-        let mut work = Vec::new();
-        let states = self.first.iter_mut().zip(&mut self.second);
-        for ((parameter, gradient), (first, second)) in
-            parameters.iter_mut().zip(&*gradients).zip(states)
-        {
-            let (mut firsts, mut seconds) = (first.chunks_mut(CHUNK), second.chunks_mut(CHUNK));
-            for (parameter, gradient) in parameter.chunks_mut(CHUNK).zip(gradient.chunks(CHUNK)) {
-                let first = firsts.next().unwrap_or_default();
-                let second = seconds.next().unwrap_or_default();
-                work.push((parameter, gradient, first, second));
-            }
-        }
-        let config = &self.config;
-        let rate = learning_rate as f32;
-        let decay = (learning_rate * config.weight_decay()) as f32;
-        let steps = f64::from(self.n_steps);
-        let correction =
-            (1.0 - config.beta_2.powf(steps)).sqrt() / (1.0 - config.beta_1.powf(steps));
-        threads.for_each(work, |(parameter, gradient, first, second)| {
-            if decay > 0.0 {
-                parameter
-                    .iter_mut()
-                    .for_each(|value| *value -= *value * decay);
-            }
-            match config.kind {
-                OptimizerKind::Adam | OptimizerKind::Adamw => {
-                    let rate = (learning_rate * correction) as f32;
-                    let [keep_mean, keep_square] = [config.beta_1, config.beta_2];
-                    let shares = [(1.0 - keep_mean) as f32, (1.0 - keep_square) as f32];
-                    adam(
-                        parameter,
-                        gradient,
-                        first,
-                        second,
-                        rate,
-                        shares,
-                        config.epsilon as f32,
-                    );
-                }
-                OptimizerKind::Sgd => {
-                    sgd(
-                        parameter,
-                        gradient,
-                        first,
-                        rate,
-                        config.momentum as f32,
-                        config.nesterov,
-                    );
-                }
-                OptimizerKind::Rmsprop => {
-                    let settings = [
-                        config.rho as f32,
-                        config.momentum as f32,
-                        config.epsilon as f32,
-                    ];
-                    rmsprop(parameter, gradient, first, second, rate, settings);
-                }
-            }
-        });
+        let step = self.begin(learning_rate);
+        let is_done = vec![false; parameters.len()];
+        self.finish(&step, parameters, gradients, &is_done, threads);
     }
 
     fn clip(&self, gradients: &mut [Vec<f32>]) {
@@ -160,6 +166,59 @@ impl Optimizer {
                     value.clamp(-limit, limit)
                 }
             });
+        }
+    }
+}
+
+/// One step of an optimiser, value by value.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    kind: OptimizerKind,
+    rate: f32,
+    /// adam: the rate with the bias corrections in it.
+    corrected_rate: f32,
+    decay: f32,
+    /// adam: what new gradients count in the means.
+    betas: [f32; 2],
+    rho: f32,
+    momentum: f32,
+    nesterov: bool,
+    epsilon: f32,
+}
+
+impl Step {
+    /// Moves a piece of a parameter; `state` holds the same piece of what belongs to it.
+    pub(crate) fn apply(&self, parameter: &mut [f32], gradient: &[f32], state: [&mut [f32]; 2]) {
+        if self.decay > 0.0 {
+            parameter
+                .iter_mut()
+                .for_each(|value| *value -= *value * self.decay);
+        }
+        let [first, second] = state;
+        match self.kind {
+            OptimizerKind::Adam | OptimizerKind::Adamw => {
+                adam(
+                    parameter,
+                    gradient,
+                    first,
+                    second,
+                    self.corrected_rate,
+                    self.betas,
+                    self.epsilon,
+                );
+            }
+            OptimizerKind::Sgd => sgd(
+                parameter,
+                gradient,
+                first,
+                self.rate,
+                self.momentum,
+                self.nesterov,
+            ),
+            OptimizerKind::Rmsprop => {
+                let settings = [self.rho, self.momentum, self.epsilon];
+                rmsprop(parameter, gradient, first, second, self.rate, settings);
+            }
         }
     }
 }

@@ -134,7 +134,11 @@ impl Scorer {
     }
 
     /// The scores of all rows of `dataset`; `observe` hears how many are done.
-    pub fn score_dataset(&self, dataset: &Dataset, mut observe: impl FnMut(usize)) -> Vec<f32> {
+    pub fn score_dataset(&self, dataset: &Dataset, observe: impl FnMut(usize) + Send) -> Vec<f32> {
+        self.threads.within(|| self.score_rows(dataset, observe))
+    }
+
+    fn score_rows(&self, dataset: &Dataset, mut observe: impl FnMut(usize)) -> Vec<f32> {
         let mut workspace = self.take_workspace(BATCH_ROWS);
         let mut scores = Vec::with_capacity(dataset.n_rows() * self.n_outputs());
         let rows: Vec<u32> = (0..dataset.n_rows() as u32).collect();

@@ -37,6 +37,14 @@ impl Threads {
         self.n_threads
     }
 
+    /// Runs `work` on one of the threads, from where it need not wake another to take part itself.
+    pub(crate) fn within<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+
     /// Works on every part and returns when all are done.
     ///
     /// Each thread begins with its own stretch of the parts, the same for the same number of parts, so that what it

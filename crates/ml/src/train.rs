@@ -128,6 +128,14 @@ pub struct Job<'a> {
 pub fn train(
     job: Job<'_>,
     checkpoint: Option<Checkpoint>,
+    observe: impl FnMut(Event<'_>) -> Flow + Send,
+) -> Result<Outcome, TrainError> {
+    job.threads.within(|| run(job, checkpoint, observe))
+}
+
+fn run(
+    job: Job<'_>,
+    checkpoint: Option<Checkpoint>,
     mut observe: impl FnMut(Event<'_>) -> Flow,
 ) -> Result<Outcome, TrainError> {
     let mut trainer = Trainer::new(job)?;
@@ -281,14 +289,16 @@ impl<'a> Trainer<'a> {
             seed: config.train.seed,
             step: self.optimizer.n_steps(),
         };
-        let loss = self.network.gradients(
+        let learning_rate = self.schedule.rate(self.optimizer.n_steps());
+        let loss = self.network.train_step(
             &mut self.workspace,
             &targets,
             &self.objective,
             mode,
+            &mut self.optimizer,
+            learning_rate,
             threads,
         );
-        let learning_rate = self.schedule.rate(self.optimizer.n_steps());
         if !loss.loss_sum.is_finite() {
             let place = match self.network.first_not_finite(&self.workspace, batch.len()) {
                 Some((layer_idx, is_in_weights)) => {
@@ -310,14 +320,6 @@ impl<'a> Trainer<'a> {
                 learning_rate,
             });
         }
-        self.network.update_moving_averages(&self.workspace);
-        let gradients = self.workspace.parameter_gradients_mut();
-        self.optimizer.step(
-            self.network.parameters_mut(),
-            gradients,
-            learning_rate,
-            threads,
-        );
         self.position.n_batches += 1;
         self.position.n_seen += batch.len();
         self.position.total.loss_sum += loss.loss_sum;

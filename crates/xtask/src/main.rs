@@ -9,6 +9,7 @@
     reason = "a command-line tool for developers, whose output is for people"
 )]
 
+mod bench;
 mod demo;
 mod generate;
 mod peers;
@@ -48,6 +49,8 @@ enum Command {
     /// (or `$TRAINYARD_PEERS_DIR`). All checks run, the failed ones are named at the end, and the test runner's
     /// summary comes last.
     Test(test::TestArgs),
+    /// Measure Trainyard beside its peers, side by side in one run.
+    Bench(bench::BenchArgs),
     /// Write the generated files (`action.yml`, README tables, JSON schemas, reference pages).
     Generate(generate::GenerateArgs),
 }
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
     let outcome = Workspace::locate().and_then(|workspace| match command {
         Command::Demo => demo::run(&workspace),
         Command::Test(args) => test::run(&args, &workspace),
+        Command::Bench(args) => bench::run(&args, &workspace),
         Command::Generate(args) => generate::run(&args, &workspace),
     });
     outcome.unwrap_or_else(|error| {

@@ -127,21 +127,33 @@ impl Toolbox {
     }
 
     fn ensure_python_packages(&mut self) -> Result<()> {
-        let environment = self.cache.join("python");
+        let programs = self.python_environment("python", REQUIREMENTS)?;
+        self.path.insert(0, programs);
+        Ok(())
+    }
+
+    /// A Python that has the packages which the file `requirements` lists, in a virtual environment of its own.
+    pub(crate) fn python_with(&self, name: &str, requirements: &Path) -> Result<PathBuf> {
+        let text = fs::read_to_string(requirements)
+            .with_context(|| format!("reading `{}`", requirements.display()))?;
+        Ok(self.python_environment(name, &text)?.join("python"))
+    }
+
+    /// The folder of programs of the virtual environment `name`, made where it is not current.
+    fn python_environment(&self, name: &str, requirements: &str) -> Result<PathBuf> {
+        let environment = self.cache.join(name);
         let programs = environment.join(if cfg!(windows) { "Scripts" } else { "bin" });
         // Written last, so an installation that broke off is done again.
         let stamp = environment.join("installed-requirements.txt");
-        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == REQUIREMENTS) {
-            self.path.insert(0, programs);
-            return Ok(());
+        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == requirements) {
+            return Ok(programs);
         }
-
         fs::create_dir_all(&self.cache)
             .with_context(|| format!("creating `{}`", self.cache.display()))?;
         self.create_virtual_environment(&environment)?;
-        let requirements = self.cache.join("requirements.txt");
-        fs::write(&requirements, REQUIREMENTS)
-            .with_context(|| format!("writing `{}`", requirements.display()))?;
+        let wanted = environment.join("requirements.txt");
+        fs::write(&wanted, requirements)
+            .with_context(|| format!("writing `{}`", wanted.display()))?;
         let mut install = Command::new(programs.join("python"));
         install.args([
             "-m",
@@ -151,12 +163,11 @@ impl Toolbox {
             "--disable-pip-version-check",
             "--no-input",
         ]);
-        install.arg("--requirement").arg(&requirements);
+        install.arg("--requirement").arg(&wanted);
         process::run_with_retries(&mut install, DOWNLOAD_ATTEMPTS)?;
-        fs::write(&stamp, REQUIREMENTS)
+        fs::write(&stamp, requirements)
             .with_context(|| format!("writing `{}`", stamp.display()))?;
-        self.path.insert(0, programs);
-        Ok(())
+        Ok(programs)
     }
 
     /// Debian and Ubuntu ship `venv` apart from Python, so it may have to come by apt first.

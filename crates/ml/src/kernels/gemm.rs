@@ -18,6 +18,9 @@ use super::isa::Isa;
 /// Length of a block of the inner axis. A packed panel of the right matrix, 32 columns wide, takes 24 KiB.
 pub const BLOCK_INNER: usize = 192;
 
+/// Panels of the right matrix that are packed together, reading its rows from end to end.
+const PANELS_TOGETHER: usize = 4;
+
 /// Columns of the widest tile.
 const MAX_TILE_COLUMNS: usize = 32;
 
@@ -285,8 +288,8 @@ pub(crate) fn matmul_with(
         assert!(bias.len() >= out.n_columns, "the bias is too short");
     }
     let tile = tile::Tile::of(isa);
-    let mut panel = pack::Panel::new();
-    let (mut row_offsets, mut inner_offsets) = ([0; tile::MAX_ROWS], [0; BLOCK_INNER]);
+    let mut row_offsets = [0; tile::MAX_ROWS];
+    let mut inner_offsets = [0; BLOCK_INNER];
     // An empty sum is zero, and still takes its bias.
     for start in (0..n_inner.max(1)).step_by(BLOCK_INNER) {
         let len = BLOCK_INNER.min(n_inner - start);
@@ -295,36 +298,80 @@ pub(crate) fn matmul_with(
         }
         let adds = start > 0 || matches!(then, Then::Add);
         let is_last = start + len == n_inner;
-        for column in (0..out.n_columns).step_by(tile.n_columns) {
-            let n_columns = tile.n_columns.min(out.n_columns - column);
-            let packed = panel.pack(right, start, len, column, n_columns, tile.n_columns);
-            let bias = match then {
-                Then::SetWithBias(bias) if is_last => Some(&bias[column..column + n_columns]),
-                _ => None,
-            };
-            for row in (0..out.n_rows).step_by(tile.n_rows) {
-                let n_rows = tile.n_rows.min(out.n_rows - row);
-                for (offset, idx) in row_offsets.iter_mut().zip(row..row + n_rows) {
-                    *offset = left.rows.at(idx);
-                }
-                // SAFETY: `Left::new`, `Right` and `Out::new` keep every element within its slice, `Panel::pack` gives
-                // `len` rows of `tile.n_columns` values, and the instructions were detected above.
-                unsafe {
-                    tile.run(tile::Job {
-                        left: left.values.as_ptr(),
-                        row_offsets: &row_offsets[..n_rows],
-                        inner_offsets: &inner_offsets[..len],
-                        right: packed.start,
-                        right_stride: packed.stride,
-                        out: out.start.add(row * out.stride + column),
-                        out_stride: out.stride,
-                        n_columns,
-                        adds,
-                        bias,
-                    });
-                }
+        let group = PANELS_TOGETHER * tile.n_columns;
+        for first_column in (0..out.n_columns).step_by(group) {
+            let columns = first_column..out.n_columns.min(first_column + group);
+            pack::with_panels(
+                right,
+                start..start + len,
+                columns.clone(),
+                tile.n_columns,
+                |panels| {
+                    for (panel_idx, column) in columns.clone().step_by(tile.n_columns).enumerate() {
+                        let n_columns = tile.n_columns.min(columns.end - column);
+                        let bias = match then {
+                            Then::SetWithBias(bias) if is_last => {
+                                Some(&bias[column..column + n_columns])
+                            }
+                            _ => None,
+                        };
+                        for row in (0..out.n_rows).step_by(tile.n_rows) {
+                            let n_rows = tile.n_rows.min(out.n_rows - row);
+                            for (offset, idx) in row_offsets.iter_mut().zip(row..row + n_rows) {
+                                *offset = left.rows.at(idx);
+                            }
+                            let panel = panels.panel(panel_idx);
+                            // SAFETY: `Left::new`, `Right` and `Out::new` keep every element within its slice, a panel
+                            // has `len` rows of `tile.n_columns` values, and the instructions were detected above.
+                            unsafe {
+                                tile.run(tile::Job {
+                                    left: left.values.as_ptr(),
+                                    row_offsets: &row_offsets[..n_rows],
+                                    inner_offsets: &inner_offsets[..len],
+                                    soon: left.soon(row + n_rows, n_rows, start, len),
+                                    right: panel.start,
+                                    right_stride: panel.stride,
+                                    out: out.start.add(row * out.stride + column),
+                                    out_stride: out.stride,
+                                    n_columns,
+                                    adds,
+                                    bias,
+                                });
+                            }
+                        }
+                    }
+                },
+            );
+        }
+    }
+}
+
+impl Left<'_> {
+    /// Where the rows lie that come after this tile, so that they can be asked for in time: those of the next tile, or
+    /// at the end of the matrix the first of the next inner block. Only where a row's values lie together.
+    fn soon(
+        &self,
+        next_row: usize,
+        n_rows: usize,
+        start: usize,
+        len: usize,
+    ) -> [usize; tile::N_SOON] {
+        let mut soon = [0; tile::N_SOON];
+        if !matches!(self.inner, Axis::Strided { stride: 1, .. }) {
+            return soon;
+        }
+        let (first, inner) = if next_row < self.rows.len() {
+            (next_row, start)
+        } else {
+            (0, start + len)
+        };
+        for (idx, offset) in soon.iter_mut().enumerate() {
+            let row = first + idx % n_rows;
+            if row < self.rows.len() {
+                *offset = self.rows.at(row) + inner;
             }
         }
+        soon
     }
 }
 

@@ -208,7 +208,7 @@ impl Network {
     }
 
     /// Moves the moving averages by the batch that `workspace` holds.
-    pub(crate) fn update_moving_averages(&mut self, workspace: &Workspace) {
+    pub(super) fn update_moving_averages(&mut self, workspace: &Workspace) {
         for (step, buffers) in self.plan.steps.iter().zip(&workspace.steps) {
             let (Op::BatchNorm { momentum, .. }, Some(moving)) = (&step.op, step.moving) else {
                 continue;

@@ -3,13 +3,19 @@
 use super::Network;
 use super::plan::{Op, Step};
 use super::workspace::Workspace;
-use crate::kernels::gemm::{Block, Left, Out, Right, Then, matmul};
+use trainyard_core::model::architecture::Activation;
+
+use crate::kernels::gemm::{Left, Out, Right, Then, matmul};
 use crate::kernels::{activation, conv};
+use crate::optimizer;
 use crate::threads::Threads;
 
 /// Inputs of one stretch of a dense layer. A thread that computes with a stretch of the kernel also updates it, so it
 /// stays in that thread's cache. The output is the sum over stretches, so this decides results and never changes.
 const STRETCH: usize = 512;
+
+/// Inputs of one block of the backward pass: its kernel, gradient and optimiser state fit the L2 cache together.
+const BLOCK_INPUTS: usize = 256;
 
 /// Products with fewer multiplications run where they are: waking a thread costs as much.
 const MIN_PARALLEL: usize = 1 << 20;
@@ -82,18 +88,129 @@ impl Network {
         threads: &Threads,
     ) {
         let step = &self.plan.steps[step_idx];
-        let Op::Dense {
+        let (Some(backward), Some(kernel_idx)) = (Backward::of(step), step.kernel) else {
+            return;
+        };
+        let mut by_kernel = std::mem::take(&mut workspace.gradients[kernel_idx]);
+        let kernel = &self.parameters[kernel_idx];
+        let len = BLOCK_INPUTS * backward.n_units;
+        let blocks = by_kernel.chunks_mut(len).zip(kernel.chunks(len)).collect();
+        backward.run(
+            workspace,
+            segment_idx,
+            step_idx,
+            n_rows,
+            threads,
+            blocks,
+            |work, (by_kernel, kernel)| {
+                work.run(kernel, by_kernel);
+            },
+        );
+        workspace.gradients[kernel_idx] = by_kernel;
+    }
+
+    /// [`Network::dense_backward`], and at once a step of the optimiser for the kernel, whose gradient is not kept.
+    pub(super) fn dense_backward_and_update(
+        &mut self,
+        workspace: &mut Workspace,
+        segment_idx: usize,
+        step_idx: usize,
+        n_rows: usize,
+        update: &optimizer::Step,
+        state: [&mut [f32]; 2],
+        threads: &Threads,
+    ) {
+        let step = &self.plan.steps[step_idx];
+        let (Some(backward), Some(kernel_idx)) = (Backward::of(step), step.kernel) else {
+            return;
+        };
+        let len = BLOCK_INPUTS * backward.n_units;
+        let [mut first, mut second] = state.map(|state| state.chunks_mut(len));
+        let blocks = self.parameters[kernel_idx]
+            .chunks_mut(len)
+            .map(|kernel| {
+                let state = [
+                    first.next().unwrap_or_default(),
+                    second.next().unwrap_or_default(),
+                ];
+                (kernel, state)
+            })
+            .collect();
+        backward.run(
+            workspace,
+            segment_idx,
+            step_idx,
+            n_rows,
+            threads,
+            blocks,
+            |work, (kernel, state)| {
+                let mut by_kernel = vec![0.0; kernel.len()];
+                work.run(kernel, &mut by_kernel);
+                update.apply(kernel, &by_kernel, state);
+            },
+        );
+    }
+}
+
+/// The backward pass of a dense step.
+struct Backward {
+    n_inputs: usize,
+    n_units: usize,
+    n_outer: usize,
+    activation: Activation,
+    bias: Option<usize>,
+}
+
+/// One block of inputs.
+struct BlockWork<'a> {
+    input: &'a [f32],
+    n_inputs: usize,
+    /// `[n_rows, n_units]`.
+    gradient: &'a [f32],
+    n_rows: usize,
+    n_units: usize,
+    /// First input of the block.
+    start: usize,
+    by_input: Option<Out<'a>>,
+}
+
+impl Backward {
+    fn of(step: &Step) -> Option<Self> {
+        match step.op {
+            Op::Dense {
+                n_inputs,
+                n_units,
+                n_outer,
+                activation,
+            } => Some(Self {
+                n_inputs,
+                n_units,
+                n_outer,
+                activation,
+                bias: step.bias,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Works on every block; `blocks` holds what belongs to each.
+    fn run<T: Send>(
+        &self,
+        workspace: &mut Workspace,
+        segment_idx: usize,
+        step_idx: usize,
+        n_rows: usize,
+        threads: &Threads,
+        blocks: Vec<T>,
+        work: impl Fn(BlockWork<'_>, T) + Send + Sync,
+    ) {
+        let Self {
             n_inputs,
             n_units,
             n_outer,
             activation: function,
-        } = step.op
-        else {
-            return;
-        };
-        let Some(kernel_idx) = step.kernel else {
-            return;
-        };
+            bias,
+        } = *self;
         let Workspace {
             input,
             steps: buffers,
@@ -111,37 +228,69 @@ impl Network {
         let output = &buffers[step_idx].out[..n_rows * n_units];
         activation::backward(function, &[], output, gradient, n_units);
         let gradient = &*gradient;
-        if let Some(idx) = step.bias {
+        if let Some(idx) = bias {
             gradients[idx].fill(0.0);
             conv::add_rows(gradient, &mut gradients[idx]);
         }
-        let kernel = &self.parameters[kernel_idx];
         let mut by_input = before.last_mut().map(|values| {
             let values = &mut values[..n_rows * n_inputs];
-            Out::new(values, n_rows, n_inputs, n_inputs).into_blocks(n_rows, STRETCH)
+            Out::new(values, n_rows, n_inputs, n_inputs).into_blocks(n_rows, BLOCK_INPUTS)
         });
-        let work: Vec<(Block<'_>, Option<Block<'_>>)> =
-            Out::new(&mut gradients[kernel_idx], n_inputs, n_units, n_units)
-                .into_blocks(STRETCH, n_units)
-                .map(|block| (block, by_input.as_mut().and_then(Iterator::next)))
-                .collect();
+        let parts = blocks
+            .into_iter()
+            .enumerate()
+            .map(|(idx, block)| {
+                let part = BlockWork {
+                    input: &input[..n_rows * n_inputs],
+                    n_inputs,
+                    gradient,
+                    n_rows,
+                    n_units,
+                    start: idx * BLOCK_INPUTS,
+                    by_input: by_input
+                        .as_mut()
+                        .and_then(Iterator::next)
+                        .map(|block| block.out),
+                };
+                (part, block)
+            })
+            .collect();
         let threads = worthwhile(threads, n_rows * n_inputs * n_units);
-        threads.for_each(work, |(by_kernel, by_input)| {
-            let (start, len) = (by_kernel.row, by_kernel.out.n_rows());
-            // Copied together: row after row of a wide input, each column would lie on as many pages as there are rows.
-            let mut columns = Vec::with_capacity(n_rows * len);
-            for row in input[..n_rows * n_inputs].chunks_exact(n_inputs) {
-                columns.extend_from_slice(&row[start..start + len]);
-            }
-            let left = Left::columns(&columns, len, n_rows, len);
-            let right = Right::rows(gradient, n_rows, n_units, n_units);
-            matmul(left, right, by_kernel.out, Then::Set);
-            if let Some(by_input) = by_input {
-                let left = Left::rows(gradient, n_rows, n_units, n_units);
-                let right = Right::transposed(&kernel[start * n_units..], n_units, len, n_units);
-                matmul(left, right, by_input.out, Then::Set);
-            }
-        });
+        threads.for_each(parts, |(part, block)| work(part, block));
+    }
+}
+
+impl BlockWork<'_> {
+    /// Sets the gradients by the block's kernel and, where it is wanted, by its inputs.
+    fn run(self, kernel: &[f32], by_kernel: &mut [f32]) {
+        let Self {
+            input,
+            n_inputs,
+            gradient,
+            n_rows,
+            n_units,
+            start,
+            by_input,
+        } = self;
+        let len = kernel.len() / n_units;
+        if let Some(by_input) = by_input {
+            let left = Left::rows(gradient, n_rows, n_units, n_units);
+            let right = Right::transposed(kernel, n_units, len, n_units);
+            matmul(left, right, by_input, Then::Set);
+        }
+        // Copied together: row after row of a wide input, each column would lie on as many pages as there are rows.
+        let mut columns = Vec::with_capacity(n_rows * len);
+        for row in input.chunks_exact(n_inputs) {
+            columns.extend_from_slice(&row[start..start + len]);
+        }
+        let left = Left::columns(&columns, len, n_rows, len);
+        let right = Right::rows(gradient, n_rows, n_units, n_units);
+        matmul(
+            left,
+            right,
+            Out::new(by_kernel, len, n_units, n_units),
+            Then::Set,
+        );
     }
 }
 

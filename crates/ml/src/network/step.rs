@@ -8,6 +8,7 @@ use super::workspace::Workspace;
 use crate::data::Labels;
 use crate::kernels::activation;
 use crate::kernels::loss::{BatchLoss, Objective};
+use crate::optimizer::Optimizer;
 use crate::threads::Threads;
 
 /// What a forward pass is for.
@@ -78,6 +79,85 @@ impl Network {
         mode: Mode,
         threads: &Threads,
     ) -> BatchLoss {
+        let loss = self.forward_loss(workspace, targets, objective, mode, threads);
+        for segment_idx in (0..self.plan.segments.len()).rev() {
+            let n_rows = targets.labels.len();
+            if let Segment::Dense(idx) = self.plan.segments[segment_idx] {
+                self.dense_backward(workspace, segment_idx, idx, n_rows, threads);
+            } else {
+                self.segment_backward(workspace, segment_idx, n_rows, mode, threads);
+            }
+        }
+        self.add_penalty_gradients(workspace);
+        loss
+    }
+
+    /// One step of training: [`Network::gradients`], then `optimizer`. Where the loss is no number, nothing is changed.
+    ///
+    /// The kernels of dense layers are moved block by block as soon as a block's gradient is there, while all that
+    /// belongs to it is in the cache; the bits are the same.
+    pub(crate) fn train_step(
+        &mut self,
+        workspace: &mut Workspace,
+        targets: &Targets,
+        objective: &Objective,
+        mode: Mode,
+        optimizer: &mut Optimizer,
+        learning_rate: f64,
+        threads: &Threads,
+    ) -> BatchLoss {
+        let loss = self.forward_loss(workspace, targets, objective, mode, threads);
+        if !loss.loss_sum.is_finite() {
+            return loss;
+        }
+        let n_rows = targets.labels.len();
+        let step = optimizer.begin(learning_rate);
+        let mut is_done = vec![false; self.parameters.len()];
+        for segment_idx in (0..self.plan.segments.len()).rev() {
+            let Segment::Dense(idx) = self.plan.segments[segment_idx] else {
+                self.segment_backward(workspace, segment_idx, n_rows, mode, threads);
+                continue;
+            };
+            let kernel = self.plan.steps[idx].kernel;
+            let is_free = |kernel: &usize| self.specs[*kernel].regularizer.is_none();
+            match kernel.filter(|kernel| optimizer.is_local() && is_free(kernel)) {
+                Some(kernel) => {
+                    let state = optimizer.state_mut(kernel);
+                    self.dense_backward_and_update(
+                        workspace,
+                        segment_idx,
+                        idx,
+                        n_rows,
+                        &step,
+                        state,
+                        threads,
+                    );
+                    is_done[kernel] = true;
+                }
+                None => self.dense_backward(workspace, segment_idx, idx, n_rows, threads),
+            }
+        }
+        self.add_penalty_gradients(workspace);
+        self.update_moving_averages(workspace);
+        optimizer.finish(
+            &step,
+            &mut self.parameters,
+            &mut workspace.gradients,
+            &is_done,
+            threads,
+        );
+        loss
+    }
+
+    /// The loss, with the gradient by the last values left for the backward pass.
+    fn forward_loss(
+        &self,
+        workspace: &mut Workspace,
+        targets: &Targets,
+        objective: &Objective,
+        mode: Mode,
+        threads: &Threads,
+    ) -> BatchLoss {
         let n_rows = targets.labels.len();
         self.forward(workspace, n_rows, mode, threads);
         let len = n_rows * self.plan.n_outputs;
@@ -85,26 +165,31 @@ impl Network {
         gradient[..len].copy_from_slice(&workspace.last_output()[..len]);
         let mut loss = self.loss_of(&mut gradient[..len], targets, objective);
         workspace.segment_gradients.push(gradient);
-        for segment_idx in (0..self.plan.segments.len()).rev() {
-            match &self.plan.segments[segment_idx] {
-                Segment::Rows(range) => {
-                    let range = range.clone();
-                    self.rows_backward(workspace, segment_idx, range, n_rows, mode, threads);
-                }
-                Segment::Dense(idx) => {
-                    self.dense_backward(workspace, segment_idx, *idx, n_rows, threads);
-                }
-                Segment::BatchNorm(idx) => {
-                    self.batch_norm_backward(workspace, segment_idx, *idx, n_rows, threads);
-                }
-                Segment::Embedding(idx) => {
-                    self.embedding_backward(workspace, segment_idx, *idx, n_rows);
-                }
-            }
-        }
         loss.loss_sum += self.penalty() * n_rows as f64;
-        self.add_penalty_gradients(workspace);
         loss
+    }
+
+    /// Of all segments but dense ones.
+    fn segment_backward(
+        &self,
+        workspace: &mut Workspace,
+        segment_idx: usize,
+        n_rows: usize,
+        mode: Mode,
+        threads: &Threads,
+    ) {
+        match &self.plan.segments[segment_idx] {
+            Segment::Rows(range) => {
+                self.rows_backward(workspace, segment_idx, range.clone(), n_rows, mode, threads);
+            }
+            Segment::BatchNorm(idx) => {
+                self.batch_norm_backward(workspace, segment_idx, *idx, n_rows, threads);
+            }
+            Segment::Embedding(idx) => {
+                self.embedding_backward(workspace, segment_idx, *idx, n_rows);
+            }
+            Segment::Dense(_) => {}
+        }
     }
 
     /// `values` are the last step's, before the head; they become the gradient by them.

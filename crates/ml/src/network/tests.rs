@@ -454,3 +454,78 @@ fn dropout_drops_its_share_in_training_only() {
     assert_ne!(dropped[..1000], dropped[1000..]);
     assert_ne!(dropped, run(Mode::Train { seed: 1, step: 1 }));
 }
+
+/// `cargo test --release -p trainyard-ml -- --ignored --nocapture phases` prints where a step of the article's network
+/// spends its time.
+#[test]
+#[ignore = "a measurement"]
+fn phases() {
+    let list = vec![
+        Layer::Conv2D(convolution(32, Padding::Valid, 1, Activation::Relu)),
+        Layer::MaxPooling2D(pooling(2, Padding::Valid)),
+        Layer::Flatten,
+        dense(128, Activation::Relu),
+        dense(10, Activation::Softmax),
+    ];
+    let mut network = Network::new(&layers(list), &[28, 28, 1], &[], 1).unwrap();
+    let labels = Labels::Class((0..128).map(|row| row % 10).collect());
+    let targets = Targets {
+        labels: labels.clone(),
+        weights: None,
+    };
+    let rows = noise(128 * 784, 2);
+    let mode = Mode::Train { seed: 1, step: 1 };
+    for n_threads in [1, 2] {
+        let threads = Threads::new(Some(n_threads));
+        let mut workspace = Workspace::for_training(&network, 128);
+        workspace.input_mut(128).copy_from_slice(&rows);
+        let config = trainyard_core::config::OptimizerConfig::default();
+        let mut optimizer = crate::optimizer::Optimizer::new(&config, &network);
+        let mut best = [f64::INFINITY; 6];
+        threads.within(|| {
+            for _ in 0..60 {
+                let mut lap = std::time::Instant::now();
+                let mut next = |best: &mut f64| {
+                    *best = best.min(lap.elapsed().as_secs_f64() * 1e3);
+                    lap = std::time::Instant::now();
+                };
+                network.rows_forward(&mut workspace, 0..1, 128, mode, &threads);
+                next(&mut best[0]);
+                network.dense_forward(&mut workspace, 1, 128, &threads);
+                next(&mut best[1]);
+                network.dense_forward(&mut workspace, 2, 128, &threads);
+                network.dense_backward(&mut workspace, 2, 2, 128, &threads);
+                next(&mut best[2]);
+                let step = optimizer.begin(0.001);
+                let state = optimizer.state_mut(2);
+                network.dense_backward_and_update(
+                    &mut workspace,
+                    1,
+                    1,
+                    128,
+                    &step,
+                    state,
+                    &threads,
+                );
+                next(&mut best[3]);
+                network.rows_backward(&mut workspace, 0, 0..1, 128, mode, &threads);
+                next(&mut best[4]);
+                network.train_step(
+                    &mut workspace,
+                    &targets,
+                    &objective(&labels),
+                    mode,
+                    &mut optimizer,
+                    0.001,
+                    &threads,
+                );
+                next(&mut best[5]);
+            }
+        });
+        let [rows_forward, dense, head, backward, rows_backward, whole] = best;
+        println!(
+            "{n_threads} threads, ms: conv {rows_forward:.2}, dense {dense:.2}, head {head:.2}, dense backward \
+             {backward:.2}, conv backward {rows_backward:.2}; whole step {whole:.2}"
+        );
+    }
+}

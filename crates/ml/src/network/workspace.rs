@@ -148,10 +148,6 @@ impl Workspace {
     pub fn parameter_gradients(&self) -> &[Vec<f32>] {
         &self.gradients
     }
-
-    pub(crate) fn parameter_gradients_mut(&mut self) -> &mut [Vec<f32>] {
-        &mut self.gradients
-    }
 }
 
 fn scratch_len(step: &Step) -> usize {

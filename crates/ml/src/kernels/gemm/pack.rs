@@ -1,82 +1,113 @@
 //! Panels of the right matrix: a block's rows, a tile wide, one after the other in memory.
 
-use super::{BLOCK_INNER, Isa, MAX_TILE_COLUMNS, Right};
+use std::cell::RefCell;
+use std::ops::Range;
 
-/// Room for one panel, taken when it is needed. Aligned, so that no vector lies across two cache lines.
-pub(super) struct Panel(Option<Box<Aligned>>);
+use super::{BLOCK_INNER, Isa, MAX_TILE_COLUMNS, PANELS_TOGETHER, Right};
 
+/// Room for the panels that are packed together. Aligned, so that no vector lies across two cache lines.
 #[repr(align(64))]
-struct Aligned([f32; BLOCK_INNER * MAX_TILE_COLUMNS]);
+struct Room([f32; PANELS_TOGETHER * PANEL_LEN]);
 
-impl Aligned {
+const PANEL_LEN: usize = BLOCK_INNER * MAX_TILE_COLUMNS;
+
+thread_local! {
+    /// Taken once for each thread.
+    static ROOM: RefCell<Option<Box<Room>>> = const { RefCell::new(None) };
+}
+
+impl Room {
     #[expect(clippy::large_stack_arrays, reason = "it is made on the heap")]
     fn boxed() -> Box<Self> {
-        Box::new(Self([0.0; BLOCK_INNER * MAX_TILE_COLUMNS]))
+        Box::new(Self([0.0; PANELS_TOGETHER * PANEL_LEN]))
     }
 }
 
-/// A panel, or the matrix itself where it lies like one.
-pub(super) struct Packed {
+/// Panels one after the other, or the matrix itself where it lies like one panel.
+#[derive(Clone, Copy)]
+pub(super) struct Panels {
+    start: *const f32,
+    stride: usize,
+    panel_len: usize,
+}
+
+/// One panel.
+pub(super) struct Panel {
     pub(super) start: *const f32,
     pub(super) stride: usize,
 }
 
-impl Panel {
-    pub(super) const fn new() -> Self {
-        Self(None)
-    }
-
-    /// `len` rows from `start`, `n_columns` columns from `column`, filled up with zeros to `width` columns.
-    pub(super) fn pack(
-        &mut self,
-        right: Right<'_>,
-        start: usize,
-        len: usize,
-        column: usize,
-        n_columns: usize,
-        width: usize,
-    ) -> Packed {
-        let Right { values, stride, .. } = right;
-        if !right.is_transposed && stride == width && n_columns == width {
-            return Packed {
-                start: values[start * stride..].as_ptr(),
-                stride,
-            };
+impl Panels {
+    pub(super) fn panel(self, idx: usize) -> Panel {
+        Panel {
+            start: self.start.wrapping_add(idx * self.panel_len),
+            stride: self.stride,
         }
-        let room = self.0.get_or_insert_with(Aligned::boxed);
-        let panel = &mut room.0[..len * width];
-        if n_columns < width {
-            panel.fill(0.0);
+    }
+}
+
+/// Packs the rows `inner` and the columns `columns`, at most [`PANELS_TOGETHER`] panels, and lends them to `work`.
+pub(super) fn with_panels(
+    right: Right<'_>,
+    inner: Range<usize>,
+    columns: Range<usize>,
+    width: usize,
+    work: impl FnOnce(Panels),
+) {
+    let Right { values, stride, .. } = right;
+    let len = inner.len();
+    if !right.is_transposed && stride == width && columns.len() == width {
+        let start = values[inner.start * stride..].as_ptr();
+        return work(Panels {
+            start,
+            stride,
+            panel_len: 0,
+        });
+    }
+    ROOM.with_borrow_mut(|room| {
+        let room = room.get_or_insert_with(Room::boxed);
+        let panel_len = len * width;
+        let n_panels = columns.len().div_ceil(width);
+        let panels = &mut room.0[..n_panels * panel_len];
+        if !columns.len().is_multiple_of(width) {
+            panels[(n_panels - 1) * panel_len..].fill(0.0);
         }
         if right.is_transposed {
-            transpose(
-                &values[column * stride + start..],
-                stride,
-                n_columns,
-                len,
-                panel,
-                width,
-            );
+            for (panel, first) in panels
+                .chunks_exact_mut(panel_len.max(1))
+                .zip(columns.clone().step_by(width))
+            {
+                let n_columns = width.min(columns.end - first);
+                let from = &values[first * stride + inner.start..];
+                transpose(from, stride, n_columns, len, panel, width);
+            }
         } else {
-            let rows = panel.chunks_exact_mut(width).enumerate();
-            for (row, packed) in rows {
-                let from = (start + row) * stride + column;
-                let values = &values[from..from + n_columns];
-                // Of a length that the compiler knows, a row is a few vectors rather than a call.
-                match <&mut [f32; MAX_TILE_COLUMNS]>::try_from(&mut *packed) {
-                    Ok(packed) if n_columns == MAX_TILE_COLUMNS => {
-                        if let Ok(values) = <&[f32; MAX_TILE_COLUMNS]>::try_from(values) {
-                            *packed = *values;
-                        }
-                    }
-                    _ => packed[..n_columns].copy_from_slice(values),
+            for row in 0..len {
+                let from = (inner.start + row) * stride;
+                let values = &values[from + columns.start..from + columns.end];
+                for (idx, values) in values.chunks(width).enumerate() {
+                    let at = idx * panel_len + row * width;
+                    copy_row(values, &mut panels[at..at + width]);
                 }
             }
         }
-        Packed {
-            start: panel.as_ptr(),
+        work(Panels {
+            start: panels.as_ptr(),
             stride: width,
-        }
+            panel_len,
+        });
+    });
+}
+
+/// Of a length that the compiler knows, a row is a few vectors rather than a call.
+fn copy_row(values: &[f32], packed: &mut [f32]) {
+    let whole = <&[f32; MAX_TILE_COLUMNS]>::try_from(values);
+    match (
+        whole,
+        <&mut [f32; MAX_TILE_COLUMNS]>::try_from(&mut *packed),
+    ) {
+        (Ok(values), Ok(packed)) => *packed = *values,
+        _ => packed[..values.len()].copy_from_slice(values),
     }
 }
 

@@ -5,6 +5,9 @@ use super::Isa;
 /// Rows of the tallest tile.
 pub(super) const MAX_ROWS: usize = 12;
 
+/// Rows that are asked for ahead of time: one for each value of a cache line, so that each step asks for one line.
+pub(super) const N_SOON: usize = 16;
+
 /// One tile: what it reads and where it writes.
 pub(super) struct Job<'a> {
     pub(super) left: *const f32,
@@ -12,6 +15,8 @@ pub(super) struct Job<'a> {
     pub(super) row_offsets: &'a [usize],
     /// Where each inner element lies, from the beginning of its row.
     pub(super) inner_offsets: &'a [usize],
+    /// Where rows lie that are needed soon. Only a hint: these addresses are asked for and not read.
+    pub(super) soon: [usize; N_SOON],
     /// Rows of at least a tile's columns.
     pub(super) right: *const f32,
     pub(super) right_stride: usize,
@@ -108,9 +113,10 @@ unsafe fn portable(job: Job<'_>) {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, __mmask16, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps,
-        _mm256_setzero_ps, _mm256_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-        _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
+        __m256, __mmask16, _MM_HINT_T0, _mm_prefetch, _mm256_add_ps, _mm256_fmadd_ps,
+        _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm512_add_ps,
+        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
+        _mm512_set1_ps, _mm512_setzero_ps,
     };
 
     use super::Job;
@@ -127,7 +133,9 @@ mod x86 {
             }
             let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
             let mut right = job.right;
-            for &offset in job.inner_offsets {
+            for (inner, &offset) in job.inner_offsets.iter().enumerate() {
+                let soon = job.soon[inner % super::N_SOON] + inner / super::N_SOON * super::N_SOON;
+                _mm_prefetch::<_MM_HINT_T0>(job.left.wrapping_add(soon).cast());
                 let (low, high) = (_mm512_loadu_ps(right), _mm512_loadu_ps(right.add(16)));
                 for (sum, start) in sums.iter_mut().zip(&starts) {
                     let left = _mm512_set1_ps(*start.add(offset));
@@ -175,7 +183,9 @@ mod x86 {
             }
             let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
             let mut right = job.right;
-            for &offset in job.inner_offsets {
+            for (inner, &offset) in job.inner_offsets.iter().enumerate() {
+                let soon = job.soon[inner % super::N_SOON] + inner / super::N_SOON * super::N_SOON;
+                _mm_prefetch::<_MM_HINT_T0>(job.left.wrapping_add(soon).cast());
                 let (low, high) = (_mm256_loadu_ps(right), _mm256_loadu_ps(right.add(8)));
                 for (sum, start) in sums.iter_mut().zip(&starts) {
                     let left = _mm256_set1_ps(*start.add(offset));

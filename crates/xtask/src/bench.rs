@@ -1,0 +1,78 @@
+//! `cargo xtask bench`: figures beside those of peers, from one run, for anyone to repeat.
+//!
+//! The peers are heavy (several gigabytes), so nothing but this installs them.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use crate::peers::Toolbox;
+use crate::process;
+use crate::workspace::Workspace;
+
+/// What `cargo xtask bench` takes.
+#[derive(Args)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Train the article's network beside Keras and PyTorch: wall, CPU, memory, accuracy.
+    Training(TrainingArgs),
+}
+
+/// What `cargo xtask bench training` takes.
+#[derive(Args)]
+struct TrainingArgs {
+    /// Runs of each contestant, alternating, each with a seed of its own; medians are compared.
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Epochs of each run.
+    #[arg(long, default_value_t = 10)]
+    epochs: u32,
+    /// Whom to compare with.
+    #[arg(long, default_value = "keras,torch")]
+    peers: String,
+    /// Rows for the table of growth; empty for none.
+    #[arg(long, default_value = "10000,100000,1000000")]
+    sizes: String,
+    /// Also write all figures to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Run the peers by this Python, which has them, instead of installing them.
+    #[arg(long, value_name = "FILE", env = "TRAINYARD_BENCH_PYTHON")]
+    python: Option<PathBuf>,
+}
+
+const TRAINING: &str = "tests/benches/training";
+
+/// Builds, installs and measures.
+pub(crate) fn run(args: &BenchArgs, workspace: &Workspace) -> Result<ExitCode> {
+    let What::Training(args) = &args.what;
+    let binaries = workspace.build_binaries()?;
+    let mut peak = workspace.cargo(&["build", "--package", "trainyard-tests", "--bin", "fma-peak"]);
+    process::run(&mut peak)?;
+    let python = match &args.python {
+        Some(python) => python.clone(),
+        None => {
+            let requirements = workspace.root.join(TRAINING).join("requirements.txt");
+            Toolbox::new(workspace).python_with("bench-python", &requirements)?
+        }
+    };
+    let mut bench = Command::new(python);
+    bench
+        .arg(workspace.root.join(TRAINING).join("bench.py"))
+        .arg(&binaries)
+        .args(["--rounds", &args.rounds.to_string()])
+        .args(["--epochs", &args.epochs.to_string()])
+        .args(["--peers", &args.peers, "--sizes", &args.sizes]);
+    if let Some(json) = &args.json {
+        bench.arg("--json").arg(json);
+    }
+    process::run(&mut bench)?;
+    Ok(ExitCode::SUCCESS)
+}
