@@ -9,6 +9,7 @@
 
 mod act;
 mod chain;
+mod examples;
 mod foreign;
 mod http;
 mod image;

@@ -2,8 +2,10 @@
 //!
 //! Errors carry line, column and the nearest valid name. Paths stay as written: relative to the configuration file.
 
+mod data;
 mod error;
 mod judging;
+mod keras;
 mod layers;
 mod train;
 mod validate;
@@ -13,6 +15,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use data::{CsvConfig, DataConfig, DataFiles, DataFormat, Missing};
 pub use error::ConfigError;
 use error::Problem;
 pub use judging::JudgingConfig;
@@ -25,7 +28,7 @@ pub use train::{
 use crate::digest::Sha256Digest;
 use crate::gate::{MissingBaseline, Rule};
 use crate::model::architecture::NamedLayer;
-use crate::model::{Loss, Preprocessing, Task};
+use crate::model::{Loss, Task};
 
 /// The configuration's usual file name.
 pub const FILE_NAME: &str = "trainyard.toml";
@@ -80,57 +83,16 @@ pub struct ModelConfig {
     /// What the output means.
     #[serde(default = "default_task")]
     pub task: Task,
+    /// The network as Keras writes it: the output of `model.to_json()` of a Sequential model, relative to this file, in
+    /// place of `input_shape` and `layers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keras: Option<PathBuf>,
     /// Shape of one row as the first layer receives it, without the batch axis: `[28, 28, 1]`.
+    #[serde(default)]
     pub input_shape: Vec<usize>,
     /// The layers of a Sequential network, first to last.
+    #[serde(default)]
     pub layers: Vec<LayerTable>,
-}
-
-/// `[data]`: where rows come from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DataConfig {
-    /// Format of the files.
-    #[serde(default)]
-    pub format: DataFormat,
-    /// Rows to train on.
-    pub train: DataFiles,
-    /// Rows to score on, never seen in training.
-    pub test: DataFiles,
-    /// One name per class, in the order of the labels 0, 1, …; required for classification.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub classes: Option<Vec<String>>,
-    /// Steps from raw rows to the network's input, such as `{ divide_by = 255 }`.
-    #[serde(default)]
-    pub preprocessing: Vec<Preprocessing>,
-    /// Share of the training rows held out for validation, drawn by seed and stratified by class; 0 for none.
-    #[serde(default)]
-    pub validation_fraction: f64,
-    /// Use only this many rows of the training file, from the start; for a quick try.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_train_rows: Option<usize>,
-    /// Use only this many rows of the test file, from the start; for a quick try.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_test_rows: Option<usize>,
-}
-
-/// Format of the data files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum DataFormat {
-    /// IDX, the format of MNIST; compressed when the name ends in `.gz`.
-    #[default]
-    Idx,
-}
-
-/// A file of features and a file of labels, row by row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DataFiles {
-    /// Relative to the configuration file.
-    pub features: PathBuf,
-    /// Relative to the configuration file.
-    pub labels: PathBuf,
 }
 
 /// `[evaluate]`: how the model is scored.
@@ -241,11 +203,13 @@ impl ConfigFile {
 impl Config {
     /// Reads and validates `text`; `path` is named in errors.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let config = ConfigFile::parse(text, path)?
+        let mut config = ConfigFile::parse(text, path)?
             .complete()
             .map_err(|problem| problem.located(path, text))?;
         config
-            .validate()
+            .model
+            .read_keras(path.parent().unwrap_or(Path::new("")))
+            .and_then(|()| config.validate())
             .map_err(|problem| problem.located(path, text))?;
         Ok(config)
     }
@@ -297,6 +261,8 @@ impl Config {
                 "preprocessing": &data.preprocessing,
                 "validation_fraction": data.validation_fraction,
                 "max_train_rows": data.max_train_rows,
+                "csv": &data.csv,
+                "resize": data.resize,
             },
             "train": serde_json::to_value(train).map_err(ConfigError::Digest)?,
         });
@@ -306,6 +272,26 @@ impl Config {
     /// Digest of [`Config::training_value`].
     pub fn training_digest(&self) -> Result<Sha256Digest, ConfigError> {
         Sha256Digest::of_json(&self.training_value()?).map_err(ConfigError::Digest)
+    }
+}
+
+impl ModelConfig {
+    /// Fills in what `keras` names.
+    fn read_keras(&mut self, base: &Path) -> Result<(), Problem> {
+        let Some(file) = &self.keras else {
+            return Ok(());
+        };
+        if !(self.layers.is_empty() && self.input_shape.is_empty()) {
+            return Err(Problem::at(
+                &["model", "keras"],
+                "stands in place of `input_shape` and `layers`",
+            )
+            .hint("leave out one or the other"));
+        }
+        let (input_shape, layers) = keras::read(&base.join(file))
+            .map_err(|problem| Problem::at(&["model", "keras"], problem))?;
+        (self.input_shape, self.layers) = (input_shape, layers);
+        Ok(())
     }
 }
 

@@ -1,14 +1,20 @@
 //! Datasets: files named by the configuration in, raw rows and labels out. Preprocessing is the network's business.
 
+mod features;
 pub mod idx;
+mod images;
+mod load;
 pub mod npz;
+mod table;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use trainyard_core::config::{Config, DataFormat};
+pub use features::{Features, Stored};
+use trainyard_core::config::Config;
 use trainyard_core::digest::{self, Sha256Digest};
 use trainyard_core::evaluation;
-use trainyard_core::model::{FileEntry, Task};
+use trainyard_core::model::FileEntry;
 
 use crate::random::{Purpose, Stream};
 
@@ -73,12 +79,14 @@ pub enum Split {
 }
 
 /// Raw rows and their labels.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Dataset {
     /// Shape of one row, as `[model] input_shape`.
     pub row_shape: Vec<usize>,
-    /// `[n_rows, row_shape]`, row-major, before preprocessing.
-    pub features: Features,
+    /// Row-major, before preprocessing; shared with the datasets that this one is a part of.
+    pub features: Arc<Features>,
+    /// Which of the features' rows are this dataset's; all of them where there is no list.
+    pub selection: Option<Arc<Vec<u32>>>,
     /// One label a row.
     pub labels: Labels,
     /// What each row counts in training; 1 where there are none.
@@ -87,15 +95,6 @@ pub struct Dataset {
     pub row_ids: Vec<i64>,
     /// The files that it came from, with paths as the configuration writes them.
     pub files: Vec<FileEntry>,
-}
-
-/// Feature values, as compactly as the file held them.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Features {
-    /// Bytes, such as pixels.
-    U8(Vec<u8>),
-    /// Anything else.
-    F32(Vec<f32>),
 }
 
 /// Labels.
@@ -132,75 +131,7 @@ impl Labels {
 impl Dataset {
     /// Loads one part of the data that `config` names; its paths are relative to `base`.
     pub fn load(config: &Config, base: &Path, split: Split) -> Result<Self, DataError> {
-        let (files, max_rows) = match split {
-            Split::Train => (&config.data.train, config.data.max_train_rows),
-            Split::Test => (&config.data.test, config.data.max_test_rows),
-        };
-        let (features_path, labels_path) = (base.join(&files.features), base.join(&files.labels));
-        let ((features, features_entry), (labels, labels_entry)) = match config.data.format {
-            DataFormat::Idx => (read_idx(&features_path)?, read_idx(&labels_path)?),
-        };
-        let n_rows = *features.shape.first().unwrap_or(&0);
-        if labels.shape.len() != 1 {
-            return Err(DataError::malformed(
-                &labels_path,
-                format!(
-                    "labels must have one axis, but the shape is {:?}",
-                    labels.shape
-                ),
-            ));
-        }
-        if labels.shape[0] != n_rows {
-            return Err(DataError::Counts {
-                features: features_path,
-                n_features: n_rows,
-                labels: labels_path,
-                n_labels: labels.shape[0],
-            });
-        }
-        if n_rows == 0 {
-            return Err(DataError::malformed(&features_path, "there are no rows"));
-        }
-        let row_shape = config.model.input_shape.clone();
-        let row_len: usize = row_shape.iter().product();
-        if features.shape[1..].iter().product::<usize>() != row_len {
-            let problem = format!(
-                "one row has the shape {:?}, but `[model] input_shape` is {row_shape:?}",
-                &features.shape[1..]
-            );
-            return Err(DataError::malformed(&features_path, problem));
-        }
-        let n_kept = max_rows.map_or(n_rows, |max_rows| max_rows.min(n_rows));
-        let mut features = match features.values {
-            idx::Values::U8(values) => Features::U8(values),
-            other => Features::F32(finite_features(&features_path, other, row_len)?),
-        };
-        features.truncate(n_kept * row_len);
-        let labels = match config.model.task {
-            Task::Classification => {
-                let n_classes = config.data.classes.as_ref().map_or(0, Vec::len);
-                Labels::Class(class_labels(&labels_path, &labels.values, n_classes)?)
-            }
-            Task::Regression => Labels::Value(value_labels(&labels_path, &labels.values)?),
-        };
-        let labels = labels.gather(&(0..n_kept).collect::<Vec<_>>());
-        let files = [
-            (&files.features, features_entry),
-            (&files.labels, labels_entry),
-        ];
-        let files = files.map(|(path, (sha256, size_bytes))| FileEntry {
-            path: path.to_string_lossy().replace('\\', "/"),
-            sha256,
-            size_bytes,
-        });
-        Ok(Self {
-            row_shape,
-            features,
-            labels,
-            weights: None,
-            row_ids: (0..n_kept as i64).collect(),
-            files: files.into(),
-        })
+        load::load(config, base, split)
     }
 
     /// Number of rows.
@@ -239,16 +170,11 @@ impl Dataset {
     pub fn gather(&self, rows: &[u32], out: &mut [f32]) {
         let row_len = self.row_len();
         for (&row, out) in rows.iter().zip(out.chunks_exact_mut(row_len)) {
-            let row = row as usize;
-            let range = row * row_len..(row + 1) * row_len;
-            match &self.features {
-                Features::U8(values) => {
-                    out.iter_mut()
-                        .zip(&values[range])
-                        .for_each(|(out, &value)| *out = f32::from(value));
-                }
-                Features::F32(values) => out.copy_from_slice(&values[range]),
-            }
+            let stored = self
+                .selection
+                .as_ref()
+                .map_or(row, |selection| selection[row as usize]);
+            self.features.read(stored as usize * row_len, out);
         }
     }
 
@@ -267,26 +193,18 @@ impl Dataset {
         Some(rows.iter().map(|&row| weights[row as usize]).collect())
     }
 
-    /// The rows at `rows` as a dataset of their own.
+    /// The rows at `rows` as a dataset of their own, which shares the features.
     #[must_use]
     pub fn subset(&self, rows: &[usize]) -> Self {
-        let row_len = self.row_len();
-        let ranges = rows.iter().map(|row| row * row_len..(row + 1) * row_len);
-        let features = match &self.features {
-            Features::U8(values) => Features::U8(
-                ranges
-                    .flat_map(|range| values[range].iter().copied())
-                    .collect(),
-            ),
-            Features::F32(values) => Features::F32(
-                ranges
-                    .flat_map(|range| values[range].iter().copied())
-                    .collect(),
-            ),
+        let stored = |row: usize| {
+            self.selection
+                .as_ref()
+                .map_or(row as u32, |selection| selection[row])
         };
         Self {
             row_shape: self.row_shape.clone(),
-            features,
+            features: Arc::clone(&self.features),
+            selection: Some(Arc::new(rows.iter().map(|&row| stored(row)).collect())),
             labels: self.labels.gather(rows),
             weights: self
                 .weights
@@ -324,15 +242,6 @@ impl Dataset {
     }
 }
 
-impl Features {
-    fn truncate(&mut self, len: usize) {
-        match self {
-            Self::U8(values) => values.truncate(len),
-            Self::F32(values) => values.truncate(len),
-        }
-    }
-}
-
 /// Refuses a Git LFS pointer; `head` is how the file begins.
 pub(crate) fn refuse_lfs_pointer(path: &Path, head: &[u8]) -> Result<(), DataError> {
     if head.starts_with(b"version https://git-lfs.github.com/spec/") {
@@ -343,68 +252,5 @@ pub(crate) fn refuse_lfs_pointer(path: &Path, head: &[u8]) -> Result<(), DataErr
     Ok(())
 }
 
-fn read_idx(path: &Path) -> Result<(idx::Array, (Sha256Digest, u64)), DataError> {
-    let error = |source| DataError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let bytes = std::fs::read(path).map_err(error)?;
-    let entry = (Sha256Digest::of(&bytes), bytes.len() as u64);
-    refuse_lfs_pointer(path, &bytes)?;
-    let array = idx::parse(&bytes).map_err(|problem| DataError::malformed(path, problem))?;
-    Ok((array, entry))
-}
-
-fn finite_features(
-    path: &Path,
-    values: idx::Values,
-    row_len: usize,
-) -> Result<Vec<f32>, DataError> {
-    let values = values.into_f64();
-    match values.iter().position(|value| !(*value as f32).is_finite()) {
-        Some(at) => Err(DataError::malformed(
-            path,
-            format!(
-                "row {}, value {}: {} is not a finite number",
-                at / row_len,
-                at % row_len,
-                values[at]
-            ),
-        )),
-        None => Ok(values.into_iter().map(|value| value as f32).collect()),
-    }
-}
-
-fn class_labels(
-    path: &Path,
-    values: &idx::Values,
-    n_classes: usize,
-) -> Result<Vec<u32>, DataError> {
-    let values = values.clone().into_f64();
-    let is_class = |value: &f64| value.fract() == 0.0 && *value >= 0.0 && *value < n_classes as f64;
-    match values.iter().position(|value| !is_class(value)) {
-        Some(row) => Err(DataError::malformed(
-            path,
-            format!(
-                "row {row}: the label {} is not one of the {n_classes} classes (0 to {})",
-                values[row],
-                n_classes - 1
-            ),
-        )),
-        None => Ok(values.into_iter().map(|value| value as u32).collect()),
-    }
-}
-
-fn value_labels(path: &Path, values: &idx::Values) -> Result<Vec<f64>, DataError> {
-    let values = values.clone().into_f64();
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(row) => Err(DataError::malformed(
-            path,
-            format!(
-                "row {row}: the label {} is not a finite number",
-                values[row]
-            ),
-        )),
-        None => Ok(values),
-    }
-}
+#[cfg(test)]
+mod tests;

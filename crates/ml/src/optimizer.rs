@@ -116,7 +116,7 @@ impl Optimizer {
             }
         }
         threads.for_each(work, |(parameter, gradient, state)| {
-            step.apply(parameter, gradient, state)
+            step.apply(parameter, gradient, state);
         });
     }
 

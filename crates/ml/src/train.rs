@@ -442,4 +442,6 @@ pub(crate) fn load(
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;

@@ -56,12 +56,11 @@ pub(crate) fn run(args: &BenchArgs, workspace: &Workspace) -> Result<ExitCode> {
     let binaries = workspace.build_binaries()?;
     let mut peak = workspace.cargo(&["build", "--package", "trainyard-tests", "--bin", "fma-peak"]);
     process::run(&mut peak)?;
-    let python = match &args.python {
-        Some(python) => python.clone(),
-        None => {
-            let requirements = workspace.root.join(TRAINING).join("requirements.txt");
-            Toolbox::new(workspace).python_with("bench-python", &requirements)?
-        }
+    let python = if let Some(python) = &args.python {
+        python.clone()
+    } else {
+        let requirements = workspace.root.join(TRAINING).join("requirements.txt");
+        Toolbox::new(workspace).python_with("bench-python", &requirements)?
     };
     let mut bench = Command::new(python);
     bench

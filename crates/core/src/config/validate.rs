@@ -1,10 +1,10 @@
 //! What the types alone cannot say about a configuration.
 
 use super::error::Problem;
-use super::{Config, DataConfig, EvaluateConfig, GateConfig, ImageConfig, ModelConfig, layers};
+use super::{Config, EvaluateConfig, GateConfig, ImageConfig, ModelConfig, layers};
 use crate::gate::Rule;
 use crate::model::architecture::{self, Activation, NamedLayer};
-use crate::model::{Loss, Preprocessing, Task};
+use crate::model::{Loss, Task};
 
 /// What a plain name is, for hints.
 pub(super) const PLAIN_NAME: &str =
@@ -24,7 +24,8 @@ impl Config {
         let layers = layers::named(&self.model.layers)?;
         self.model.validate(&layers)?;
         let n_outputs = self.validate_output(&layers)?;
-        self.data.validate(self.model.task, n_outputs)?;
+        self.data
+            .validate(self.model.task, &self.model.input_shape, n_outputs)?;
         let scales_twice = layers
             .iter()
             .position(|named| matches!(named.layer, architecture::Layer::Rescaling { .. }))
@@ -116,77 +117,6 @@ impl ModelConfig {
                 Problem::at(&["model", "layers"], "a network needs at least one layer")
                     .hint("add `[[model.layers]]` tables, such as `type = \"Dense\"`"),
             );
-        }
-        Ok(())
-    }
-}
-
-impl DataConfig {
-    fn validate(&self, task: Task, n_outputs: usize) -> Result<(), Problem> {
-        match (task, &self.classes) {
-            (Task::Classification, None) => {
-                return Err(Problem::at(&["data"], "a classifier needs the names of its classes")
-                    .hint(format!("add `classes = [\"…\", …]` with {n_outputs} names, in the order of the labels")));
-            }
-            // One output is the probability of the second class.
-            (Task::Classification, Some(classes)) if classes.len() != n_outputs.max(2) => {
-                return Err(Problem::at(
-                    &["data", "classes"],
-                    format!(
-                        "{} names, but the last layer gives {n_outputs} outputs",
-                        classes.len()
-                    ),
-                )
-                .hint("give one name per output"));
-            }
-            (Task::Regression, Some(_)) => {
-                return Err(
-                    Problem::at(&["data", "classes"], "regression has no classes")
-                        .hint("remove this line"),
-                );
-            }
-            _ => {}
-        }
-        for (class_idx, class) in self.classes.iter().flatten().enumerate() {
-            if class.trim().is_empty()
-                || self
-                    .classes
-                    .iter()
-                    .flatten()
-                    .take(class_idx)
-                    .any(|other| other == class)
-            {
-                return Err(Problem::at(
-                    &["data", "classes"],
-                    format!("the name `{class}` is empty or there twice"),
-                ));
-            }
-        }
-        for (step_idx, step) in self.preprocessing.iter().enumerate() {
-            let is_sound = match *step {
-                Preprocessing::DivideBy(divisor) => divisor.is_finite() && divisor != 0.0,
-                Preprocessing::Normalize { mean, std } => {
-                    mean.is_finite() && std.is_finite() && std > 0.0
-                }
-            };
-            if !is_sound {
-                return Err(Problem::at(
-                    &["data", "preprocessing", &step_idx.to_string()],
-                    "this step divides by zero, or by something that is no number",
-                ));
-            }
-        }
-        if !(0.0..1.0).contains(&self.validation_fraction) {
-            let problem = format!("{} is not in [0, 1)", self.validation_fraction);
-            return Err(Problem::at(&["data", "validation_fraction"], problem));
-        }
-        for (key, rows) in [
-            ("max_train_rows", self.max_train_rows),
-            ("max_test_rows", self.max_test_rows),
-        ] {
-            if rows == Some(0) {
-                return Err(Problem::at(&["data", key], "must be at least 1"));
-            }
         }
         Ok(())
     }

@@ -62,6 +62,43 @@ pub fn parse(bytes: &[u8]) -> Result<Array, String> {
     }
 }
 
+/// The shape of a plain file of bytes, and where its elements begin; `None` for elements of another type.
+pub(crate) fn bytes_header(file: &mut std::fs::File) -> Result<Option<(Vec<usize>, u64)>, String> {
+    use std::io::{Seek as _, SeekFrom};
+    let mut read = || -> std::io::Result<(Vec<u8>, u64)> {
+        file.seek(SeekFrom::Start(0))?;
+        let mut head = Vec::new();
+        std::io::Read::take(&mut *file, 4 + 4 * 255).read_to_end(&mut head)?;
+        Ok((head, file.seek(SeekFrom::End(0))?))
+    };
+    let (head, size_bytes) =
+        read().map_err(|error| format!("the header cannot be read ({error})"))?;
+    let Some(([0, 0, 0x08, n_axes], rest)) = head.split_first_chunk::<4>() else {
+        return Ok(None);
+    };
+    let n_axes = usize::from(*n_axes);
+    let Some(axes) = rest.get(..4 * n_axes).filter(|axes| !axes.is_empty()) else {
+        return Ok(None);
+    };
+    let shape: Vec<usize> = axes
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|axis| u32::from_be_bytes(*axis) as usize)
+        .collect();
+    let offset = (4 + 4 * n_axes) as u64;
+    let n_values = shape
+        .iter()
+        .try_fold(1_u64, |n, &axis| n.checked_mul(axis as u64));
+    let n_there = size_bytes - offset.min(size_bytes);
+    if n_values != Some(n_there) {
+        return Err(format!(
+            "the shape {shape:?} does not fit the {n_there} bytes of elements that follow"
+        ));
+    }
+    Ok(Some((shape, offset)))
+}
+
 fn parse_plain(bytes: &[u8]) -> Result<Array, String> {
     let Some(([zero_0, zero_1, element_type, n_axes], rest)) = bytes.split_first_chunk::<4>()
     else {

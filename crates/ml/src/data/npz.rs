@@ -22,8 +22,10 @@ pub struct Array {
 /// Elements of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Values {
-    /// `<i8` and every narrower integer, and booleans.
+    /// `<i8` and every narrower integer but bytes, and booleans.
     I64(Vec<i64>),
+    /// `|u1`.
+    U8(Vec<u8>),
     /// `<f4`.
     F32(Vec<f32>),
     /// `<f8`.
@@ -59,6 +61,7 @@ impl Array {
     pub fn to_f64(&self) -> Vec<f64> {
         match &self.values {
             Values::I64(values) => values.iter().map(|&value| value as f64).collect(),
+            Values::U8(values) => values.iter().copied().map(f64::from).collect(),
             Values::F32(values) => values.iter().copied().map(f64::from).collect(),
             Values::F64(values) => values.clone(),
         }
@@ -94,6 +97,7 @@ pub fn write_npz(arrays: &[(&str, &Array)]) -> Result<Vec<u8>, zip::result::ZipE
 /// Writes an array as `.npy`, version 1, C order, little-endian.
 pub fn write_npy(array: &Array) -> Vec<u8> {
     let (descr, elements): (&str, Vec<u8>) = match &array.values {
+        Values::U8(values) => ("|u1", values.clone()),
         Values::I64(values) => (
             "<i8",
             values
@@ -215,7 +219,8 @@ pub fn read_npy(bytes: &[u8]) -> Result<Array, String> {
         "u2" => Values::I64(decode::<2, i64>(elements, n, is_big, |b| {
             u16::from_le_bytes(b).into()
         })?),
-        "u1" | "b1" => Values::I64(decode::<1, i64>(elements, n, is_big, |[b]| b.into())?),
+        "u1" => Values::U8(decode::<1, u8>(elements, n, is_big, |[b]| b)?),
+        "b1" => Values::I64(decode::<1, i64>(elements, n, is_big, |[b]| b.into())?),
         "u8" => {
             let values = decode::<8, u64>(elements, n, is_big, u64::from_le_bytes)?;
             let signed: Result<Vec<i64>, _> = values.into_iter().map(i64::try_from).collect();
@@ -230,6 +235,7 @@ pub fn read_npy(bytes: &[u8]) -> Result<Array, String> {
     let values = if is_fortran && shape.len() > 1 {
         match values {
             Values::I64(values) => Values::I64(row_major(&values, &shape)),
+            Values::U8(values) => Values::U8(row_major(&values, &shape)),
             Values::F32(values) => Values::F32(row_major(&values, &shape)),
             Values::F64(values) => Values::F64(row_major(&values, &shape)),
         }

@@ -60,7 +60,8 @@ fn dataset(n_rows: usize, label: impl Fn(&[f32]) -> f64, is_class: bool) -> Data
     };
     Dataset {
         row_shape: vec![2],
-        features: Features::F32(features),
+        features: std::sync::Arc::new(Features::F32(features)),
+        selection: None,
         labels,
         weights: None,
         row_ids: (0..n_rows as i64).collect(),

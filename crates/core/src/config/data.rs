@@ -1,0 +1,320 @@
+//! `[data]`: where rows come from.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::error::Problem;
+use crate::model::{Preprocessing, Task};
+
+/// `[data]`: where rows come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Format of the files.
+    #[serde(default)]
+    pub format: DataFormat,
+    /// Rows to train on.
+    pub train: DataFiles,
+    /// Rows to score on, never seen in training.
+    pub test: DataFiles,
+    /// One name per class, in the order of the labels 0, 1, …; required for classification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
+    /// Steps from raw rows to the network's input, such as `{ divide_by = 255 }`.
+    #[serde(default)]
+    pub preprocessing: Vec<Preprocessing>,
+    /// Share of the training rows held out for validation, drawn by seed and stratified by class; 0 for none.
+    #[serde(default)]
+    pub validation_fraction: f64,
+    /// Use only this many rows of the training file, from the start; for a quick try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_train_rows: Option<usize>,
+    /// Use only this many rows of the test file, from the start; for a quick try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_test_rows: Option<usize>,
+    /// images: whether images of another size are resized to `[model] input_shape`.
+    #[serde(default)]
+    pub resize: bool,
+    /// csv: the roles of columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csv: Option<CsvConfig>,
+}
+
+/// Format of the data files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DataFormat {
+    /// IDX, the format of MNIST; compressed or not.
+    #[default]
+    Idx,
+    /// NumPy's `.npy` and `.npz`.
+    Npy,
+    /// A table with a header; see `[data.csv]`.
+    Csv,
+    /// A folder with a folder of PNG and JPEG files for each class.
+    Images,
+}
+
+/// Where a part of the rows lies.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataFiles {
+    /// idx, npy: the file of features, relative to the configuration file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features: Option<PathBuf>,
+    /// idx, npy: the file of labels, relative to the configuration file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
+    /// npy: name of the array of features in an `.npz`; needed where it holds several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features_array: Option<String>,
+    /// npy: name of the array of labels in an `.npz`; needed where it holds several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels_array: Option<String>,
+    /// csv: the table. images: the folder. Relative to the configuration file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+}
+
+/// `[data.csv]`: the roles of columns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CsvConfig {
+    /// The column to predict.
+    pub label: String,
+    /// The columns to predict from, in this order; all others when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<Vec<String>>,
+    /// Columns that are left out.
+    #[serde(default)]
+    pub ignore: Vec<String>,
+    /// A column that says what each row counts in training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
+    /// A column of whole numbers that name the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_id: Option<String>,
+    /// What becomes of empty cells: `"error"`, `"drop"` (the row), `"mean"` (of the training rows) or a number.
+    #[serde(default)]
+    pub missing: Missing,
+    /// What stands between cells.
+    #[serde(default = "comma")]
+    pub delimiter: char,
+}
+
+const fn comma() -> char {
+    ','
+}
+
+/// What becomes of empty cells.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Missing {
+    /// Nothing: they are an error.
+    #[default]
+    Error,
+    /// Their row is left out.
+    Drop,
+    /// The column's mean over the training rows.
+    Mean,
+    /// This number.
+    Value(f64),
+}
+
+impl<'de> Deserialize<'de> for Missing {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordOrNumber;
+        impl Visitor<'_> for WordOrNumber {
+            type Value = Missing;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("`\"error\"`, `\"drop\"`, `\"mean\"` or a number")
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Missing, E> {
+                match word {
+                    "error" => Ok(Missing::Error),
+                    "drop" => Ok(Missing::Drop),
+                    "mean" => Ok(Missing::Mean),
+                    _ => Err(E::unknown_variant(word, &["error", "drop", "mean"])),
+                }
+            }
+
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Missing, E> {
+                if value.is_finite() {
+                    Ok(Missing::Value(value))
+                } else {
+                    Err(E::custom("must be a finite number"))
+                }
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Missing, E> {
+                Ok(Missing::Value(value as f64))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Missing, E> {
+                Ok(Missing::Value(value as f64))
+            }
+        }
+        deserializer.deserialize_any(WordOrNumber)
+    }
+}
+
+impl Serialize for Missing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Error => "error".serialize(serializer),
+            Self::Drop => "drop".serialize(serializer),
+            Self::Mean => "mean".serialize(serializer),
+            Self::Value(value) => value.serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for Missing {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Missing".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "oneOf": [{ "enum": ["error", "drop", "mean"] }, { "type": "number" }] })
+    }
+}
+
+impl DataConfig {
+    pub(super) fn validate(
+        &self,
+        task: Task,
+        input_shape: &[usize],
+        n_outputs: usize,
+    ) -> Result<(), Problem> {
+        self.validate_classes(task, n_outputs)?;
+        self.validate_files(input_shape)?;
+        if self.format == DataFormat::Images && task == Task::Regression {
+            return Err(Problem::at(
+                &["data", "format"],
+                "an image folder has classes, and regression has none",
+            ));
+        }
+        for (step_idx, step) in self.preprocessing.iter().enumerate() {
+            let is_sound = match *step {
+                Preprocessing::DivideBy(divisor) => divisor.is_finite() && divisor != 0.0,
+                Preprocessing::Normalize { mean, std } => {
+                    mean.is_finite() && std.is_finite() && std > 0.0
+                }
+            };
+            if !is_sound {
+                let place = ["data", "preprocessing", &step_idx.to_string()];
+                return Err(Problem::at(
+                    &place,
+                    "this step divides by zero, or by something that is no number",
+                ));
+            }
+        }
+        if !(0.0..1.0).contains(&self.validation_fraction) {
+            let problem = format!("{} is not in [0, 1)", self.validation_fraction);
+            return Err(Problem::at(&["data", "validation_fraction"], problem));
+        }
+        for (key, rows) in [
+            ("max_train_rows", self.max_train_rows),
+            ("max_test_rows", self.max_test_rows),
+        ] {
+            if rows == Some(0) {
+                return Err(Problem::at(&["data", key], "must be at least 1"));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_classes(&self, task: Task, n_outputs: usize) -> Result<(), Problem> {
+        // One output is the probability of the second class.
+        let n_classes = n_outputs.max(2);
+        match (task, &self.classes) {
+            (Task::Classification, None) => {
+                return Err(Problem::at(&["data"], "a classifier needs the names of its classes")
+                    .hint(format!("add `classes = [\"…\", …]` with {n_classes} names, in the order of the labels")));
+            }
+            (Task::Classification, Some(classes)) if classes.len() != n_classes => {
+                let problem = format!(
+                    "{} names, but the last layer gives {n_outputs} outputs",
+                    classes.len()
+                );
+                return Err(
+                    Problem::at(&["data", "classes"], problem).hint("give one name per output")
+                );
+            }
+            (Task::Regression, Some(_)) => {
+                return Err(
+                    Problem::at(&["data", "classes"], "regression has no classes")
+                        .hint("remove this line"),
+                );
+            }
+            _ => {}
+        }
+        let classes = self.classes.as_deref().unwrap_or_default();
+        for (class_idx, class) in classes.iter().enumerate() {
+            if class.trim().is_empty() || classes[..class_idx].contains(class) {
+                let problem = format!("the name `{class}` is empty or there twice");
+                return Err(Problem::at(&["data", "classes"], problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each format has its own keys.
+    fn validate_files(&self, input_shape: &[usize]) -> Result<(), Problem> {
+        let is_arrays = matches!(self.format, DataFormat::Idx | DataFormat::Npy);
+        for (part, files) in [("train", &self.train), ("test", &self.test)] {
+            let given = [
+                ("features", files.features.is_some(), is_arrays),
+                ("labels", files.labels.is_some(), is_arrays),
+                ("path", files.path.is_some(), !is_arrays),
+            ];
+            for (key, is_given, is_wanted) in given {
+                if is_wanted && !is_given {
+                    return Err(Problem::at(&["data", part], format!("`{key}` is missing"))
+                        .hint(format!("add `{key} = \"…\"`, a path relative to this file")));
+                }
+                if is_given && !is_wanted {
+                    let problem =
+                        format!("the format `{:?}` takes no `{key}`", self.format).to_lowercase();
+                    return Err(Problem::at(&["data", part, key], problem));
+                }
+            }
+        }
+        match (self.format, &self.csv) {
+            (DataFormat::Csv, None) => {
+                return Err(Problem::at(
+                    &["data"],
+                    "a table needs to say which column is predicted",
+                )
+                .hint("add `[data.csv]` with `label = \"…\"`"));
+            }
+            (DataFormat::Csv, Some(csv)) if !csv.delimiter.is_ascii() => {
+                return Err(Problem::at(
+                    &["data", "csv", "delimiter"],
+                    "must be an ASCII character",
+                ));
+            }
+            (DataFormat::Csv, _) | (_, None) => {}
+            (_, Some(_)) => {
+                return Err(Problem::at(
+                    &["data", "csv"],
+                    "belongs to `format = \"csv\"`",
+                ));
+            }
+        }
+        let is_image = matches!(input_shape, [_, _, 1 | 3 | 4]);
+        if self.format == DataFormat::Images && !is_image {
+            return Err(Problem::at(
+                &["model", "input_shape"],
+                "images are `[height, width, channels]`",
+            )
+            .hint("write 1 channel for grey, 3 for RGB or 4 for RGBA"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! Feature values: in memory as compactly as the file held them, or left on the disk where they are too many.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Features that take more than this are read from the disk row by row.
+pub(super) const MEMORY_BUDGET_BYTES: u64 = 256 << 20;
+
+/// Rows of feature values.
+#[derive(Debug, Clone)]
+pub enum Features {
+    /// Bytes, such as pixels.
+    U8(Vec<u8>),
+    /// Anything else.
+    F32(Vec<f32>),
+    /// On the disk.
+    Stored(Stored),
+}
+
+/// Rows in a file: bytes or little-endian 32-bit floats.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    file: Arc<Mutex<File>>,
+    offset: u64,
+    is_bytes: bool,
+}
+
+impl Stored {
+    /// Rows in `file` from `offset` on.
+    pub(super) fn new(file: File, offset: u64, is_bytes: bool) -> Self {
+        Self {
+            file: Arc::new(Mutex::new(file)),
+            offset,
+            is_bytes,
+        }
+    }
+
+    fn read(&self, start: usize, out: &mut [f32]) -> io::Result<()> {
+        let width = if self.is_bytes { 1 } else { 4 };
+        let mut bytes = vec![0; out.len() * width];
+        let at = self.offset + (start * width) as u64;
+        read_at(&self.file, at, &mut bytes)?;
+        if self.is_bytes {
+            out.iter_mut()
+                .zip(&bytes)
+                .for_each(|(out, byte)| *out = f32::from(*byte));
+        } else {
+            let values = bytes.as_chunks::<4>().0.iter();
+            out.iter_mut()
+                .zip(values)
+                .for_each(|(out, bytes)| *out = f32::from_le_bytes(*bytes));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &Mutex<File>, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+    use std::os::unix::fs::FileExt as _;
+    // Reads by position need no turn.
+    let file = file
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .try_clone()?;
+    file.read_exact_at(bytes, at)
+}
+
+#[cfg(not(unix))]
+fn read_at(file: &Mutex<File>, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+    use std::io::Read as _;
+    let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(bytes)
+}
+
+impl Features {
+    /// Writes `out.len()` values from the value `start` on. A file that cannot be read any more gives NaN, which training
+    /// and scoring stop at.
+    pub(super) fn read(&self, start: usize, out: &mut [f32]) {
+        match self {
+            Self::U8(values) => {
+                let values = &values[start..start + out.len()];
+                out.iter_mut()
+                    .zip(values)
+                    .for_each(|(out, &value)| *out = f32::from(value));
+            }
+            Self::F32(values) => out.copy_from_slice(&values[start..start + out.len()]),
+            Self::Stored(stored) => {
+                if stored.read(start, out).is_err() {
+                    out.fill(f32::NAN);
+                }
+            }
+        }
+    }
+
+    pub(super) fn truncate(&mut self, len: usize) {
+        match self {
+            Self::U8(values) => values.truncate(len),
+            Self::F32(values) => values.truncate(len),
+            Self::Stored(_) => {}
+        }
+    }
+}
+
+/// Takes values row by row, in memory until they are too many, then in a temporary file that vanishes with it.
+pub(super) struct Sink {
+    memory: Vec<f32>,
+    file: Option<BufWriter<File>>,
+}
+
+impl Sink {
+    pub(super) const fn new() -> Self {
+        Self {
+            memory: Vec::new(),
+            file: None,
+        }
+    }
+
+    pub(super) fn push(&mut self, row: &[f32]) -> io::Result<()> {
+        if let Some(file) = &mut self.file {
+            return write(file, row);
+        }
+        self.memory.extend_from_slice(row);
+        if self.memory.len() as u64 * 4 > MEMORY_BUDGET_BYTES {
+            let mut file = BufWriter::new(tempfile::tempfile()?);
+            write(&mut file, &self.memory)?;
+            self.memory = Vec::new();
+            self.file = Some(file);
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> io::Result<Features> {
+        match self.file {
+            None => Ok(Features::F32(self.memory)),
+            Some(file) => {
+                let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+                file.seek(SeekFrom::Start(0))?;
+                Ok(Features::Stored(Stored::new(file, 0, false)))
+            }
+        }
+    }
+}
+
+fn write(file: &mut BufWriter<File>, values: &[f32]) -> io::Result<()> {
+    values
+        .iter()
+        .try_for_each(|value| file.write_all(&value.to_le_bytes()))
+}

@@ -1,0 +1,317 @@
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A project folder with files, and a configuration for them.
+struct Project {
+    folder: tempfile::TempDir,
+}
+
+impl Project {
+    fn new(files: &[(&str, &[u8])]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        Self { folder }
+    }
+
+    fn load(
+        &self,
+        input_shape: &str,
+        classes: Option<usize>,
+        data: &str,
+    ) -> Result<Dataset, String> {
+        let (task, last, classes) = match classes {
+            Some(n) => {
+                let names: Vec<String> = (0..n).map(|class| format!("'c{class}'")).collect();
+                let last = format!("units = {n}\nactivation = 'softmax'");
+                (
+                    "classification",
+                    last,
+                    format!("classes = [{}]", names.join(", ")),
+                )
+            }
+            None => ("regression", "units = 1".to_owned(), String::new()),
+        };
+        let text = format!(
+            "[model]\nname = 'm'\ntask = '{task}'\ninput_shape = {input_shape}\n[[model.layers]]\ntype = 'Flatten'\n\
+             [[model.layers]]\ntype = 'Dense'\n{last}\n[data]\n{classes}\n{data}"
+        );
+        let config =
+            Config::parse(&text, Path::new("trainyard.toml")).map_err(|error| error.to_string())?;
+        Dataset::load(&config, self.folder.path(), Split::Train).map_err(|error| error.to_string())
+    }
+
+    fn table(&self, classes: Option<usize>, csv: &str) -> Result<Dataset, String> {
+        let data = format!(
+            "format = 'csv'\ntrain = {{ path = 't.csv' }}\ntest = {{ path = 't.csv' }}\n[data.csv]\nlabel = 'y'\n{csv}"
+        );
+        self.load("[2]", classes, &data)
+    }
+}
+
+fn csv(text: &str) -> Project {
+    Project::new(&[("t.csv", text.as_bytes())])
+}
+
+fn values(dataset: &Dataset) -> Vec<f32> {
+    let mut out = vec![0.0; dataset.n_rows() * dataset.row_len()];
+    let all: Vec<u32> = (0..dataset.n_rows() as u32).collect();
+    dataset.gather(&all, &mut out);
+    out
+}
+
+#[test]
+fn a_table_has_columns_by_role() {
+    let project = csv("id,b,y,a,w,note\n7,2,c1,1,0.5,x\n9,4,c0,3,2,y\n");
+    let roles = "features = ['a', 'b']\nweight = 'w'\nrow_id = 'id'";
+    let dataset = project.table(Some(2), roles).unwrap();
+    assert_eq!(values(&dataset), [1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(dataset.labels, Labels::Class(vec![1, 0]));
+    assert_eq!(dataset.weights, Some(vec![0.5, 2.0]));
+    assert_eq!(dataset.row_ids, [7, 9]);
+    // What has no role is a feature, unless it is ignored.
+    let dataset = project
+        .table(Some(2), "ignore = ['note', 'id', 'w']")
+        .unwrap();
+    assert_eq!(values(&dataset), [2.0, 1.0, 4.0, 3.0]);
+}
+
+#[test]
+fn empty_cells_are_what_the_configuration_says() {
+    let project = csv("a,b,y\n1,NA,1\n3,4,2\n,8,3\n");
+    let error = project.table(None, "").unwrap_err();
+    assert!(
+        error.contains("line 2: the column `b` is empty") && error.contains("missing = \"drop\""),
+        "{error}"
+    );
+    assert_eq!(
+        values(&project.table(None, "missing = 'drop'").unwrap()),
+        [3.0, 4.0]
+    );
+    assert_eq!(
+        values(&project.table(None, "missing = -1").unwrap()),
+        [1.0, -1.0, 3.0, 4.0, -1.0, 8.0]
+    );
+    assert_eq!(
+        values(&project.table(None, "missing = 'mean'").unwrap()),
+        [1.0, 6.0, 3.0, 4.0, 2.0, 8.0]
+    );
+}
+
+#[test]
+fn tables_that_are_wrong_are_named_with_their_line() {
+    for (text, classes, expected) in [
+        ("a,b\n1,2\n", None, "there is no column `y`; there are a, b"),
+        ("a,a,y\n1,2,3\n", None, "two columns are called `a`"),
+        ("a,b,y\n", None, "there are no rows"),
+        (
+            "a,b,y\n1,2\n",
+            None,
+            "line 2: 2 cells, but the header has 3",
+        ),
+        (
+            "a,b,y\n1,x,3\n",
+            None,
+            "line 2: `x` in the column `b` is not a finite number; leave the column out with",
+        ),
+        (
+            "a,b,y\n1,inf,3\n",
+            None,
+            "line 2: `inf` in the column `b` is not a finite number",
+        ),
+        ("a,b,y\n1,2,\n", None, "line 2: the label `y` is empty"),
+        (
+            "a,b,y\n1,2,x\n",
+            None,
+            "line 2: the label `x` is not a number",
+        ),
+        (
+            "a,b,y\n1,2,c9\n",
+            Some(2),
+            "line 2: the label `c9` is none of the classes `c0`, `c1`",
+        ),
+        (
+            "a,b,y\n1,2,2\n",
+            Some(2),
+            "line 2: the label 2 is not one of the 2 classes (0 to 1)",
+        ),
+        (
+            "a,b,c,y\n1,2,3,4\n",
+            None,
+            "3 columns are features (a, b, c), but `[model] input_shape` is [2]",
+        ),
+        (
+            "version https://git-lfs.github.com/spec/v1\n",
+            None,
+            "Git LFS pointer",
+        ),
+    ] {
+        let error = csv(text).table(classes, "").unwrap_err();
+        assert!(error.contains(expected), "{text:?}: {error}");
+    }
+    let error = csv("a,b,y\n1,2,3\n")
+        .table(None, "weight = 'a'\nignore = ['z']")
+        .unwrap_err();
+    assert!(error.contains("there is no column `z`"), "{error}");
+}
+
+#[test]
+fn numpy_arrays_are_read_alone_and_by_name() {
+    let x = npz::Array::table(vec![1.0, 2.0, 3.0, 4.0], 2);
+    let y = npz::Array::integers(vec![1, 0]);
+    let archive = npz::write_npz(&[("x", &x), ("y", &y)]).unwrap();
+    let project = Project::new(&[
+        ("x.npy", &npz::write_npy(&x)),
+        ("y.npy", &npz::write_npy(&y)),
+        ("all.npz", &archive),
+    ]);
+    let data = |train: &str| format!("format = 'npy'\ntrain = {{ {train} }}\ntest = {{ {train} }}");
+    let alone = project
+        .load(
+            "[2]",
+            Some(2),
+            &data("features = 'x.npy', labels = 'y.npy'"),
+        )
+        .unwrap();
+    let named =
+        "features = 'all.npz', features_array = 'x', labels = 'all.npz', labels_array = 'y'";
+    let named = project.load("[2]", Some(2), &data(named)).unwrap();
+    for dataset in [alone, named] {
+        assert_eq!(values(&dataset), [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(dataset.labels, Labels::Class(vec![1, 0]));
+    }
+    let error = project
+        .load(
+            "[2]",
+            Some(2),
+            &data("features = 'all.npz', labels = 'y.npy'"),
+        )
+        .unwrap_err();
+    assert!(
+        error.contains("it holds the arrays x, y; name one with `features_array`"),
+        "{error}"
+    );
+    let error = project
+        .load(
+            "[3]",
+            Some(2),
+            &data("features = 'x.npy', labels = 'y.npy'"),
+        )
+        .unwrap_err();
+    assert!(
+        error.contains("one row has the shape [2], but `[model] input_shape` is [3]"),
+        "{error}"
+    );
+}
+
+fn png(width: u32, height: u32, value: u8) -> Vec<u8> {
+    let image = image::GrayImage::from_pixel(width, height, image::Luma([value]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+#[test]
+fn image_folders_are_read_class_by_class() {
+    let project = Project::new(&[
+        ("train/c1/b.png", &png(2, 2, 20)),
+        ("train/c0/a.png", &png(2, 2, 10)),
+        ("train/c1/a.PNG", &png(2, 2, 30)),
+        ("train/c1/readme.txt", b"no image"),
+    ]);
+    let data = "format = 'images'\ntrain = { path = 'train' }\ntest = { path = 'train' }";
+    let dataset = project.load("[2, 2, 1]", Some(2), data).unwrap();
+    assert_eq!(dataset.labels, Labels::Class(vec![0, 1, 1]));
+    assert_eq!(values(&dataset), [[10.0; 4], [30.0; 4], [20.0; 4]].concat());
+    let colour = project.load("[2, 2, 3]", Some(2), data).unwrap();
+    assert_eq!(colour.row_len(), 12);
+
+    let error = project.load("[4, 4, 1]", Some(2), data).unwrap_err();
+    assert!(
+        error.contains("a.png`: the image is 2 pixels high and 2 wide")
+            && error.contains("resize = true"),
+        "{error}"
+    );
+    let resized = project
+        .load("[4, 4, 1]", Some(2), &format!("resize = true\n{data}"))
+        .unwrap();
+    assert_eq!(values(&resized)[..16], [10.0; 16]);
+    let error = project.load("[2, 2, 1]", Some(3), data).unwrap_err();
+    assert!(
+        error.contains("there is no folder `c2` for that class"),
+        "{error}"
+    );
+    std::fs::write(
+        project.folder.path().join("train/c0/a.png"),
+        b"\x89PNG\r\n\x1a\nbroken",
+    )
+    .unwrap();
+    let error = project.load("[2, 2, 1]", Some(2), data).unwrap_err();
+    assert!(
+        error.contains("a.png`: the image cannot be read"),
+        "{error}"
+    );
+}
+
+#[test]
+fn rows_on_the_disk_are_the_rows_in_memory() {
+    let bytes: Vec<u8> = (0..60).collect();
+    let mut file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut file, &bytes).unwrap();
+    let (memory, stored) = (
+        Features::U8(bytes[10..].to_vec()),
+        Features::Stored(Stored::new(file, 10, true)),
+    );
+    for start in [0, 5, 40] {
+        let (mut left, mut right) = ([0.0; 10], [1.0; 10]);
+        memory.read(start, &mut left);
+        stored.read(start, &mut right);
+        assert_eq!(left, right);
+    }
+    let mut beyond = [0.0; 10];
+    stored.read(45, &mut beyond);
+    assert!(beyond[0].is_nan(), "what cannot be read is noticed");
+    let mut sink = features::Sink::new();
+    (0..100).for_each(|idx| sink.push(&[idx as f32, 0.5]).unwrap());
+    let mut row = [0.0; 2];
+    sink.finish().unwrap().read(2 * 99, &mut row);
+    assert_eq!(row, [99.0, 0.5]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    /// Whatever happens to a file, reading it gives rows or an error, and never a panic.
+    #[test]
+    fn damaged_files_are_errors(cut in 0..400_usize, at in 0..400_usize, byte in any::<u8>(), which in 0..4_usize) {
+        let x = npz::Array::table(vec![1.0, 2.0, 3.0, 4.0], 2);
+        let y = npz::Array::integers(vec![1, 0]);
+        let mut file = match which {
+            0 => npz::write_npy(&x),
+            1 => npz::write_npz(&[("x", &x), ("y", &y)]).unwrap(),
+            2 => idx::write(&idx::Array { shape: vec![2, 2], values: idx::Values::U8(vec![1, 2, 3, 4]) }),
+            _ => b"a,b,y\n1,2,c0\n3,4,c1\n".to_vec(),
+        };
+        file.truncate(file.len().saturating_sub(cut / 4));
+        if let Some(place) = file.get_mut(at) {
+            *place = byte;
+        }
+        let labels = npz::write_npy(&y);
+        let idx_labels = idx::write(&idx::Array { shape: vec![2], values: idx::Values::U8(vec![1, 0]) });
+        let project = Project::new(&[("x", &file), ("t.csv", &file), ("y.npy", &labels), ("y.idx", &idx_labels)]);
+        let data = match which {
+            0 | 1 => "format = 'npy'\ntrain = { features = 'x', labels = 'y.npy' }\ntest = { features = 'x', labels = 'y.npy' }",
+            2 => "train = { features = 'x', labels = 'y.idx' }\ntest = { features = 'x', labels = 'y.idx' }",
+            _ => "format = 'csv'\ntrain = { path = 't.csv' }\ntest = { path = 't.csv' }\n[data.csv]\nlabel = 'y'",
+        };
+        if let Ok(dataset) = project.load("[2]", Some(2), data) {
+            prop_assert!(values(&dataset).iter().all(|value| value.is_finite()));
+        }
+    }
+}
