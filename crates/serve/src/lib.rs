@@ -84,6 +84,8 @@ fn serve(model: Model, args: &Args) -> anyhow::Result<()> {
             .await
             .with_context(|| format!("cannot listen on {}:{}", args.host, args.port))?;
         let address = listener.local_addr()?;
+        // Before anybody learns that it runs, and may ask it to end.
+        let stop = stop_signal()?;
         tracing::info!(
             "serving `{}` ({}) on http://{address}",
             model.name(),
@@ -94,7 +96,6 @@ fn serve(model: Model, args: &Args) -> anyhow::Result<()> {
         writeln!(stdout, "http://{address}").and_then(|()| stdout.flush())?;
         drop(stdout);
         let max_body_bytes = args.max_body_mib as usize * (1 << 20);
-        let stop = stop_signal()?;
         axum::serve(listener, router(model, max_body_bytes))
             .with_graceful_shutdown(stop)
             .await?;
