@@ -1,6 +1,6 @@
 """Lays out the data of this example from scikit-learn's copy: `python make.py` (scikit-learn 1.9.1).
 
-The split is scikit-learn's `train_test_split` with `random_state=0`; `baseline.json` is what its linear regression and
+The split is scikit-learn's `train_test_split` with `random_state=0`; `scikit-learn.json` is what its linear regression and
 its multi-layer perceptron reach on the same split.
 """
 
