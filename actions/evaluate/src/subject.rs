@@ -94,7 +94,7 @@ impl Subject {
             folder.digest.short(),
             dataset.n_rows()
         );
-        let scores = scorer.score_dataset(&dataset, |_| {});
+        let scores = scorer.score_dataset(&dataset);
         let history = path.join(HISTORY_FILE);
         let history = if history.exists() {
             read_history(&history).exit_code(ExitCode::Data)?
@@ -102,15 +102,16 @@ impl Subject {
             Vec::new()
         };
         let task = folder.manifest.task;
+        let digest = dataset.digest();
         Ok(Self {
             task,
             data: DataReference {
-                digest: dataset.digest(),
+                digest: digest.clone(),
                 row_set_digest: dataset.row_set_digest(),
                 n_rows: dataset.n_rows() as u64,
             },
             predictions: Predictions {
-                digest: dataset.digest(),
+                digest,
                 row_ids: dataset.row_ids,
                 labels: dataset.labels,
                 answers: match task {

@@ -87,9 +87,8 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let digest = digest.map(ToString::to_string).unwrap_or_default();
     stage.set_output("model-digest", digest)?;
     stage.summarise(&comment);
-    let annotations = annotations(&verdict, &inputs.config);
     if stage.annotator.is_github_actions() {
-        stage.annotate(annotations);
+        stage.annotate(annotations(&verdict, &inputs.config));
     }
     Ok(match verdict.verdict {
         Decision::Pass | Decision::Warn => ExitCode::Success,

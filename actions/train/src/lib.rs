@@ -145,19 +145,15 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
 
 /// The checkpoint to go on from, where there is one.
 fn resumable(folder: &Path, subject: &Subject) -> anyhow::Result<Option<Checkpoint>> {
-    let found = Checkpoint::open(folder, subject).map_err(|error| match error {
+    let found = Checkpoint::open(folder, subject);
+    let code = match &found {
         // What was asked for does not fit what is there.
-        CheckpointError::Other { .. } => (ExitCode::Usage, error),
-        error => (ExitCode::Data, error),
-    });
-    let found = match found {
-        Ok(found) => found,
-        Err((code, error)) => {
-            return Err(error)
-                .exit_code(code)
-                .hint("leave out `--resume` to train from the start");
-        }
+        Err(CheckpointError::Other { .. }) => ExitCode::Usage,
+        _ => ExitCode::Data,
     };
+    let found = found
+        .exit_code(code)
+        .hint("leave out `--resume` to train from the start")?;
     let Some((checkpoint, instruction_set)) = found else {
         tracing::info!(
             "there is no checkpoint in `{}`: training from the start",

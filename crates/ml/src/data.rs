@@ -1,5 +1,6 @@
 //! Datasets: files named by the configuration in, raw rows and labels out. Preprocessing is the network's business.
 
+mod elements;
 mod features;
 pub mod idx;
 mod images;
@@ -120,6 +121,17 @@ impl Labels {
         self.len() == 0
     }
 
+    pub(crate) fn row_set_digest(&self, row_ids: &[i64]) -> Sha256Digest {
+        match self {
+            Self::Class(labels) => {
+                evaluation::row_set_digest(row_ids, labels.iter().map(u32::to_string))
+            }
+            Self::Value(labels) => {
+                evaluation::row_set_digest(row_ids, labels.iter().map(f64::to_string))
+            }
+        }
+    }
+
     fn gather(&self, rows: &[usize]) -> Self {
         match self {
             Self::Class(labels) => Self::Class(rows.iter().map(|&row| labels[row]).collect()),
@@ -156,14 +168,7 @@ impl Dataset {
 
     /// The digest that two evaluations share exactly when their rows can be paired.
     pub fn row_set_digest(&self) -> Sha256Digest {
-        match &self.labels {
-            Labels::Class(labels) => {
-                evaluation::row_set_digest(&self.row_ids, labels.iter().map(u32::to_string))
-            }
-            Labels::Value(labels) => {
-                evaluation::row_set_digest(&self.row_ids, labels.iter().map(f64::to_string))
-            }
-        }
+        self.labels.row_set_digest(&self.row_ids)
     }
 
     /// Writes the raw features of `rows` to `out[rows.len(), row_len]`.

@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use trainyard_core::digest::Sha256Digest;
-use trainyard_core::evaluation;
 use trainyard_core::metrics::predictions as predicted_classes;
 use trainyard_core::model::Task;
 
@@ -83,14 +82,7 @@ impl Predictions {
 
     /// The digest that two evaluations share exactly when their rows can be paired.
     pub fn row_set_digest(&self) -> Sha256Digest {
-        match &self.labels {
-            Labels::Class(labels) => {
-                evaluation::row_set_digest(&self.row_ids, labels.iter().map(u32::to_string))
-            }
-            Labels::Value(labels) => {
-                evaluation::row_set_digest(&self.row_ids, labels.iter().map(f64::to_string))
-            }
-        }
+        self.labels.row_set_digest(&self.row_ids)
     }
 }
 

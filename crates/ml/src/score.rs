@@ -133,12 +133,12 @@ impl Scorer {
         Ok(scores)
     }
 
-    /// The scores of all rows of `dataset`; `observe` hears how many are done.
-    pub fn score_dataset(&self, dataset: &Dataset, observe: impl FnMut(usize) + Send) -> Vec<f32> {
-        self.threads.within(|| self.score_rows(dataset, observe))
+    /// The scores of all rows of `dataset`.
+    pub fn score_dataset(&self, dataset: &Dataset) -> Vec<f32> {
+        self.threads.within(|| self.score_rows(dataset))
     }
 
-    fn score_rows(&self, dataset: &Dataset, mut observe: impl FnMut(usize)) -> Vec<f32> {
+    fn score_rows(&self, dataset: &Dataset) -> Vec<f32> {
         let mut workspace = self.take_workspace(BATCH_ROWS);
         let mut scores = Vec::with_capacity(dataset.n_rows() * self.n_outputs());
         let rows: Vec<u32> = (0..dataset.n_rows() as u32).collect();
@@ -147,7 +147,6 @@ impl Scorer {
             self.network
                 .score(&mut workspace, batch.len(), &self.threads);
             scores.extend_from_slice(workspace.output(&self.network, batch.len()));
-            observe(scores.len() / self.n_outputs());
         }
         self.give_back(workspace);
         scores

@@ -322,8 +322,7 @@ impl<'a> Trainer<'a> {
         }
         self.position.n_batches += 1;
         self.position.n_seen += batch.len();
-        self.position.total.loss_sum += loss.loss_sum;
-        self.position.total.n_right += loss.n_right;
+        self.position.total += loss;
         Ok(())
     }
 
@@ -388,14 +387,12 @@ impl<'a> Trainer<'a> {
                 labels: rows.labels_of(batch),
                 weights: None,
             };
-            let loss = self.network.loss(
+            total += self.network.loss(
                 &mut self.workspace,
                 &targets,
                 &self.objective,
                 self.job.threads,
             );
-            total.loss_sum += loss.loss_sum;
-            total.n_right += loss.n_right;
         }
         total
     }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Features that take more than this are read from the disk row by row.
 pub(super) const MEMORY_BUDGET_BYTES: u64 = 256 << 20;
@@ -21,7 +21,7 @@ pub enum Features {
 /// Rows in a file: bytes or little-endian 32-bit floats.
 #[derive(Debug, Clone)]
 pub struct Stored {
-    file: Arc<Mutex<File>>,
+    file: Arc<File>,
     offset: u64,
     is_bytes: bool,
 }
@@ -30,7 +30,7 @@ impl Stored {
     /// Rows in `file` from `offset` on.
     pub(super) fn new(file: File, offset: u64, is_bytes: bool) -> Self {
         Self {
-            file: Arc::new(Mutex::new(file)),
+            file: Arc::new(file),
             offset,
             is_bytes,
         }
@@ -56,20 +56,17 @@ impl Stored {
 }
 
 #[cfg(unix)]
-fn read_at(file: &Mutex<File>, at: u64, bytes: &mut [u8]) -> io::Result<()> {
-    use std::os::unix::fs::FileExt as _;
-    // Reads by position need no turn.
-    let file = file
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .try_clone()?;
-    file.read_exact_at(bytes, at)
+fn read_at(file: &File, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
 }
 
 #[cfg(not(unix))]
-fn read_at(file: &Mutex<File>, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+fn read_at(mut file: &File, at: u64, bytes: &mut [u8]) -> io::Result<()> {
     use std::io::Read as _;
-    let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+    use std::sync::{Mutex, PoisonError};
+    // Threads share the file's one position, so they take turns.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     file.seek(SeekFrom::Start(at))?;
     file.read_exact(bytes)
 }

@@ -6,6 +6,8 @@
 
 use std::io::Read as _;
 
+use super::elements::{decode, encode};
+
 /// An array of any number of axes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array {
@@ -80,12 +82,7 @@ pub(crate) fn bytes_header(file: &mut std::fs::File) -> Result<Option<(Vec<usize
     let Some(axes) = rest.get(..4 * n_axes).filter(|axes| !axes.is_empty()) else {
         return Ok(None);
     };
-    let shape: Vec<usize> = axes
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .map(|axis| u32::from_be_bytes(*axis) as usize)
-        .collect();
+    let shape = decode(axes, |axis| u32::from_be_bytes(axis) as usize);
     let offset = (4 + 4 * n_axes) as u64;
     let n_values = shape
         .iter()
@@ -126,12 +123,7 @@ fn parse_plain(bytes: &[u8]) -> Result<Array, String> {
         ));
     }
     let (axes, elements) = rest.split_at(4 * n_axes);
-    let shape: Vec<usize> = axes
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .map(|axis| u32::from_be_bytes(*axis) as usize)
-        .collect();
+    let shape = decode(axes, |axis| u32::from_be_bytes(axis) as usize);
     let expected = shape
         .iter()
         .try_fold(element_len, |size: usize, &axis| size.checked_mul(axis));
@@ -148,38 +140,10 @@ fn parse_plain(bytes: &[u8]) -> Result<Array, String> {
     let values = match element_type {
         0x08 => Values::U8(elements.to_vec()),
         0x09 => Values::I8(elements.iter().map(|&byte| byte.cast_signed()).collect()),
-        0x0B => Values::I16(
-            elements
-                .as_chunks()
-                .0
-                .iter()
-                .map(|bytes| i16::from_be_bytes(*bytes))
-                .collect(),
-        ),
-        0x0C => Values::I32(
-            elements
-                .as_chunks()
-                .0
-                .iter()
-                .map(|bytes| i32::from_be_bytes(*bytes))
-                .collect(),
-        ),
-        0x0D => Values::F32(
-            elements
-                .as_chunks()
-                .0
-                .iter()
-                .map(|bytes| f32::from_be_bytes(*bytes))
-                .collect(),
-        ),
-        _ => Values::F64(
-            elements
-                .as_chunks()
-                .0
-                .iter()
-                .map(|bytes| f64::from_be_bytes(*bytes))
-                .collect(),
-        ),
+        0x0B => Values::I16(decode(elements, i16::from_be_bytes)),
+        0x0C => Values::I32(decode(elements, i32::from_be_bytes)),
+        0x0D => Values::F32(decode(elements, f32::from_be_bytes)),
+        _ => Values::F64(decode(elements, f64::from_be_bytes)),
     };
     Ok(Array { shape, values })
 }
@@ -192,42 +156,13 @@ pub fn write(array: &Array) -> Vec<u8> {
             0x09,
             values.iter().map(|value| value.cast_unsigned()).collect(),
         ),
-        Values::I16(values) => (
-            0x0B,
-            values
-                .iter()
-                .flat_map(|value| value.to_be_bytes())
-                .collect(),
-        ),
-        Values::I32(values) => (
-            0x0C,
-            values
-                .iter()
-                .flat_map(|value| value.to_be_bytes())
-                .collect(),
-        ),
-        Values::F32(values) => (
-            0x0D,
-            values
-                .iter()
-                .flat_map(|value| value.to_be_bytes())
-                .collect(),
-        ),
-        Values::F64(values) => (
-            0x0E,
-            values
-                .iter()
-                .flat_map(|value| value.to_be_bytes())
-                .collect(),
-        ),
+        Values::I16(values) => (0x0B, encode(values, i16::to_be_bytes)),
+        Values::I32(values) => (0x0C, encode(values, i32::to_be_bytes)),
+        Values::F32(values) => (0x0D, encode(values, f32::to_be_bytes)),
+        Values::F64(values) => (0x0E, encode(values, f64::to_be_bytes)),
     };
     let mut bytes = vec![0, 0, element_type, array.shape.len() as u8];
-    bytes.extend(
-        array
-            .shape
-            .iter()
-            .flat_map(|&axis| (axis as u32).to_be_bytes()),
-    );
+    bytes.extend(encode(&array.shape, |axis| (axis as u32).to_be_bytes()));
     bytes.extend(elements);
     bytes
 }

@@ -48,12 +48,17 @@ fn load_arrays(
         path_of(files.labels.as_ref()),
     );
     let (features_path, labels_path) = (base.join(features_name), base.join(labels_name));
-    let read = |path: &Path, array: Option<&String>| match config.data.format {
-        DataFormat::Npy => read_npy(path, array),
-        _ => read_idx(path),
+    let read = |path: &Path, name: &Path, array: Option<&String>| {
+        let entry = measure(base, name)?;
+        let array = match config.data.format {
+            DataFormat::Npy => read_npy(path, array)?,
+            _ => read_idx(path, entry.size_bytes)?,
+        };
+        Ok::<_, DataError>((array, entry))
     };
-    let (features, features_entry) = read(&features_path, files.features_array.as_ref())?;
-    let (labels, labels_entry) = read(&labels_path, files.labels_array.as_ref())?;
+    let (features, features_entry) =
+        read(&features_path, features_name, files.features_array.as_ref())?;
+    let (labels, labels_entry) = read(&labels_path, labels_name, files.labels_array.as_ref())?;
     let n_rows = *features.shape.first().unwrap_or(&0);
     // A column of labels is as good as a list.
     if !matches!(labels.shape[..], [_] | [_, 1]) {
@@ -114,11 +119,6 @@ fn load_arrays(
         Task::Regression => Labels::Value(value_labels(&labels_path, labels, place)?),
     };
     let labels = labels.gather(&(0..n_kept).collect::<Vec<_>>());
-    let entry = |path: &Path, (sha256, size_bytes)| FileEntry {
-        path: path.to_string_lossy().replace('\\', "/"),
-        sha256,
-        size_bytes,
-    };
     Ok(Dataset {
         row_shape,
         features: Arc::new(features),
@@ -126,10 +126,7 @@ fn load_arrays(
         labels,
         weights: None,
         row_ids: (0..n_kept as i64).collect(),
-        files: vec![
-            entry(features_name, features_entry),
-            entry(labels_name, labels_entry),
-        ],
+        files: vec![features_entry, labels_entry],
     })
 }
 
@@ -151,7 +148,7 @@ fn load_table(
         delimiter: ',',
     };
     let csv = config.data.csv.as_ref().unwrap_or(&default);
-    let (sha256, size_bytes) = measure(&path)?;
+    let entry = measure(base, name)?;
     // Always of the training rows: what a test row lacks must not be learnt from other test rows.
     let means = match csv.missing {
         Missing::Mean => Some(table::means(
@@ -232,11 +229,7 @@ fn load_table(
         row_ids: table
             .row_ids
             .unwrap_or_else(|| (0..n_rows as i64).collect()),
-        files: vec![FileEntry {
-            path: name.to_string_lossy().replace('\\', "/"),
-            sha256,
-            size_bytes,
-        }],
+        files: vec![entry],
     })
 }
 
@@ -277,7 +270,9 @@ fn path_of(path: Option<&PathBuf>) -> &Path {
     path.map_or(Path::new(""), PathBuf::as_path)
 }
 
-fn measure(path: &Path) -> Result<(Sha256Digest, u64), DataError> {
+/// The file `name` under `base`, as the digest of the data counts it.
+fn measure(base: &Path, name: &Path) -> Result<FileEntry, DataError> {
+    let path = &base.join(name);
     let error = |source| DataError::Read {
         path: path.to_owned(),
         source,
@@ -287,18 +282,20 @@ fn measure(path: &Path) -> Result<(Sha256Digest, u64), DataError> {
         .and_then(|mut file| file.read(&mut head))
         .map_err(error)?;
     refuse_lfs_pointer(path, &head[..n_read])?;
-    let digest = Sha256Digest::of_file(path).map_err(error)?;
-    Ok((digest, std::fs::metadata(path).map_err(error)?.len()))
+    Ok(FileEntry {
+        path: name.to_string_lossy().replace('\\', "/"),
+        sha256: Sha256Digest::of_file(path).map_err(error)?,
+        size_bytes: std::fs::metadata(path).map_err(error)?.len(),
+    })
 }
 
-fn read_idx(path: &Path) -> Result<(Array, (Sha256Digest, u64)), DataError> {
-    let entry = measure(path)?;
+fn read_idx(path: &Path, size_bytes: u64) -> Result<Array, DataError> {
     let io = |source| DataError::Read {
         path: path.to_owned(),
         source,
     };
     let malformed = |problem| DataError::malformed(path, problem);
-    if entry.1 > MEMORY_BUDGET_BYTES || is_gzip_of_more(path, entry.1) {
+    if size_bytes > MEMORY_BUDGET_BYTES || is_gzip_of_more(path, size_bytes) {
         let mut file = File::open(path).map_err(io)?;
         if is_gzip(&mut file).map_err(io)? {
             // Unpacked once, so that rows can be read in any order.
@@ -310,13 +307,10 @@ fn read_idx(path: &Path) -> Result<(Array, (Sha256Digest, u64)), DataError> {
         }
         if let Some((shape, offset)) = idx::bytes_header(&mut file).map_err(malformed)? {
             let stored = Stored::new(file, offset, true);
-            return Ok((
-                Array {
-                    shape,
-                    values: Values::Stored(stored),
-                },
-                entry,
-            ));
+            return Ok(Array {
+                shape,
+                values: Values::Stored(stored),
+            });
         }
     }
     let bytes = std::fs::read(path).map_err(io)?;
@@ -325,13 +319,10 @@ fn read_idx(path: &Path) -> Result<(Array, (Sha256Digest, u64)), DataError> {
         idx::Values::U8(values) => Values::Bytes(values),
         other => Values::Numbers(other.into_f64()),
     };
-    Ok((
-        Array {
-            shape: array.shape,
-            values,
-        },
-        entry,
-    ))
+    Ok(Array {
+        shape: array.shape,
+        values,
+    })
 }
 
 fn is_gzip(file: &mut File) -> std::io::Result<bool> {
@@ -357,11 +348,7 @@ fn is_gzip_of_more(path: &Path, size_bytes: u64) -> bool {
     ending().is_ok_and(|content_bytes| content_bytes > MEMORY_BUDGET_BYTES)
 }
 
-fn read_npy(
-    path: &Path,
-    array: Option<&String>,
-) -> Result<(Array, (Sha256Digest, u64)), DataError> {
-    let entry = measure(path)?;
+fn read_npy(path: &Path, array: Option<&String>) -> Result<Array, DataError> {
     let bytes = std::fs::read(path).map_err(|source| DataError::Read {
         path: path.to_owned(),
         source,
@@ -396,7 +383,7 @@ fn read_npy(
             Values::Numbers(values.into_iter().map(|value| value as f64).collect())
         }
     };
-    Ok((Array { shape, values }, entry))
+    Ok(Array { shape, values })
 }
 
 fn check_finite(path: &Path, features: &Features, row_len: usize) -> Result<(), DataError> {

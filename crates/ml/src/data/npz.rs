@@ -10,6 +10,8 @@ use std::io::{Cursor, Read as _, Write as _};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
+use super::elements::{self, encode};
+
 /// An array of numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array {
@@ -98,27 +100,9 @@ pub fn write_npz(arrays: &[(&str, &Array)]) -> Result<Vec<u8>, zip::result::ZipE
 pub fn write_npy(array: &Array) -> Vec<u8> {
     let (descr, elements): (&str, Vec<u8>) = match &array.values {
         Values::U8(values) => ("|u1", values.clone()),
-        Values::I64(values) => (
-            "<i8",
-            values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect(),
-        ),
-        Values::F32(values) => (
-            "<f4",
-            values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect(),
-        ),
-        Values::F64(values) => (
-            "<f8",
-            values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect(),
-        ),
+        Values::I64(values) => ("<i8", encode(values, i64::to_le_bytes)),
+        Values::F32(values) => ("<f4", encode(values, f32::to_le_bytes)),
+        Values::F64(values) => ("<f8", encode(values, f64::to_le_bytes)),
     };
     let axes: String = array.shape.iter().map(|axis| format!("{axis}, ")).collect();
     let axes = if array.shape.len() == 1 {
@@ -311,14 +295,12 @@ fn decode<const N: usize, T>(
             elements.len()
         ));
     }
-    let decoded = elements.as_chunks::<N>().0.iter().map(|bytes| {
-        let mut bytes = *bytes;
+    Ok(elements::decode(elements, |mut bytes: [u8; N]| {
         if is_big {
             bytes.reverse();
         }
         convert(bytes)
-    });
-    Ok(decoded.collect())
+    }))
 }
 
 /// Elements in Fortran order, first axis fastest, put in C order.

@@ -128,9 +128,8 @@ impl<'a> Right<'a> {
     /// # Panics
     /// If an element lies outside of `values`.
     pub fn rows(values: &'a [f32], n_inner: usize, n_columns: usize, stride: usize) -> Self {
-        let is_empty = n_inner == 0 || n_columns == 0;
         assert!(
-            is_empty || (n_inner - 1) * stride + n_columns <= values.len(),
+            lies_within(values, n_inner, n_columns, stride),
             "right lies outside"
         );
         Self {
@@ -147,9 +146,8 @@ impl<'a> Right<'a> {
     /// # Panics
     /// If an element lies outside of `values`.
     pub fn transposed(values: &'a [f32], n_inner: usize, n_columns: usize, stride: usize) -> Self {
-        let is_empty = n_inner == 0 || n_columns == 0;
         assert!(
-            is_empty || (n_columns - 1) * stride + n_inner <= values.len(),
+            lies_within(values, n_columns, n_inner, stride),
             "right lies outside"
         );
         Self {
@@ -160,6 +158,11 @@ impl<'a> Right<'a> {
             is_transposed: true,
         }
     }
+}
+
+/// Whether `n_lines` lines of `len` values, `stride` apart, lie within `values`.
+const fn lies_within(values: &[f32], n_lines: usize, len: usize, stride: usize) -> bool {
+    n_lines == 0 || len == 0 || (n_lines - 1) * stride + len <= values.len()
 }
 
 /// A part of a row-major matrix to be written, which other threads write other parts of.
@@ -181,9 +184,8 @@ impl<'a> Out<'a> {
     /// # Panics
     /// If an element lies outside of `values`, or rows overlap.
     pub fn new(values: &'a mut [f32], n_rows: usize, n_columns: usize, stride: usize) -> Self {
-        let is_empty = n_rows == 0 || n_columns == 0;
         assert!(
-            is_empty || (n_rows - 1) * stride + n_columns <= values.len(),
+            lies_within(values, n_rows, n_columns, stride),
             "out lies outside"
         );
         assert!(n_rows <= 1 || n_columns <= stride, "rows of out overlap");

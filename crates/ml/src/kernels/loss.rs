@@ -13,6 +13,13 @@ pub struct BatchLoss {
     pub n_right: usize,
 }
 
+impl std::ops::AddAssign for BatchLoss {
+    fn add_assign(&mut self, other: Self) {
+        self.loss_sum += other.loss_sum;
+        self.n_right += other.n_right;
+    }
+}
+
 /// What is minimised, with its settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Objective {

@@ -20,6 +20,13 @@ pub fn add_moments(rows: &[f32], moments: &mut [Moments]) {
     }
 }
 
+impl std::ops::AddAssign for Moments {
+    fn add_assign(&mut self, other: Self) {
+        self.sum += other.sum;
+        self.squares += other.squares;
+    }
+}
+
 impl Moments {
     /// Mean and variance of `n` values; the variance is that of the values themselves, not an estimate beyond them.
     pub fn mean_and_variance(self, n: usize) -> (f64, f64) {

@@ -5,7 +5,7 @@
 use super::Network;
 use super::plan::Op;
 use super::step::Mode;
-use super::workspace::{SHARD_ROWS, ShardBuffers, Workspace};
+use super::workspace::{SHARD_ROWS, ShardBuffers, Workspace, received};
 use crate::kernels::norm::{self, Moments};
 use crate::threads::Threads;
 
@@ -38,8 +38,7 @@ impl Network {
         } = workspace;
         let (before, rest) = buffers.split_at_mut(step_idx);
         let own = &mut rest[0];
-        let input = before.last().map_or(input.as_slice(), |step| &step.out);
-        let input = &input[..n_rows * step.n_inputs];
+        let input = &received(input, before)[..n_rows * step.n_inputs];
         let [mean, variance] = &mut own.moments;
         if mode == Mode::Score {
             mean.copy_from_slice(&self.parameters[moving[0]]);
@@ -59,8 +58,7 @@ impl Network {
             for channel in 0..*n_channels {
                 let mut total = Moments::default();
                 for shard in &shards[..n_shards] {
-                    total.sum += shard.moments[channel].sum;
-                    total.squares += shard.moments[channel].squares;
+                    total += shard.moments[channel];
                 }
                 let (channel_mean, channel_variance) = total.mean_and_variance(n_values);
                 mean[channel] = channel_mean as f32;
@@ -113,11 +111,7 @@ impl Network {
             shards,
             ..
         } = workspace;
-        let input = match step_idx {
-            0 => input.as_slice(),
-            idx => buffers[idx - 1].out.as_slice(),
-        };
-        let input = &input[..n_rows * step.n_inputs];
+        let input = &received(input, &buffers[..step_idx])[..n_rows * step.n_inputs];
         let (before, rest) = segment_gradients.split_at_mut(segment_idx);
         let gradient = &rest[0][..n_rows * step.n_outputs];
         let [mean, variance] = &buffers[step_idx].moments;
@@ -154,8 +148,7 @@ impl Network {
         let mut totals = vec![Moments::default(); n_channels];
         for shard in &shards[..n_shards] {
             for (total, part) in totals.iter_mut().zip(&shard.moments) {
-                total.sum += part.sum;
-                total.squares += part.squares;
+                *total += *part;
             }
         }
         let by_gamma = totals.iter().map(|total| total.squares as f32);

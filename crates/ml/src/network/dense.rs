@@ -2,7 +2,7 @@
 
 use super::Network;
 use super::plan::{Op, Step};
-use super::workspace::Workspace;
+use super::workspace::{Workspace, received};
 use trainyard_core::model::architecture::Activation;
 
 use crate::kernels::gemm::{Left, Out, Right, Then, matmul};
@@ -46,7 +46,7 @@ impl Network {
             ..
         } = workspace;
         let (before, rest) = steps.split_at_mut(step_idx);
-        let input = before.last().map_or(input.as_slice(), |step| &step.out);
+        let input = received(input, before);
         let out = &mut rest[0].out[..n_rows * n_units];
         let kernel = self.parameter(step.kernel);
         let bias = step.bias.map(|idx| self.parameters[idx].as_slice());
@@ -218,10 +218,7 @@ impl Backward {
             gradients,
             ..
         } = workspace;
-        let input = match step_idx {
-            0 => input.as_slice(),
-            idx => buffers[idx - 1].out.as_slice(),
-        };
+        let input = received(input, &buffers[..step_idx]);
         let n_rows = n_rows * n_outer;
         let (before, rest) = segment_gradients.split_at_mut(segment_idx);
         let gradient = &mut rest[0][..n_rows * n_units];

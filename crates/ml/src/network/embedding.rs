@@ -2,7 +2,7 @@
 
 use super::Network;
 use super::plan::Op;
-use super::workspace::Workspace;
+use super::workspace::{Workspace, received};
 
 impl Network {
     pub(super) fn embedding_forward(
@@ -17,10 +17,7 @@ impl Network {
         };
         let table = self.parameter(step.kernel);
         let (before, rest) = workspace.steps.split_at_mut(step_idx);
-        let input = before
-            .last()
-            .map_or(workspace.input.as_slice(), |step| &step.out);
-        let indices = &input[..n_rows * step.n_inputs];
+        let indices = &received(&workspace.input, before)[..n_rows * step.n_inputs];
         for (index, out) in indices.iter().zip(rest[0].out.chunks_exact_mut(len)) {
             match index_of(*index, n_indices) {
                 Some(index) => out.copy_from_slice(&table[index * len..(index + 1) * len]),
@@ -41,10 +38,7 @@ impl Network {
         let (Op::Embedding { n_indices, len }, Some(table_idx)) = (&step.op, step.kernel) else {
             return;
         };
-        let indices = match step_idx {
-            0 => workspace.input.as_slice(),
-            idx => workspace.steps[idx - 1].out.as_slice(),
-        };
+        let indices = received(&workspace.input, &workspace.steps[..step_idx]);
         let table = &mut workspace.gradients[table_idx];
         table.fill(0.0);
         let gradients = workspace.segment_gradients[segment_idx].chunks_exact(*len);

@@ -1,6 +1,7 @@
 //! Fitting Normalization layers to the training rows, before training.
 
 use super::plan::Op;
+use super::workspace::received;
 use super::{Mode, Network, Workspace};
 use crate::data::Dataset;
 use crate::kernels::norm::{self, Moments};
@@ -34,11 +35,8 @@ impl Network {
             for batch in all.chunks(BATCH_ROWS) {
                 train::load(self, &mut workspace, rows, batch, threads);
                 self.forward(&mut workspace, batch.len(), Mode::Score, threads);
-                let received = match step_idx {
-                    0 => workspace.input.as_slice(),
-                    idx => workspace.steps[idx - 1].out.as_slice(),
-                };
-                norm::add_moments(&received[..batch.len() * step.n_inputs], &mut moments);
+                let values = received(&workspace.input, &workspace.steps[..step_idx]);
+                norm::add_moments(&values[..batch.len() * step.n_inputs], &mut moments);
             }
             let n_values = all.len() * step.n_inputs / n_channels;
             for (channel, moments) in moments.into_iter().enumerate() {

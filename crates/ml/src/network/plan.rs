@@ -143,12 +143,13 @@ impl Plan {
                 other => other,
             };
             // A function whose gradient needs its input is a step of its own, which keeps it.
-            let (joined, separate) = if activation::is_invertible(function) {
+            let is_layer = matches!(named.layer, Layer::Activation { .. });
+            let (joined, separate) = if activation::is_invertible(function) && !is_layer {
                 (function, Activation::Linear)
             } else {
                 (Activation::Linear, function)
             };
-            let mut step = Step {
+            let step = Step {
                 op: Op::Activation {
                     function: separate,
                     n_columns: output.last().copied().unwrap_or(1),
@@ -167,16 +168,6 @@ impl Plan {
                     ..step.clone()
                 };
                 steps.push(with_parameters(before, &named.layer, parameters));
-            } else if matches!(named.layer, Layer::Activation { .. })
-                && separate == Activation::Linear
-            {
-                step.op = Op::Activation {
-                    function: joined,
-                    n_columns: output.last().copied().unwrap_or(1),
-                };
-                if joined != Activation::Linear {
-                    steps.push(step.clone());
-                }
             }
             if separate != Activation::Linear {
                 steps.push(step);

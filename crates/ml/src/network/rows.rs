@@ -8,7 +8,7 @@ use trainyard_core::model::architecture::Activation;
 use super::Network;
 use super::plan::{Op, Step};
 use super::step::Mode;
-use super::workspace::{SHARD_ROWS, ShardBuffers, StepBuffers, Workspace};
+use super::workspace::{SHARD_ROWS, ShardBuffers, StepBuffers, Workspace, received};
 use crate::kernels::{activation, conv, depthwise, norm, pool};
 use crate::random::{Purpose, Stream};
 use crate::threads::Threads;
@@ -48,7 +48,7 @@ impl Network {
         let Some(n_inputs) = steps.first().map(|step| step.n_inputs) else {
             return;
         };
-        let input = before.last().map_or(input.as_slice(), |step| &step.out);
+        let input = received(input, before);
         let mut work: Vec<Shard<'_>> = input[..n_rows * n_inputs]
             .chunks(SHARD_ROWS * n_inputs)
             .zip(shards)
@@ -143,15 +143,6 @@ impl Network {
             .collect();
         let n_shards = work.len();
         let buffers = &*buffers;
-        // What the step at `idx` received for a row.
-        let received = |idx: usize, row: usize| {
-            let len = self.plan.steps[idx].n_inputs;
-            let values = match idx {
-                0 => input.as_slice(),
-                idx => buffers[idx - 1].out.as_slice(),
-            };
-            &values[row * len..(row + 1) * len]
-        };
         threads.for_each(work, |shard| {
             let Shard {
                 first_row,
@@ -179,7 +170,9 @@ impl Network {
                         mode,
                     };
                     let output = &buffers[idx];
-                    let span = at.row_idx * step.n_outputs..(at.row_idx + 1) * step.n_outputs;
+                    let span_of = |len: usize| at.row_idx * len..(at.row_idx + 1) * len;
+                    let input = &received(input, &buffers[..idx])[span_of(step.n_inputs)];
+                    let span = span_of(step.n_outputs);
                     let places = output.places.get(span.clone()).unwrap_or_default();
                     let wanted = match (step_idx, &mut input_gradient) {
                         (0, Some(all)) => Some(&mut all[row * n_inputs..(row + 1) * n_inputs]),
@@ -188,7 +181,7 @@ impl Network {
                         _ => Some(&mut next[..step.n_inputs]),
                     };
                     at.backward(
-                        received(idx, at.row_idx),
+                        input,
                         &output.out[span],
                         places,
                         &mut current[..step.n_outputs],

@@ -32,6 +32,11 @@ pub(super) struct StepBuffers {
     pub(super) moments: [Vec<f32>; 2],
 }
 
+/// What a step receives: the output of the last of the steps `before` it, or the batch where it is the first.
+pub(super) fn received<'a>(input: &'a [f32], before: &'a [StepBuffers]) -> &'a [f32] {
+    before.last().map_or(input, |step| &step.out)
+}
+
 /// What each shard needs for itself.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ShardBuffers {
