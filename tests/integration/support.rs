@@ -9,6 +9,18 @@ pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
+/// Files that git knows or would add, relative to the repository's root.
+pub(crate) fn files() -> Vec<PathBuf> {
+    let mut git = Command::new("git");
+    git.args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(repository());
+    run(&mut git)
+        .lines()
+        .map(PathBuf::from)
+        .filter(|path| repository().join(path).is_file())
+        .collect()
+}
+
 /// The folder of the binaries that `cargo xtask test` built.
 pub(crate) fn binaries() -> PathBuf {
     let folder = env::var_os("TRAINYARD_BIN")

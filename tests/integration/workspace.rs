@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{repository, run};
+use crate::support::{files, repository, run};
 
 /// Package, and the packages of ours that it may depend on.
 const EDGES: [(&str, &[&str]); 11] = [
@@ -174,19 +175,11 @@ fn each_binary_links_only_what_it_needs() {
 
 #[test]
 fn the_readme_names_both_commands_and_every_link_leads_somewhere() {
-    let mut git = Command::new("git");
-    git.args([
-        "ls-files",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "*.md",
-    ]);
-    let files = run(git.current_dir(repository()));
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
     assert!(readme.contains("cargo xtask demo") && readme.contains("cargo xtask test"));
-    for file in files.lines() {
-        let path = repository().join(file);
+    let is_page = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "md");
+    for file in files().into_iter().filter(is_page) {
+        let path = repository().join(&file);
         let Ok(text) = fs::read_to_string(&path) else {
             continue;
         };
@@ -202,7 +195,8 @@ fn the_readme_names_both_commands_and_every_link_leads_somewhere() {
             let full = path.parent().unwrap().join(target);
             assert!(
                 full.exists(),
-                "{file} links to `{target}`, which is not there"
+                "{} links to `{target}`, which is not there",
+                file.display()
             );
         }
     }
@@ -248,22 +242,15 @@ fn core_is_pure() {
         "std::thread",
     ];
     let disk = ["std::fs", "File::open"];
-    let mut git = Command::new("git");
-    git.args([
-        "ls-files",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "crates/core/src",
-    ]);
-    for file in run(git.current_dir(repository())).lines() {
-        let Ok(text) = fs::read_to_string(repository().join(file)) else {
+    let is_core = |path: &PathBuf| path.starts_with("crates/core/src");
+    for file in files().into_iter().filter(is_core) {
+        let Ok(text) = fs::read_to_string(repository().join(&file)) else {
             continue;
         };
         let is_for_files = file.ends_with("src/files.rs") || file.ends_with("src/digest.rs");
         let words = banned.iter().chain(disk.iter().filter(|_| !is_for_files));
         let found: Vec<_> = words.filter(|word| text.contains(**word)).collect();
-        assert!(found.is_empty(), "{file}: {found:?}");
+        assert!(found.is_empty(), "{}: {found:?}", file.display());
     }
 }
 

@@ -4,19 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{has_peers, repository, run};
-
-/// Files that git knows or would add, relative to the repository's root.
-fn files() -> Vec<PathBuf> {
-    let mut git = Command::new("git");
-    git.args(["ls-files", "--cached", "--others", "--exclude-standard"])
-        .current_dir(repository());
-    run(&mut git)
-        .lines()
-        .map(PathBuf::from)
-        .filter(|path| repository().join(path).is_file())
-        .collect()
-}
+use crate::support::{files, has_peers, repository, run};
 
 fn workflows() -> Vec<PathBuf> {
     let is_workflow = |path: &PathBuf| {

@@ -15,6 +15,7 @@ pub use features::{Features, Stored};
 use trainyard_core::config::Config;
 use trainyard_core::digest::{self, Sha256Digest};
 use trainyard_core::evaluation;
+use trainyard_core::files::FileError;
 use trainyard_core::model::FileEntry;
 
 use crate::random::{Purpose, Stream};
@@ -23,13 +24,8 @@ use crate::random::{Purpose, Stream};
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// A file is missing or unreadable.
-    #[error("cannot read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A pointer of Git LFS stands where the data should be.
     #[error(
         "`{}` is a Git LFS pointer, not the data itself\nhint: set `lfs: true` on `actions/checkout`, or run `git lfs pull`",
@@ -62,6 +58,16 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// What the system said about a file.
+    pub(crate) fn read(path: &Path) -> impl Fn(std::io::Error) -> Self + Copy {
+        |source| {
+            Self::File(FileError::Read {
+                path: path.to_owned(),
+                source,
+            })
+        }
+    }
+
     pub(crate) fn malformed(path: &Path, problem: impl Into<String>) -> Self {
         Self::Malformed {
             path: path.to_owned(),

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use trainyard_core::digest::Sha256Digest;
+use trainyard_core::files;
 use trainyard_core::metrics::predictions as predicted_classes;
 use trainyard_core::model::Task;
 
@@ -56,10 +57,7 @@ impl Predictions {
     /// Reads the file at `path`. `classes` gives the classes' order; by default that of the file's score columns, else
     /// sorted, numbers by value.
     pub fn read(path: &Path, task: Task, classes: Option<&[String]>) -> Result<Self, DataError> {
-        let bytes = std::fs::read(path).map_err(|source| DataError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let bytes = files::read(path)?;
         refuse_lfs_pointer(path, &bytes)?;
         let columns = if bytes.starts_with(b"PK") {
             columns_of_npz(&bytes)

@@ -96,14 +96,11 @@ impl Schedule {
         let plateau = &mut self.plateau;
         let (value, is_higher_better) = watched(self.config.monitor, record);
         let is_cooling = plateau.n_cooling > 0;
-        if is_cooling {
-            plateau.n_cooling -= 1;
-            plateau.watch.n_waiting = 0;
-        }
         let is_better = plateau
             .watch
             .observe(value, is_higher_better, self.config.min_delta);
         if is_cooling {
+            plateau.n_cooling -= 1;
             plateau.watch.n_waiting = 0;
         } else if !is_better && plateau.watch.n_waiting >= self.config.patience {
             plateau.n_reductions += 1;

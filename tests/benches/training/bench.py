@@ -113,7 +113,6 @@ def main():
     columns = ["epoch_s", "total_s", "cpu_s", "memory_mb", "accuracy"]
     medians = {name: {c: statistics.median(r[c] for r in rs) for c in columns} for name, rs in runs.items()}
     ours = medians["trainyard"]
-    peak, _ = None, None
     _, output = measured([arguments.binaries / "fma-peak"])
     peak = float(output)
     # 4.65 MFLOP a row: docs/benchmarks/training.md works it out.

@@ -314,10 +314,20 @@ fn first_problem(checks: &[Check<'_>]) -> Result<(), Problem> {
     }
 }
 
+fn is_share(value: f64) -> bool {
+    (0.0..1.0).contains(&value)
+}
+
+const fn is_positive(value: f64) -> bool {
+    value.is_finite() && value > 0.0
+}
+
+const fn is_not_negative(value: f64) -> bool {
+    value.is_finite() && value >= 0.0
+}
+
 impl TrainConfig {
     pub(super) fn validate(&self, classes: Option<&[String]>) -> Result<(), Problem> {
-        let is_share = |value: f64| (0.0..1.0).contains(&value);
-        let is_positive = |value: f64| value.is_finite() && value > 0.0;
         first_problem(&[
             (&["train", "epochs"], self.epochs > 0, "must be at least 1"),
             (
@@ -356,7 +366,7 @@ impl TrainConfig {
                     "there is no such class in `[data] classes`",
                 ));
             }
-            if !(weight.is_finite() && *weight >= 0.0) {
+            if !is_not_negative(*weight) {
                 return Err(Problem::at(&place, "a weight is finite and not negative"));
             }
         }
@@ -368,7 +378,7 @@ impl TrainConfig {
             .map_or(0.0, |stopping| stopping.min_delta);
         first_problem(&[(
             &["train", "early_stopping", "min_delta"],
-            min_delta.is_finite() && min_delta >= 0.0,
+            is_not_negative(min_delta),
             "must not be negative",
         )])
     }
@@ -376,8 +386,6 @@ impl TrainConfig {
 
 impl OptimizerConfig {
     fn validate(&self) -> Result<(), Problem> {
-        let is_share = |value: f64| (0.0..1.0).contains(&value);
-        let is_positive = |value: f64| value.is_finite() && value > 0.0;
         let is_limit = |limit: Option<f64>| limit.is_none_or(is_positive);
         let place = |key| ["train", "optimizer", key];
         first_problem(&[
@@ -401,7 +409,7 @@ impl OptimizerConfig {
             ),
             (
                 &place("weight_decay"),
-                self.weight_decay().is_finite() && self.weight_decay() >= 0.0,
+                is_not_negative(self.weight_decay()),
                 "must not be negative",
             ),
             (
@@ -474,12 +482,12 @@ impl ScheduleConfig {
             ),
             (
                 &place("min_delta"),
-                self.min_delta.is_finite() && self.min_delta >= 0.0,
+                is_not_negative(self.min_delta),
                 "must not be negative",
             ),
             (
                 &place("min_learning_rate"),
-                self.min_learning_rate.is_finite() && self.min_learning_rate >= 0.0,
+                is_not_negative(self.min_learning_rate),
                 "must not be negative",
             ),
         ])

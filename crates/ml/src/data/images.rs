@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageReader};
 use trainyard_core::digest::Sha256Digest;
+use trainyard_core::files;
 use trainyard_core::model::FileEntry;
 
 use super::DataError;
@@ -51,10 +52,7 @@ pub(super) fn read(
             ));
         }
         for path in entries(&folder)?.into_iter().filter(|path| is_image(path)) {
-            let bytes = std::fs::read(&path).map_err(|source| DataError::Read {
-                path: path.clone(),
-                source,
-            })?;
+            let bytes = files::read(&path)?;
             super::refuse_lfs_pointer(&path, &bytes)?;
             let pixels = decode(&bytes, shape, resizes)
                 .map_err(|problem| DataError::malformed(&path, problem))?;
@@ -76,10 +74,7 @@ pub(super) fn read(
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let error = |source| DataError::Read {
-        path: folder.to_owned(),
-        source,
-    };
+    let error = DataError::read(folder);
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(error)? {
         paths.push(entry.map_err(error)?.path());

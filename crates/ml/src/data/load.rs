@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use trainyard_core::config::{Config, CsvConfig, DataFiles, DataFormat, Missing};
-use trainyard_core::digest::Sha256Digest;
+use trainyard_core::files;
 use trainyard_core::model::{FileEntry, Task};
 
 use super::features::{Features, MEMORY_BUDGET_BYTES, Stored};
@@ -273,27 +273,21 @@ fn path_of(path: Option<&PathBuf>) -> &Path {
 /// The file `name` under `base`, as the digest of the data counts it.
 fn measure(base: &Path, name: &Path) -> Result<FileEntry, DataError> {
     let path = &base.join(name);
-    let error = |source| DataError::Read {
-        path: path.to_owned(),
-        source,
-    };
     let mut head = [0; 64];
     let n_read = File::open(path)
         .and_then(|mut file| file.read(&mut head))
-        .map_err(error)?;
+        .map_err(DataError::read(path))?;
     refuse_lfs_pointer(path, &head[..n_read])?;
+    let (sha256, size_bytes) = files::measure(path)?;
     Ok(FileEntry {
         path: name.to_string_lossy().replace('\\', "/"),
-        sha256: Sha256Digest::of_file(path).map_err(error)?,
-        size_bytes: std::fs::metadata(path).map_err(error)?.len(),
+        sha256,
+        size_bytes,
     })
 }
 
 fn read_idx(path: &Path, size_bytes: u64) -> Result<Array, DataError> {
-    let io = |source| DataError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let io = DataError::read(path);
     let malformed = |problem| DataError::malformed(path, problem);
     if size_bytes > MEMORY_BUDGET_BYTES || is_gzip_of_more(path, size_bytes) {
         let mut file = File::open(path).map_err(io)?;
@@ -313,7 +307,7 @@ fn read_idx(path: &Path, size_bytes: u64) -> Result<Array, DataError> {
             });
         }
     }
-    let bytes = std::fs::read(path).map_err(io)?;
+    let bytes = files::read(path)?;
     let array = idx::parse(&bytes).map_err(malformed)?;
     let values = match array.values {
         idx::Values::U8(values) => Values::Bytes(values),
@@ -349,10 +343,7 @@ fn is_gzip_of_more(path: &Path, size_bytes: u64) -> bool {
 }
 
 fn read_npy(path: &Path, array: Option<&String>) -> Result<Array, DataError> {
-    let bytes = std::fs::read(path).map_err(|source| DataError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = files::read(path)?;
     let found = if bytes.starts_with(b"PK") {
         npz::read_npz(&bytes).and_then(|mut arrays| {
             let names: Vec<String> = arrays.keys().cloned().collect();

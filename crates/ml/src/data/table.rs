@@ -43,10 +43,7 @@ pub(super) fn read(
     means: Option<&[f32]>,
 ) -> Result<Table, DataError> {
     let malformed = |problem: String| DataError::malformed(path, problem);
-    let io = |source| DataError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let io = DataError::read(path);
     let file = File::open(path).map_err(io)?;
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(config.delimiter as u8)

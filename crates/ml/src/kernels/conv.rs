@@ -6,7 +6,7 @@
 
 use super::gemm::{Axis, Left, Out, Right, Then, matmul};
 use super::isa::with_avx2;
-use super::pool::Windows;
+use super::pool::{Windows, each_framed_row};
 
 /// Sizes of a convolution, and where its windows lie.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,18 +160,15 @@ impl Conv2d {
     }
 
     /// Calls `visit(start in the image, start in the frame, length)` for each row of the image.
-    fn each_row(&self, mut visit: impl FnMut(usize, usize, usize)) {
+    fn each_row(&self, visit: impl FnMut(usize, usize, usize)) {
         let Windows {
-            input,
+            input: [height, width],
             channels,
             padding,
             ..
         } = self.windows;
-        let len = input[1] * channels;
-        for row in 0..input[0] {
-            let in_frame = ((row + padding[0]) * self.framed[1] + padding[1]) * channels;
-            visit(row * len, in_frame, len);
-        }
+        let image = [height, width, channels];
+        each_framed_row(image, padding, self.framed[1], visit);
     }
 
     /// Adds every value of `unrolled[positions, taps]` to where it came from.

@@ -54,6 +54,21 @@ impl Windows {
     }
 }
 
+/// Calls `visit(start in the image, start in the frame, length)` for each row of an image `[height, width, channels]`
+/// that stands in a frame `framed_width` wide, `before` it the rows and columns above and to the left.
+pub fn each_framed_row(
+    [height, width, channels]: [usize; 3],
+    before: [usize; 2],
+    framed_width: usize,
+    mut visit: impl FnMut(usize, usize, usize),
+) {
+    let len = width * channels;
+    for row in 0..height {
+        let in_frame = ((row + before[0]) * framed_width + before[1]) * channels;
+        visit(row * len, in_frame, len);
+    }
+}
+
 with_avx2! {
 /// The largest value of each window and channel; `argmax` gets the place of its cell within the image (of the cell's
 /// first channel), the first among equals. A NaN is carried on, so that it is noticed in the loss.

@@ -293,9 +293,15 @@ impl Row<'_> {
                 out.copy_from_slice(input);
                 activation::forward(*function, out, *n_columns);
             }
-            Op::Pad { .. } => {
+            Op::Pad {
+                input: image,
+                before,
+                width,
+            } => {
                 out.fill(0.0);
-                self.each_padded_row(|inner, outer| out[outer].copy_from_slice(&input[inner]));
+                pool::each_framed_row(*image, *before, *width, |inner, outer, len| {
+                    out[outer..outer + len].copy_from_slice(&input[inner..inner + len]);
+                });
             }
             Op::Dense { .. } | Op::BatchNorm { .. } | Op::Embedding { .. } => {}
         }
@@ -428,11 +434,13 @@ impl Row<'_> {
                 activation::backward(*function, input, output, gradient, *n_columns);
                 input_gradient.copy_from_slice(gradient);
             }
-            Op::Pad { .. } => {
-                self.each_padded_row(|inner, outer| {
-                    input_gradient[inner].copy_from_slice(&gradient[outer]);
-                });
-            }
+            Op::Pad {
+                input: image,
+                before,
+                width,
+            } => pool::each_framed_row(*image, *before, *width, |inner, outer, len| {
+                input_gradient[inner..inner + len].copy_from_slice(&gradient[outer..outer + len]);
+            }),
             _ => {}
         }
     }
@@ -448,23 +456,6 @@ impl Row<'_> {
         values
             .iter_mut()
             .for_each(|value| *value *= if stream.uniform() < rate { 0.0 } else { scale });
-    }
-
-    /// Calls `visit(span in the image, span in the padded image)` for each row of the image.
-    fn each_padded_row(&self, mut visit: impl FnMut(Range<usize>, Range<usize>)) {
-        let Op::Pad {
-            input: [height, image_width, channels],
-            before: [top, left],
-            width,
-        } = self.step.op
-        else {
-            return;
-        };
-        let len = image_width * channels;
-        for row in 0..height {
-            let outer = ((row + top) * width + left) * channels;
-            visit(row * len..(row + 1) * len, outer..outer + len);
-        }
     }
 }
 

@@ -52,19 +52,11 @@ struct Output {
     data: Data,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
 enum Data {
     Numbers(Vec<f32>),
     Texts(Vec<String>),
-}
-
-impl Serialize for Data {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Numbers(numbers) => numbers.serialize(serializer),
-            Self::Texts(texts) => texts.serialize(serializer),
-        }
-    }
 }
 
 /// `GET /v2`.
@@ -173,14 +165,15 @@ fn wanted_outputs(model: &Model, asked: Vec<RequestedOutput>) -> Result<Vec<Stri
 }
 
 fn output(model: &Model, name: String, scores: &[f32], n_rows: usize) -> Output {
-    match model.classes(scores) {
-        Some(classes) if name == CLASS_OUTPUT => Output {
+    let is_class = name == CLASS_OUTPUT;
+    match is_class.then(|| model.classes(scores)).flatten() {
+        Some(classes) => Output {
             name,
             shape: vec![n_rows],
             datatype: "BYTES",
             data: Data::Texts(classes.into_iter().map(str::to_owned).collect()),
         },
-        _ => Output {
+        None => Output {
             name,
             shape: [&[n_rows], model.manifest().output.shape.as_slice()].concat(),
             datatype: "FP32",

@@ -12,12 +12,13 @@ use crate::Generated;
 const NOT_INPUTS: [&str; 1] = ["print-config"];
 
 /// Options that change what flows between the stages, which the chain decides itself.
-const NOT_OF_THE_CHAIN: [&str; 6] = [
+const NOT_OF_THE_CHAIN: [&str; 7] = [
     "content-key",
     "evaluation",
     "metrics",
     "model",
     "name",
+    "predictions",
     "task",
 ];
 
@@ -143,9 +144,9 @@ fn of_chain(stages: &[Stage]) -> Action {
     let mut all = Vec::new();
     let mut steps = Vec::new();
     for stage in stages {
-        let of_stage = inputs(&stage.command).into_iter().filter(|input| {
-            !NOT_OF_THE_CHAIN.contains(&&*input.name) && input.name != "predictions"
-        });
+        let of_stage = inputs(&stage.command)
+            .into_iter()
+            .filter(|input| !NOT_OF_THE_CHAIN.contains(&&*input.name));
         let mut names = Vec::new();
         for input in of_stage {
             names.push(input.name.clone());

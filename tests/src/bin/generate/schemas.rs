@@ -10,7 +10,7 @@ use trainyard_core::verdict::Verdict;
 
 use crate::Generated;
 
-const ADDRESS: &str =
+pub(crate) const ADDRESS: &str =
     "https://raw.githubusercontent.com/trainyard/trainyard/main/docs/reference/schema";
 
 /// One file per schema.
