@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use trainyard_core::config::Config;
-use trainyard_ml::data::{Dataset, Split};
+use trainyard_ml::data::{Dataset, Folders, Split};
 
 use crate::http::Server;
 use crate::project::Project;
@@ -14,7 +14,11 @@ use crate::support::{repository, run};
 pub(crate) fn images(n: usize) -> Value {
     let example = repository().join("examples/mnist");
     let config = Config::read(&example.join("trainyard.toml")).unwrap();
-    let dataset = Dataset::load(&config, &example, Split::Test).unwrap();
+    let folders = Folders {
+        base: &example,
+        downloads: &example,
+    };
+    let dataset = Dataset::load(&config, folders, Split::Test).unwrap();
     let mut pixels = vec![0.0; n * 784];
     dataset.gather(&(0..n as u32).collect::<Vec<_>>(), &mut pixels);
     let rows = pixels.chunks_exact(784).map(|image| {

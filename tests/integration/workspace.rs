@@ -10,25 +10,37 @@ use serde_json::Value;
 use crate::support::{files, repository, run};
 
 /// Package, and the packages of ours that it may depend on.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("trainyard-core", &[]),
     ("trainyard-ml", &["trainyard-core"]),
     ("trainyard-runner", &["trainyard-core"]),
     ("trainyard-oci", &["trainyard-core"]),
     ("trainyard-serve", &["trainyard-core", "trainyard-ml"]),
+    ("trainyard-fetch", &["trainyard-core", "trainyard-runner"]),
     (
         "trainyard-train",
-        &["trainyard-core", "trainyard-ml", "trainyard-runner"],
+        &[
+            "trainyard-core",
+            "trainyard-fetch",
+            "trainyard-ml",
+            "trainyard-runner",
+        ],
     ),
     (
         "trainyard-evaluate",
-        &["trainyard-core", "trainyard-ml", "trainyard-runner"],
+        &[
+            "trainyard-core",
+            "trainyard-fetch",
+            "trainyard-ml",
+            "trainyard-runner",
+        ],
     ),
     ("trainyard-gate", &["trainyard-core", "trainyard-runner"]),
     (
         "trainyard-publish-image",
         &[
             "trainyard-core",
+            "trainyard-fetch",
             "trainyard-ml",
             "trainyard-oci",
             "trainyard-runner",
@@ -52,12 +64,13 @@ const EDGES: [(&str, &[&str]); 11] = [
 ];
 
 /// What a package must not link, not even through others.
-const BANS: [(&str, &[&str]); 4] = [
+const BANS: [(&str, &[&str]); 5] = [
     ("trainyard-core", &["tokio", "candle-core", "reqwest"]),
     (
-        "trainyard-train",
+        "trainyard-ml",
         &["tokio", "octocrab", "reqwest", "oci-client"],
     ),
+    ("trainyard-train", &["octocrab", "oci-client"]),
     ("trainyard-gate", &["candle-core", "tokio", "oci-client"]),
     ("trainyard-serve", &["reqwest", "rustls", "oci-client"]),
 ];

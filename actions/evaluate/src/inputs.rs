@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use trainyard_core::model::Task;
+use trainyard_fetch::CacheArgs;
 use trainyard_runner::LogArgs;
 
 /// Score a model, or another tool's predictions, on rows that training never saw.
@@ -32,6 +33,9 @@ pub struct Inputs {
     /// Compute with this many threads instead of one per core. The result does not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
+    /// Where downloads are kept.
+    #[command(flatten)]
+    pub cache: CacheArgs,
     /// How to log.
     #[command(flatten)]
     pub log: LogArgs,

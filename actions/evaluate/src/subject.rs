@@ -7,7 +7,7 @@ use trainyard_core::evaluation::{DataReference, EpochRecord, ModelReference};
 use trainyard_core::metrics::{ClassMetrics, Confusion, Metric, classify, regress};
 use trainyard_core::model::{ModelFolder, Task};
 use trainyard_ml::Threads;
-use trainyard_ml::data::{Dataset, Labels, Split};
+use trainyard_ml::data::{Dataset, Folders, Labels, Split};
 use trainyard_ml::predictions::{Answers, Predictions};
 use trainyard_ml::score::{Scorer, by_class};
 use trainyard_ml::store::{HISTORY_FILE, read_history};
@@ -85,7 +85,17 @@ impl Subject {
             .hint("run `trainyard-train` first, or name the folder of a model with `--model`")?;
         check_fit(&config, &folder)?;
         let base = inputs.config.parent().unwrap_or(Path::new(""));
-        let dataset = Dataset::load(&config, base, Split::Test).exit_code(ExitCode::Data)?;
+        let downloads = inputs
+            .cache
+            .fetch(&Dataset::remotes(&config, Split::Test))?;
+        let folders = Folders {
+            base,
+            downloads: &downloads,
+        };
+        let dataset = Dataset::load(&config, folders, Split::Test).exit_code(ExitCode::Data)?;
+        if let Some(description) = &dataset.description {
+            tracing::info!("{description}");
+        }
         let threads = Threads::new(inputs.threads.map(|threads| threads as usize));
         let scorer = Scorer::open_with(&folder, threads).exit_code(ExitCode::Data)?;
         tracing::info!(

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use trainyard_fetch::CacheArgs;
 use trainyard_runner::LogArgs;
 
 /// Pack a model that passed the gate and its server into an OCI image, and push it.
@@ -49,6 +50,9 @@ pub struct Inputs {
         requires = "registry_username"
     )]
     pub registry_password: Option<String>,
+    /// Where downloads are kept.
+    #[command(flatten)]
+    pub cache: CacheArgs,
     /// How to log.
     #[command(flatten)]
     pub log: LogArgs,

@@ -10,13 +10,14 @@ mod smoke;
 use std::path::Path;
 
 use anyhow::Context as _;
+use tokio::runtime::Runtime;
 use trainyard_core::config::Config;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
 use trainyard_core::model::ModelFolder;
 use trainyard_core::publication::{PUBLICATION_FILE, Publication, SCHEMA_VERSION};
 use trainyard_core::report::escape;
-use trainyard_ml::data::{Dataset, Split};
+use trainyard_ml::data::{Dataset, Folders, Split};
 use trainyard_oci::spec::Descriptor;
 use trainyard_oci::{ImageReference, Layout};
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
@@ -66,9 +67,9 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .exit_code(ExitCode::Bug)?;
-    let n_smoke_test_rows = runtime.block_on(smoke_test(
-        &config, &inputs, &model, &server, &layout, &manifest,
-    ))?;
+    let n_smoke_test_rows = smoke_test(
+        &config, &inputs, &model, &server, &layout, &manifest, &runtime,
+    )?;
 
     let naming = Naming {
         inputs: &inputs,
@@ -124,13 +125,14 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
 }
 
 /// How many rows the packed server answered as it should.
-async fn smoke_test(
+fn smoke_test(
     config: &Config,
     inputs: &Inputs,
     model: &ModelFolder,
     server: &Server,
     layout: &Layout,
     manifest: &Descriptor,
+    runtime: &Runtime,
 ) -> anyhow::Result<usize> {
     const LEAVE_OUT: &str = "`[image] smoke_test_rows = 0` leaves the smoke test out";
     let n_rows = config.image.smoke_test_rows;
@@ -146,7 +148,12 @@ async fn smoke_test(
         return Err(error).exit_code(ExitCode::Usage).hint(LEAVE_OUT);
     }
     let base = inputs.config.parent().unwrap_or(Path::new(""));
-    let dataset = Dataset::load(config, base, Split::Test)
+    let downloads = inputs.cache.fetch(&Dataset::remotes(config, Split::Test))?;
+    let folders = Folders {
+        base,
+        downloads: &downloads,
+    };
+    let dataset = Dataset::load(config, folders, Split::Test)
         .exit_code(ExitCode::Data)
         .hint(LEAVE_OUT)?;
     let folder = inputs.out.join("evaluation");
@@ -160,8 +167,8 @@ async fn smoke_test(
     layout
         .unpack(manifest, root.path())
         .exit_code(ExitCode::Data)?;
-    smoke::test(root.path(), &model.manifest, &sample)
-        .await
+    runtime
+        .block_on(smoke::test(root.path(), &model.manifest, &sample))
         .context("the image does not answer as the evaluated model did, so it is not published")
         .exit_code(ExitCode::Inconclusive)?;
     tracing::info!(

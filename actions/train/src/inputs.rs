@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use trainyard_fetch::CacheArgs;
 use trainyard_runner::LogArgs;
 
 /// Train the model that the configuration describes.
@@ -37,6 +38,9 @@ pub struct Inputs {
     /// Print the key that changes exactly when training would give another model, and stop.
     #[arg(long)]
     pub content_key: bool,
+    /// Where downloads are kept.
+    #[command(flatten)]
+    pub cache: CacheArgs,
     /// How to log.
     #[command(flatten)]
     pub log: LogArgs,

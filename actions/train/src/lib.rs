@@ -11,7 +11,7 @@ use trainyard_core::config::Config;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::files;
 use trainyard_core::model::{ModelFolder, RunRecord};
-use trainyard_ml::data::{Dataset, Split};
+use trainyard_ml::data::{Dataset, Folders, Split};
 use trainyard_ml::store::{self, HISTORY_FILE, RUN_FILE, TrainingRows};
 use trainyard_ml::train::{
     self, Checkpoint, CheckpointError, Event, Flow, Job, Outcome, Subject, TrainError,
@@ -35,7 +35,17 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::Success);
     }
     let base = inputs.config.parent().unwrap_or(Path::new(""));
-    let dataset = Dataset::load(&config, base, Split::Train).exit_code(ExitCode::Data)?;
+    let downloads = inputs
+        .cache
+        .fetch(&Dataset::remotes(&config, Split::Train))?;
+    let folders = Folders {
+        base,
+        downloads: &downloads,
+    };
+    let dataset = Dataset::load(&config, folders, Split::Train).exit_code(ExitCode::Data)?;
+    if let Some(description) = &dataset.description {
+        tracing::info!("{description}");
+    }
     let data_digest = dataset.digest();
     let content_key = content_key(&config, &data_digest)?;
     stage.set_output("content-key", content_key.hex())?;

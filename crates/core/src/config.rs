@@ -7,6 +7,7 @@ mod error;
 mod judging;
 mod keras;
 mod layers;
+mod source;
 mod train;
 mod validate;
 
@@ -15,11 +16,12 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use data::{CsvConfig, DataConfig, DataFiles, DataFormat, Missing};
+pub use data::{ColumnType, CsvConfig, DataConfig, DataFiles, DataFormat, Missing};
 pub use error::ConfigError;
 use error::Problem;
 pub use judging::JudgingConfig;
 pub use layers::{LayerKind, LayerTable, PaddingInput, Pair, ScaleInput};
+pub use source::{Remote, Source};
 pub use train::{
     EarlyStoppingConfig, Monitor, OptimizerConfig, OptimizerKind, ScheduleConfig, ScheduleKind,
     TrainConfig,

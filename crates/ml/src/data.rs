@@ -1,5 +1,6 @@
 //! Datasets: files named by the configuration in, raw rows and labels out. Preprocessing is the network's business.
 
+mod column;
 mod elements;
 mod features;
 pub mod idx;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use features::{Features, Stored};
-use trainyard_core::config::Config;
+use trainyard_core::config::{Config, Missing, Remote, Source};
 use trainyard_core::digest::{self, Sha256Digest};
 use trainyard_core::evaluation;
 use trainyard_core::files::FileError;
@@ -85,6 +86,24 @@ pub enum Split {
     Test,
 }
 
+/// Where the files of a configuration lie.
+#[derive(Debug, Clone, Copy)]
+pub struct Folders<'a> {
+    /// The folder of the configuration file.
+    pub base: &'a Path,
+    /// The folder of downloads.
+    pub downloads: &'a Path,
+}
+
+impl Folders<'_> {
+    fn locate(&self, source: Option<&Source>) -> PathBuf {
+        source.map_or_else(
+            || self.base.to_owned(),
+            |source| source.locate(self.base, self.downloads),
+        )
+    }
+}
+
 /// Raw rows and their labels.
 #[derive(Debug, Clone)]
 pub struct Dataset {
@@ -100,6 +119,8 @@ pub struct Dataset {
     pub weights: Option<Vec<f32>>,
     /// Each row's place in its file, from 0.
     pub row_ids: Vec<i64>,
+    /// For a table: its columns by role, with the types that were found, in a line of text.
+    pub description: Option<String>,
     /// The files that it came from, with paths as the configuration writes them.
     pub files: Vec<FileEntry>,
 }
@@ -147,9 +168,26 @@ impl Labels {
 }
 
 impl Dataset {
-    /// Loads one part of the data that `config` names; its paths are relative to `base`.
-    pub fn load(config: &Config, base: &Path, split: Split) -> Result<Self, DataError> {
-        load::load(config, base, split)
+    /// Loads one part of the data that `config` names. Its [remotes](Self::remotes) must have been downloaded.
+    pub fn load(config: &Config, folders: Folders<'_>, split: Split) -> Result<Self, DataError> {
+        load::load(config, folders, split)
+    }
+
+    /// The files on the network that loading one part of the data reads.
+    pub fn remotes(config: &Config, split: Split) -> Vec<&Remote> {
+        let data = &config.data;
+        let fills_in_means = data
+            .csv
+            .as_ref()
+            .is_some_and(|csv| csv.missing == Missing::Mean);
+        let reads_train = split == Split::Train || fills_in_means;
+        let train = reads_train.then(|| data.train.remotes());
+        let test = (split == Split::Test).then(|| data.test.remotes());
+        train
+            .into_iter()
+            .flatten()
+            .chain(test.into_iter().flatten())
+            .collect()
     }
 
     /// Number of rows.
@@ -222,6 +260,7 @@ impl Dataset {
                 .as_ref()
                 .map(|weights| rows.iter().map(|&row| weights[row]).collect()),
             row_ids: rows.iter().map(|&row| self.row_ids[row]).collect(),
+            description: self.description.clone(),
             files: self.files.clone(),
         }
     }

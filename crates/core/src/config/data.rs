@@ -1,13 +1,14 @@
 //! `[data]`: where rows come from.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::error::Problem;
+use super::source::{Remote, Source};
 use crate::model::{Preprocessing, Task};
 
 /// `[data]`: where rows come from.
@@ -63,21 +64,39 @@ pub enum DataFormat {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataFiles {
-    /// idx, npy: the file of features, relative to the configuration file.
+    /// idx, npy: the file of features: a path relative to the configuration file, or `{ url = "…", sha256 = "…" }`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub features: Option<PathBuf>,
-    /// idx, npy: the file of labels, relative to the configuration file.
+    pub features: Option<Source>,
+    /// idx, npy: the file of labels, written like `features`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub labels: Option<PathBuf>,
+    pub labels: Option<Source>,
     /// npy: name of the array of features in an `.npz`; needed where it holds several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub features_array: Option<String>,
     /// npy: name of the array of labels in an `.npz`; needed where it holds several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels_array: Option<String>,
-    /// csv: the table. images: the folder. Relative to the configuration file.
+    /// csv: the table, written like `features`. images: the folder, relative to the configuration file.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
+    pub path: Option<Source>,
+}
+
+impl DataFiles {
+    /// The files that are given, by key.
+    fn sources(&self) -> impl Iterator<Item = (&'static str, &Source)> {
+        [
+            ("features", &self.features),
+            ("labels", &self.labels),
+            ("path", &self.path),
+        ]
+        .into_iter()
+        .filter_map(|(key, source)| Some((key, source.as_ref()?)))
+    }
+
+    /// Those of the files that lie on the network.
+    pub fn remotes(&self) -> impl Iterator<Item = &Remote> {
+        self.sources().filter_map(|(_, source)| source.remote())
+    }
 }
 
 /// `[data.csv]`: the roles of columns.
@@ -98,6 +117,9 @@ pub struct CsvConfig {
     /// A column of whole numbers that name the rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_id: Option<String>,
+    /// What the cells of columns are, where that is to be checked rather than inferred: `{ age = "integer" }`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub types: BTreeMap<String, ColumnType>,
     /// What becomes of empty cells: `"error"`, `"drop"` (the row), `"mean"` (of the training rows) or a number.
     #[serde(default)]
     pub missing: Missing,
@@ -108,6 +130,18 @@ pub struct CsvConfig {
 
 const fn comma() -> char {
     ','
+}
+
+/// What the cells of a column are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnType {
+    /// `true` and `false`, which become 1 and 0.
+    Boolean,
+    /// Whole numbers.
+    Integer,
+    /// Any finite numbers.
+    Number,
 }
 
 /// What becomes of empty cells.
@@ -281,6 +315,17 @@ impl DataConfig {
                 if is_given && !is_wanted {
                     let problem =
                         format!("the format `{:?}` takes no `{key}`", self.format).to_lowercase();
+                    return Err(Problem::at(&["data", part, key], problem));
+                }
+            }
+            for (key, source) in files.sources() {
+                let problem = match source.remote() {
+                    Some(_) if self.format == DataFormat::Images => {
+                        Some("an image folder cannot be downloaded: give the path of a folder")
+                    }
+                    remote => remote.and_then(Remote::problem),
+                };
+                if let Some(problem) = problem {
                     return Err(Problem::at(&["data", part, key], problem));
                 }
             }

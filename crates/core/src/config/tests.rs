@@ -44,6 +44,28 @@ fn changed(from: &str, to: &str) -> String {
     GOOD.replacen(from, to, 1)
 }
 
+fn remote(url: &str) -> String {
+    let source = format!(
+        "features = {{ url = \"{url}\", sha256 = \"{}\" }}",
+        "0".repeat(64)
+    );
+    changed("features = \"a\"", &source)
+}
+
+#[test]
+fn a_file_on_the_network_is_known_by_its_address_without_the_query() {
+    let text = remote("https://example.com/x.npy?signature=1");
+    let config = Config::parse(&text, Path::new("trainyard.toml")).unwrap();
+    let source = config.data.train.features.as_ref().unwrap();
+    assert_eq!(source.name(), "https://example.com/x.npy");
+    assert_eq!(
+        source.locate(Path::new("base"), Path::new("cache")),
+        Path::new("cache").join("0".repeat(64))
+    );
+    assert_eq!(config.data.train.remotes().count(), 1);
+    assert_eq!(config.data.test.remotes().count(), 0);
+}
+
 #[test]
 fn defaults_are_filled_in_and_layers_are_named_as_keras_names_them() {
     let config = Config::parse(GOOD, Path::new("trainyard.toml")).unwrap();
@@ -125,6 +147,29 @@ fn errors_name_the_line_and_the_remedy() {
         (
             changed("name = \"digits\"", "name = \"di gits\""),
             ["trainyard.toml:3:1", "letters, digits"],
+        ),
+        (
+            changed("features = \"a\"", "features = 3"),
+            ["trainyard.toml:23:22", "a path, or `{ url = "],
+        ),
+        (
+            changed("features = \"a\"", "features = { url = \"https://a/b\" }"),
+            ["trainyard.toml:23:22", "missing field `sha256`"],
+        ),
+        (
+            changed(
+                "features = \"a\"",
+                "features = { url = \"https://a/b\", sha256 = \"12\" }",
+            ),
+            ["trainyard.toml:23:54", "`12` is not the 64 hex digits"],
+        ),
+        (
+            remote("ftp://a/b"),
+            ["trainyard.toml:23:11", "must begin with `https://`"],
+        ),
+        (
+            remote("https://me:secret@a/b"),
+            ["trainyard.toml:23:11", "user name or password"],
         ),
         ("[model".to_owned(), ["trainyard.toml:1:7", ""]),
     ];

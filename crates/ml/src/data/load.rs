@@ -1,16 +1,19 @@
 //! From a configuration to a dataset: each format's reader, then the same checks for all.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use trainyard_core::config::{Config, CsvConfig, DataFiles, DataFormat, Missing};
+use trainyard_core::config::{Config, CsvConfig, DataFiles, DataFormat, Missing, Source};
 use trainyard_core::files;
 use trainyard_core::model::{FileEntry, Task};
 
 use super::features::{Features, MEMORY_BUDGET_BYTES, Stored};
-use super::{DataError, Dataset, Labels, Split, idx, images, npz, refuse_lfs_pointer, table};
+use super::{
+    DataError, Dataset, Folders, Labels, Split, idx, images, npz, refuse_lfs_pointer, table,
+};
 
 /// An array of features or labels, whatever file it came from.
 struct Array {
@@ -25,40 +28,40 @@ enum Values {
     Stored(Stored),
 }
 
-pub(super) fn load(config: &Config, base: &Path, split: Split) -> Result<Dataset, DataError> {
+pub(super) fn load(
+    config: &Config,
+    folders: Folders<'_>,
+    split: Split,
+) -> Result<Dataset, DataError> {
     let (files, max_rows) = match split {
         Split::Train => (&config.data.train, config.data.max_train_rows),
         Split::Test => (&config.data.test, config.data.max_test_rows),
     };
     match config.data.format {
-        DataFormat::Idx | DataFormat::Npy => load_arrays(config, base, files, max_rows),
-        DataFormat::Csv => load_table(config, base, files, max_rows),
-        DataFormat::Images => load_images(config, base, files, max_rows),
+        DataFormat::Idx | DataFormat::Npy => load_arrays(config, folders, files, max_rows),
+        DataFormat::Csv => load_table(config, folders, files, max_rows),
+        DataFormat::Images => load_images(config, folders, files, max_rows),
     }
 }
 
 fn load_arrays(
     config: &Config,
-    base: &Path,
+    folders: Folders<'_>,
     files: &DataFiles,
     max_rows: Option<usize>,
 ) -> Result<Dataset, DataError> {
-    let (features_name, labels_name) = (
-        path_of(files.features.as_ref()),
-        path_of(files.labels.as_ref()),
-    );
-    let (features_path, labels_path) = (base.join(features_name), base.join(labels_name));
-    let read = |path: &Path, name: &Path, array: Option<&String>| {
-        let entry = measure(base, name)?;
+    let read = |source: Option<&Source>, array: Option<&String>| {
+        let (path, entry) = measure(folders, source)?;
         let array = match config.data.format {
-            DataFormat::Npy => read_npy(path, array)?,
-            _ => read_idx(path, entry.size_bytes)?,
+            DataFormat::Npy => read_npy(&path, array)?,
+            _ => read_idx(&path, entry.size_bytes)?,
         };
-        Ok::<_, DataError>((array, entry))
+        Ok::<_, DataError>((array, path, entry))
     };
-    let (features, features_entry) =
-        read(&features_path, features_name, files.features_array.as_ref())?;
-    let (labels, labels_entry) = read(&labels_path, labels_name, files.labels_array.as_ref())?;
+    let (features, features_path, features_entry) =
+        read(files.features.as_ref(), files.features_array.as_ref())?;
+    let (labels, labels_path, labels_entry) =
+        read(files.labels.as_ref(), files.labels_array.as_ref())?;
     let n_rows = *features.shape.first().unwrap_or(&0);
     // A column of labels is as good as a list.
     if !matches!(labels.shape[..], [_] | [_, 1]) {
@@ -126,33 +129,33 @@ fn load_arrays(
         labels,
         weights: None,
         row_ids: (0..n_kept as i64).collect(),
+        description: None,
         files: vec![features_entry, labels_entry],
     })
 }
 
 fn load_table(
     config: &Config,
-    base: &Path,
+    folders: Folders<'_>,
     files: &DataFiles,
     max_rows: Option<usize>,
 ) -> Result<Dataset, DataError> {
-    let name = path_of(files.path.as_ref());
-    let path = base.join(name);
+    let (path, entry) = measure(folders, files.path.as_ref())?;
     let default = CsvConfig {
         label: String::new(),
         features: None,
         ignore: Vec::new(),
         weight: None,
         row_id: None,
+        types: BTreeMap::new(),
         missing: Missing::Error,
         delimiter: ',',
     };
     let csv = config.data.csv.as_ref().unwrap_or(&default);
-    let entry = measure(base, name)?;
     // Always of the training rows: what a test row lacks must not be learnt from other test rows.
     let means = match csv.missing {
         Missing::Mean => Some(table::means(
-            &base.join(path_of(config.data.train.path.as_ref())),
+            &folders.locate(config.data.train.path.as_ref()),
             csv,
         )?),
         _ => None,
@@ -166,11 +169,17 @@ fn load_table(
         let problem = format!(
             "{} columns are features ({}), but `[model] input_shape` is {row_shape:?}",
             table.n_columns,
-            table.names.join(", ")
+            table
+                .columns
+                .iter()
+                .map(|column| column.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
         );
         return Err(DataError::malformed(&path, problem));
     }
     let n_rows = table.labels.len();
+    let description = table.describe(csv);
     let lines = table.lines;
     let place = |row: usize| format!("line {}", lines.get(row).copied().unwrap_or_default());
     let numbers = || -> Result<Vec<f64>, DataError> {
@@ -229,17 +238,18 @@ fn load_table(
         row_ids: table
             .row_ids
             .unwrap_or_else(|| (0..n_rows as i64).collect()),
+        description: Some(format!("`{}`: {description}", entry.path)),
         files: vec![entry],
     })
 }
 
 fn load_images(
     config: &Config,
-    base: &Path,
+    folders: Folders<'_>,
     files: &DataFiles,
     max_rows: Option<usize>,
 ) -> Result<Dataset, DataError> {
-    let root = base.join(path_of(files.path.as_ref()));
+    let root = folders.locate(files.path.as_ref());
     let row_shape = config.model.input_shape.clone();
     let shape = [0, 1, 2].map(|axis| row_shape.get(axis).copied().unwrap_or(1));
     let classes = config.data.classes.as_deref().unwrap_or_default();
@@ -258,6 +268,7 @@ fn load_images(
         labels: Labels::Class(images.labels),
         weights: None,
         row_ids: (0..n_rows as i64).collect(),
+        description: None,
         files: images.files,
     };
     Ok(match max_rows.filter(|max_rows| *max_rows < n_rows) {
@@ -266,24 +277,34 @@ fn load_images(
     })
 }
 
-fn path_of(path: Option<&PathBuf>) -> &Path {
-    path.map_or(Path::new(""), PathBuf::as_path)
-}
-
-/// The file `name` under `base`, as the digest of the data counts it.
-fn measure(base: &Path, name: &Path) -> Result<FileEntry, DataError> {
-    let path = &base.join(name);
+/// Where the file of `source` lies, and how the digest of the data counts it.
+fn measure(
+    folders: Folders<'_>,
+    source: Option<&Source>,
+) -> Result<(PathBuf, FileEntry), DataError> {
+    let path = folders.locate(source);
     let mut head = [0; 64];
-    let n_read = File::open(path)
+    let n_read = File::open(&path)
         .and_then(|mut file| file.read(&mut head))
-        .map_err(DataError::read(path))?;
-    refuse_lfs_pointer(path, &head[..n_read])?;
-    let (sha256, size_bytes) = files::measure(path)?;
-    Ok(FileEntry {
-        path: name.to_string_lossy().replace('\\', "/"),
+        .map_err(DataError::read(&path))?;
+    refuse_lfs_pointer(&path, &head[..n_read])?;
+    let (sha256, size_bytes) = files::measure(&path)?;
+    if let Some(remote) = source.and_then(Source::remote)
+        && remote.sha256 != sha256
+    {
+        let problem = format!(
+            "this download of `{}` has the digest {sha256}; remove it, and it is downloaded anew",
+            remote.address()
+        );
+        return Err(DataError::malformed(&path, problem));
+    }
+    let path_in_manifest = source.map(|source| source.name().into_owned());
+    let entry = FileEntry {
+        path: path_in_manifest.unwrap_or_default(),
         sha256,
         size_bytes,
-    })
+    };
+    Ok((path, entry))
 }
 
 fn read_idx(path: &Path, size_bytes: u64) -> Result<Array, DataError> {

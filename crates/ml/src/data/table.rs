@@ -8,10 +8,8 @@ use std::path::Path;
 use trainyard_core::config::{CsvConfig, Missing};
 
 use super::DataError;
+use super::column::{Column, is_missing, number};
 use super::features::{Features, Sink};
-
-/// Words for a cell that is not there.
-const MISSING: [&str; 6] = ["", "na", "nan", "null", "none", "?"];
 
 /// What a table holds.
 pub(super) struct Table {
@@ -24,7 +22,7 @@ pub(super) struct Table {
     pub(super) weights: Option<Vec<f32>>,
     pub(super) row_ids: Option<Vec<i64>>,
     /// The columns that became features, in order.
-    pub(super) names: Vec<String>,
+    pub(super) columns: Vec<Column>,
 }
 
 /// The columns of a table by their role.
@@ -64,10 +62,10 @@ pub(super) fn read(
         lines: Vec::new(),
         weights: roles.weight.map(|_| Vec::new()),
         row_ids: roles.row_id.map(|_| Vec::new()),
-        names: roles
+        columns: roles
             .features
             .iter()
-            .map(|idx| header[*idx].clone())
+            .map(|idx| Column::new(&header[*idx], config.types.get(&header[*idx]).copied()))
             .collect(),
     };
     let mut sink = Sink::new();
@@ -84,9 +82,11 @@ pub(super) fn read(
         let cell = |idx: usize| record.get(idx).unwrap_or_default();
         row.clear();
         let mut is_dropped = false;
-        for (place, idx) in roles.features.iter().enumerate() {
+        let columns = table.columns.iter_mut().zip(&roles.features);
+        for (place, (column, idx)) in columns.enumerate() {
             let text = cell(*idx);
             let value = if is_missing(text) {
+                column.n_missing += 1;
                 match config.missing {
                     Missing::Drop => {
                         is_dropped = true;
@@ -98,18 +98,13 @@ pub(super) fn read(
                         return Err(malformed(format!(
                             "line {line}: the column `{}` is empty; say what to do with `[data.csv] missing = \"drop\"`, \
                              `\"mean\"` or a number",
-                            header[*idx]
+                            column.name
                         )));
                     }
                 }
             } else {
-                number(text).ok_or_else(|| {
-                    malformed(format!(
-                        "line {line}: `{text}` in the column `{}` is not a finite number; leave the column out with \
-                         `[data.csv] ignore = [\"{}\"]`",
-                        header[*idx], header[*idx]
-                    ))
-                })?
+                let value = column.read(text);
+                value.map_err(|problem| malformed(format!("line {line}: {problem}")))?
             };
             row.push(value);
         }
@@ -169,15 +164,49 @@ pub(super) fn means(path: &Path, config: &CsvConfig) -> Result<Vec<f32>, DataErr
         }
     }
     sums.iter()
-        .zip(&table.names)
-        .map(|((sum, n), name)| match n {
+        .zip(&table.columns)
+        .map(|((sum, n), column)| match n {
             0 => Err(DataError::malformed(
                 path,
-                format!("the column `{name}` has no value to take a mean of"),
+                format!(
+                    "the column `{}` has no value to take a mean of",
+                    column.name
+                ),
             )),
             n => Ok((sum / *n as f64) as f32),
         })
         .collect()
+}
+
+impl Table {
+    /// The columns by their role, in a line of text.
+    pub(super) fn describe(&self, config: &CsvConfig) -> String {
+        const N_SHOWN: usize = 40;
+        let n_features = self.columns.len();
+        let shown: Vec<String> = self
+            .columns
+            .iter()
+            .take(N_SHOWN)
+            .map(Column::describe)
+            .collect();
+        let more = match n_features.saturating_sub(N_SHOWN) {
+            0 => String::new(),
+            n_more => format!(" and {n_more} more"),
+        };
+        let is_numeric = self.labels.iter().all(|label| number(label).is_some());
+        let label_type = if is_numeric { "numbers" } else { "names" };
+        let roles = [("weight", &config.weight), ("row id", &config.row_id)];
+        let roles: String = roles
+            .iter()
+            .filter_map(|(role, name)| Some(format!(", {role} `{}`", name.as_ref()?)))
+            .collect();
+        format!(
+            "{} rows, label `{}` ({label_type}){roles}, {n_features} features: {}{more}",
+            self.labels.len(),
+            config.label,
+            shown.join(", "),
+        )
+    }
 }
 
 impl Roles {
@@ -197,6 +226,10 @@ impl Roles {
             })
         };
         let label = find(&config.label)?;
+        config
+            .types
+            .keys()
+            .try_for_each(|name| find(name).map(|_| ()))?;
         let weight = config.weight.as_ref().map(find).transpose()?;
         let row_id = config.row_id.as_ref().map(find).transpose()?;
         let ignored: Vec<usize> = config.ignore.iter().map(find).collect::<Result<_, _>>()?;
@@ -218,14 +251,6 @@ impl Roles {
             row_id,
         })
     }
-}
-
-fn is_missing(text: &str) -> bool {
-    MISSING.iter().any(|word| text.eq_ignore_ascii_case(word))
-}
-
-fn number(text: &str) -> Option<f32> {
-    text.parse::<f32>().ok().filter(|value| value.is_finite())
 }
 
 fn describe(error: &csv::Error) -> String {

@@ -44,7 +44,11 @@ impl Project {
         );
         let config =
             Config::parse(&text, Path::new("trainyard.toml")).map_err(|error| error.to_string())?;
-        Dataset::load(&config, self.folder.path(), Split::Train).map_err(|error| error.to_string())
+        let folders = Folders {
+            base: self.folder.path(),
+            downloads: self.folder.path(),
+        };
+        Dataset::load(&config, folders, Split::Train).map_err(|error| error.to_string())
     }
 
     fn table(&self, classes: Option<usize>, csv: &str) -> Result<Dataset, String> {
@@ -102,6 +106,79 @@ fn empty_cells_are_what_the_configuration_says() {
         values(&project.table(None, "missing = 'mean'").unwrap()),
         [1.0, 6.0, 3.0, 4.0, 2.0, 8.0]
     );
+}
+
+#[test]
+fn the_types_of_columns_are_found_and_shown_or_declared_and_checked() {
+    let project = csv("a,b,y\n1,true,1.5\n-2.5,false,2\n3,,0\n");
+    let dataset = project.table(None, "missing = 0").unwrap();
+    assert_eq!(values(&dataset), [1.0, 1.0, -2.5, 0.0, 3.0, 0.0]);
+    assert_eq!(
+        dataset.description.unwrap(),
+        "`t.csv`: 3 rows, label `y` (numbers), 2 features: a (number), b (boolean, 1 missing)"
+    );
+    for (csv_text, types, expected) in [
+        (
+            "a,b,y\n1,true,1\n2,1,1\n",
+            "",
+            "line 3: `1` in the column `b`: numbers and true or false are mixed",
+        ),
+        (
+            "a,b,y\n1,2,1\n1,TRUE,1\n",
+            "",
+            "line 3: `TRUE` in the column `b`: numbers and true or false are mixed",
+        ),
+        (
+            "a,b,y\n1,2.5,1\n",
+            "types = { b = 'integer' }",
+            "line 2: `2.5` in the column `b` is no integer",
+        ),
+        (
+            "a,b,y\n1,2,1\n",
+            "types = { b = 'boolean' }",
+            "line 2: `2` in the column `b` is no boolean",
+        ),
+        (
+            "a,b,y\n1,true,1\n",
+            "types = { b = 'number' }",
+            "line 2: `true` in the column `b` is no number",
+        ),
+        (
+            "a,b,y\n1,2,1\n",
+            "types = { z = 'number' }",
+            "there is no column `z`",
+        ),
+        (
+            "a,b,y\n1,2,1\n",
+            "types = { b = 'text' }",
+            "unknown variant `text`",
+        ),
+    ] {
+        let error = csv(csv_text).table(None, types).unwrap_err();
+        assert!(error.contains(expected), "{csv_text:?}: {error}");
+    }
+    let mixed = csv("a,b,y\n1,true,1\n2,1,1\n3,0,1\n");
+    let dataset = mixed.table(None, "types = { b = 'boolean' }").unwrap();
+    assert_eq!(values(&dataset), [1.0, 1.0, 2.0, 1.0, 3.0, 0.0]);
+}
+
+#[test]
+fn a_download_counts_only_with_its_digest() {
+    let project = csv("a,b,y\n1,2,3\n");
+    let good = "a,b,y\n4,5,6\n";
+    let digest = Sha256Digest::of(good.as_bytes());
+    std::fs::write(project.folder.path().join(digest.hex()), good).unwrap();
+    let data = format!(
+        "format = 'csv'\ntrain = {{ path = {{ url = 'https://example.com/t.csv?key=1', sha256 = '{}' }} }}\n\
+         test = {{ path = 't.csv' }}\n[data.csv]\nlabel = 'y'\n",
+        digest.hex()
+    );
+    let dataset = project.load("[2]", None, &data).unwrap();
+    assert_eq!(values(&dataset), [4.0, 5.0]);
+    assert_eq!(dataset.files[0].path, "https://example.com/t.csv");
+    std::fs::write(project.folder.path().join(digest.hex()), "a,b,y\n4,5,7\n").unwrap();
+    let error = project.load("[2]", None, &data).unwrap_err();
+    assert!(error.contains("has the digest"), "{error}");
 }
 
 #[test]

@@ -37,6 +37,7 @@ fn dataset(name: &str, row_shape: &[usize]) -> Dataset {
         selection: None,
         weights: None,
         row_ids: (0..n as i64).collect(),
+        description: None,
         files: Vec::new(),
     }
 }

@@ -65,6 +65,7 @@ fn dataset(n_rows: usize, label: impl Fn(&[f32]) -> f64, is_class: bool) -> Data
         labels,
         weights: None,
         row_ids: (0..n_rows as i64).collect(),
+        description: None,
         files: Vec::new(),
     }
 }

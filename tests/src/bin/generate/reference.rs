@@ -155,7 +155,11 @@ fn option_names(option: &Value) -> Vec<String> {
             let keys: Vec<String> = keys.map(|(key, _)| format!("{key} = …")).collect();
             vec![format!("`{{ {key} = {{ {} }} }}`", keys.join(", "))]
         }
-        Some((key, _)) => vec![format!("`{{ {key} = … }}`")],
+        Some(_) => {
+            let keys = option["properties"].as_object().into_iter().flatten();
+            let keys: Vec<String> = keys.map(|(key, _)| format!("{key} = …")).collect();
+            vec![format!("`{{ {} }}`", keys.join(", "))]
+        }
         None => vec![option["type"].as_str().unwrap_or("value").to_owned()],
     }
 }
