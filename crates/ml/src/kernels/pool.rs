@@ -82,8 +82,19 @@ pub fn max_forward(windows: &Windows, input: &[f32], output: &mut [f32], argmax:
         let cells = output.chunks_exact_mut(channels).zip(argmax.chunks_exact_mut(channels));
         for (cell_idx, (best, places)) in cells.enumerate() {
             let (rows, columns) = spans(windows, cell_idx);
-            let starts = rows.flat_map(|row| columns.clone().map(move |column| (row * windows.input[1] + column) * channels));
+            let start_of = |row: usize, column: usize| (row * windows.input[1] + column) * channels;
             let mut channel = 0;
+            // The usual window, unrolled.
+            if let ([top, bottom], [left, right]) = (ends(&rows), ends(&columns)) && bottom == top + 1 && right == left + 1 {
+                let starts = [start_of(top, left), start_of(top, right), start_of(bottom, left), start_of(bottom, right)];
+                while channel + LANES <= channels {
+                    let (values, at) = max_of::<LANES>(image, starts.into_iter(), channel);
+                    best[channel..channel + LANES].copy_from_slice(&values);
+                    places[channel..channel + LANES].copy_from_slice(&at);
+                    channel += LANES;
+                }
+            }
+            let starts = rows.flat_map(|row| columns.clone().map(move |column| start_of(row, column)));
             while channel + LANES <= channels {
                 let (values, at) = max_of::<LANES>(image, starts.clone(), channel);
                 best[channel..channel + LANES].copy_from_slice(&values);
@@ -244,6 +255,11 @@ pub fn average_backward(windows: &Windows, gradient: &[f32], input_gradient: &mu
     }
 }
 
+}
+
+/// First and last of a range.
+fn ends(range: &std::ops::Range<usize>) -> [usize; 2] {
+    [range.start, range.end.saturating_sub(1)]
 }
 
 fn spans(windows: &Windows, cell_idx: usize) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
