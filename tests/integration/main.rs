@@ -11,6 +11,7 @@ mod act;
 mod chain;
 mod examples;
 mod foreign;
+mod github;
 mod http;
 mod image;
 mod project;

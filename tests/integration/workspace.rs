@@ -10,13 +10,14 @@ use serde_json::Value;
 use crate::support::{files, repository, run};
 
 /// Package, and the packages of ours that it may depend on.
-const EDGES: [(&str, &[&str]); 12] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("trainyard-core", &[]),
     ("trainyard-ml", &["trainyard-core"]),
     ("trainyard-runner", &["trainyard-core"]),
     ("trainyard-oci", &["trainyard-core"]),
     ("trainyard-serve", &["trainyard-core", "trainyard-ml"]),
     ("trainyard-fetch", &["trainyard-core", "trainyard-runner"]),
+    ("trainyard-github", &["trainyard-core", "trainyard-runner"]),
     (
         "trainyard-train",
         &[
@@ -53,6 +54,7 @@ const EDGES: [(&str, &[&str]); 12] = [
             "trainyard-core",
             "trainyard-evaluate",
             "trainyard-gate",
+            "trainyard-github",
             "trainyard-ml",
             "trainyard-oci",
             "trainyard-publish-image",

@@ -3,12 +3,14 @@
 
 mod case;
 mod judge;
+mod record;
 mod rule;
 mod scorecard;
 
 pub use case::{Candidate, Case};
 pub use judge::figure;
 pub use judge::{Baseline, Chain, judge};
+pub use record::{BaselineRecord, HistoryPoint, MAX_RECORD_CHARS, RecordError, RecordedMetric};
 pub use rule::{Level, MissingBaseline, Rule, WhenUncertain};
 pub use scorecard::{Measured, Scorecard, ScorecardError};
 

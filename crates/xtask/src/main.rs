@@ -12,6 +12,7 @@
 mod bench;
 mod demo;
 mod generate;
+mod github;
 mod peers;
 mod process;
 mod stopwatch;

@@ -57,6 +57,11 @@ impl Toolbox {
         }
     }
 
+    /// The folder of everything installed here.
+    pub(crate) fn cache(&self) -> &Path {
+        &self.cache
+    }
+
     /// The value for the environment variable `PATH`.
     pub(crate) fn path(&self) -> Result<OsString> {
         env::join_paths(&self.path).context("joining the folders of `PATH`")

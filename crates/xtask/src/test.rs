@@ -9,6 +9,7 @@ use std::process::{Command, ExitCode};
 use anyhow::Result;
 use clap::Args;
 
+use crate::github::GitHubApi;
 use crate::stopwatch::Stopwatch;
 use crate::workspace::Workspace;
 use crate::{generate, peers, process};
@@ -50,6 +51,14 @@ pub(crate) fn run(args: &TestArgs, workspace: &Workspace) -> Result<ExitCode> {
     }
     let mut tests = test_runner(args, workspace, &binaries);
     tests.env("PATH", toolbox.path()?);
+    let api = if args.no_peers {
+        None
+    } else {
+        Some(stopwatch.time("GitHub's API", || GitHubApi::start(&toolbox, workspace))?)
+    };
+    if let Some(api) = &api {
+        api.announce(&mut tests);
+    }
     let (status, log) = stopwatch.time("tests", || process::tee_stderr(&mut tests))?;
     if !status.success() {
         failed.push("tests");

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::record::BaselineRecord;
 use crate::digest::Sha256Digest;
 use crate::evaluation::{self, Evaluation};
 use crate::metrics::{Direction, Metric};
@@ -66,6 +67,14 @@ pub enum ScorecardError {
     /// An evaluation of another version, or one that does not fit the schema.
     #[error("`{path}` looks like an evaluation, but does not fit its schema")]
     Evaluation {
+        /// The file.
+        path: String,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A baseline's record that does not fit its schema.
+    #[error("`{path}` looks like a baseline's record, but does not fit its schema")]
+    Record {
         /// The file.
         path: String,
         /// Where and why.
@@ -170,6 +179,12 @@ impl Scorecard {
             return match serde_json::from_value::<Evaluation>(value) {
                 Ok(evaluation) => Ok(Self::of_evaluation(&evaluation, source_digest)),
                 Err(source) => Err(ScorecardError::Evaluation { path, source }),
+            };
+        }
+        if value.get("record_version").is_some() {
+            return match serde_json::from_value::<BaselineRecord>(value) {
+                Ok(record) => Ok(record.scorecard()),
+                Err(source) => Err(ScorecardError::Record { path, source }),
             };
         }
         let metrics: Vec<(String, Measured)> = evaluation::flatten_metrics(&value)

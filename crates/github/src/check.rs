@@ -1,0 +1,230 @@
+//! One check run per model on the commit that people wrote.
+
+use std::fmt::Write as _;
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::client::{GitHub, Request};
+use crate::error::{GitHubError, Permission};
+
+/// GitHub's limit of a request; what is above is left off.
+const MAX_ANNOTATIONS: usize = 50;
+
+/// Which check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Its name, by which a branch protection may require it.
+    pub name: String,
+    /// The commit.
+    pub head_sha: String,
+    /// Where its details are, on the web.
+    pub details_url: Option<String>,
+    /// What we call it: key and run.
+    pub external_id: String,
+}
+
+/// A check run on GitHub.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct CheckRun {
+    /// GitHub's number.
+    pub id: u64,
+    /// Where people see it.
+    pub html_url: Option<String>,
+    /// `queued`, `in_progress` or `completed`.
+    pub status: String,
+    /// What we called it.
+    pub external_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct CheckRuns {
+    check_runs: Vec<CheckRun>,
+}
+
+/// How a check ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conclusion {
+    /// Green.
+    Success,
+    /// Grey: seen, and not judged.
+    Neutral,
+    /// Red.
+    Failure,
+    /// The run was ended from outside.
+    Cancelled,
+    /// Not applicable.
+    Skipped,
+}
+
+/// What a check says.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// One line.
+    pub title: String,
+    /// Markdown of at most 65,535 characters.
+    pub summary: String,
+    /// Markdown of at most 65,535 characters, below the summary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// On lines of files; at most fifty are sent, so the worst come first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub annotations: Vec<CheckAnnotation>,
+}
+
+/// A remark on a line of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckAnnotation {
+    /// The file, from the repository's root.
+    pub path: String,
+    /// First line, from 1.
+    pub start_line: usize,
+    /// Last line.
+    pub end_line: usize,
+    /// How bad it is.
+    pub annotation_level: CheckLevel,
+    /// What it is about.
+    pub title: String,
+    /// What to know.
+    pub message: String,
+}
+
+/// How bad a remark is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckLevel {
+    /// Good to know.
+    Notice,
+    /// Needs a look.
+    Warning,
+    /// Wrong.
+    Failure,
+}
+
+impl GitHub {
+    /// Opens the check in progress. A repeated run opens a new one, which takes the place of the old one's result.
+    pub async fn start_check(
+        &self,
+        check: &Check,
+        report: &Report,
+    ) -> Result<CheckRun, GitHubError> {
+        let mut body = body_of(check, report);
+        body["status"] = json!("in_progress");
+        self.create_check(check, body).await
+    }
+
+    /// Completes the check: `started` where that is known, else the one in progress, else a new one.
+    pub async fn complete_check(
+        &self,
+        check: &Check,
+        started: Option<u64>,
+        conclusion: Conclusion,
+        report: &Report,
+    ) -> Result<CheckRun, GitHubError> {
+        let mut body = body_of(check, report);
+        body["status"] = json!("completed");
+        body["conclusion"] = json!(conclusion);
+        if let Some(id) = started {
+            match self.update_check(id, &body).await {
+                // Of another repository, or too old.
+                Err(error) if error.status() == Some(404) => {}
+                other => return other,
+            }
+        }
+        self.create_check(check, body).await
+    }
+
+    /// Makes a check run; after an uncertain end it looks whether it is there before it asks again.
+    async fn create_check(&self, check: &Check, mut body: Value) -> Result<CheckRun, GitHubError> {
+        body["head_sha"] = json!(check.head_sha);
+        let request = Request {
+            method: Method::POST,
+            route: "/check-runs".to_owned(),
+            body: Some(body.clone()),
+            doing: "create the check run",
+            permission: Permission::ChecksWrite,
+        };
+        let mut n_attempts = 0;
+        loop {
+            n_attempts += 1;
+            let error = match self.send(&request).await {
+                Err(error) if error.is_uncertain() && n_attempts < self.retry.n_attempts => error,
+                other => return other,
+            };
+            tracing::debug!("{error}; looking whether it is there");
+            tokio::time::sleep(self.retry.first_delay * n_attempts).await;
+            let there = self
+                .check_runs(check)
+                .await?
+                .into_iter()
+                .find(|run| run.external_id.as_ref() == Some(&check.external_id));
+            if let Some(run) = there {
+                return self.update_check(run.id, &body).await;
+            }
+        }
+    }
+
+    /// The latest check runs of this name on this commit.
+    async fn check_runs(&self, check: &Check) -> Result<Vec<CheckRun>, GitHubError> {
+        let request = Request {
+            method: Method::GET,
+            route: format!(
+                "/commits/{}/check-runs?check_name={}&filter=latest&per_page=100",
+                check.head_sha,
+                query(&check.name)
+            ),
+            body: None,
+            doing: "read the check runs",
+            permission: Permission::ChecksWrite,
+        };
+        let found: CheckRuns = self.send(&request).await?;
+        Ok(found.check_runs)
+    }
+
+    async fn update_check(&self, id: u64, body: &Value) -> Result<CheckRun, GitHubError> {
+        let mut body = body.clone();
+        if let Some(fields) = body.as_object_mut() {
+            fields.remove("head_sha");
+        }
+        self.send(&Request {
+            method: Method::PATCH,
+            route: format!("/check-runs/{id}"),
+            body: Some(body),
+            doing: "update the check run",
+            permission: Permission::ChecksWrite,
+        })
+        .await
+    }
+}
+
+fn body_of(check: &Check, report: &Report) -> Value {
+    let mut report = report.clone();
+    report.annotations.truncate(MAX_ANNOTATIONS);
+    let mut body = json!({
+        "name": check.name,
+        "external_id": check.external_id,
+        "output": report,
+    });
+    if let Some(url) = &check.details_url {
+        body["details_url"] = json!(url);
+    }
+    body
+}
+
+/// The text as a value in a query.
+fn query(text: &str) -> String {
+    text.bytes()
+        .fold(String::with_capacity(text.len()), |mut encoded, byte| {
+            let is_plain =
+                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+            // Writing to a text cannot fail.
+            let _ = if is_plain {
+                write!(encoded, "{}", char::from(byte))
+            } else {
+                write!(encoded, "%{byte:02X}")
+            };
+            encoded
+        })
+}

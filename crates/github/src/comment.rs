@@ -1,0 +1,296 @@
+//! One comment per key on a pull request, updated in place, however many runs write it at once.
+//!
+//! The API has no condition on a change: two runs may each read the old comment and write. So every write is read
+//! again, and mended where an older run won. All runs keep the comment with the lowest number and remove the others.
+
+use std::cmp::Ordering;
+use std::time::Duration;
+
+use http::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::client::{GitHub, Request};
+use crate::error::{GitHubError, Permission};
+
+const PER_PAGE: usize = 100;
+/// Rounds of writing and reading again before another run is left to have the last word.
+const MAX_ROUNDS: u32 = 12;
+
+/// Where a comment belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Number of the pull request.
+    pub pull_request: u64,
+    /// Tells this comment from others of Trainyard: letters, digits, `-`, `_`, `.` and `/`.
+    pub key: String,
+}
+
+/// Which run a comment shows. A later run has a higher number; a repeated one a higher attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// GitHub's number of the workflow run.
+    pub run_id: u64,
+    /// Counted from 1.
+    pub attempt: u32,
+    /// The commit that it shows.
+    pub head_sha: String,
+}
+
+/// What became of a comment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was not there.
+    Created(Comment),
+    /// It was there with other text.
+    Updated(Comment),
+    /// It was there with this text.
+    Unchanged(Comment),
+    /// It shows a newer run.
+    Newer(Comment),
+}
+
+/// A comment on GitHub.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Comment {
+    /// GitHub's number.
+    pub id: u64,
+    /// Its text.
+    #[serde(default)]
+    pub body: String,
+    /// Where people see it.
+    pub html_url: String,
+    user: Option<User>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct User {
+    #[serde(rename = "type")]
+    kind: String,
+    login: String,
+}
+
+impl Outcome {
+    /// The comment as it is now.
+    pub const fn comment(&self) -> &Comment {
+        match self {
+            Self::Created(comment)
+            | Self::Updated(comment)
+            | Self::Unchanged(comment)
+            | Self::Newer(comment) => comment,
+        }
+    }
+}
+
+impl Stamp {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.run_id, self.attempt).cmp(&(other.run_id, other.attempt))
+    }
+}
+
+/// The first line of a comment with this key, up to what differs between runs.
+fn marker(key: &str) -> String {
+    format!("<!-- trainyard-report key={key} ")
+}
+
+fn body_of(key: &str, stamp: &Stamp, text: &str) -> String {
+    let Stamp {
+        run_id,
+        attempt,
+        head_sha,
+    } = stamp;
+    format!(
+        "{}run={run_id}.{attempt} head={head_sha} -->\n{text}",
+        marker(key)
+    )
+}
+
+impl Comment {
+    /// The run that it shows, where this is a comment with `key`.
+    fn stamp(&self, key: &str) -> Option<Stamp> {
+        let rest = self.body.strip_prefix(&marker(key))?;
+        let (fields, _) = rest.split_once(" -->")?;
+        let mut fields = fields.split(' ');
+        let (run_id, attempt) = fields.next()?.strip_prefix("run=")?.split_once('.')?;
+        Some(Stamp {
+            run_id: run_id.parse().ok()?,
+            attempt: attempt.parse().ok()?,
+            head_sha: fields.next()?.strip_prefix("head=")?.to_owned(),
+        })
+    }
+
+    fn text(&self) -> &str {
+        let text = self.body.split_once('\n');
+        text.map_or("", |(_, text)| text)
+    }
+}
+
+impl GitHub {
+    /// Sees to it that the pull request has one comment with the key, and that it shows this run or a newer one.
+    ///
+    /// `author` is the login that the token writes as; `None` stands for any bot, which is what a workflow's token and an
+    /// App are. A comment that some person wrote is never taken for ours, whatever it says.
+    pub async fn upsert_comment(
+        &self,
+        place: &Place,
+        author: Option<&str>,
+        stamp: &Stamp,
+        text: &str,
+    ) -> Result<Outcome, GitHubError> {
+        let body = body_of(&place.key, stamp, text);
+        let mut was_created = false;
+        let mut was_written = false;
+        for round in 0..MAX_ROUNDS {
+            let mine = self.comments(place, author).await?;
+            let Some((kept, surplus)) = mine.split_first() else {
+                match self.create_comment(place, &body).await {
+                    // Read again: another run may have made one at the same moment.
+                    Ok(_) => (was_created, was_written) = (true, true),
+                    // It may be there all the same, which the next look will show.
+                    Err(error) if error.is_uncertain() && round + 1 < MAX_ROUNDS => {
+                        tokio::time::sleep(self.retry.first_delay).await;
+                    }
+                    Err(error) => return Err(error),
+                }
+                continue;
+            };
+            for comment in surplus {
+                self.delete_comment(comment.id).await?;
+            }
+            let shown = kept.stamp(&place.key);
+            let order = shown
+                .as_ref()
+                .map_or(Ordering::Less, |shown| shown.cmp(stamp));
+            let is_same =
+                kept.text() == text && shown.is_some_and(|shown| shown.head_sha == stamp.head_sha);
+            if order == Ordering::Greater && !is_same {
+                return Ok(Outcome::Newer(kept.clone()));
+            }
+            if is_same {
+                let kept = kept.clone();
+                return Ok(match (was_created, was_written) {
+                    (true, _) => Outcome::Created(kept),
+                    (false, true) => Outcome::Updated(kept),
+                    (false, false) => Outcome::Unchanged(kept),
+                });
+            }
+            match self.update_comment(kept.id, &body).await {
+                Ok(_) => was_written = true,
+                // Removed meanwhile.
+                Err(error) if error.status() == Some(404) => continue,
+                Err(error) => return Err(error),
+            }
+            // Whoever read before this write has written by now.
+            tokio::time::sleep(self.settle_time(round)).await;
+            match self.comment(kept.id).await {
+                Ok(comment) if comment.body == body && surplus.is_empty() => {
+                    return Ok(if was_created {
+                        Outcome::Created(comment)
+                    } else {
+                        Outcome::Updated(comment)
+                    });
+                }
+                Ok(_) => {}
+                Err(error) if error.status() == Some(404) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mine = self.comments(place, author).await?;
+        match mine.into_iter().next() {
+            Some(comment) => Ok(Outcome::Newer(comment)),
+            None => Err(GitHubError::Unreachable {
+                doing: "write the comment",
+                problem: "somebody removes it each time".to_owned(),
+                n_attempts: MAX_ROUNDS,
+            }),
+        }
+    }
+
+    fn settle_time(&self, round: u32) -> Duration {
+        self.retry.first_delay * (round + 1)
+    }
+
+    /// Our comments with the key, the oldest first.
+    async fn comments(
+        &self,
+        place: &Place,
+        author: Option<&str>,
+    ) -> Result<Vec<Comment>, GitHubError> {
+        let mut mine = Vec::new();
+        for page in 1.. {
+            let route = format!(
+                "/issues/{}/comments?per_page={PER_PAGE}&page={page}",
+                place.pull_request
+            );
+            let request = Request {
+                method: Method::GET,
+                route,
+                body: None,
+                doing: "read the comments",
+                permission: Permission::PullRequestsWrite,
+            };
+            let comments: Vec<Comment> = self.send(&request).await?;
+            let n_found = comments.len();
+            mine.extend(comments.into_iter().filter(|comment| {
+                let is_ours = comment.user.as_ref().is_some_and(|user| match author {
+                    Some(login) => user.login == login,
+                    None => user.kind == "Bot",
+                });
+                is_ours && comment.body.starts_with(&marker(&place.key))
+            }));
+            if n_found < PER_PAGE {
+                break;
+            }
+        }
+        mine.sort_by_key(|comment| comment.id);
+        Ok(mine)
+    }
+
+    async fn create_comment(&self, place: &Place, body: &str) -> Result<Comment, GitHubError> {
+        self.send(&Request {
+            method: Method::POST,
+            route: format!("/issues/{}/comments", place.pull_request),
+            body: Some(json!({ "body": body })),
+            doing: "write the comment",
+            permission: Permission::PullRequestsWrite,
+        })
+        .await
+    }
+
+    async fn comment(&self, id: u64) -> Result<Comment, GitHubError> {
+        self.send(&Request {
+            method: Method::GET,
+            route: format!("/issues/comments/{id}"),
+            body: None,
+            doing: "read the comment",
+            permission: Permission::PullRequestsWrite,
+        })
+        .await
+    }
+
+    async fn update_comment(&self, id: u64, body: &str) -> Result<Comment, GitHubError> {
+        self.send(&Request {
+            method: Method::PATCH,
+            route: format!("/issues/comments/{id}"),
+            body: Some(json!({ "body": body })),
+            doing: "update the comment",
+            permission: Permission::PullRequestsWrite,
+        })
+        .await
+    }
+
+    /// A comment that is gone already is as good as deleted.
+    async fn delete_comment(&self, id: u64) -> Result<(), GitHubError> {
+        let request = Request {
+            method: Method::DELETE,
+            route: format!("/issues/comments/{id}"),
+            body: None,
+            doing: "remove a surplus comment",
+            permission: Permission::PullRequestsWrite,
+        };
+        match self.send_for_value(&request).await {
+            Err(error) if error.status() != Some(404) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}

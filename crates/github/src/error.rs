@@ -1,0 +1,110 @@
+//! What GitHub may refuse, and what the user can do about it.
+
+use std::fmt;
+
+/// A line of a workflow's `permissions:` that a request needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permission {
+    /// Comments on pull requests.
+    PullRequestsWrite,
+    /// Check runs.
+    ChecksWrite,
+    /// Check runs of other commits.
+    ChecksRead,
+    /// Commits.
+    ContentsRead,
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::PullRequestsWrite => "pull-requests: write",
+            Self::ChecksWrite => "checks: write",
+            Self::ChecksRead => "checks: read",
+            Self::ContentsRead => "contents: read",
+        })
+    }
+}
+
+/// Why something was not done on GitHub.
+#[derive(Debug, thiserror::Error)]
+pub enum GitHubError {
+    /// There is no answer, or only the answer that the server has trouble.
+    #[error("cannot {doing}: {problem} ({n_attempts} attempts)")]
+    Unreachable {
+        /// What was to be done.
+        doing: &'static str,
+        /// What happened last.
+        problem: String,
+        /// How often it was tried.
+        n_attempts: u32,
+    },
+    /// GitHub said no.
+    #[error("cannot {doing}: GitHub answers {status}: {message}\nhint: {hint}")]
+    Refused {
+        /// What was to be done.
+        doing: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// GitHub's words.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// An answer that is not what GitHub documents.
+    #[error("cannot {doing}: the answer is not what GitHub documents ({problem})")]
+    Malformed {
+        /// What was to be done.
+        doing: &'static str,
+        /// Where it differs.
+        problem: String,
+    },
+    /// Nothing can be asked at all.
+    #[error("cannot use GitHub's API at `{api_url}`: {problem}")]
+    Setup {
+        /// The API's address.
+        api_url: String,
+        /// Why not.
+        problem: String,
+    },
+}
+
+impl GitHubError {
+    /// The HTTP status with which GitHub refused.
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Whether the request may have been carried out all the same.
+    pub const fn is_uncertain(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Malformed { .. })
+    }
+}
+
+/// What to do about a refusal.
+pub(crate) fn hint(status: u16, message: &str, permission: Permission, repository: &str) -> String {
+    match status {
+        401 => "the token is wrong or has expired: pass `${{ github.token }}`, or renew the secret"
+            .to_owned(),
+        403 if message.contains("rate limit") => {
+            "the token's rate limit is used up: wait, or use the token of a GitHub App".to_owned()
+        }
+        403 if message.contains("not accessible by personal access token") => {
+            format!(
+                "give the personal access token the permission `{permission}` for `{repository}`"
+            )
+        }
+        403 => format!(
+            "add `{permission}` to the job's `permissions:`; a pull request of a fork has a read-only token whatever they say"
+        ),
+        404 => format!(
+            "see whether `{repository}` is spelled right and the token may see it; a private repository needs `{permission}`"
+        ),
+        410 => "this part of the repository is switched off in its settings".to_owned(),
+        422 => "this is a mistake of Trainyard's: please report it with these words".to_owned(),
+        _ => "see GitHub's words above".to_owned(),
+    }
+}

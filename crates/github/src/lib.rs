@@ -1,0 +1,14 @@
+//! GitHub's REST API as Trainyard uses it: one comment per key, one check run per model, whatever else happens meanwhile.
+//!
+//! Requests go through octocrab; when to try again is decided here. Everything that GitHub answers is read into types
+//! of our own, which hold what we use.
+
+mod check;
+mod client;
+mod comment;
+mod error;
+
+pub use check::{Check, CheckAnnotation, CheckLevel, CheckRun, Conclusion, Report as CheckReport};
+pub use client::{GitHub, Retry};
+pub use comment::{Comment, Outcome, Place, Stamp};
+pub use error::{GitHubError, Permission};

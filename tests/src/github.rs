@@ -1,0 +1,162 @@
+//! A stateful stand-in for GitHub's REST API, for tests. What it asks and answers is checked by GitHub's own OpenAPI
+//! description: Prism stands before it as a proxy.
+//!
+//! Repositories spring up when they are named, so each test takes a name of its own. `/_control/{owner}/{name}` says
+//! what goes wrong there, and shows what was asked.
+
+mod faults;
+mod shapes;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+
+pub use faults::Fault;
+use state::{Repositories, Repository};
+
+type Shared = Arc<Repositories>;
+type Parameters = std::collections::BTreeMap<String, String>;
+
+/// The API on `listener`, until the process ends.
+pub async fn serve(listener: tokio::net::TcpListener) -> std::io::Result<()> {
+    axum::serve(listener, router()).await
+}
+
+fn router() -> Router {
+    let state: Shared = Arc::default();
+    Router::new()
+        .route("/_control/{owner}/{name}", get(history).post(control))
+        .route("/repos/{owner}/{name}/{*rest}", axum::routing::any(answer))
+        .route("/health", post(|| async { "up" }).get(|| async { "up" }))
+        .with_state(state)
+}
+
+/// What was asked of a repository, in order, and what is there.
+async fn history(
+    State(all): State<Shared>,
+    Path((owner, name)): Path<(String, String)>,
+) -> Response {
+    all.with(&owner, &name, |repository| {
+        json_answer(200, repository.describe())
+    })
+}
+
+/// Adds faults, comments, commits and the like.
+async fn control(
+    State(all): State<Shared>,
+    Path((owner, name)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
+    let Ok(instruction) = serde_json::from_slice::<Value>(&body) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    all.with(&owner, &name, |repository| {
+        match repository.prepare(&instruction) {
+            Ok(answer) => json_answer(200, answer),
+            Err(problem) => json_answer(400, json!({ "message": problem })),
+        }
+    })
+}
+
+async fn answer(
+    State(all): State<Shared>,
+    Path((owner, name, rest)): Path<(String, String, String)>,
+    Query(parameters): Query<Parameters>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let fault = all.with(&owner, &name, |repository| {
+        repository.note(&method, &uri);
+        repository.next_fault(&method, &rest)
+    });
+    let mut carry_out = || {
+        all.with(&owner, &name, |repository| {
+            if !headers.contains_key("authorization") {
+                return json_answer(401, json!({ "message": "Requires authentication", "documentation_url": "https://docs.github.com/rest" }));
+            }
+            let body = serde_json::from_slice(&body).unwrap_or_default();
+            route(repository, &method, &rest, &parameters, &body)
+        })
+    };
+    match fault {
+        None => carry_out(),
+        Some(fault) => {
+            if let Some(delay_ms) = fault.delay_ms {
+                tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+            }
+            let done = (fault.status.is_none() || fault.is_carried_out).then(&mut carry_out);
+            match (fault.status, done) {
+                (None, Some(done)) if fault.is_cut_off => cut_off(done).await,
+                (None, Some(done)) => done,
+                (Some(status), _) => fault.answer(status),
+                (None, None) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            }
+        }
+    }
+}
+
+/// Half of the answer, in a body that says it is whole.
+async fn cut_off(answer: Response) -> Response {
+    let (parts, body) = answer.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX)
+        .await
+        .unwrap_or_default();
+    let mut half = Response::new(Body::from(bytes.slice(..bytes.len() / 2)));
+    *half.status_mut() = parts.status;
+    half.headers_mut().insert(
+        "content-type",
+        axum::http::HeaderValue::from_static("application/json; charset=utf-8"),
+    );
+    half
+}
+
+fn route(
+    repository: &mut Repository,
+    method: &Method,
+    rest: &str,
+    parameters: &Parameters,
+    body: &Value,
+) -> Response {
+    let parts: Vec<&str> = rest.split('/').collect();
+    let found = match (method.as_str(), parts.as_slice()) {
+        ("GET", ["issues", number, "comments"]) => {
+            Ok((200, repository.comments(number, parameters)))
+        }
+        ("POST", ["issues", number, "comments"]) => repository.create_comment(number, body),
+        ("GET", ["issues", "comments", id]) => repository.comment(id),
+        ("PATCH", ["issues", "comments", id]) => repository.update_comment(id, body),
+        ("DELETE", ["issues", "comments", id]) => repository.delete_comment(id),
+        ("POST", ["check-runs"]) => repository.create_check(body),
+        ("PATCH", ["check-runs", id]) => repository.update_check(id, body),
+        ("GET", ["commits", sha, "check-runs"]) => Ok((200, repository.checks_of(sha, parameters))),
+        _ => Err((404, "Not Found".to_owned())),
+    };
+    match found {
+        Ok((204, _)) => StatusCode::NO_CONTENT.into_response(),
+        Ok((status, value)) => json_answer(status, value),
+        Err((status, message)) => json_answer(
+            status,
+            json!({ "message": message, "documentation_url": "https://docs.github.com/rest", "status": status.to_string() }),
+        ),
+    }
+}
+
+fn json_answer(status: u16, value: Value) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (
+        status,
+        [("content-type", "application/json; charset=utf-8")],
+        value.to_string(),
+    )
+        .into_response()
+}

@@ -1,0 +1,231 @@
+//! What a repository holds, and the rules that GitHub has for it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use axum::http::{Method, Uri};
+use serde_json::{Value, json};
+
+use super::Parameters;
+use super::faults::Fault;
+use super::shapes;
+
+/// GitHub's undocumented limit of a comment, in characters.
+const MAX_COMMENT: usize = 65_536;
+/// GitHub's documented limit of a check's texts, in characters.
+const MAX_CHECK_TEXT: usize = 65_535;
+
+pub(super) type Answer = Result<(u16, Value), (u16, String)>;
+
+/// All repositories by name.
+#[derive(Default)]
+pub(super) struct Repositories(Mutex<BTreeMap<String, Repository>>);
+
+#[derive(Default)]
+pub(super) struct Repository {
+    full_name: String,
+    next_id: u64,
+    comments: BTreeMap<u64, Value>,
+    checks: BTreeMap<u64, Value>,
+    faults: Vec<Fault>,
+    requests: Vec<String>,
+}
+
+impl Repositories {
+    pub(super) fn with<T>(
+        &self,
+        owner: &str,
+        name: &str,
+        work: impl FnOnce(&mut Repository) -> T,
+    ) -> T {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let full_name = format!("{owner}/{name}");
+        let repository = all.entry(full_name.clone()).or_default();
+        repository.full_name = full_name;
+        work(repository)
+    }
+}
+
+impl Repository {
+    pub(super) fn note(&mut self, method: &Method, uri: &Uri) {
+        self.requests.push(format!("{method} {uri}"));
+    }
+
+    pub(super) fn next_fault(&mut self, method: &Method, path: &str) -> Option<Fault> {
+        let fault = self
+            .faults
+            .iter_mut()
+            .find(|fault| fault.fits(method.as_str(), path))?;
+        fault.times -= 1;
+        Some(fault.clone())
+    }
+
+    pub(super) fn describe(&self) -> Value {
+        json!({
+            "comments": self.comments.values().collect::<Vec<_>>(),
+            "checks": self.checks.values().collect::<Vec<_>>(),
+            "requests": self.requests,
+        })
+    }
+
+    /// `{"fault": …}` or `{"comments": [{"login", "type", "body", "issue"}]}`.
+    pub(super) fn prepare(&mut self, instruction: &Value) -> Result<Value, String> {
+        if let Some(fault) = instruction.get("fault") {
+            let fault = serde_json::from_value(fault.clone()).map_err(|error| error.to_string())?;
+            self.faults.push(fault);
+        }
+        for comment in instruction["comments"].as_array().into_iter().flatten() {
+            let text = |key: &str| comment[key].as_str().unwrap_or_default();
+            let issue = comment["issue"].as_u64().unwrap_or(1);
+            self.add_comment(issue, text("login"), text("type"), text("body"));
+        }
+        Ok(json!({}))
+    }
+
+    fn new_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn add_comment(&mut self, issue: u64, login: &str, kind: &str, body: &str) -> Value {
+        let id = self.new_id();
+        let comment = shapes::comment(&self.full_name, issue, id, login, kind, body);
+        self.comments.insert(id, comment.clone());
+        comment
+    }
+
+    pub(super) fn comments(&self, issue: &str, parameters: &Parameters) -> Value {
+        let number = |key: &str, default: usize| {
+            parameters
+                .get(key)
+                .and_then(|value| value.parse().ok())
+                .unwrap_or(default)
+        };
+        let per_page = number("per_page", 30).min(100);
+        let suffix = format!("/issues/{issue}");
+        let page: Vec<&Value> = self
+            .comments
+            .values()
+            .filter(|comment| {
+                comment["issue_url"]
+                    .as_str()
+                    .is_some_and(|url| url.ends_with(&suffix))
+            })
+            .skip((number("page", 1).max(1) - 1) * per_page)
+            .take(per_page)
+            .collect();
+        json!(page)
+    }
+
+    pub(super) fn create_comment(&mut self, issue: &str, body: &Value) -> Answer {
+        let text = comment_text(body)?;
+        let issue = issue.parse().map_err(|_| not_found())?;
+        Ok((
+            201,
+            self.add_comment(issue, "github-actions[bot]", "Bot", &text),
+        ))
+    }
+
+    pub(super) fn comment(&self, id: &str) -> Answer {
+        let comment = id.parse().ok().and_then(|id: u64| self.comments.get(&id));
+        comment
+            .cloned()
+            .map(|comment| (200, comment))
+            .ok_or_else(not_found)
+    }
+
+    pub(super) fn update_comment(&mut self, id: &str, body: &Value) -> Answer {
+        let text = comment_text(body)?;
+        let comment = id
+            .parse()
+            .ok()
+            .and_then(|id: u64| self.comments.get_mut(&id))
+            .ok_or_else(not_found)?;
+        comment["body"] = json!(text);
+        Ok((200, comment.clone()))
+    }
+
+    pub(super) fn delete_comment(&mut self, id: &str) -> Answer {
+        let removed = id
+            .parse()
+            .ok()
+            .and_then(|id: u64| self.comments.remove(&id));
+        removed.map(|_| (204, Value::Null)).ok_or_else(not_found)
+    }
+
+    pub(super) fn create_check(&mut self, body: &Value) -> Answer {
+        check_texts(body)?;
+        let id = self.new_id();
+        let check = shapes::check(&self.full_name, id, body);
+        self.checks.insert(id, check.clone());
+        Ok((201, check))
+    }
+
+    pub(super) fn update_check(&mut self, id: &str, body: &Value) -> Answer {
+        check_texts(body)?;
+        let id: u64 = id.parse().map_err(|_| not_found())?;
+        let check = self.checks.get_mut(&id).ok_or_else(not_found)?;
+        shapes::change_check(check, body);
+        Ok((200, check.clone()))
+    }
+
+    pub(super) fn checks_of(&self, sha: &str, parameters: &Parameters) -> Value {
+        let name = parameters.get("check_name");
+        let mut found: Vec<&Value> = self
+            .checks
+            .values()
+            .filter(|check| {
+                check["head_sha"] == *sha && name.is_none_or(|name| check["name"] == **name)
+            })
+            .collect();
+        // `filter=latest`, the default: the newest of each name.
+        if parameters
+            .get("filter")
+            .is_none_or(|filter| filter == "latest")
+        {
+            let newest: BTreeMap<String, &Value> = found
+                .iter()
+                .map(|check| (check["name"].to_string(), *check))
+                .collect();
+            found = newest.into_values().collect();
+        }
+        json!({ "total_count": found.len(), "check_runs": found })
+    }
+}
+
+fn not_found() -> (u16, String) {
+    (404, "Not Found".to_owned())
+}
+
+fn comment_text(body: &Value) -> Result<String, (u16, String)> {
+    let text = body["body"].as_str().unwrap_or_default();
+    match text.chars().count() {
+        0 => Err((422, "Validation Failed: body can't be blank".to_owned())),
+        1..=MAX_COMMENT => Ok(text.to_owned()),
+        _ => Err((
+            422,
+            "Validation Failed: body is too long (maximum is 65536 characters)".to_owned(),
+        )),
+    }
+}
+
+fn check_texts(body: &Value) -> Result<(), (u16, String)> {
+    let is_too_long = |key: &str| {
+        body["output"][key]
+            .as_str()
+            .is_some_and(|text| text.chars().count() > MAX_CHECK_TEXT)
+    };
+    if is_too_long("summary") || is_too_long("text") {
+        return Err((
+            422,
+            "Invalid request. Only 65535 characters are allowed".to_owned(),
+        ));
+    }
+    if body["status"] == "completed" && body["conclusion"].is_null() {
+        return Err((
+            422,
+            "Invalid request. A completed check needs a conclusion".to_owned(),
+        ));
+    }
+    Ok(())
+}
