@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+use trainyard_core::digest::Sha256Digest;
+use trainyard_core::gate::{BaselineRecord, Scorecard};
 use trainyard_github::{
     Check, CheckAnnotation, CheckLevel, CheckReport, Conclusion, GitHub, GitHubError, Outcome,
     Place, Retry, Stamp,
 };
 
+use crate::project::{Project, Said};
 use crate::support::has_peers;
 
 /// A repository of this test alone.
@@ -121,7 +124,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 /// Writes a comment for a run.
 async fn write(github: &GitHub, run_id: u64, text: &str) -> Result<Outcome, GitHubError> {
     github
-        .upsert_comment(&place(), None, &stamp(run_id), text)
+        .upsert_comment(&place(), None, &stamp(run_id), text, true)
         .await
 }
 
@@ -139,7 +142,10 @@ fn a_comment_is_made_once_changed_in_place_and_left_alone_when_it_is_right() {
         let changed = write(&github, 2, "second").await.unwrap();
         assert!(matches!(changed, Outcome::Updated(_)), "{changed:?}");
         assert_eq!(github.n_calls() - n_calls, 3, "list, change, read again");
-        assert_eq!(made.comment().id, changed.comment().id);
+        assert_eq!(
+            made.into_comment().unwrap().id,
+            changed.into_comment().unwrap().id
+        );
         let same = write(&github, 2, "second").await.unwrap();
         assert!(matches!(same, Outcome::Unchanged(_)), "{same:?}");
         // A run of an older commit that ends late.
@@ -151,7 +157,7 @@ fn a_comment_is_made_once_changed_in_place_and_left_alone_when_it_is_right() {
             ..place()
         };
         github
-            .upsert_comment(&other, None, &stamp(2), "other")
+            .upsert_comment(&other, None, &stamp(2), "other", true)
             .await
             .unwrap();
     });
@@ -184,6 +190,36 @@ fn nobody_elses_comment_is_taken_for_ours() {
             .filter(|body| body.ends_with("\nowned"))
             .count(),
         3
+    );
+}
+
+#[test]
+fn with_a_persons_token_the_comment_is_theirs_and_found_again() {
+    if !has_peers() {
+        return;
+    }
+    let repository = Repository { name: "person" };
+    let github = {
+        let _guard = runtime().enter();
+        let api_url = address("TRAINYARD_GITHUB_CHECKED");
+        GitHub::connect(&api_url, "acme/person", "ghp_1", Retry::default()).unwrap()
+    };
+    block_on(async {
+        let author = github.author_of("ghp_1").await.unwrap();
+        assert_eq!(author.as_deref(), Some("ann"));
+        assert_eq!(github.author_of("ghs_1").await.unwrap(), None);
+        for run_id in [1, 2] {
+            let (author, text) = (author.as_deref(), format!("run {run_id}"));
+            github
+                .upsert_comment(&place(), author, &stamp(run_id), &text, true)
+                .await
+                .unwrap();
+        }
+    });
+    let bodies = repository.bodies();
+    assert!(
+        bodies.len() == 1 && bodies[0].ends_with("\nrun 2"),
+        "{bodies:?}"
     );
 }
 
@@ -448,5 +484,338 @@ fn the_address_of_an_enterprise_server_keeps_its_path() {
             .unwrap_err()
             .to_string()
             .contains("no repository of the form")
+    );
+}
+
+/// A run of the gate on GitHub Actions.
+struct Run {
+    repository: Repository,
+    project: Project,
+    event: &'static str,
+    payload: Value,
+    api: &'static str,
+}
+
+impl Run {
+    /// Of a pull request of the repository's own.
+    fn of_pull_request(name: &'static str) -> Self {
+        let repository = json!({ "full_name": format!("acme/{name}"), "default_branch": "main" });
+        let head = json!({ "ref": "change", "sha": "b".repeat(40), "repo": repository });
+        let base = json!({ "ref": "main", "sha": "a".repeat(40), "repo": repository });
+        Self {
+            repository: Repository { name },
+            project: Project::scored(),
+            event: "pull_request",
+            payload: json!({
+                "action": "synchronize",
+                "number": 7,
+                "pull_request": { "number": 7, "head": head, "base": base },
+                "repository": repository,
+            }),
+            api: "TRAINYARD_GITHUB_CHECKED",
+        }
+    }
+
+    /// The commits that the event speaks of.
+    fn with_history(self) -> Self {
+        let [base, head, merge] = ["a", "b", "c"].map(|digit| digit.repeat(40));
+        let commits = json!([[base], [head, base], [merge, base, head]]);
+        self.repository.prepare(&json!({ "commits": commits }));
+        self
+    }
+
+    fn gate(&self, run_id: u64, arguments: &[&str], code: i32) -> Said {
+        self.project.write("event.json", self.payload.to_string());
+        self.project.write("output", "");
+        let is_pull_request = self.event == "pull_request";
+        let mut gate = self.project.stage("gate", arguments);
+        gate.env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_API_URL", address(self.api))
+            .env("GITHUB_EVENT_NAME", self.event)
+            .env("GITHUB_EVENT_PATH", self.project.path("event.json"))
+            .env("GITHUB_OUTPUT", self.project.path("output"))
+            .env(
+                "GITHUB_REF",
+                if is_pull_request {
+                    "refs/pull/7/merge"
+                } else {
+                    "refs/heads/main"
+                },
+            )
+            .env(
+                "GITHUB_REPOSITORY",
+                format!("acme/{}", self.repository.name),
+            )
+            .env("GITHUB_RUN_ATTEMPT", "1")
+            .env("GITHUB_RUN_ID", run_id.to_string())
+            .env("GITHUB_SERVER_URL", "https://github.com")
+            .env("GITHUB_SHA", "c".repeat(40))
+            .env("GITHUB_TOKEN", "ghs_1234567890")
+            .env("GITHUB_WORKSPACE", self.project.path(""));
+        Said::of(&mut gate, code)
+    }
+
+    fn output(&self) -> String {
+        std::fs::read_to_string(self.project.path("output")).unwrap()
+    }
+}
+
+#[test]
+fn a_pull_request_shows_a_check_and_a_comment_that_follow_the_verdict() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("gate").with_history();
+    run.gate(1, &["--start"], 0);
+    let state = run.repository.state();
+    assert_eq!(state["checks"][0]["name"], "trainyard / mnist");
+    assert_eq!(state["checks"][0]["status"], "in_progress");
+    assert_eq!(
+        state["checks"][0]["head_sha"],
+        "b".repeat(40),
+        "the head, never the merge commit"
+    );
+    run.gate(1, &[], 0);
+    let state = run.repository.state();
+    assert_eq!(state["checks"].as_array().unwrap().len(), 1);
+    assert_eq!(state["checks"][0]["conclusion"], "success");
+    assert_eq!(
+        state["checks"][0]["output"]["text"],
+        Value::Null,
+        "a pull request leaves no baseline"
+    );
+    let body = state["comments"][0]["body"].as_str().unwrap();
+    assert!(
+        body.contains("\n### ✅ Pass · mnist — accuracy **0."),
+        "{body}"
+    );
+    assert!(
+        run.output()
+            .contains("https://github.com/acme/gate/pull/7#issuecomment-"),
+        "{}",
+        run.output()
+    );
+
+    // A newer run of the same pull request, now red: the same comment, another check.
+    run.project.edit("min = 0.5", "min = 0.9999");
+    run.gate(2, &["--start"], 0);
+    let said = run.gate(2, &[], 1);
+    let state = run.repository.state();
+    assert_eq!(state["comments"].as_array().unwrap().len(), 1);
+    let body = state["comments"][0]["body"].as_str().unwrap();
+    assert!(body.contains("\n### ❌ Fail · mnist"), "{body}");
+    assert_eq!(state["checks"][1]["conclusion"], "failure");
+    let n_calls: u64 = said
+        .stderr
+        .lines()
+        .find_map(|line| {
+            line.split_once(" calls of GitHub's API")?
+                .0
+                .rsplit(' ')
+                .next()?
+                .parse()
+                .ok()
+        })
+        .unwrap();
+    assert!(n_calls <= 6, "{n_calls} calls");
+}
+
+#[test]
+fn a_stage_that_broke_off_leaves_a_red_check() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("crash").with_history();
+    run.gate(1, &["--start"], 0);
+    std::fs::remove_dir_all(run.project.path("trainyard-out/evaluation")).unwrap();
+    run.gate(1, &[], 3);
+    let state = run.repository.state();
+    assert_eq!(state["checks"][0]["conclusion"], "failure");
+    assert_eq!(state["checks"].as_array().unwrap().len(), 1, "{state}");
+}
+
+#[test]
+fn what_cannot_be_written_changes_no_verdict_and_is_annotated() {
+    if !has_peers() {
+        return;
+    }
+    let mut run = Run::of_pull_request("read-only");
+    run.api = "TRAINYARD_GITHUB_FAKE";
+    let refused =
+        json!({ "status": 403, "message": "Resource not accessible by integration", "times": 100 });
+    run.repository.fault(refused);
+    let said = run.gate(1, &[], 0);
+    for line in ["checks: write", "pull-requests: write"] {
+        said.has_output(&format!("add `{line}` to the job's `permissions:`"));
+    }
+    assert!(run.output().contains("\npass\n"), "{}", run.output());
+    run.project.edit("min = 0.5", "min = 0.9999");
+    run.gate(2, &[], 1);
+}
+
+#[test]
+fn nothing_is_asked_with_a_forks_token_or_where_nothing_is_wanted() {
+    if !has_peers() {
+        return;
+    }
+    let mut run = Run::of_pull_request("fork");
+    run.gate(1, &["--comment", "never", "--no-check"], 0);
+    let requests = run.repository.state()["requests"].clone();
+    let is_reading = |request: &Value| {
+        request
+            .as_str()
+            .is_some_and(|text| text.starts_with("GET "))
+    };
+    assert!(
+        requests.as_array().unwrap().iter().all(is_reading),
+        "{requests}"
+    );
+    run.payload["pull_request"]["head"]["repo"]["full_name"] = json!("mallory/fork");
+    let said = run.gate(2, &[], 0);
+    assert!(
+        said.stderr
+            .contains("a pull request of a fork has a read-only token"),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(run.repository.state()["requests"], requests);
+}
+
+#[test]
+fn a_comment_only_for_failures_is_not_made_for_a_pass_but_turns_green_again() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("failures").with_history();
+    let quiet = ["--comment", "failures", "--no-check"];
+    run.gate(1, &quiet, 0);
+    assert!(run.repository.bodies().is_empty());
+    run.project.edit("min = 0.5", "min = 0.9999");
+    run.gate(2, &quiet, 1);
+    assert!(run.repository.bodies()[0].contains("### ❌ Fail"));
+    run.project.edit("min = 0.9999", "min = 0.5");
+    run.gate(3, &quiet, 0);
+    let bodies = run.repository.bodies();
+    assert!(
+        bodies.len() == 1 && bodies[0].contains("### ✅ Pass"),
+        "{bodies:?}"
+    );
+}
+
+#[test]
+fn a_branchs_run_keeps_what_it_measured_for_later() {
+    if !has_peers() {
+        return;
+    }
+    let mut run = Run::of_pull_request("branch").with_history();
+    run.event = "push";
+    run.payload = json!({
+        "ref": "refs/heads/main",
+        "after": "c".repeat(40),
+        "repository": run.payload["repository"],
+    });
+    run.gate(1, &[], 0);
+    let state = run.repository.state();
+    let text = state["checks"][0]["output"]["text"].as_str().unwrap();
+    let record = BaselineRecord::decode(text).unwrap().unwrap();
+    let metrics = run.project.json("evaluation/metrics.json");
+    let accuracy = record
+        .metrics
+        .iter()
+        .find(|metric| metric.name == "accuracy")
+        .unwrap();
+    assert_eq!(json!(accuracy.value), metrics["accuracy"]);
+    assert_eq!(record.commit, "c".repeat(40));
+    assert_eq!(state["comments"], json!([]));
+}
+
+/// A record as a run of `main` left it, with this accuracy.
+fn record(run: &Run, accuracy: f64) -> String {
+    let evaluation = run.project.path("trainyard-out/evaluation/evaluation.json");
+    let card = Scorecard::parse(&std::fs::read(&evaluation).unwrap(), &evaluation).unwrap();
+    let rules = Sha256Digest::of(b"other rules");
+    let mut record = BaselineRecord::of(&card, &"a".repeat(40), rules, &[]);
+    let metric = record
+        .metrics
+        .iter_mut()
+        .find(|metric| metric.name == "accuracy");
+    metric.unwrap().value = accuracy;
+    record.encode().unwrap()
+}
+
+fn check_with(text: &str, app: &str, sha: &str) -> Value {
+    json!({ "name": "trainyard / mnist", "head_sha": sha, "status": "completed", "conclusion": "success", "app": app, "text": text })
+}
+
+#[test]
+fn a_pull_request_is_compared_with_the_nearest_record_behind_the_merge_commits_first_parent() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("baseline");
+    let [merge, base, older, head] = ["c", "d", "e", "b"].map(|digit| digit.repeat(40));
+    run.repository.prepare(&json!({
+        "commits": [[older], [base, older], [head, older], [merge, base, head]],
+        "checks": [
+            // What some other app wrote is not believed, and the head's own check is no baseline.
+            check_with(&record(&run, 0.001), "somebody", &base),
+            check_with(&record(&run, 0.002), "github-actions", &head),
+            check_with(&record(&run, 0.5), "github-actions", &older),
+        ],
+    }));
+    run.gate(1, &["--no-check"], 0);
+    let body = run.repository.bodies().remove(0);
+    assert!(
+        body.contains("against the baseline") && body.contains("0.5"),
+        "{body}"
+    );
+    assert!(
+        body.contains("commit eeeeeee, one commit further back"),
+        "{body}"
+    );
+    assert!(
+        body.contains("The rules are not those that judged the baseline."),
+        "{body}"
+    );
+    assert!(
+        run.project
+            .path("trainyard-out/verdict/baseline.json")
+            .exists()
+    );
+    // Only the second is one more call: the commits, and the checks of two of them.
+    let requests = run.repository.state()["requests"].to_string();
+    assert_eq!(requests.matches("/check-runs?").count(), 2, "{requests}");
+}
+
+#[test]
+fn a_baseline_that_cannot_be_looked_for_judges_nothing_green() {
+    if !has_peers() {
+        return;
+    }
+    let mut run = Run::of_pull_request("baseline-refused");
+    run.project.edit("min = 0.5", "min = 0.5\nmax_drop = 0.1");
+    run.api = "TRAINYARD_GITHUB_FAKE";
+    let refused = json!({ "path": "commits", "status": 403, "message": "Resource not accessible by integration", "times": 9 });
+    run.repository.fault(refused);
+    run.gate(1, &["--no-check"], 3);
+    let body = run.repository.bodies().remove(0);
+    assert!(body.contains("contents: read"), "{body}");
+}
+
+#[test]
+fn a_first_run_has_no_baseline_and_says_so() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("baseline-first");
+    run.project.edit("min = 0.5", "min = 0.5\nmax_drop = 0.1");
+    let [merge, base, head] = ["c", "d", "b"].map(|digit| digit.repeat(40));
+    run.repository
+        .prepare(&json!({ "commits": [[base], [head, base], [merge, base, head]] }));
+    run.gate(1, &["--no-check"], 0);
+    let body = run.repository.bodies().remove(0);
+    assert!(
+        body.contains("no commit before this one has a record"),
+        "{body}"
     );
 }

@@ -36,7 +36,10 @@ const EDGES: [(&str, &[&str]); 13] = [
             "trainyard-runner",
         ],
     ),
-    ("trainyard-gate", &["trainyard-core", "trainyard-runner"]),
+    (
+        "trainyard-gate",
+        &["trainyard-core", "trainyard-github", "trainyard-runner"],
+    ),
     (
         "trainyard-publish-image",
         &[
@@ -73,7 +76,7 @@ const BANS: [(&str, &[&str]); 5] = [
         &["tokio", "octocrab", "reqwest", "oci-client"],
     ),
     ("trainyard-train", &["octocrab", "oci-client"]),
-    ("trainyard-gate", &["candle-core", "tokio", "oci-client"]),
+    ("trainyard-gate", &["candle-core", "oci-client"]),
     ("trainyard-serve", &["reqwest", "rustls", "oci-client"]),
 ];
 

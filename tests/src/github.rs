@@ -22,6 +22,10 @@ use serde_json::{Value, json};
 pub use faults::Fault;
 use state::{Repositories, Repository};
 
+/// Who writes with a person's token, and who with a workflow's.
+const PERSON: &str = "ann";
+const BOT: &str = "github-actions[bot]";
+
 type Shared = Arc<Repositories>;
 type Parameters = std::collections::BTreeMap<String, String>;
 
@@ -35,6 +39,10 @@ fn router() -> Router {
     Router::new()
         .route("/_control/{owner}/{name}", get(history).post(control))
         .route("/repos/{owner}/{name}/{*rest}", axum::routing::any(answer))
+        .route(
+            "/user",
+            get(|| async { json_answer(200, shapes::public_user(PERSON)) }),
+        )
         .route("/health", post(|| async { "up" }).get(|| async { "up" }))
         .with_state(state)
 }
@@ -84,8 +92,11 @@ async fn answer(
             if !headers.contains_key("authorization") {
                 return json_answer(401, json!({ "message": "Requires authentication", "documentation_url": "https://docs.github.com/rest" }));
             }
+            let token = headers.get("authorization").and_then(|token| token.to_str().ok());
+            let is_person = token.is_some_and(|token| token.contains("ghp_"));
+            let author = if is_person { PERSON } else { BOT };
             let body = serde_json::from_slice(&body).unwrap_or_default();
-            route(repository, &method, &rest, &parameters, &body)
+            route(repository, &method, &rest, &parameters, &body, author)
         })
     };
     match fault {
@@ -126,16 +137,19 @@ fn route(
     rest: &str,
     parameters: &Parameters,
     body: &Value,
+    author: &str,
 ) -> Response {
     let parts: Vec<&str> = rest.split('/').collect();
     let found = match (method.as_str(), parts.as_slice()) {
         ("GET", ["issues", number, "comments"]) => {
             Ok((200, repository.comments(number, parameters)))
         }
-        ("POST", ["issues", number, "comments"]) => repository.create_comment(number, body),
+        ("POST", ["issues", number, "comments"]) => repository.create_comment(number, body, author),
         ("GET", ["issues", "comments", id]) => repository.comment(id),
         ("PATCH", ["issues", "comments", id]) => repository.update_comment(id, body),
         ("DELETE", ["issues", "comments", id]) => repository.delete_comment(id),
+        ("GET", ["commits"]) => repository.history(parameters),
+        ("GET", ["compare", _]) => repository.compare(),
         ("POST", ["check-runs"]) => repository.create_check(body),
         ("PATCH", ["check-runs", id]) => repository.update_check(id, body),
         ("GET", ["commits", sha, "check-runs"]) => Ok((200, repository.checks_of(sha, parameters))),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Args, Parser, ValueEnum};
 use trainyard_runner::LogArgs;
 
 /// Judge an evaluation by the rules in the configuration.
@@ -23,12 +23,59 @@ pub struct Inputs {
     /// Judge this JSON of metrics from any tool (DVC's layout) instead of an evaluation.
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
-    /// Compare with this `evaluation.json` or JSON of metrics instead of `[gate] baseline`.
+    /// Compare with this `evaluation.json` or JSON of metrics instead of `[gate] baseline` and of what earlier commits
+    /// left on GitHub.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
+    /// The model's name on GitHub, where the configuration gives none.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Open the check run on GitHub and stop: the first step of a job, so that the pull request shows that a verdict is
+    /// to come.
+    #[arg(long)]
+    pub start: bool,
+    /// What is written on GitHub.
+    #[command(flatten)]
+    pub github: GitHubArgs,
     /// How to log.
     #[command(flatten)]
     pub log: LogArgs,
+}
+
+/// What is written on GitHub. Nothing is where no token is given, or outside of GitHub Actions.
+#[derive(Debug, Clone, Args)]
+pub struct GitHubArgs {
+    /// Token that writes the comment (`pull-requests: write`) and the check run (`checks: write`).
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "GITHUB_TOKEN",
+        hide_env_values = true
+    )]
+    pub token: Option<String>,
+    /// When the pull request gets a comment. One that is there is always brought up to date, except with `never`.
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "always")]
+    pub comment: CommentMode,
+    /// Tells this comment from others; by default the model's name. Legs of a matrix that judge one model need each
+    /// their own.
+    #[arg(long, value_name = "KEY")]
+    pub comment_key: Option<String>,
+    /// Write no check run.
+    #[arg(long)]
+    pub no_check: bool,
+}
+
+/// When a pull request gets a comment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CommentMode {
+    /// Each time.
+    Always,
+    /// Where a metric differs from the baseline's, or a rule does not simply hold.
+    Changes,
+    /// Where the verdict is red.
+    Failures,
+    /// Not at all.
+    Never,
 }
 
 /// The outputs of the action: name and description.
@@ -40,6 +87,14 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     ),
     ("verdict-folder", "Folder of the verdict."),
     ("comment", "The report as Markdown."),
+    (
+        "comment-url",
+        "Where the comment is; empty where none was written.",
+    ),
+    (
+        "check-url",
+        "Where the check run is; empty where none was written.",
+    ),
     ("junit", "The rules as JUnit XML."),
     (
         "model-digest",

@@ -2,6 +2,7 @@
 //!
 //! What could not be judged is never green, and the verdict is written whatever it is.
 
+mod github;
 mod inputs;
 
 use std::io::IsTerminal as _;
@@ -10,14 +11,19 @@ use std::path::Path;
 use trainyard_core::config::{self, JudgingConfig};
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
-use trainyard_core::gate::{Candidate, Case, Chain};
+use trainyard_core::gate::{
+    BASELINE_FILE, BaselineRecord, Candidate, Case, Chain, Given, HistoryPoint,
+};
 use trainyard_core::model::FileEntry;
 use trainyard_core::report::{COMMENT_LIMIT, Report};
 use trainyard_core::verdict::{Decision, VERDICT_FILE, Verdict};
-use trainyard_runner::{Annotation, ExitCode, Level, Stage, WithExitCode as _};
+use trainyard_runner::{Annotation, Context, ExitCode, Level, Stage, WithExitCode as _};
 
-pub use inputs::{Inputs, OUTPUTS};
+use github::{LookedUp, Reporter, Written};
+pub use inputs::{CommentMode, GitHubArgs, Inputs, OUTPUTS};
 
+/// What a model is called that nobody named.
+const NAMELESS: &str = "model";
 const COMMENT_FILE: &str = "comment.md";
 const JUNIT_FILE: &str = "junit.xml";
 
@@ -28,6 +34,24 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     // An earlier verdict must not be taken for this one, should this one break off.
     files::remove(&folder.join(VERDICT_FILE))?;
     let config = JudgingConfig::read(&inputs.config).exit_code(ExitCode::Usage)?;
+    let context = stage.context.clone();
+    let reporter = Reporter::new(&context, &inputs.github);
+    let model_name = config.model_name.clone().or_else(|| inputs.name.clone());
+    let model_name = model_name.unwrap_or_else(|| NAMELESS.to_owned());
+    if inputs.start {
+        return start(&mut stage, reporter.as_ref(), &model_name, &inputs.out);
+    }
+
+    let is_looked_for = inputs.baseline.is_none() && config.gate.baseline.is_none();
+    let found = match &reporter {
+        Some(reporter) if is_looked_for => reporter.baseline(&model_name),
+        _ => LookedUp::Nothing,
+    };
+    let baseline_file = folder.join(BASELINE_FILE);
+    files::remove(&baseline_file)?;
+    if let Some(record) = found.record() {
+        files::write_json(&baseline_file, record)?;
+    }
 
     let evaluation = inputs
         .evaluation
@@ -44,7 +68,10 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
                 model: &model,
             },
         },
-        baseline: inputs.baseline.as_deref(),
+        baseline: match &inputs.baseline {
+            Some(path) => Given::File(path),
+            None => found.given(),
+        },
     };
     let mut verdict = case.judge(Chain {
         rules_digest: config.gate.rules_digest().exit_code(ExitCode::Usage)?,
@@ -52,7 +79,10 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         commit: stage.context.head_sha.clone(),
     });
     if verdict.model_name.is_none() {
-        verdict.model_name = config.model_name;
+        verdict.model_name = config.model_name.or(inputs.name);
+    }
+    if let Some(record) = found.record() {
+        verdict.notes.extend(changes_since(record, &case, &verdict));
     }
     let details = match inputs.metrics {
         Some(_) => None,
@@ -90,10 +120,91 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     if stage.annotator.is_github_actions() {
         stage.annotate(annotations(&verdict, &inputs.config));
     }
+    let written = match &reporter {
+        Some(reporter) => {
+            let history = found.record().map_or(&[][..], |record| &record.history);
+            let record = record(&case, &verdict, &context, history);
+            let report = Report {
+                verdict: &verdict,
+                evaluation: details.as_ref(),
+                run_url: run_url.as_deref(),
+            };
+            reporter.finish(
+                &mut stage,
+                &model_name,
+                &inputs.out,
+                &report,
+                record.as_ref(),
+            )
+        }
+        None => Written::default(),
+    };
+    stage.set_output("comment-url", written.comment_url.unwrap_or_default())?;
+    stage.set_output("check-url", written.check_url.unwrap_or_default())?;
     Ok(match verdict.verdict {
         Decision::Pass | Decision::Warn => ExitCode::Success,
         Decision::Fail => ExitCode::GateFailed,
         Decision::Inconclusive | Decision::Skipped => ExitCode::Inconclusive,
+    })
+}
+
+/// Opens the check run, where one is wanted. That it cannot be opened is no reason not to train.
+fn start(
+    stage: &mut Stage,
+    reporter: Option<&Reporter<'_>>,
+    model: &str,
+    out: &Path,
+) -> anyhow::Result<ExitCode> {
+    let Some(reporter) = reporter else {
+        tracing::info!("no check run is opened");
+        return Ok(ExitCode::Success);
+    };
+    let url = match reporter.start(model, out) {
+        Ok(url) => url,
+        Err(error) => {
+            github::warn(stage, &error);
+            None
+        }
+    };
+    stage.set_output("check-url", url.unwrap_or_default())?;
+    Ok(ExitCode::Success)
+}
+
+/// What a pull request must not change unseen: its own judges.
+fn changes_since(record: &BaselineRecord, case: &Case<'_>, verdict: &Verdict) -> Vec<String> {
+    let data_digest = case.candidate.read().ok().and_then(|card| card.data_digest);
+    let has_other_data =
+        data_digest.is_some() && record.data_digest.is_some() && data_digest != record.data_digest;
+    let changes = [
+        (
+            verdict.rules_digest != record.rules_digest,
+            "The rules are not those that judged the baseline.",
+        ),
+        (
+            has_other_data,
+            "The test data are not those of the baseline.",
+        ),
+    ];
+    changes
+        .into_iter()
+        .filter(|(is_changed, _)| *is_changed)
+        .map(|(_, note)| note.to_owned())
+        .collect()
+}
+
+/// What later commits are compared with: the metrics that were judged.
+fn record(
+    case: &Case<'_>,
+    verdict: &Verdict,
+    context: &Context,
+    history: &[HistoryPoint],
+) -> Option<BaselineRecord> {
+    let card = case.candidate.read().ok()?;
+    let commit = context.head_sha.as_deref()?;
+    let record = BaselineRecord::of(&card, commit, verdict.rules_digest.clone(), history);
+    Some(match verdict.metrics.first() {
+        Some(headline) => record.with_headline(&headline.name),
+        None => record,
     })
 }
 

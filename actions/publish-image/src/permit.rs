@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use trainyard_core::config::Config;
-use trainyard_core::gate::{Candidate, Case, Chain};
+use trainyard_core::gate::{BASELINE_FILE, Candidate, Case, Chain, Given};
 use trainyard_core::model::ModelFolder;
 use trainyard_core::verdict::{Decision, Verdict};
 use trainyard_runner::{ExitCode, WithExitCode as _};
@@ -25,6 +25,9 @@ pub(crate) fn check(
         .map_err(|error| anyhow::Error::new(error).context("there is no verdict to publish by"))
         .exit_code(ExitCode::Inconclusive)
         .hint(JUDGE_AGAIN)?;
+    // What the gate found on GitHub, where it found something.
+    let found = out.join("verdict").join(BASELINE_FILE);
+    let baseline = baseline.or_else(|| found.exists().then_some(found.as_path()));
     let case = Case {
         gate: &config.gate,
         base,
@@ -32,7 +35,7 @@ pub(crate) fn check(
             folder: &out.join("evaluation"),
             model: &model.path,
         },
-        baseline,
+        baseline: baseline.map_or(Given::Nothing, Given::File),
     };
     let now = case.judge(Chain {
         rules_digest: config.gate.rules_digest().exit_code(ExitCode::Usage)?,

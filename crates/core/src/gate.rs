@@ -7,10 +7,12 @@ mod record;
 mod rule;
 mod scorecard;
 
-pub use case::{Candidate, Case};
+pub use case::{Candidate, Case, Given};
 pub use judge::figure;
 pub use judge::{Baseline, Chain, judge};
-pub use record::{BaselineRecord, HistoryPoint, MAX_RECORD_CHARS, RecordError, RecordedMetric};
+pub use record::{
+    BASELINE_FILE, BaselineRecord, HistoryPoint, MAX_RECORD_CHARS, RecordError, RecordedMetric,
+};
 pub use rule::{Level, MissingBaseline, Rule, WhenUncertain};
 pub use scorecard::{Measured, Scorecard, ScorecardError};
 

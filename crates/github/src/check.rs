@@ -141,7 +141,7 @@ impl GitHub {
         body["head_sha"] = json!(check.head_sha);
         let request = Request {
             method: Method::POST,
-            route: "/check-runs".to_owned(),
+            route: self.path("/check-runs"),
             body: Some(body.clone()),
             doing: "create the check run",
             permission: Permission::ChecksWrite,
@@ -170,11 +170,11 @@ impl GitHub {
     async fn check_runs(&self, check: &Check) -> Result<Vec<CheckRun>, GitHubError> {
         let request = Request {
             method: Method::GET,
-            route: format!(
+            route: self.path(&format!(
                 "/commits/{}/check-runs?check_name={}&filter=latest&per_page=100",
                 check.head_sha,
                 query(&check.name)
-            ),
+            )),
             body: None,
             doing: "read the check runs",
             permission: Permission::ChecksWrite,
@@ -190,7 +190,7 @@ impl GitHub {
         }
         self.send(&Request {
             method: Method::PATCH,
-            route: format!("/check-runs/{id}"),
+            route: self.path(&format!("/check-runs/{id}")),
             body: Some(body),
             doing: "update the check run",
             permission: Permission::ChecksWrite,
@@ -214,7 +214,7 @@ fn body_of(check: &Check, report: &Report) -> Value {
 }
 
 /// The text as a value in a query.
-fn query(text: &str) -> String {
+pub(crate) fn query(text: &str) -> String {
     text.bytes()
         .fold(String::with_capacity(text.len()), |mut encoded, byte| {
             let is_plain =

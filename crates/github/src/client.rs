@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use http::{Method, StatusCode};
 use octocrab::Octocrab;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -52,7 +53,7 @@ pub struct GitHub {
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) method: Method,
-    /// Behind `/repos/{owner}/{name}`.
+    /// Path and query.
     pub(crate) route: String,
     pub(crate) body: Option<Value>,
     /// In words, for errors: "cannot …".
@@ -116,6 +117,33 @@ impl GitHub {
         })
     }
 
+    /// The login that `token` writes as, which is only asked for a person's token: workflows and Apps are bots, and may
+    /// not ask.
+    pub async fn author_of(&self, token: &str) -> Result<Option<String>, GitHubError> {
+        #[derive(Deserialize)]
+        struct User {
+            login: String,
+        }
+        const OF_PEOPLE: [&str; 4] = ["ghp_", "github_pat_", "gho_", "ghu_"];
+        if !OF_PEOPLE.iter().any(|prefix| token.starts_with(prefix)) {
+            return Ok(None);
+        }
+        let request = Request {
+            method: Method::GET,
+            route: "/user".to_owned(),
+            body: None,
+            doing: "ask whose token this is",
+            permission: Permission::PullRequestsWrite,
+        };
+        let User { login } = self.send(&request).await?;
+        Ok(Some(login))
+    }
+
+    /// The path of something in the repository.
+    pub(crate) fn path(&self, rest: &str) -> String {
+        format!("/repos/{}{rest}", self.repository)
+    }
+
     /// How many requests were made so far, repeated ones included.
     pub fn n_calls(&self) -> u64 {
         self.n_calls.load(Ordering::Relaxed)
@@ -167,7 +195,7 @@ impl GitHub {
 
     async fn attempt(&self, request: &Request) -> Result<Value, Trouble> {
         self.n_calls.fetch_add(1, Ordering::Relaxed);
-        let route = format!("/repos/{}{}", self.repository, request.route);
+        let route = &*request.route;
         let body = request.body.as_ref();
         let sent = match request.method {
             Method::POST => self.octocrab._post(route, body).await,

@@ -17,6 +17,9 @@ const PER_PAGE: usize = 100;
 /// Rounds of writing and reading again before another run is left to have the last word.
 const MAX_ROUNDS: u32 = 12;
 
+/// Characters that the line before a comment's text takes at most.
+pub const MARKER_LIMIT: usize = 300;
+
 /// Where a comment belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -48,6 +51,8 @@ pub enum Outcome {
     Unchanged(Comment),
     /// It shows a newer run.
     Newer(Comment),
+    /// It was not there, and was not to be made.
+    Absent,
 }
 
 /// A comment on GitHub.
@@ -72,12 +77,13 @@ struct User {
 
 impl Outcome {
     /// The comment as it is now.
-    pub const fn comment(&self) -> &Comment {
+    pub fn into_comment(self) -> Option<Comment> {
         match self {
             Self::Created(comment)
             | Self::Updated(comment)
             | Self::Unchanged(comment)
-            | Self::Newer(comment) => comment,
+            | Self::Newer(comment) => Some(comment),
+            Self::Absent => None,
         }
     }
 }
@@ -129,13 +135,15 @@ impl GitHub {
     /// Sees to it that the pull request has one comment with the key, and that it shows this run or a newer one.
     ///
     /// `author` is the login that the token writes as; `None` stands for any bot, which is what a workflow's token and an
-    /// App are. A comment that some person wrote is never taken for ours, whatever it says.
+    /// App are. A comment that some person wrote is never taken for ours, whatever it says. Where `may_create` is false, a
+    /// comment that is there is brought up to date, and none is made.
     pub async fn upsert_comment(
         &self,
         place: &Place,
         author: Option<&str>,
         stamp: &Stamp,
         text: &str,
+        may_create: bool,
     ) -> Result<Outcome, GitHubError> {
         let body = body_of(&place.key, stamp, text);
         let mut was_created = false;
@@ -143,6 +151,9 @@ impl GitHub {
         for round in 0..MAX_ROUNDS {
             let mine = self.comments(place, author).await?;
             let Some((kept, surplus)) = mine.split_first() else {
+                if !may_create {
+                    return Ok(Outcome::Absent);
+                }
                 match self.create_comment(place, &body).await {
                     // Read again: another run may have made one at the same moment.
                     Ok(_) => (was_created, was_written) = (true, true),
@@ -218,10 +229,10 @@ impl GitHub {
     ) -> Result<Vec<Comment>, GitHubError> {
         let mut mine = Vec::new();
         for page in 1.. {
-            let route = format!(
+            let route = self.path(&format!(
                 "/issues/{}/comments?per_page={PER_PAGE}&page={page}",
                 place.pull_request
-            );
+            ));
             let request = Request {
                 method: Method::GET,
                 route,
@@ -249,7 +260,7 @@ impl GitHub {
     async fn create_comment(&self, place: &Place, body: &str) -> Result<Comment, GitHubError> {
         self.send(&Request {
             method: Method::POST,
-            route: format!("/issues/{}/comments", place.pull_request),
+            route: self.path(&format!("/issues/{}/comments", place.pull_request)),
             body: Some(json!({ "body": body })),
             doing: "write the comment",
             permission: Permission::PullRequestsWrite,
@@ -260,7 +271,7 @@ impl GitHub {
     async fn comment(&self, id: u64) -> Result<Comment, GitHubError> {
         self.send(&Request {
             method: Method::GET,
-            route: format!("/issues/comments/{id}"),
+            route: self.path(&format!("/issues/comments/{id}")),
             body: None,
             doing: "read the comment",
             permission: Permission::PullRequestsWrite,
@@ -271,7 +282,7 @@ impl GitHub {
     async fn update_comment(&self, id: u64, body: &str) -> Result<Comment, GitHubError> {
         self.send(&Request {
             method: Method::PATCH,
-            route: format!("/issues/comments/{id}"),
+            route: self.path(&format!("/issues/comments/{id}")),
             body: Some(json!({ "body": body })),
             doing: "update the comment",
             permission: Permission::PullRequestsWrite,
@@ -283,7 +294,7 @@ impl GitHub {
     async fn delete_comment(&self, id: u64) -> Result<(), GitHubError> {
         let request = Request {
             method: Method::DELETE,
-            route: format!("/issues/comments/{id}"),
+            route: self.path(&format!("/issues/comments/{id}")),
             body: None,
             doing: "remove a surplus comment",
             permission: Permission::PullRequestsWrite,

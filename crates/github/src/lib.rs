@@ -3,12 +3,14 @@
 //! Requests go through octocrab; when to try again is decided here. Everything that GitHub answers is read into types
 //! of our own, which hold what we use.
 
+mod baseline;
 mod check;
 mod client;
 mod comment;
 mod error;
 
+pub use baseline::{Found, Start};
 pub use check::{Check, CheckAnnotation, CheckLevel, CheckRun, Conclusion, Report as CheckReport};
 pub use client::{GitHub, Retry};
-pub use comment::{Comment, Outcome, Place, Stamp};
+pub use comment::{Comment, MARKER_LIMIT, Outcome, Place, Stamp};
 pub use error::{GitHubError, Permission};

@@ -32,6 +32,22 @@ fn user(login: &str, kind: &str) -> Value {
     user
 }
 
+/// What `/user` answers.
+pub(super) fn public_user(login: &str) -> Value {
+    let mut user = user(login, "User");
+    for key in ["name", "company", "blog", "location", "email", "bio"] {
+        user[key] = json!("");
+    }
+    user["email"] = Value::Null;
+    user["hireable"] = Value::Null;
+    for key in ["public_repos", "public_gists", "followers", "following"] {
+        user[key] = json!(0);
+    }
+    user["created_at"] = json!(TIME);
+    user["updated_at"] = json!(TIME);
+    user
+}
+
 pub(super) fn comment(
     full_name: &str,
     issue: u64,
@@ -54,6 +70,41 @@ pub(super) fn comment(
     })
 }
 
+pub(super) fn commit(full_name: &str, sha: &str, parents: &[String]) -> Value {
+    let url = api(full_name, &format!("commits/{sha}"));
+    let person = json!({ "name": "Ann", "email": "ann@example.com", "date": TIME });
+    let parents: Vec<Value> = parents
+        .iter()
+        .map(|sha| json!({ "sha": sha, "url": api(full_name, &format!("commits/{sha}")) }))
+        .collect();
+    json!({
+        "sha": sha, "node_id": format!("C_{sha}"), "url": url, "html_url": url, "comments_url": url,
+        "commit": {
+            "author": person, "committer": person, "message": "a change", "comment_count": 0, "url": url,
+            "tree": { "sha": sha, "url": url },
+        },
+        "author": null, "committer": null, "parents": parents,
+    })
+}
+
+pub(super) fn comparison(full_name: &str, merge_base: &Value) -> Value {
+    let url = api(full_name, "compare/a...b");
+    json!({
+        "url": url, "html_url": url, "permalink_url": url, "diff_url": url, "patch_url": url,
+        "base_commit": merge_base, "merge_base_commit": merge_base, "status": "diverged",
+        "ahead_by": 1, "behind_by": 1, "total_commits": 0, "commits": [],
+    })
+}
+
+fn app() -> Value {
+    json!({
+        "id": 15368, "slug": "github-actions", "node_id": "A_1", "name": "GitHub Actions", "description": null,
+        "owner": user("github", "Organization"), "external_url": "https://help.github.com/actions",
+        "html_url": "https://github.com/apps/github-actions", "created_at": TIME, "updated_at": TIME,
+        "permissions": {}, "events": [],
+    })
+}
+
 pub(super) fn check(full_name: &str, id: u64, body: &Value) -> Value {
     let mut check = json!({
         "id": id,
@@ -73,7 +124,7 @@ pub(super) fn check(full_name: &str, id: u64, body: &Value) -> Value {
             "annotations_url": api(full_name, &format!("check-runs/{id}/annotations")),
         },
         "check_suite": { "id": 1 },
-        "app": null,
+        "app": app(),
         "pull_requests": [],
     });
     change_check(&mut check, body);

@@ -27,6 +27,9 @@ pub(super) struct Repository {
     next_id: u64,
     comments: BTreeMap<u64, Value>,
     checks: BTreeMap<u64, Value>,
+    /// Parents of each commit, the newest commit last.
+    commits: Vec<(String, Vec<String>)>,
+    merge_base: Option<String>,
     faults: Vec<Fault>,
     requests: Vec<String>,
 }
@@ -68,11 +71,29 @@ impl Repository {
         })
     }
 
-    /// `{"fault": …}` or `{"comments": [{"login", "type", "body", "issue"}]}`.
+    /// `{"fault": …}`, `{"comments": [{"login", "type", "body", "issue"}]}`, `{"commits": [[sha, parent, …]]}`,
+    /// `{"merge_base": sha}` or `{"checks": [{"name", "head_sha", "app", "text"}]}`.
     pub(super) fn prepare(&mut self, instruction: &Value) -> Result<Value, String> {
         if let Some(fault) = instruction.get("fault") {
             let fault = serde_json::from_value(fault.clone()).map_err(|error| error.to_string())?;
             self.faults.push(fault);
+        }
+        for commit in instruction["commits"].as_array().into_iter().flatten() {
+            let mut shas: Vec<String> =
+                serde_json::from_value(commit.clone()).map_err(|error| error.to_string())?;
+            self.commits.push((shas.remove(0), shas));
+        }
+        if let Some(sha) = instruction["merge_base"].as_str() {
+            self.merge_base = Some(sha.to_owned());
+        }
+        for check in instruction["checks"].as_array().into_iter().flatten() {
+            let id = self.new_id();
+            let mut made = shapes::check(&self.full_name, id, check);
+            made["output"]["text"] = check["text"].clone();
+            if let Some(app) = check["app"].as_str() {
+                made["app"]["slug"] = json!(app);
+            }
+            self.checks.insert(id, made);
         }
         for comment in instruction["comments"].as_array().into_iter().flatten() {
             let text = |key: &str| comment[key].as_str().unwrap_or_default();
@@ -117,13 +138,15 @@ impl Repository {
         json!(page)
     }
 
-    pub(super) fn create_comment(&mut self, issue: &str, body: &Value) -> Answer {
+    pub(super) fn create_comment(&mut self, issue: &str, body: &Value, author: &str) -> Answer {
         let text = comment_text(body)?;
         let issue = issue.parse().map_err(|_| not_found())?;
-        Ok((
-            201,
-            self.add_comment(issue, "github-actions[bot]", "Bot", &text),
-        ))
+        let kind = if author.ends_with("[bot]") {
+            "Bot"
+        } else {
+            "User"
+        };
+        Ok((201, self.add_comment(issue, author, kind, &text)))
     }
 
     pub(super) fn comment(&self, id: &str) -> Answer {
@@ -151,6 +174,29 @@ impl Repository {
             .ok()
             .and_then(|id: u64| self.comments.remove(&id));
         removed.map(|_| (204, Value::Null)).ok_or_else(not_found)
+    }
+
+    /// The commit and all before it, the newest first.
+    pub(super) fn history(&self, parameters: &Parameters) -> Answer {
+        let sha = parameters.get("sha").map_or("main", String::as_str);
+        let newest = self
+            .commits
+            .iter()
+            .rposition(|(commit, _)| commit == sha)
+            .ok_or_else(not_found)?;
+        let commits: Vec<Value> = self.commits[..=newest]
+            .iter()
+            .rev()
+            .take(100)
+            .map(|(sha, parents)| shapes::commit(&self.full_name, sha, parents))
+            .collect();
+        Ok((200, json!(commits)))
+    }
+
+    pub(super) fn compare(&self) -> Answer {
+        let merge_base = self.merge_base.as_deref().ok_or_else(not_found)?;
+        let merge_base = shapes::commit(&self.full_name, merge_base, &[]);
+        Ok((200, shapes::comparison(&self.full_name, &merge_base)))
     }
 
     pub(super) fn create_check(&mut self, body: &Value) -> Answer {

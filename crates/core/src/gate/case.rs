@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Baseline, Chain, MissingBaseline, Scorecard, ScorecardError, judge};
+use super::{Baseline, BaselineRecord, Chain, MissingBaseline, Scorecard, ScorecardError, judge};
 use crate::config::GateConfig;
 use crate::evaluation::{EVALUATION_FILE, Evaluation, EvaluationError};
 use crate::files;
@@ -18,8 +18,23 @@ pub struct Case<'a> {
     pub base: &'a Path,
     /// What is judged.
     pub candidate: Candidate<'a>,
-    /// A baseline named on the command line, which comes before the configured one.
-    pub baseline: Option<&'a Path>,
+    /// A baseline from elsewhere than the configuration.
+    pub baseline: Given<'a>,
+}
+
+/// A baseline from elsewhere than the configuration.
+#[derive(Debug, Clone, Copy)]
+pub enum Given<'a> {
+    /// None.
+    Nothing,
+    /// A file named by the user, which comes before the configured one.
+    File(&'a Path),
+    /// A record of an earlier commit, and where it was found, in words.
+    Record(&'a BaselineRecord, &'a str),
+    /// It was looked for, and there is none, for this reason.
+    Absent(&'a str),
+    /// It could not be looked for, for this reason.
+    Unknown(&'a str),
 }
 
 /// What is judged.
@@ -49,9 +64,22 @@ impl Case<'_> {
 
     fn baseline(&self) -> Baseline {
         let (path, is_named) = match (self.baseline, &self.gate.baseline) {
-            (Some(path), _) => (path.to_owned(), true),
-            (None, Some(path)) => (self.base.join(path), false),
-            (None, None) => return Baseline::None("none is configured".to_owned()),
+            (Given::File(path), _) => (path.to_owned(), true),
+            (_, Some(path)) => (self.base.join(path), false),
+            (Given::Record(record, source), None) => {
+                return Baseline::Ready {
+                    source: source.to_owned(),
+                    card: Box::new(record.scorecard()),
+                };
+            }
+            (Given::Absent(reason), None) => return Baseline::None(reason.to_owned()),
+            (Given::Unknown(reason), None) => {
+                return Baseline::Unreadable {
+                    source: "of an earlier commit".to_owned(),
+                    reason: reason.to_owned(),
+                };
+            }
+            (Given::Nothing, None) => return Baseline::None("none is configured".to_owned()),
         };
         let source = self
             .gate
@@ -116,7 +144,8 @@ enum CandidateError {
 }
 
 impl Candidate<'_> {
-    fn read(&self) -> Result<Scorecard, String> {
+    /// What is judged; the error says why it cannot be.
+    pub fn read(&self) -> Result<Scorecard, String> {
         self.card().map_err(|error| with_causes(&error))
     }
 

@@ -14,6 +14,9 @@ use crate::digest::Sha256Digest;
 use crate::metrics::Direction;
 use crate::statistics::Interval;
 
+/// The gate's copy of the record that it compared with, in the folder of the verdict.
+pub const BASELINE_FILE: &str = "baseline.json";
+
 /// Version of [`BaselineRecord`]'s layout.
 pub(super) const RECORD_VERSION: u32 = 1;
 

@@ -12,21 +12,24 @@ use crate::Generated;
 const NOT_INPUTS: [&str; 1] = ["print-config"];
 
 /// Options that change what flows between the stages, which the chain decides itself.
-const NOT_OF_THE_CHAIN: [&str; 7] = [
+const NOT_OF_THE_CHAIN: [&str; 8] = [
     "content-key",
     "evaluation",
     "metrics",
     "model",
     "name",
     "predictions",
+    "start",
     "task",
 ];
 
 /// Outputs of the stages that the chain hands on: stage, output.
-const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 11] = [
+const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 13] = [
     ("gate", "verdict"),
     ("gate", "title"),
     ("gate", "comment"),
+    ("gate", "comment-url"),
+    ("gate", "check-url"),
     ("gate", "junit"),
     ("train", "model-digest"),
     ("train", "content-key"),
@@ -229,6 +232,8 @@ fn input(arg: &Arg) -> Option<Input> {
         description,
         default: if is_flag {
             Some("false".to_owned())
+        } else if arg.get_long() == Some("token") {
+            Some("${{ github.token }}".to_owned())
         } else {
             default
         },

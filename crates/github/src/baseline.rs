@@ -1,0 +1,186 @@
+//! Which commit a model is compared with, and what was measured there.
+//!
+//! A record is believed only where the same app wrote it. Only a branch's own run leaves one: see `gate`.
+
+use std::collections::BTreeMap;
+
+use http::Method;
+use serde::Deserialize;
+use trainyard_core::gate::{BaselineRecord, RecordError};
+
+use crate::check::query;
+use crate::client::{GitHub, Request};
+use crate::error::{GitHubError, Permission};
+
+/// Commits that are looked at before it is said that there is no record.
+const MAX_DISTANCE: usize = 20;
+
+/// The app that a workflow's token writes as.
+const WORKFLOWS: &str = "github-actions";
+
+/// Where to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// Before the commit that was tested. Where that is GitHub's merge commit of a pull request, its first parent is the
+    /// base branch as it was merged.
+    Before(String),
+    /// Before a commit that stands on `base_branch`'s history only in part: at their merge base.
+    MergeBase {
+        /// The branch.
+        base_branch: String,
+        /// The commit.
+        head: String,
+    },
+    /// At this commit itself.
+    At(String),
+}
+
+/// A record, and where it was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The commit.
+    pub commit: String,
+    /// How many commits before the one that was looked at first.
+    pub distance: usize,
+    /// What was measured.
+    pub record: BaselineRecord,
+}
+
+#[derive(Debug, Deserialize)]
+struct Commit {
+    sha: String,
+    parents: Vec<Parent>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Parent {
+    sha: String,
+}
+
+#[derive(Deserialize)]
+struct Comparison {
+    merge_base_commit: Parent,
+}
+
+#[derive(Deserialize)]
+struct Checks {
+    check_runs: Vec<CheckWithText>,
+}
+
+#[derive(Deserialize)]
+struct CheckWithText {
+    app: Option<App>,
+    output: Output,
+}
+
+#[derive(Deserialize)]
+struct App {
+    slug: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Output {
+    text: Option<String>,
+}
+
+impl GitHub {
+    /// The nearest record from `start` backwards along first parents, under the check called `check_name`. `None` where
+    /// the last [`MAX_DISTANCE`] commits have none.
+    pub async fn find_baseline(
+        &self,
+        start: &Start,
+        check_name: &str,
+    ) -> Result<Option<Found>, GitHubError> {
+        let chain = match start {
+            Start::Before(sha) => self.first_parents(sha).await?.split_off(1),
+            Start::At(sha) => self.first_parents(sha).await?,
+            Start::MergeBase { base_branch, head } => {
+                let base = self.merge_base(base_branch, head).await?;
+                self.first_parents(&base).await?
+            }
+        };
+        for (distance, commit) in chain.into_iter().take(MAX_DISTANCE).enumerate() {
+            match self.record_of(&commit, check_name).await? {
+                Some(Ok(record)) => {
+                    return Ok(Some(Found {
+                        commit,
+                        distance,
+                        record,
+                    }));
+                }
+                Some(Err(error)) => tracing::warn!("commit {commit}: {error}"),
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// The commit and those before it along first parents, as far as one page of history tells. Never empty.
+    async fn first_parents(&self, sha: &str) -> Result<Vec<String>, GitHubError> {
+        let request = Request {
+            method: Method::GET,
+            route: self.path(&format!("/commits?sha={}&per_page=100", query(sha))),
+            body: None,
+            doing: "read the history",
+            permission: Permission::ContentsRead,
+        };
+        let commits: Vec<Commit> = self.send(&request).await?;
+        let parents: BTreeMap<String, String> = commits
+            .into_iter()
+            .filter_map(|commit| Some((commit.sha, commit.parents.into_iter().next()?.sha)))
+            .collect();
+        let mut chain = vec![sha.to_owned()];
+        while let Some(parent) = chain.last().and_then(|last| parents.get(last))
+            && chain.len() <= MAX_DISTANCE
+        {
+            chain.push(parent.clone());
+        }
+        Ok(chain)
+    }
+
+    async fn merge_base(&self, base_branch: &str, head: &str) -> Result<String, GitHubError> {
+        let request = Request {
+            method: Method::GET,
+            route: self.path(&format!(
+                "/compare/{}...{}?per_page=1",
+                query(base_branch),
+                query(head)
+            )),
+            body: None,
+            doing: "find the merge base",
+            permission: Permission::ContentsRead,
+        };
+        let found: Comparison = self.send(&request).await?;
+        Ok(found.merge_base_commit.sha)
+    }
+
+    /// The newest record of the commit, if there is one.
+    async fn record_of(
+        &self,
+        sha: &str,
+        check_name: &str,
+    ) -> Result<Option<Result<BaselineRecord, RecordError>>, GitHubError> {
+        let name = query(check_name);
+        let request = Request {
+            method: Method::GET,
+            // Runs of pull requests may have left a newer check of the same name, so all are looked at.
+            route: self.path(&format!(
+                "/commits/{}/check-runs?check_name={name}&filter=all&per_page=100",
+                query(sha)
+            )),
+            body: None,
+            doing: "read the baseline's check run",
+            permission: Permission::ChecksRead,
+        };
+        let found: Checks = self.send(&request).await?;
+        let is_ours = |check: &CheckWithText| {
+            let slug = check.app.as_ref().and_then(|app| app.slug.as_deref());
+            slug == Some(WORKFLOWS)
+        };
+        Ok(found
+            .check_runs
+            .iter()
+            .filter(|check| is_ours(check))
+            .find_map(|check| BaselineRecord::decode(check.output.text.as_deref()?)))
+    }
+}
