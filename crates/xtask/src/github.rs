@@ -29,6 +29,8 @@ pub(crate) struct GitHubApi {
     fake: String,
     /// Address of Prism.
     checked: String,
+    /// GitHub's own examples of events.
+    webhooks: PathBuf,
 }
 
 impl Drop for GitHubApi {
@@ -73,6 +75,7 @@ impl GitHubApi {
             servers: vec![fake],
             fake: line.trim().to_owned(),
             checked: String::new(),
+            webhooks: modules.join("@octokit/webhooks-examples/api.github.com/index.json"),
         };
         let port = free_port()?;
         let log = fs::File::create(folder.join("prism.log")).context("making Prism's log")?;
@@ -102,7 +105,8 @@ impl GitHubApi {
     pub(crate) fn announce(&self, tests: &mut Command) {
         tests
             .env("TRAINYARD_GITHUB_CHECKED", &self.checked)
-            .env("TRAINYARD_GITHUB_FAKE", &self.fake);
+            .env("TRAINYARD_GITHUB_FAKE", &self.fake)
+            .env("TRAINYARD_GITHUB_WEBHOOKS", &self.webhooks);
     }
 }
 

@@ -12,6 +12,7 @@ pub(super) struct Event {
     pub(super) pull_request: Option<PullRequest>,
     pub(super) workflow_run: Option<WorkflowRun>,
     pub(super) merge_group: Option<MergeGroup>,
+    pub(super) check_run: Option<CheckRun>,
     pub(super) repository: Option<Repository>,
 }
 
@@ -46,6 +47,21 @@ pub(super) struct WorkflowRun {
 #[derive(Debug, Deserialize)]
 pub(super) struct PullRequestLink {
     pub(super) number: u64,
+}
+
+/// The check that this run is about.
+#[derive(Debug, Deserialize)]
+pub(super) struct CheckRun {
+    pub(super) head_sha: String,
+    pub(super) check_suite: Option<CheckSuite>,
+    #[serde(default)]
+    pub(super) pull_requests: Vec<PullRequestLink>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct CheckSuite {
+    /// `null` for a commit of a fork.
+    pub(super) head_branch: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

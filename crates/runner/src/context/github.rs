@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use trainyard_core::files;
 
-use super::event::{Event, PullRequest, Repository, WorkflowRun};
+use super::event::{CheckRun, Event, PullRequest, Repository, WorkflowRun};
 use super::{CiRun, Context, ContextError};
 use crate::environment::Environment;
 
@@ -39,6 +39,7 @@ pub(super) fn context(
         pull_request,
         workflow_run,
         merge_group,
+        check_run,
         repository: own,
     } = event;
     if let Some(pull_request) = pull_request {
@@ -50,6 +51,8 @@ pub(super) fn context(
         context.base_sha = Some(merge_group.base_sha);
         context.branch = Some(branch_name(&merge_group.head_ref));
         context.base_branch = Some(branch_name(&merge_group.base_ref));
+    } else if let Some(check_run) = check_run {
+        take_check_run(&mut context, check_run);
     } else if is_about_a_pull_request(&context) {
         // The payload does not say whose it is, so it is not taken for ours.
         context.branch = environment.text("GITHUB_HEAD_REF");
@@ -79,6 +82,17 @@ fn take_workflow_run(context: &mut Context, run: WorkflowRun, own: Option<&Repos
     };
     context.head_sha = Some(run.head_sha);
     context.branch = run.head_branch;
+    context.tag = None;
+}
+
+fn take_check_run(context: &mut Context, check_run: CheckRun) {
+    context.pull_request = match check_run.pull_requests.as_slice() {
+        [only] => Some(only.number),
+        _ => None,
+    };
+    context.head_sha = Some(check_run.head_sha);
+    context.branch = check_run.check_suite.and_then(|suite| suite.head_branch);
+    context.is_fork = context.branch.is_none();
     context.tag = None;
 }
 
