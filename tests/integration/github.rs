@@ -821,6 +821,45 @@ fn a_first_run_has_no_baseline_and_says_so() {
     );
 }
 
+/// An evaluation from a fork may hold any number, so a pass of it is grey and has a name that nobody requires.
+#[test]
+fn a_forks_pass_is_never_green_and_no_baseline() {
+    if !has_peers() {
+        return;
+    }
+    let mut run = Run::of_pull_request("forged");
+    run.event = "workflow_run";
+    run.payload = json!({
+        "workflow_run": {
+            "head_sha": "b".repeat(40),
+            "head_branch": "main",
+            "head_repository": { "full_name": "mallory/forged" },
+            "pull_requests": [],
+        },
+        "repository": run.payload["repository"],
+    });
+    let run = run.with_history();
+    run.gate(1, &[], 0);
+    run.project.edit("min = 0.5", "min = 0.9999");
+    run.gate(2, &[], 1);
+    let state = run.repository.state();
+    let seen: Vec<_> = state["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| {
+            (
+                check["name"].as_str().unwrap(),
+                check["conclusion"].as_str().unwrap(),
+                check["output"]["text"].is_null(),
+            )
+        })
+        .collect();
+    let name = "trainyard / mnist (fork, unverified)";
+    assert_eq!(seen, [(name, "neutral", true), (name, "failure", true)]);
+    assert_eq!(state["comments"], json!([]));
+}
+
 /// Commit, pull request, tag and whether a fork's, as the payload itself says them.
 fn told_by(event: &str, payload: &Value) -> (Option<String>, Option<u64>, Option<String>, bool) {
     let text = |pointer: &str| {
