@@ -15,8 +15,9 @@ use std::marker::PhantomData;
 
 use super::isa::Isa;
 
-/// Length of a block of the inner axis. A packed panel of the right matrix, 32 columns wide, takes 24 KiB.
-pub const BLOCK_INNER: usize = 192;
+/// Length of a block of the inner axis. A packed panel of the right matrix, 32 columns wide, takes 16 KiB, so that it and
+/// the tiles of the left matrix that pass by fit an L1 cache of 32 KiB together.
+pub const BLOCK_INNER: usize = 128;
 
 /// Panels of the right matrix that are packed together, reading its rows from end to end.
 const PANELS_TOGETHER: usize = 4;

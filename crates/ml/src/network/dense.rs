@@ -15,7 +15,7 @@ use crate::threads::Threads;
 const STRETCH: usize = 512;
 
 /// Inputs of one block of the backward pass: its kernel, gradient and optimiser state fit the L2 cache together.
-const BLOCK_INPUTS: usize = 256;
+const BLOCK_INPUTS: usize = 128;
 
 /// Products with fewer multiplications run where they are: waking a thread costs as much.
 const MIN_PARALLEL: usize = 1 << 20;
