@@ -857,6 +857,9 @@ fn a_forks_pass_is_never_green_and_no_baseline() {
         .collect();
     let name = "trainyard / mnist (fork, unverified)";
     assert_eq!(seen, [(name, "neutral", true), (name, "failure", true)]);
+    // It is compared with what the branch's own check says, not with other forks.
+    let requests = state["requests"].to_string();
+    assert!(requests.contains("mnist&filter=all"), "{requests}");
     assert_eq!(state["comments"], json!([]));
 }
 

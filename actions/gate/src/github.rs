@@ -156,7 +156,7 @@ impl<'a> Reporter<'a> {
         let Some(start) = self.start_of_baseline() else {
             return LookedUp::Absent("nothing says which commit comes before this one".to_owned());
         };
-        let name = self.check(model).name;
+        let name = check_name(model);
         match self
             .runtime
             .block_on(self.github.find_baseline(&start, &name))
@@ -214,12 +214,10 @@ impl<'a> Reporter<'a> {
         }
         if let Some(pull_request) = self.commented() {
             match self.write_comment(pull_request, model, report) {
-                Ok(Outcome::Absent) => {}
-                Ok(Outcome::Newer(comment)) => {
-                    tracing::info!("the comment shows a newer run and is left alone");
-                    written.comment_url = Some(comment.html_url);
-                }
                 Ok(outcome) => {
+                    if matches!(outcome, Outcome::Newer(_)) {
+                        tracing::info!("the comment shows a newer run and is left alone");
+                    }
                     written.comment_url = outcome.into_comment().map(|comment| comment.html_url);
                 }
                 Err(error) => warn(stage, &error),

@@ -12,7 +12,7 @@ use trainyard_core::config::{self, JudgingConfig};
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    BASELINE_FILE, BaselineRecord, Candidate, Case, Chain, Given, HistoryPoint,
+    BASELINE_FILE, BaselineRecord, Candidate, Case, Chain, Given, HistoryPoint, Scorecard,
 };
 use trainyard_core::model::FileEntry;
 use trainyard_core::report::{COMMENT_LIMIT, Report};
@@ -81,8 +81,10 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     if verdict.model_name.is_none() {
         verdict.model_name = config.model_name.or(inputs.name);
     }
+    let card = case.candidate.read().ok();
     if let Some(record) = found.record() {
-        verdict.notes.extend(changes_since(record, &case, &verdict));
+        let changes = changes_since(record, card.as_ref(), &verdict);
+        verdict.notes.extend(changes);
     }
     let details = match inputs.metrics {
         Some(_) => None,
@@ -123,7 +125,9 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let written = match &reporter {
         Some(reporter) => {
             let history = found.record().map_or(&[][..], |record| &record.history);
-            let record = record(&case, &verdict, &context, history);
+            let record = card
+                .as_ref()
+                .and_then(|card| record(card, &verdict, &context, history));
             let report = Report {
                 verdict: &verdict,
                 evaluation: details.as_ref(),
@@ -171,10 +175,15 @@ fn start(
 }
 
 /// What a pull request must not change unseen: its own judges.
-fn changes_since(record: &BaselineRecord, case: &Case<'_>, verdict: &Verdict) -> Vec<String> {
-    let data_digest = case.candidate.read().ok().and_then(|card| card.data_digest);
-    let has_other_data =
-        data_digest.is_some() && record.data_digest.is_some() && data_digest != record.data_digest;
+fn changes_since(
+    record: &BaselineRecord,
+    card: Option<&Scorecard>,
+    verdict: &Verdict,
+) -> Vec<String> {
+    let data_digest = card.and_then(|card| card.data_digest.as_ref());
+    let has_other_data = data_digest.is_some()
+        && record.data_digest.is_some()
+        && data_digest != record.data_digest.as_ref();
     let changes = [
         (
             verdict.rules_digest != record.rules_digest,
@@ -194,14 +203,13 @@ fn changes_since(record: &BaselineRecord, case: &Case<'_>, verdict: &Verdict) ->
 
 /// What later commits are compared with: the metrics that were judged.
 fn record(
-    case: &Case<'_>,
+    card: &Scorecard,
     verdict: &Verdict,
     context: &Context,
     history: &[HistoryPoint],
 ) -> Option<BaselineRecord> {
-    let card = case.candidate.read().ok()?;
     let commit = context.head_sha.as_deref()?;
-    let record = BaselineRecord::of(&card, commit, verdict.rules_digest.clone(), history);
+    let record = BaselineRecord::of(card, commit, verdict.rules_digest.clone(), history);
     Some(match verdict.metrics.first() {
         Some(headline) => record.with_headline(&headline.name),
         None => record,
