@@ -7,11 +7,15 @@ pub mod activation;
 pub mod conv;
 pub mod depthwise;
 pub mod gemm;
+pub mod grey_conv;
 pub(crate) mod isa;
+mod lanes;
 pub mod loss;
 pub mod norm;
 mod peak;
 pub mod pool;
+pub(crate) mod scratch;
+pub mod sparse;
 
 pub use peak::fma_peak_gflops;
 

@@ -209,6 +209,16 @@ impl<'a> Out<'a> {
         self.n_columns
     }
 
+    /// One row of it.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        assert!(row < self.n_rows, "no such row");
+        // SAFETY: the row lies within the matrix, whose elements are borrowed by this value alone.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.stride), self.n_columns) }
+    }
+
     /// Blocks of at most `height` rows and `width` columns, row of blocks by row of blocks.
     pub fn into_blocks(self, height: usize, width: usize) -> impl Iterator<Item = Block<'a>> {
         let Self {
@@ -358,8 +368,8 @@ impl Left<'_> {
         n_rows: usize,
         start: usize,
         len: usize,
-    ) -> [usize; tile::N_SOON] {
-        let mut soon = [0; tile::N_SOON];
+    ) -> [usize; tile::MAX_ROWS] {
+        let mut soon = [0; tile::MAX_ROWS];
         if !matches!(self.inner, Axis::Strided { stride: 1, .. }) {
             return soon;
         }
@@ -369,8 +379,8 @@ impl Left<'_> {
             (0, start + len)
         };
         for (idx, offset) in soon.iter_mut().enumerate() {
-            let row = first + idx % n_rows;
-            if row < self.rows.len() {
+            let row = first + idx;
+            if idx < n_rows && row < self.rows.len() {
                 *offset = self.rows.at(row) + inner;
             }
         }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 pub(crate) enum Isa {
     /// What every machine of the target has; multiplications and additions are rounded separately.
     Portable,
-    /// AVX2 with fused multiply-add.
+    /// AVX2 with fused multiply-add and bit manipulation.
     Avx2,
     /// AVX-512F.
     Avx512,
@@ -38,7 +38,9 @@ impl Isa {
     fn best() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
-            let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let has_avx2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("bmi1");
             if has_avx2 && is_x86_feature_detected!("avx512f") {
                 return Self::Avx512;
             }

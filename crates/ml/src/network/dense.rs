@@ -6,7 +6,7 @@ use super::workspace::{Workspace, received};
 use trainyard_core::model::architecture::Activation;
 
 use crate::kernels::gemm::{Left, Out, Right, Then, matmul};
-use crate::kernels::{activation, conv};
+use crate::kernels::{activation, conv, scratch, sparse};
 use crate::optimizer;
 use crate::threads::Threads;
 
@@ -16,6 +16,9 @@ const STRETCH: usize = 512;
 
 /// Inputs of one block of the backward pass: its kernel, gradient and optimiser state fit the L2 cache together.
 const BLOCK_INPUTS: usize = 128;
+
+/// The same where zeros are passed over: the rows of the kernel that are chosen from at a time.
+const BLOCK_SPARSE_INPUTS: usize = sparse::CHOICE;
 
 /// Products with fewer multiplications run where they are: waking a thread costs as much.
 const MIN_PARALLEL: usize = 1 << 20;
@@ -34,6 +37,7 @@ impl Network {
             n_units,
             n_outer,
             activation: function,
+            is_sparse,
         } = step.op
         else {
             return;
@@ -53,6 +57,14 @@ impl Network {
         let threads = worthwhile(threads, n_rows * n_inputs * n_units);
         let product = |start: usize, out: &mut [f32], then: Then<'_>| {
             let len = STRETCH.min(n_inputs - start);
+            if is_sparse {
+                let rows = sparse::Rows::new(&input[start..], n_rows, len, n_inputs);
+                sparse::product(rows, &kernel[start * n_units..], n_units, out);
+                if let Then::SetWithBias(bias) = then {
+                    conv::add_to_rows(out, bias);
+                }
+                return;
+            }
             let left = Left::rows(&input[start..], n_rows, len, n_inputs);
             let right = Right::rows(&kernel[start * n_units..], len, n_units, n_units);
             matmul(left, right, Out::new(out, n_rows, n_units, n_units), then);
@@ -60,7 +72,7 @@ impl Network {
         if n_inputs <= STRETCH {
             product(0, out, bias.map_or(Then::Set, Then::SetWithBias));
         } else {
-            let sums = &mut stretches[..n_inputs.div_ceil(STRETCH) * out.len()];
+            let sums = scratch::aligned(stretches, n_inputs.div_ceil(STRETCH) * out.len());
             let work = sums.chunks_mut(out.len()).enumerate().collect();
             threads.for_each(work, |(idx, sum): (usize, &mut [f32])| {
                 product(idx * STRETCH, sum, Then::Set);
@@ -93,7 +105,7 @@ impl Network {
         };
         let mut by_kernel = std::mem::take(&mut workspace.gradients[kernel_idx]);
         let kernel = &self.parameters[kernel_idx];
-        let len = BLOCK_INPUTS * backward.n_units;
+        let len = backward.block_inputs() * backward.n_units;
         let blocks = by_kernel.chunks_mut(len).zip(kernel.chunks(len)).collect();
         backward.run(
             workspace,
@@ -103,7 +115,9 @@ impl Network {
             threads,
             blocks,
             |work, (by_kernel, kernel)| {
-                work.run(kernel, by_kernel);
+                scratch::with_scratch(work.input_len(kernel), |columns| {
+                    work.run(kernel, by_kernel, columns);
+                });
             },
         );
         workspace.gradients[kernel_idx] = by_kernel;
@@ -124,7 +138,7 @@ impl Network {
         let (Some(backward), Some(kernel_idx)) = (Backward::of(step), step.kernel) else {
             return;
         };
-        let len = BLOCK_INPUTS * backward.n_units;
+        let len = backward.block_inputs() * backward.n_units;
         let [mut first, mut second] = state.map(|state| state.chunks_mut(len));
         let blocks = self.parameters[kernel_idx]
             .chunks_mut(len)
@@ -144,9 +158,12 @@ impl Network {
             threads,
             blocks,
             |work, (kernel, state)| {
-                let mut by_kernel = vec![0.0; kernel.len()];
-                work.run(kernel, &mut by_kernel);
-                update.apply(kernel, &by_kernel, state);
+                let n_columns = work.input_len(kernel);
+                scratch::with_scratch(kernel.len() + n_columns, |room| {
+                    let (by_kernel, columns) = room.split_at_mut(kernel.len());
+                    work.run(kernel, by_kernel, columns);
+                    update.apply(kernel, by_kernel, state);
+                });
             },
         );
     }
@@ -158,6 +175,7 @@ struct Backward {
     n_units: usize,
     n_outer: usize,
     activation: Activation,
+    is_sparse: bool,
     bias: Option<usize>,
 }
 
@@ -171,10 +189,19 @@ struct BlockWork<'a> {
     n_units: usize,
     /// First input of the block.
     start: usize,
+    is_sparse: bool,
     by_input: Option<Out<'a>>,
 }
 
 impl Backward {
+    const fn block_inputs(&self) -> usize {
+        if self.is_sparse {
+            BLOCK_SPARSE_INPUTS
+        } else {
+            BLOCK_INPUTS
+        }
+    }
+
     fn of(step: &Step) -> Option<Self> {
         match step.op {
             Op::Dense {
@@ -182,11 +209,13 @@ impl Backward {
                 n_units,
                 n_outer,
                 activation,
+                is_sparse,
             } => Some(Self {
                 n_inputs,
                 n_units,
                 n_outer,
                 activation,
+                is_sparse,
                 bias: step.bias,
             }),
             _ => None,
@@ -209,6 +238,7 @@ impl Backward {
             n_units,
             n_outer,
             activation: function,
+            is_sparse,
             bias,
         } = *self;
         let Workspace {
@@ -216,6 +246,7 @@ impl Backward {
             steps: buffers,
             segment_gradients,
             gradients,
+            aligned_gradient,
             ..
         } = workspace;
         let input = received(input, &buffers[..step_idx]);
@@ -224,14 +255,16 @@ impl Backward {
         let gradient = &mut rest[0][..n_rows * n_units];
         let output = &buffers[step_idx].out[..n_rows * n_units];
         activation::backward(function, &[], output, gradient, n_units);
-        let gradient = &*gradient;
+        let aligned = scratch::aligned(aligned_gradient, gradient.len());
+        aligned.copy_from_slice(gradient);
+        let gradient = &*aligned;
         if let Some(idx) = bias {
             gradients[idx].fill(0.0);
             conv::add_rows(gradient, &mut gradients[idx]);
         }
         let mut by_input = before.last_mut().map(|values| {
             let values = &mut values[..n_rows * n_inputs];
-            Out::new(values, n_rows, n_inputs, n_inputs).into_blocks(n_rows, BLOCK_INPUTS)
+            Out::new(values, n_rows, n_inputs, n_inputs).into_blocks(n_rows, self.block_inputs())
         });
         let parts = blocks
             .into_iter()
@@ -243,7 +276,8 @@ impl Backward {
                     gradient,
                     n_rows,
                     n_units,
-                    start: idx * BLOCK_INPUTS,
+                    start: idx * self.block_inputs(),
+                    is_sparse,
                     by_input: by_input
                         .as_mut()
                         .and_then(Iterator::next)
@@ -258,8 +292,13 @@ impl Backward {
 }
 
 impl BlockWork<'_> {
+    /// Values of all rows' inputs to this block.
+    const fn input_len(&self, kernel: &[f32]) -> usize {
+        self.n_rows * (kernel.len() / self.n_units)
+    }
+
     /// Sets the gradients by the block's kernel and, where it is wanted, by its inputs.
-    fn run(self, kernel: &[f32], by_kernel: &mut [f32]) {
+    fn run(self, kernel: &[f32], by_kernel: &mut [f32], columns: &mut [f32]) {
         let Self {
             input,
             n_inputs,
@@ -267,20 +306,31 @@ impl BlockWork<'_> {
             n_rows,
             n_units,
             start,
+            is_sparse,
             by_input,
         } = self;
         let len = kernel.len() / n_units;
+        // Copied together: row after row of a wide input, each column would lie on as many pages as there are rows.
+        for (copy, row) in columns
+            .chunks_exact_mut(len)
+            .zip(input.chunks_exact(n_inputs))
+        {
+            copy.copy_from_slice(&row[start..start + len]);
+        }
+        if is_sparse {
+            let rows = sparse::Rows::new(columns, n_rows, len, len);
+            if let Some(by_input) = by_input {
+                sparse::by_input(rows, kernel, gradient, n_units, by_input);
+            }
+            sparse::by_kernel(rows, gradient, n_units, by_kernel);
+            return;
+        }
         if let Some(by_input) = by_input {
             let left = Left::rows(gradient, n_rows, n_units, n_units);
             let right = Right::transposed(kernel, n_units, len, n_units);
             matmul(left, right, by_input, Then::Set);
         }
-        // Copied together: row after row of a wide input, each column would lie on as many pages as there are rows.
-        let mut columns = Vec::with_capacity(n_rows * len);
-        for row in input.chunks_exact(n_inputs) {
-            columns.extend_from_slice(&row[start..start + len]);
-        }
-        let left = Left::columns(&columns, len, n_rows, len);
+        let left = Left::columns(columns, len, n_rows, len);
         let right = Right::rows(gradient, n_rows, n_units, n_units);
         matmul(
             left,

@@ -8,16 +8,20 @@ use trainyard_core::model::architecture::{
 
 use crate::kernels::activation;
 use crate::kernels::conv::Conv2d;
+use crate::kernels::grey_conv::GreyConv;
 use crate::kernels::pool::Windows;
+use crate::kernels::sparse;
 
 /// What one step of the plan computes. Flatten and Reshape are no work: rows are contiguous already.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Op {
     /// With its activation, and the maximum pooling that follows it where one does.
     Conv {
-        conv: Conv2d,
+        conv: Box<Conv2d>,
         activation: Activation,
         pool: Option<Windows>,
+        /// Where one kernel does all three, of a network that begins so: nobody asks for the gradient by its input.
+        grey: Option<GreyConv>,
     },
     Depthwise {
         windows: Windows,
@@ -31,6 +35,9 @@ pub(super) enum Op {
         n_units: usize,
         n_outer: usize,
         activation: Activation,
+        /// Whether its input comes from a ReLU, and its size allows to pass over the zeros: where the input is zero,
+        /// nobody asks for the gradient by it.
+        is_sparse: bool,
     },
     Embedding {
         n_indices: usize,
@@ -173,7 +180,7 @@ impl Plan {
                 steps.push(step);
             }
         }
-        let steps = join_pooling(steps);
+        let steps = mark_sparse(mark_grey(join_pooling(steps)));
         let segments = segments(&steps);
         Self {
             steps,
@@ -229,6 +236,7 @@ fn op(layer: &Layer, input: &[usize], output: &[usize], activation: Activation) 
             n_units: dense.units,
             n_outer: size(input) / last.max(1),
             activation,
+            is_sparse: false,
         },
         Layer::Embedding {
             input_dim,
@@ -314,6 +322,52 @@ fn join_pooling(steps: Vec<Step>) -> Vec<Step> {
     joined
 }
 
+fn mark_grey(mut steps: Vec<Step>) -> Vec<Step> {
+    if let Some(Step {
+        op:
+            Op::Conv {
+                conv,
+                activation: Activation::Relu,
+                pool: Some(pool),
+                grey,
+            },
+        ..
+    }) = steps.first_mut()
+    {
+        *grey = GreyConv::new(&conv.windows, conv.filters, pool);
+    }
+    steps
+}
+
+/// Finds the dense steps whose input comes from a ReLU, straight or through what keeps its zeros and their gradient.
+fn mark_sparse(mut steps: Vec<Step>) -> Vec<Step> {
+    let mut is_from_relu = false;
+    for step in &mut steps {
+        if let Op::Dense {
+            n_inputs,
+            n_units,
+            is_sparse,
+            ..
+        } = &mut step.op
+        {
+            *is_sparse = is_from_relu && sparse::serves(*n_inputs, *n_units);
+        }
+        is_from_relu = match &step.op {
+            Op::Conv { activation, .. }
+            | Op::Depthwise { activation, .. }
+            | Op::Dense { activation, .. }
+            | Op::Activation {
+                function: activation,
+                ..
+            } => *activation == Activation::Relu,
+            // The largest of values from a ReLU is zero only where all are.
+            Op::MaxPool(_) | Op::Dropout { .. } => is_from_relu,
+            _ => false,
+        };
+    }
+    steps
+}
+
 fn segments(steps: &[Step]) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
     for (idx, step) in steps.iter().enumerate() {
@@ -360,9 +414,10 @@ fn convolution(conv: &Conv<2>, input: &[usize], output: &[usize], activation: Ac
         conv.padding,
     );
     Op::Conv {
-        conv: Conv2d::new(windows, conv.filters),
+        conv: Box::new(Conv2d::new(windows, conv.filters)),
         activation,
         pool: None,
+        grey: None,
     }
 }
 

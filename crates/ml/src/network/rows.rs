@@ -9,9 +9,33 @@ use super::Network;
 use super::plan::{Op, Step};
 use super::step::Mode;
 use super::workspace::{SHARD_ROWS, ShardBuffers, StepBuffers, Workspace, received};
-use crate::kernels::{activation, conv, depthwise, norm, pool};
+use crate::kernels::{activation, conv, depthwise, grey_conv, norm, pool};
 use crate::random::{Purpose, Stream};
 use crate::threads::Threads;
+
+/// What a step writes: values, and of each maximum where it came from.
+struct Output<'a> {
+    values: &'a mut [f32],
+    places: &'a mut [u32],
+    cells: &'a mut [u8],
+}
+
+impl Output<'_> {
+    fn rows(&mut self, span: Range<usize>) -> Output<'_> {
+        Output {
+            values: &mut self.values[span.clone()],
+            places: self.places.get_mut(span.clone()).unwrap_or_default(),
+            cells: self.cells.get_mut(span).unwrap_or_default(),
+        }
+    }
+}
+
+/// Where the values of one row's output came from, for what takes maxima.
+#[derive(Clone, Copy)]
+struct CameFrom<'a> {
+    places: &'a [u32],
+    cells: &'a [u8],
+}
 
 /// One row at one step.
 struct Row<'a> {
@@ -34,7 +58,7 @@ impl Network {
         struct Shard<'a> {
             first_row: usize,
             input: &'a [f32],
-            outputs: Vec<(&'a mut [f32], &'a mut [u32])>,
+            outputs: Vec<Output<'a>>,
             buffers: &'a mut ShardBuffers,
         }
         let Workspace {
@@ -60,37 +84,40 @@ impl Network {
                 buffers,
             })
             .collect();
-        for (step, StepBuffers { out, places, .. }) in steps.iter().zip(rest) {
+        for (step, buffers) in steps.iter().zip(rest) {
+            let StepBuffers {
+                out, places, cells, ..
+            } = buffers;
             let len = SHARD_ROWS * step.n_outputs;
-            let mut places = places.chunks_mut(len);
+            let (mut places, mut cells) = (places.chunks_mut(len), cells.chunks_mut(len));
             let outs = out[..n_rows * step.n_outputs].chunks_mut(len);
             for (shard, out) in work.iter_mut().zip(outs) {
-                shard.outputs.push((out, places.next().unwrap_or_default()));
+                shard.outputs.push(Output {
+                    values: out,
+                    places: places.next().unwrap_or_default(),
+                    cells: cells.next().unwrap_or_default(),
+                });
             }
         }
         threads.for_each(work, |mut shard| {
             for (row, input) in shard.input.chunks_exact(n_inputs).enumerate() {
                 for (idx, step) in steps.iter().enumerate() {
                     let (done, todo) = shard.outputs.split_at_mut(idx);
-                    let Some((out, places)) = todo.first_mut() else {
+                    let Some(output) = todo.first_mut() else {
                         return;
                     };
                     let from = |len: usize| row * len..(row + 1) * len;
                     let input = done
                         .last()
-                        .map_or(input, |(out, _)| &out[from(step.n_inputs)]);
-                    let places = if places.is_empty() {
-                        &mut []
-                    } else {
-                        &mut places[from(step.n_outputs)]
-                    };
+                        .map_or(input, |before| &before.values[from(step.n_inputs)]);
                     let row = Row {
                         network: self,
                         step,
                         row_idx: shard.first_row + row,
                         mode,
                     };
-                    row.forward(input, &mut out[from(step.n_outputs)], places, shard.buffers);
+                    let output = output.rows(from(step.n_outputs));
+                    row.forward(input, output, shard.buffers);
                 }
             }
         });
@@ -159,8 +186,8 @@ impl Network {
                 std::mem::take(&mut own.gradient),
                 std::mem::take(&mut own.next_gradient),
             );
-            for (row, gradient) in gradient.chunks_exact(n_outputs).enumerate() {
-                current[..n_outputs].copy_from_slice(gradient);
+            for (row, gradient) in gradient.chunks_exact_mut(n_outputs).enumerate() {
+                let mut gradient = Some(gradient);
                 for (step_idx, step) in steps.iter().enumerate().rev() {
                     let idx = range.start + step_idx;
                     let at = Row {
@@ -173,7 +200,10 @@ impl Network {
                     let span_of = |len: usize| at.row_idx * len..(at.row_idx + 1) * len;
                     let input = &received(input, &buffers[..idx])[span_of(step.n_inputs)];
                     let span = span_of(step.n_outputs);
-                    let places = output.places.get(span.clone()).unwrap_or_default();
+                    let came_from = CameFrom {
+                        places: output.places.get(span.clone()).unwrap_or_default(),
+                        cells: output.cells.get(span.clone()).unwrap_or_default(),
+                    };
                     let wanted = match (step_idx, &mut input_gradient) {
                         (0, Some(all)) => Some(&mut all[row * n_inputs..(row + 1) * n_inputs]),
                         // Nobody asks how the loss depends on the data.
@@ -183,8 +213,9 @@ impl Network {
                     at.backward(
                         input,
                         &output.out[span],
-                        places,
-                        &mut current[..step.n_outputs],
+                        came_from,
+                        // The last step's lies in the batch's gradient, where it may be used up.
+                        gradient.take().unwrap_or(&mut current[..step.n_outputs]),
                         wanted,
                         own,
                     );
@@ -218,22 +249,31 @@ impl Row<'_> {
         idx.map(|idx| self.network.parameters[idx].as_slice())
     }
 
-    fn forward(
-        &self,
-        input: &[f32],
-        out: &mut [f32],
-        places: &mut [u32],
-        buffers: &mut ShardBuffers,
-    ) {
+    fn forward(&self, input: &[f32], output: Output<'_>, buffers: &mut ShardBuffers) {
+        let Output {
+            values: out,
+            places,
+            cells,
+        } = output;
         let (kernel, bias) = (
             self.parameter(self.step.kernel),
             self.parameter(self.step.bias),
         );
         match &self.step.op {
             Op::Conv {
+                grey: Some(sizes), ..
+            } => {
+                let parameters = grey_conv::Parameters {
+                    kernel: kernel.unwrap_or_default(),
+                    bias,
+                };
+                grey_conv::forward(*sizes, input, parameters, out, cells);
+            }
+            Op::Conv {
                 conv,
                 activation: function,
                 pool: pooling,
+                grey: None,
             } => {
                 let kernel = kernel.unwrap_or_default();
                 match pooling {
@@ -312,11 +352,12 @@ impl Row<'_> {
         &self,
         input: &[f32],
         output: &[f32],
-        places: &[u32],
+        came_from: CameFrom<'_>,
         gradient: &mut [f32],
         input_gradient: Option<&mut [f32]>,
         buffers: &mut ShardBuffers,
     ) {
+        let CameFrom { places, cells } = came_from;
         let kernel = self.parameter(self.step.kernel);
         let ShardBuffers {
             scratch,
@@ -331,9 +372,23 @@ impl Row<'_> {
         };
         match &self.step.op {
             Op::Conv {
+                grey: Some(sizes), ..
+            } => {
+                let by_kernel = by_kernel.as_deref_mut().unwrap_or_default();
+                grey_conv::backward(
+                    *sizes,
+                    input,
+                    cells,
+                    gradient,
+                    by_kernel,
+                    by_bias.as_deref_mut(),
+                );
+            }
+            Op::Conv {
                 conv: convolution,
                 activation: function,
                 pool: pooling,
+                grey: None,
             } => {
                 backward_of(*function, gradient);
                 // The gradient by the bias is a sum over all positions, most of which pooling passed over.

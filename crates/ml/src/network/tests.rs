@@ -334,6 +334,106 @@ fn any_number_of_threads_gives_the_same_bits() {
     }
 }
 
+/// The same network twice, once so that kernels for special cases serve it, once through layers that change nothing but
+/// keep them out.
+#[test]
+fn kernels_for_special_cases_give_what_the_general_ones_do() {
+    let relu = || Layer::Activation {
+        activation: Activation::Relu,
+    };
+    let same = || Layer::Rescaling {
+        scale: 1.0,
+        offset: 0.0,
+    };
+    let convolved = |function| Layer::Conv2D(convolution(16, Padding::Valid, 1, function));
+    let pool = || Layer::MaxPooling2D(pooling(2, Padding::Valid));
+    let end = || {
+        [
+            Layer::Flatten,
+            dense(64, Activation::Tanh),
+            dense(3, Activation::Softmax),
+        ]
+    };
+    let special = [vec![convolved(Activation::Relu), pool()], end().into()].concat();
+    let general = [
+        vec![convolved(Activation::Linear), relu(), pool(), same()],
+        end().into(),
+    ]
+    .concat();
+    let networks =
+        [special, general].map(|list| Network::new(&layers(list), &[13, 14, 1], &[], 8).unwrap());
+    for (network, is_special) in networks.iter().zip([true, false]) {
+        let marks = network.plan.steps.iter().filter_map(|step| match &step.op {
+            plan::Op::Conv { grey, .. } => Some(grey.is_some()),
+            plan::Op::Dense {
+                n_inputs: 480,
+                is_sparse,
+                ..
+            } => Some(*is_sparse),
+            _ => None,
+        });
+        assert_eq!(marks.collect::<Vec<_>>(), [is_special; 2]);
+    }
+    let rows: Vec<f32> = noise(5 * 182, 4)
+        .iter()
+        .map(|value| value.max(0.0))
+        .collect();
+    let labels = Labels::Class(vec![0, 1, 2, 1, 0]);
+    let [special, general] =
+        networks.map(|network| loss(&network, &rows, &labels, Mode::Score, &Threads::single()));
+    assert!((special.0 - general.0).abs() < 1e-6);
+    for (special, general) in special.1.iter().zip(&general.1) {
+        let is_close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-5;
+        assert!(special.len() == general.len() && special.iter().zip(general).all(is_close));
+    }
+}
+
+/// Zeros are passed over only where they come from a ReLU, whose gradient is zero there too.
+#[test]
+fn only_inputs_from_a_relu_are_taken_for_sparse() {
+    let first = |function| {
+        let mut conv = convolution(16, Padding::Valid, 1, function);
+        conv.kernel_size = [2, 2];
+        Layer::Conv2D(conv)
+    };
+    let max = || Layer::MaxPooling2D(pooling(2, Padding::Valid));
+    let drop = || Layer::Dropout { rate: 0.5 };
+    let cases = [
+        (vec![first(Activation::Relu)], true),
+        (vec![first(Activation::Relu), max(), drop()], true),
+        (vec![first(Activation::Tanh)], false),
+        (vec![first(Activation::Linear), drop()], false),
+        (vec![first(Activation::LeakyRelu)], false),
+        (
+            vec![
+                first(Activation::Relu),
+                Layer::AveragePooling2D(pooling(2, Padding::Valid)),
+            ],
+            false,
+        ),
+        (
+            vec![
+                first(Activation::Relu),
+                Layer::LayerNormalization {
+                    epsilon: 1e-3,
+                    center: true,
+                    scale: true,
+                },
+            ],
+            false,
+        ),
+    ];
+    for (before, expected) in cases {
+        let list = [before, vec![Layer::Flatten, dense(64, Activation::Tanh)]].concat();
+        let network = Network::new(&layers(list.clone()), &[11, 11, 2], &[], 8).unwrap();
+        let found = network.plan.steps.iter().find_map(|step| match step.op {
+            plan::Op::Dense { is_sparse, .. } => Some(is_sparse),
+            _ => None,
+        });
+        assert_eq!(found, Some(expected), "{list:?}");
+    }
+}
+
 /// Independent source: candle's own convolution, matrix product and autograd, in its NCHW and OIHW layouts.
 #[test]
 fn convolution_dense_and_softmax_match_candles_autograd() {

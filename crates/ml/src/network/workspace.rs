@@ -21,6 +21,8 @@ pub struct Workspace {
     pub(super) shards: Vec<ShardBuffers>,
     /// Parts of a dense layer's output, one for each stretch of its inputs.
     pub(super) stretches: Vec<f32>,
+    /// A copy of the gradient by a dense layer's output, for all blocks of its inputs.
+    pub(super) aligned_gradient: Vec<f32>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -28,6 +30,8 @@ pub(super) struct StepBuffers {
     pub(super) out: Vec<f32>,
     /// Where each maximum lies in its image.
     pub(super) places: Vec<u32>,
+    /// Which cell of its window each maximum came from, where one kernel convolves and pools.
+    pub(super) cells: Vec<u8>,
     /// Mean and variance of each channel of the last batch.
     pub(super) moments: [Vec<f32>; 2],
 }
@@ -77,9 +81,18 @@ impl Workspace {
                 .map(|step| StepBuffers {
                     out: vec![0.0; capacity * step.n_outputs],
                     places: match step.op {
-                        Op::MaxPool(_) | Op::Conv { pool: Some(_), .. } => {
+                        Op::MaxPool(_)
+                        | Op::Conv {
+                            pool: Some(_),
+                            grey: None,
+                            ..
+                        } => {
                             vec![0; capacity * step.n_outputs]
                         }
+                        _ => Vec::new(),
+                    },
+                    cells: match step.op {
+                        Op::Conv { grey: Some(_), .. } => vec![0; capacity * step.n_outputs],
                         _ => Vec::new(),
                     },
                     moments: [(); 2].map(|()| vec![0.0; n_channels(step)]),
@@ -89,6 +102,7 @@ impl Workspace {
             gradients: Vec::new(),
             shards: vec![shard; capacity.div_ceil(SHARD_ROWS)],
             stretches: vec![0.0; capacity * largest(dense::stretches_len)],
+            aligned_gradient: Vec::new(),
         }
     }
 
@@ -167,6 +181,7 @@ fn image_len(step: &Step) -> usize {
         Op::Conv {
             conv,
             pool: Some(_),
+            grey: None,
             ..
         } => conv.output_len(),
         _ => 0,

@@ -3,10 +3,10 @@
 use super::Isa;
 
 /// Rows of the tallest tile.
-pub(super) const MAX_ROWS: usize = 12;
+pub(super) const MAX_ROWS: usize = 8;
 
-/// Rows that are asked for ahead of time: one for each value of a cache line, so that each step asks for one line.
-pub(super) const N_SOON: usize = 16;
+/// Values of a cache line.
+const LINE: usize = 16;
 
 /// One tile: what it reads and where it writes.
 pub(super) struct Job<'a> {
@@ -16,7 +16,7 @@ pub(super) struct Job<'a> {
     /// Where each inner element lies, from the beginning of its row.
     pub(super) inner_offsets: &'a [usize],
     /// Where rows lie that are needed soon. Only a hint: these addresses are asked for and not read.
-    pub(super) soon: [usize; N_SOON],
+    pub(super) soon: [usize; MAX_ROWS],
     /// Rows of at least a tile's columns.
     pub(super) right: *const f32,
     pub(super) right_stride: usize,
@@ -40,11 +40,11 @@ pub(super) struct Tile {
 
 impl Tile {
     pub(super) const fn of(isa: Isa) -> Self {
-        // As many sums as registers hold beside one row of the right matrix and a value of the left.
+        // Enough sums to keep the multipliers busy; with more, the compiler keeps some of them in memory.
         let (n_rows, n_columns) = match isa {
             Isa::Portable => (4, 8),
             Isa::Avx2 => (6, 16),
-            Isa::Avx512 => (12, 32),
+            Isa::Avx512 => (8, 32),
         };
         Self {
             n_rows,
@@ -73,9 +73,61 @@ impl Tile {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => by_rows!(avx2_rows: 1 2 3 4 5 6),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => by_rows!(avx512_rows: 1 2 3 4 5 6 7 8 9 10 11 12),
+            Isa::Avx512 => by_rows!(avx512_rows: 1 2 3 4 5 6 7 8),
             #[cfg(not(target_arch = "x86_64"))]
             _ => {}
+        }
+    }
+}
+
+impl Job<'_> {
+    /// Writes the sums of each row, of a tile `WIDTH` wide, to where they belong.
+    ///
+    /// Kernels store their sums before they call this, all at once: an array of sums that a loop reaches into would lie
+    /// in memory, and be stored with every step.
+    ///
+    /// # Safety
+    /// As [`Tile::run`], with at most as many rows as the job has.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled for the instructions of its caller"
+    )]
+    unsafe fn write<const WIDTH: usize>(&self, sums: &[[f32; WIDTH]]) {
+        for (row, sums) in sums.iter().enumerate() {
+            // SAFETY: the caller's; only columns of this tile are written.
+            let out = unsafe {
+                let start = self.out.add(row * self.out_stride);
+                std::slice::from_raw_parts_mut(start, self.n_columns.min(WIDTH))
+            };
+            if out.len() == WIDTH {
+                // Of a length known beforehand.
+                self.write_row(&mut out[..WIDTH], sums);
+            } else {
+                self.write_row(out, sums);
+            }
+        }
+    }
+
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled for the instructions of its caller"
+    )]
+    fn write_row(&self, out: &mut [f32], sums: &[f32]) {
+        match (self.adds, self.bias) {
+            (false, None) => out.copy_from_slice(&sums[..out.len()]),
+            (false, Some(bias)) => {
+                for ((out, sum), bias) in out.iter_mut().zip(sums).zip(bias) {
+                    *out = sum + bias;
+                }
+            }
+            (true, None) => out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum),
+            (true, Some(bias)) => {
+                for ((out, sum), bias) in out.iter_mut().zip(sums).zip(bias) {
+                    *out = (*out + sum) + bias;
+                }
+            }
         }
     }
 }
@@ -84,9 +136,9 @@ impl Tile {
 /// As [`Tile::run`].
 unsafe fn portable(job: Job<'_>) {
     const COLUMNS: usize = 8;
-    let n_columns = job.n_columns.min(COLUMNS);
-    for (row, row_offset) in job.row_offsets.iter().enumerate() {
-        let mut sums = [0.0_f32; COLUMNS];
+    let mut sums = [[0.0_f32; COLUMNS]; MAX_ROWS];
+    let n_rows = job.row_offsets.len();
+    for (sums, row_offset) in sums.iter_mut().zip(job.row_offsets) {
         for (inner, inner_offset) in job.inner_offsets.iter().enumerate() {
             // SAFETY: the caller's; a packed row has all columns.
             let (left, right) = unsafe {
@@ -100,23 +152,17 @@ unsafe fn portable(job: Job<'_>) {
                 *sum += left * right;
             }
         }
-        // SAFETY: the caller's; only columns of this tile are written.
-        let out =
-            unsafe { std::slice::from_raw_parts_mut(job.out.add(row * job.out_stride), n_columns) };
-        for (column, (out, sum)) in out.iter_mut().zip(sums).enumerate() {
-            let before = if job.adds { *out + sum } else { sum };
-            *out = job.bias.map_or(before, |bias| before + bias[column]);
-        }
     }
+    // SAFETY: the caller's.
+    unsafe { job.write(&sums[..n_rows]) }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, __mmask16, _MM_HINT_T0, _mm_prefetch, _mm256_add_ps, _mm256_fmadd_ps,
-        _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm512_add_ps,
-        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
-        _mm512_set1_ps, _mm512_setzero_ps,
+        _MM_HINT_T0, _mm_prefetch, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps,
+        _mm256_setzero_ps, _mm256_storeu_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps,
+        _mm512_setzero_ps, _mm512_storeu_ps,
     };
 
     use super::Job;
@@ -133,42 +179,28 @@ mod x86 {
             }
             let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
             let mut right = job.right;
-            for (inner, &offset) in job.inner_offsets.iter().enumerate() {
-                let soon = job.soon[inner % super::N_SOON] + inner / super::N_SOON * super::N_SOON;
-                _mm_prefetch::<_MM_HINT_T0>(job.left.wrapping_add(soon).cast());
-                let (low, high) = (_mm512_loadu_ps(right), _mm512_loadu_ps(right.add(16)));
-                for (sum, start) in sums.iter_mut().zip(&starts) {
-                    let left = _mm512_set1_ps(*start.add(offset));
-                    sum[0] = _mm512_fmadd_ps(left, low, sum[0]);
-                    sum[1] = _mm512_fmadd_ps(left, high, sum[1]);
+            for (idx, line) in job.inner_offsets.chunks(super::LINE).enumerate() {
+                for soon in job.soon.iter().take(ROWS) {
+                    let soon = job.left.wrapping_add(soon + idx * super::LINE);
+                    _mm_prefetch::<_MM_HINT_T0>(soon.cast());
                 }
-                right = right.add(job.right_stride);
-            }
-            let masks = [mask(job.n_columns), mask(job.n_columns.saturating_sub(16))];
-            for (row, sum) in sums.iter().enumerate() {
-                let out = job.out.add(row * job.out_stride);
-                for (half, (&sum, &mask)) in sum.iter().zip(&masks).enumerate() {
-                    if mask == 0 {
-                        continue;
+                for &offset in line {
+                    let (low, high) = (_mm512_loadu_ps(right), _mm512_loadu_ps(right.add(16)));
+                    for (sum, start) in sums.iter_mut().zip(&starts) {
+                        let left = _mm512_set1_ps(*start.add(offset));
+                        sum[0] = _mm512_fmadd_ps(left, low, sum[0]);
+                        sum[1] = _mm512_fmadd_ps(left, high, sum[1]);
                     }
-                    let out = out.add(16 * half);
-                    let mut value = sum;
-                    if job.adds {
-                        value = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, out), value);
-                    }
-                    if let Some(bias) = job.bias {
-                        let bias = bias.as_ptr().add(16 * half);
-                        value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, bias));
-                    }
-                    _mm512_mask_storeu_ps(out, mask, value);
+                    right = right.add(job.right_stride);
                 }
             }
+            let mut values = [[0.0_f32; 32]; ROWS];
+            for (values, sum) in values.iter_mut().zip(&sums) {
+                _mm512_storeu_ps(values.as_mut_ptr(), sum[0]);
+                _mm512_storeu_ps(values.as_mut_ptr().add(16), sum[1]);
+            }
+            job.write(&values);
         }
-    }
-
-    /// The lowest `n` of sixteen lanes.
-    const fn mask(n: usize) -> __mmask16 {
-        if n >= 16 { u16::MAX } else { (1 << n) - 1 }
     }
 
     /// # Safety
@@ -183,63 +215,27 @@ mod x86 {
             }
             let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
             let mut right = job.right;
-            for (inner, &offset) in job.inner_offsets.iter().enumerate() {
-                let soon = job.soon[inner % super::N_SOON] + inner / super::N_SOON * super::N_SOON;
-                _mm_prefetch::<_MM_HINT_T0>(job.left.wrapping_add(soon).cast());
-                let (low, high) = (_mm256_loadu_ps(right), _mm256_loadu_ps(right.add(8)));
-                for (sum, start) in sums.iter_mut().zip(&starts) {
-                    let left = _mm256_set1_ps(*start.add(offset));
-                    sum[0] = _mm256_fmadd_ps(left, low, sum[0]);
-                    sum[1] = _mm256_fmadd_ps(left, high, sum[1]);
+            for (idx, line) in job.inner_offsets.chunks(super::LINE).enumerate() {
+                for soon in job.soon.iter().take(ROWS) {
+                    let soon = job.left.wrapping_add(soon + idx * super::LINE);
+                    _mm_prefetch::<_MM_HINT_T0>(soon.cast());
                 }
-                right = right.add(job.right_stride);
-            }
-            for (row, sum) in sums.iter().enumerate() {
-                let out = job.out.add(row * job.out_stride);
-                for (half, &sum) in sum.iter().enumerate() {
-                    let n_columns = job.n_columns.saturating_sub(8 * half).min(8);
-                    store(
-                        job.adds,
-                        job.bias.map(|bias| &bias[job.n_columns.min(8 * half)..]),
-                        out.add(8 * half),
-                        n_columns,
-                        sum,
-                    );
+                for &offset in line {
+                    let (low, high) = (_mm256_loadu_ps(right), _mm256_loadu_ps(right.add(8)));
+                    for (sum, start) in sums.iter_mut().zip(&starts) {
+                        let left = _mm256_set1_ps(*start.add(offset));
+                        sum[0] = _mm256_fmadd_ps(left, low, sum[0]);
+                        sum[1] = _mm256_fmadd_ps(left, high, sum[1]);
+                    }
+                    right = right.add(job.right_stride);
                 }
             }
-        }
-    }
-
-    /// # Safety
-    /// `out` must have `n_columns` elements, at most eight.
-    #[target_feature(enable = "avx2")]
-    unsafe fn store(
-        adds: bool,
-        bias: Option<&[f32]>,
-        out: *mut f32,
-        n_columns: usize,
-        sum: __m256,
-    ) {
-        // SAFETY: the caller's; buffers on the stack have eight elements.
-        unsafe {
-            if n_columns == 8 {
-                let mut value = sum;
-                if adds {
-                    value = _mm256_add_ps(_mm256_loadu_ps(out), value);
-                }
-                if let Some(bias) = bias {
-                    value = _mm256_add_ps(value, _mm256_loadu_ps(bias.as_ptr()));
-                }
-                _mm256_storeu_ps(out, value);
-                return;
+            let mut values = [[0.0_f32; 16]; ROWS];
+            for (values, sum) in values.iter_mut().zip(&sums) {
+                _mm256_storeu_ps(values.as_mut_ptr(), sum[0]);
+                _mm256_storeu_ps(values.as_mut_ptr().add(8), sum[1]);
             }
-            let mut values = [0.0_f32; 8];
-            _mm256_storeu_ps(values.as_mut_ptr(), sum);
-            for (column, value) in values.iter().enumerate().take(n_columns) {
-                let out = out.add(column);
-                let before = if adds { *out + value } else { *value };
-                *out = bias.map_or(before, |bias| before + bias[column]);
-            }
+            job.write(&values);
         }
     }
 }
