@@ -63,19 +63,21 @@ fn the_example_uses_inputs_and_outputs_that_our_actions_have() {
             &project.path().join("suite").join(&action),
         );
     }
-    let example = repository().join("examples/mnist/.github/workflows/trainyard.yml");
-    let workflow = fs::read_to_string(example).unwrap();
-    let local = workflow
-        .replace("trainyard/trainyard/", "./suite/")
-        .replace("@v1\n", "\n");
-    assert!(local.contains("uses: ./suite/actions/train\n"), "{local}");
-    let path = project.path().join(".github/workflows/trainyard.yml");
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(&path, local).unwrap();
-    run(Command::new("actionlint")
-        .arg("-no-color")
-        .arg(&path)
-        .current_dir(project.path()));
+    let examples = repository().join("examples/mnist/.github/workflows");
+    for name in ["trainyard.yml", "trainyard-forks.yml"] {
+        let workflow = fs::read_to_string(examples.join(name)).unwrap();
+        let local = workflow
+            .replace("trainyard/trainyard/", "./suite/")
+            .replace("@v1\n", "\n");
+        assert!(local.contains("uses: ./suite/actions/gate\n"), "{local}");
+        let path = project.path().join(".github/workflows").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, local).unwrap();
+        run(Command::new("actionlint")
+            .arg("-no-color")
+            .arg(&path)
+            .current_dir(project.path()));
+    }
 }
 
 #[test]

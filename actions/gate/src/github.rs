@@ -4,23 +4,22 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use trainyard_core::config::JudgingConfig;
 use trainyard_core::files;
 use trainyard_core::gate::{BaselineRecord, Given};
-use trainyard_core::report::{COMMENT_LIMIT, Report};
-use trainyard_core::verdict::{Decision, Verdict};
+use trainyard_core::report::Report;
+use trainyard_core::verdict::{Override, Verdict};
 use trainyard_github::{
-    Check, CheckReport, CheckRun, Conclusion, Found, GitHub, GitHubError, MARKER_LIMIT, Outcome,
-    Place, Retry, Stamp, Start,
+    CheckReport, CheckRun, Found, GitHub, GitHubError, Outcome, Place, Pull, RequestOf, Retry,
+    Start, WORKFLOWS_APP,
 };
-use trainyard_runner::{Context, Provider, Stage};
+use trainyard_runner::{Annotation, Context, Provider, Stage, path_in_repository};
 
-use crate::inputs::{CommentMode, GitHubArgs};
+use crate::inputs::GitHubArgs;
+use crate::plan::{Plan, comment_text};
 
 /// Where `--start` leaves the check's number for the run that completes it.
 const CHECK_FILE: &str = "check.json";
-
-/// GitHub's limit of a check's summary, in characters; its text has the same.
-const CHECK_LIMIT: usize = 65_535;
 
 /// Where people find what was written.
 #[derive(Debug, Default)]
@@ -67,39 +66,38 @@ struct Started {
     id: u64,
     head_sha: String,
     external_id: String,
+    /// The app that the token writes as.
+    app: Option<String>,
 }
 
-/// GitHub, and what this run is called there.
-pub(crate) struct Reporter<'a> {
+/// A connection to GitHub.
+pub(crate) struct Link {
     github: GitHub,
-    context: &'a Context,
-    args: &'a GitHubArgs,
-    head_sha: String,
-    run_id: u64,
-    attempt: u32,
     runtime: tokio::runtime::Runtime,
 }
 
-impl<'a> Reporter<'a> {
-    /// `None` where nothing is to be written: outside of GitHub Actions, without a token, or where a fork's token may
-    /// not write.
-    pub(crate) fn new(context: &'a Context, args: &'a GitHubArgs) -> Option<Self> {
-        if context.provider != Provider::GitHubActions {
+impl Link {
+    /// `None` where nothing is to be asked or written: outside of GitHub Actions, without a token, or where a fork's token
+    /// may not write.
+    pub(crate) fn open(context: &Context, args: &GitHubArgs) -> Option<Self> {
+        if context.provider != Provider::GitHubActions || args.dry_run {
             return None;
         }
-        let (Some(token), Some(repository), Some(head_sha)) =
-            (&args.token, &context.repository, &context.head_sha)
-        else {
+        let (Some(token), Some(repository), Some(_), Some(_)) = (
+            &args.token,
+            &context.repository,
+            &context.head_sha,
+            &context.run,
+        ) else {
             tracing::info!("no token: the report is in the job summary and in `comment.md` alone");
             return None;
         };
-        if context.is_fork && context.event_name.as_deref() == Some("pull_request") {
+        if context.is_unverified() && context.event_name.as_deref() == Some("pull_request") {
             tracing::info!(
-                "a pull request of a fork has a read-only token: the report is in the job summary and in `comment.md` alone"
+                "a pull request of a fork or of Dependabot has a read-only token: the report is in the job summary and in `comment.md` alone"
             );
             return None;
         }
-        let run = context.run.as_ref()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -113,42 +111,131 @@ impl<'a> Reporter<'a> {
         let github = connected
             .inspect_err(|error| tracing::warn!("{error}"))
             .ok()?;
-        Some(Self {
-            github,
-            context,
-            args,
-            head_sha: head_sha.clone(),
-            run_id: run.id.parse().unwrap_or_default(),
-            attempt: run.attempt,
-            runtime,
-        })
+        Some(Self { github, runtime })
+    }
+
+    /// Learns what the event does not say: the commit of a pull request that was commented on, and the pull request of a
+    /// fork's run. `false` where nothing is to be written: the pull request has moved on, or is no more.
+    pub(crate) fn complete(&self, context: &mut Context) -> Result<bool, GitHubError> {
+        let number = context.pull_request;
+        match (context.event_name.as_deref(), number) {
+            (Some("issue_comment"), Some(number)) => {
+                let pull = self.runtime.block_on(self.github.pull_request(number))?;
+                let own = context.repository.clone().unwrap_or_default();
+                context.is_fork = !pull.head.is_in(&own);
+                context.head_sha = Some(pull.head.sha.clone());
+                context.branch = Some(pull.head.branch.clone());
+                take_base(context, pull);
+                Ok(true)
+            }
+            (Some("workflow_run"), _) if context.is_unverified() => {
+                let asked = context
+                    .head_repository
+                    .as_ref()
+                    .zip(context.branch.as_ref())
+                    .zip(context.head_sha.as_ref());
+                // A deleted repository has no pull request to report on.
+                let found = match asked {
+                    Some(((repository, branch), sha)) => self
+                        .runtime
+                        .block_on(self.github.request_of(repository, branch, sha))?,
+                    None => RequestOf::Nothing,
+                };
+                match found {
+                    RequestOf::Head(pull) => {
+                        take_base(context, pull);
+                        Ok(true)
+                    }
+                    RequestOf::Outdated(pull) => {
+                        tracing::info!(
+                            "pull request {} has a newer commit, {}, by now: nothing is written for this one",
+                            pull.number,
+                            pull.head.sha
+                        );
+                        Ok(false)
+                    }
+                    RequestOf::Nothing => {
+                        tracing::info!(
+                            "no open pull request has this commit: nothing is written for it"
+                        );
+                        Ok(false)
+                    }
+                }
+            }
+            _ => Ok(true),
+        }
+    }
+}
+
+/// The commit in the workspace, where its head is detached, as `actions/checkout` leaves it: with `ref` it may be another
+/// than the one that the event is about.
+fn checked_out(context: &Context) -> Option<String> {
+    let head = context.workspace.as_ref()?.join(".git/HEAD");
+    let head = files::read_text(&head).ok()?;
+    let sha = head.trim();
+    let is_sha = sha.len() >= 40 && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_sha.then(|| sha.to_owned())
+}
+
+fn take_base(context: &mut Context, pull: Pull) {
+    context.pull_request = Some(pull.number);
+    context.base_sha = Some(pull.base.sha);
+    context.base_branch = Some(pull.base.branch);
+}
+
+/// GitHub, and what this run is called there.
+pub(crate) struct Reporter<'a> {
+    link: Link,
+    plan: Plan<'a>,
+    out: &'a Path,
+}
+
+impl<'a> Reporter<'a> {
+    pub(crate) const fn new(link: Link, plan: Plan<'a>, out: &'a Path) -> Self {
+        Self { link, plan, out }
+    }
+
+    fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.link.runtime.block_on(work)
     }
 
     /// Opens the check run, so that a pull request shows it while the model trains.
-    pub(crate) fn start(&self, model: &str, out: &Path) -> Result<Option<String>, GitHubError> {
-        if self.args.no_check {
+    pub(crate) fn start(&self, model: &str) -> Result<Option<String>, GitHubError> {
+        if self.plan.args.no_check {
             return Ok(None);
         }
-        let check = self.check(model);
+        let check = self.plan.check(model);
         let report = CheckReport {
             title: "In progress".to_owned(),
             summary: "The model is trained and scored; the verdict follows.".to_owned(),
             text: None,
             annotations: Vec::new(),
         };
-        let run = self
-            .runtime
-            .block_on(self.github.start_check(&check, &report))?;
+        let run = self.block_on(self.link.github.start_check(&check, &report))?;
         let started = Started {
             id: run.id,
             head_sha: check.head_sha,
             external_id: check.external_id,
+            app: run.app().map(str::to_owned),
         };
-        if let Err(error) = files::write_json(&out.join(CHECK_FILE), &started) {
+        if let Err(error) = files::write_json(&self.out.join(CHECK_FILE), &started) {
             // The run that completes it makes a new one.
             tracing::warn!("{error}");
         }
         Ok(run.html_url)
+    }
+
+    /// The check that `--start` opened for this run.
+    fn started(&self, model: &str) -> Option<Started> {
+        // A fork's artifact may hold such a file, and name somebody else's check in it.
+        if self.plan.context.is_unverified() {
+            return None;
+        }
+        let check = self.plan.check(model);
+        let started: Started = files::read_json(&self.out.join(CHECK_FILE), "check").ok()?;
+        let is_ours =
+            started.head_sha == check.head_sha && started.external_id == check.external_id;
+        is_ours.then_some(started)
     }
 
     /// The record that the model is compared with.
@@ -156,11 +243,10 @@ impl<'a> Reporter<'a> {
         let Some(start) = self.start_of_baseline() else {
             return LookedUp::Absent("nothing says which commit comes before this one".to_owned());
         };
-        let name = check_name(model);
-        match self
-            .runtime
-            .block_on(self.github.find_baseline(&start, &name))
-        {
+        let name = self.plan.check_name(model);
+        let app = self.started(model).and_then(|started| started.app);
+        let app = app.as_deref().unwrap_or(WORKFLOWS_APP);
+        match self.block_on(self.link.github.find_baseline(&start, &name, app)) {
             Ok(Some(found)) => {
                 let short: String = found.commit.chars().take(7).collect();
                 let source = match found.distance {
@@ -182,18 +268,41 @@ impl<'a> Reporter<'a> {
 
     /// The commit before the change: the merge commit's first parent already holds what is new on the base branch.
     fn start_of_baseline(&self) -> Option<Start> {
-        let context = self.context;
-        let tested = context.tested_sha.clone();
-        let is_merge_commit = tested.is_some() && tested.as_ref() != Some(&self.head_sha);
+        let context = self.plan.context;
+        let head_sha = self.plan.head_sha().to_owned();
+        let tested = checked_out(context).or_else(|| context.tested_sha.clone());
+        let is_merge_commit = tested.is_some() && tested.as_ref() != Some(&head_sha);
         match context.event_name.as_deref() {
             Some("pull_request") if is_merge_commit => tested.map(Start::Before),
             Some("merge_group") => context.base_sha.clone().map(Start::At),
             _ if context.pull_request.is_some() => Some(Start::MergeBase {
                 base_branch: context.base_branch.clone()?,
-                head: self.head_sha.clone(),
+                head: head_sha,
             }),
-            _ => Some(Start::Before(self.head_sha.clone())),
+            _ => Some(Start::Before(head_sha)),
         }
+    }
+
+    /// The configuration as the base branch has it.
+    pub(crate) fn base_config(&self, config: &Path, branch: &str) -> Result<JudgingConfig, String> {
+        let path = path_in_repository(self.plan.context.workspace.as_deref(), config);
+        let text = self.block_on(self.link.github.file(&path, branch));
+        let text = text.map_err(|error| error.to_string())?;
+        JudgingConfig::parse(&text, Path::new(&format!("{branch}:{path}")))
+            .map_err(|error| error.to_string())
+    }
+
+    /// Who let this commit through, where somebody did.
+    pub(crate) fn find_override(&self) -> Result<Option<Override>, GitHubError> {
+        let context = self.plan.context;
+        let (Some(pull_request), false) = (context.pull_request, context.is_unverified()) else {
+            return Ok(None);
+        };
+        self.block_on(
+            self.link
+                .github
+                .find_override(pull_request, self.plan.head_sha()),
+        )
     }
 
     /// Completes the check run and writes the comment. `record` is kept with a branch's commit for later comparisons.
@@ -201,19 +310,20 @@ impl<'a> Reporter<'a> {
         &self,
         stage: &mut Stage,
         model: &str,
-        out: &Path,
         report: &Report<'_>,
+        annotations: &[Annotation],
         record: Option<&BaselineRecord>,
     ) -> Written {
         let mut written = Written::default();
-        if !self.args.no_check {
-            match self.complete_check(model, out, report, record) {
+        if !self.plan.args.no_check {
+            let said = self.plan.check_report(report, annotations, record);
+            match self.complete_check(model, report.verdict, &said) {
                 Ok(run) => written.check_url = run.html_url,
                 Err(error) => warn(stage, &error),
             }
         }
-        if let Some(pull_request) = self.commented() {
-            match self.write_comment(pull_request, model, report) {
+        if let Some(place) = self.plan.place(model) {
+            match self.write_comment(&place, report) {
                 Ok(outcome) => {
                     if matches!(outcome, Outcome::Newer(_)) {
                         tracing::info!("the comment shows a newer run and is left alone");
@@ -223,159 +333,45 @@ impl<'a> Reporter<'a> {
                 Err(error) => warn(stage, &error),
             }
         }
-        tracing::info!("{} calls of GitHub's API", self.github.n_calls());
+        tracing::info!("{} calls of GitHub's API", self.link.github.n_calls());
         written
     }
 
     fn complete_check(
         &self,
         model: &str,
-        out: &Path,
-        report: &Report<'_>,
-        record: Option<&BaselineRecord>,
+        verdict: &Verdict,
+        report: &CheckReport,
     ) -> Result<CheckRun, GitHubError> {
-        let check = self.check(model);
-        let started: Option<Started> = files::read_json(&out.join(CHECK_FILE), "check").ok();
-        let started = started.filter(|started| {
-            started.head_sha == check.head_sha && started.external_id == check.external_id
-        });
-        // Only what a branch's own run measured may be compared with later.
-        let is_of_branch = self.context.pull_request.is_none() && !self.context.is_fork;
-        let record = record
-            .filter(|_| is_of_branch)
-            .and_then(|record| record.encode().ok());
-        let report_of_check = CheckReport {
-            title: report.title(),
-            summary: report.markdown(CHECK_LIMIT),
-            text: record,
-            annotations: Vec::new(),
-        };
-        let conclusion = self.conclusion(report.verdict.verdict);
-        let id = started.map(|started| started.id);
-        self.runtime.block_on(
-            self.github
-                .complete_check(&check, id, conclusion, &report_of_check),
+        let check = self.plan.check(model);
+        let id = self.started(model).map(|started| started.id);
+        let conclusion = self.plan.conclusion(verdict);
+        self.block_on(
+            self.link
+                .github
+                .complete_check(&check, id, conclusion, report),
         )
     }
 
-    fn write_comment(
-        &self,
-        pull_request: u64,
-        model: &str,
-        report: &Report<'_>,
-    ) -> Result<Outcome, GitHubError> {
-        let place = Place {
-            pull_request,
-            key: key(self.args.comment_key.as_deref().unwrap_or(model)),
-        };
-        let stamp = Stamp {
-            run_id: self.run_id,
-            attempt: self.attempt,
-            head_sha: self.head_sha.clone(),
-        };
-        let text = report.markdown(COMMENT_LIMIT - MARKER_LIMIT);
-        let may_create = match self.args.comment {
-            CommentMode::Always => true,
-            CommentMode::Changes => has_changed(report.verdict),
-            CommentMode::Failures => !report.verdict.verdict.is_green(),
-            CommentMode::Never => false,
-        };
-        self.runtime.block_on(async {
-            let token = self.args.token.as_deref().unwrap_or_default();
-            let author = self.github.author_of(token).await?;
-            let author = author.as_deref();
-            self.github
-                .upsert_comment(&place, author, &stamp, &text, may_create)
+    fn write_comment(&self, place: &Place, report: &Report<'_>) -> Result<Outcome, GitHubError> {
+        let github = &self.link.github;
+        let may_create = self.plan.may_create_comment(report.verdict);
+        self.block_on(async {
+            let token = self.plan.args.token.as_deref().unwrap_or_default();
+            let author = github.author_of(token).await?;
+            let (stamp, text) = (self.plan.stamp(), comment_text(report));
+            github
+                .upsert_comment(place, author.as_deref(), &stamp, &text, may_create)
                 .await
         })
     }
-
-    /// The pull request that is to have a comment. A fork's numbers are no matter for one.
-    fn commented(&self) -> Option<u64> {
-        let is_wanted = self.args.comment != CommentMode::Never && !self.context.is_fork;
-        self.context.pull_request.filter(|_| is_wanted)
-    }
-
-    /// What a fork computed proves nothing, so it is never green.
-    const fn conclusion(&self, decision: Decision) -> Conclusion {
-        match decision {
-            Decision::Pass | Decision::Warn if self.context.is_fork => Conclusion::Neutral,
-            Decision::Pass | Decision::Warn => Conclusion::Success,
-            // What could not be judged is never green either.
-            Decision::Fail | Decision::Inconclusive | Decision::Skipped => Conclusion::Failure,
-        }
-    }
-
-    fn check(&self, model: &str) -> Check {
-        let run = self.context.run.as_ref();
-        let name = check_name(model);
-        Check {
-            // Never the name that a branch protection requires.
-            name: if self.context.is_fork {
-                format!("{name} (fork, unverified)")
-            } else {
-                name
-            },
-            head_sha: self.head_sha.clone(),
-            details_url: run.and_then(|run| run.url.clone()),
-            external_id: format!("{}:{}.{}", key(model), self.run_id, self.attempt),
-        }
-    }
-}
-
-/// Whether there is something to see: a rule that does not simply hold, another value than the baseline's, or no
-/// baseline at all.
-fn has_changed(verdict: &Verdict) -> bool {
-    let is_other = |value: f64, baseline: Option<f64>| baseline != Some(value);
-    verdict.verdict != Decision::Pass
-        || verdict
-            .metrics
-            .iter()
-            .any(|row| is_other(row.value, row.baseline))
-}
-
-fn check_name(model: &str) -> String {
-    format!("trainyard / {model}")
-}
-
-/// What a comment's marker may hold.
-fn key(text: &str) -> String {
-    const MAX_CHARS: usize = 80;
-    let allowed = |c: char| {
-        if c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/') {
-            c
-        } else {
-            '-'
-        }
-    };
-    text.chars()
-        .map(allowed)
-        .take(MAX_CHARS)
-        .collect::<String>()
-        .replace("--", "-")
 }
 
 /// Says in the log and beside the job that something was not written.
 pub(crate) fn warn(stage: &mut Stage, error: &GitHubError) {
     tracing::warn!("{error}");
     if stage.annotator.is_github_actions() {
-        let annotation = trainyard_runner::Annotation::warning(error.to_string());
+        let annotation = Annotation::warning(error.to_string());
         stage.annotate(vec![annotation.title("The report is not on GitHub")]);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_cannot_end_a_comment_or_hold_a_space() {
-        assert_eq!(key("digits/linux"), "digits/linux");
-        let hostile = key("--> <b>@all\n ");
-        assert!(
-            !hostile.contains("-->") && !hostile.contains(' '),
-            "{hostile}"
-        );
-        assert_eq!(key(&"x".repeat(500)).len(), 80);
     }
 }

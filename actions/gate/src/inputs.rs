@@ -56,13 +56,16 @@ pub struct GitHubArgs {
     /// When the pull request gets a comment. One that is there is always brought up to date, except with `never`.
     #[arg(long, value_enum, value_name = "WHEN", default_value = "always")]
     pub comment: CommentMode,
-    /// Tells this comment from others; by default the model's name. Legs of a matrix that judge one model need each
-    /// their own.
+    /// Tells this comment and check run from others; by default the model's name. Legs of a matrix that judge one model
+    /// need each their own.
     #[arg(long, value_name = "KEY")]
     pub comment_key: Option<String>,
     /// Write no check run.
     #[arg(long)]
     pub no_check: bool,
+    /// Print what would be written on GitHub instead of writing it. Needs no token and asks nothing.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// When a pull request gets a comment.
@@ -87,6 +90,10 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     ),
     ("verdict-folder", "Folder of the verdict."),
     ("comment", "The report as Markdown."),
+    (
+        "overridden",
+        "`true` where a person let a red verdict through, else `false`.",
+    ),
     (
         "comment-url",
         "Where the comment is; empty where none was written.",

@@ -2,28 +2,37 @@
 //!
 //! What could not be judged is never green, and the verdict is written whatever it is.
 
+mod artifact;
 mod github;
 mod inputs;
+mod plan;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
 
+use anyhow::anyhow;
 use trainyard_core::config::{self, JudgingConfig};
+use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    BASELINE_FILE, BaselineRecord, Candidate, Case, Chain, Given, HistoryPoint, Scorecard,
+    BASELINE_FILE, BaselineRecord, Candidate, Case, Chain, Given, HistoryPoint, RulesFrom,
+    Scorecard,
 };
 use trainyard_core::model::FileEntry;
 use trainyard_core::report::{COMMENT_LIMIT, Report};
 use trainyard_core::verdict::{Decision, VERDICT_FILE, Verdict};
 use trainyard_runner::{Annotation, Context, ExitCode, Level, Stage, WithExitCode as _};
 
-use github::{LookedUp, Reporter, Written};
+use github::{Link, LookedUp, Reporter, Written};
 pub use inputs::{CommentMode, GitHubArgs, Inputs, OUTPUTS};
+use plan::Plan;
 
 /// What a model is called that nobody named.
 const NAMELESS: &str = "model";
+/// What heads the report on numbers that somebody else computed.
+const UNVERIFIED: &str =
+    "A fork's run computed these numbers, and nobody has verified them: they are for information.";
 const COMMENT_FILE: &str = "comment.md";
 const JUNIT_FILE: &str = "junit.xml";
 
@@ -31,15 +40,30 @@ const JUNIT_FILE: &str = "junit.xml";
 pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let mut stage = Stage::start("gate", &inputs.log)?;
     let folder = inputs.out.join("verdict");
+    let is_foreign_artifact = stage.context.is_unverified()
+        && stage.context.event_name.as_deref() == Some("workflow_run");
+    if is_foreign_artifact && let Some(reason) = artifact::refusal(&inputs.out) {
+        return Err(anyhow!(
+            "nothing is written to `{}`: {reason}",
+            inputs.out.display()
+        ))
+        .exit_code(ExitCode::Inconclusive)
+        .hint("fetch the fork's artifact into a folder of its own, and name its `evaluation`");
+    }
     // An earlier verdict must not be taken for this one, should this one break off.
     files::remove(&folder.join(VERDICT_FILE))?;
-    let config = JudgingConfig::read(&inputs.config).exit_code(ExitCode::Usage)?;
-    let context = stage.context.clone();
-    let reporter = Reporter::new(&context, &inputs.github);
+    let mut config = JudgingConfig::read(&inputs.config).exit_code(ExitCode::Usage)?;
+    let mut context = stage.context.clone();
+    let link = open_link(&mut stage, &mut context, &inputs.github);
+    let plan = Plan {
+        context: &context,
+        args: &inputs.github,
+    };
+    let reporter = link.map(|link| Reporter::new(link, plan, &inputs.out));
     let model_name = config.model_name.clone().or_else(|| inputs.name.clone());
     let model_name = model_name.unwrap_or_else(|| NAMELESS.to_owned());
     if inputs.start {
-        return start(&mut stage, reporter.as_ref(), &model_name, &inputs.out);
+        return start(&mut stage, reporter.as_ref(), &model_name);
     }
 
     let is_looked_for = inputs.baseline.is_none() && config.gate.baseline.is_none();
@@ -52,20 +76,27 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     if let Some(record) = found.record() {
         files::write_json(&baseline_file, record)?;
     }
+    let own_rules_digest = config.gate.rules_digest().exit_code(ExitCode::Usage)?;
+    let base_rules = take_base_rules(&mut config, &context, reporter.as_ref(), &found, &inputs);
 
     let evaluation = inputs
         .evaluation
         .clone()
         .unwrap_or_else(|| inputs.out.join("evaluation"));
     let model = inputs.out.join("model");
+    let judged = inputs.metrics.as_ref().unwrap_or(&evaluation);
+    let refusal = is_foreign_artifact
+        .then(|| artifact::refusal(judged))
+        .flatten();
     let case = Case {
         gate: &config.gate,
         base: inputs.config.parent().unwrap_or(Path::new("")),
-        candidate: match &inputs.metrics {
-            Some(path) => Candidate::Metrics(path),
-            None => Candidate::Evaluation {
+        candidate: match (&refusal, &inputs.metrics) {
+            (Some(reason), _) => Candidate::Refused(reason),
+            (None, Some(path)) => Candidate::Metrics(path),
+            (None, None) => Candidate::Evaluation {
                 folder: &evaluation,
-                model: &model,
+                model: (!is_foreign_artifact).then_some(model.as_path()),
             },
         },
         baseline: match &inputs.baseline {
@@ -76,25 +107,43 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let mut verdict = case.judge(Chain {
         rules_digest: config.gate.rules_digest().exit_code(ExitCode::Usage)?,
         trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: stage.context.head_sha.clone(),
+        commit: context.head_sha.clone(),
     });
-    if verdict.model_name.is_none() {
-        verdict.model_name = config.model_name.or(inputs.name);
+    if verdict.model_name.is_none() || is_foreign_artifact {
+        verdict.model_name = config.model_name.clone().or(inputs.name);
     }
     let card = case.candidate.read().ok();
     if let Some(record) = found.record() {
-        let changes = changes_since(record, card.as_ref(), &verdict);
+        let changes = changes_since(record, card.as_ref(), &own_rules_digest);
         verdict.notes.extend(changes);
     }
-    let details = match inputs.metrics {
-        Some(_) => None,
-        None => Evaluation::open(&evaluation).ok().map(|(found, _)| found),
+    base_rules.apply(&mut verdict);
+    if is_foreign_artifact {
+        verdict.notes.insert(0, UNVERIFIED.to_owned());
+    }
+    if let (false, Some(reporter)) = (verdict.verdict.is_green(), &reporter) {
+        match reporter.find_override() {
+            Ok(found) => verdict.overridden = found,
+            Err(error) => github::warn(&mut stage, &error),
+        }
+    }
+    let details = match (&refusal, inputs.metrics) {
+        (None, None) => Evaluation::open(&evaluation).ok().map(|(found, _)| found),
+        _ => None,
     };
-    let run_url = stage.context.run.as_ref().and_then(|run| run.url.clone());
+    let run_url = context.run.as_ref().and_then(|run| run.url.clone());
+    let before = found.record().map_or(&[][..], |record| &record.history);
+    let record = card.as_ref().and_then(|card| {
+        let mut record = record(card, &verdict, &context, before)?;
+        record.rules_from = config.gate.rules_from;
+        Some(record)
+    });
+    let history = record.as_ref().map_or(before, |record| &record.history);
     let report = Report {
         verdict: &verdict,
         evaluation: details.as_ref(),
         run_url: run_url.as_deref(),
+        history,
     };
 
     let comment = report.markdown(COMMENT_LIMIT);
@@ -107,8 +156,11 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let title = report.title();
     let has_colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     stage.print(&report.terminal(has_colour))?;
-    verdict.files = siblings;
-    files::write_json(&folder.join(VERDICT_FILE), &verdict)?;
+    let stored = Verdict {
+        files: siblings,
+        ..verdict.clone()
+    };
+    files::write_json(&folder.join(VERDICT_FILE), &stored)?;
 
     stage.set_output("verdict", verdict.verdict.word())?;
     stage.set_output("title", title)?;
@@ -118,38 +170,112 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let digest = verdict.model_digest.as_ref();
     let digest = digest.map(ToString::to_string).unwrap_or_default();
     stage.set_output("model-digest", digest)?;
+    stage.set_output("overridden", verdict.overridden.is_some())?;
     stage.summarise(&comment);
+    let annotations = annotations(&verdict, &inputs.config);
     if stage.annotator.is_github_actions() {
-        stage.annotate(annotations(&verdict, &inputs.config));
+        stage.annotate(annotations.clone());
     }
     let written = match &reporter {
-        Some(reporter) => {
-            let history = found.record().map_or(&[][..], |record| &record.history);
-            let record = card
-                .as_ref()
-                .and_then(|card| record(card, &verdict, &context, history));
-            let report = Report {
-                verdict: &verdict,
-                evaluation: details.as_ref(),
-                run_url: run_url.as_deref(),
-            };
-            reporter.finish(
-                &mut stage,
-                &model_name,
-                &inputs.out,
-                &report,
-                record.as_ref(),
-            )
-        }
+        Some(reporter) => reporter.finish(
+            &mut stage,
+            &model_name,
+            &report,
+            &annotations,
+            record.as_ref(),
+        ),
         None => Written::default(),
     };
+    if inputs.github.dry_run {
+        stage.print(&plan.dry_run(&model_name, &report, &annotations, record.as_ref()))?;
+    }
     stage.set_output("comment-url", written.comment_url.unwrap_or_default())?;
     stage.set_output("check-url", written.check_url.unwrap_or_default())?;
     Ok(match verdict.verdict {
-        Decision::Pass | Decision::Warn => ExitCode::Success,
+        _ if verdict.is_let_through() => ExitCode::Success,
         Decision::Fail => ExitCode::GateFailed,
-        Decision::Inconclusive | Decision::Skipped => ExitCode::Inconclusive,
+        _ => ExitCode::Inconclusive,
     })
+}
+
+/// The connection to GitHub, and in `context` what only GitHub knows. `None` where nothing is to be written.
+fn open_link(stage: &mut Stage, context: &mut Context, args: &GitHubArgs) -> Option<Link> {
+    let link = Link::open(context, args)?;
+    match link.complete(context) {
+        Ok(is_current) => is_current.then_some(link),
+        Err(error) => {
+            github::warn(stage, &error);
+            None
+        }
+    }
+}
+
+/// Whether a pull request is judged by its own rules.
+enum BaseRules {
+    Own,
+    /// By those of this branch.
+    Taken(String),
+    /// By its own, since the base branch's could not be read, for this reason.
+    Unread(String),
+}
+
+impl BaseRules {
+    fn apply(self, verdict: &mut Verdict) {
+        match self {
+            Self::Own => {}
+            Self::Taken(branch) => verdict
+                .notes
+                .push(format!("Judged by the rules of the branch {branch}.")),
+            Self::Unread(reason) => {
+                if verdict.verdict.is_green() {
+                    verdict.verdict = Decision::Inconclusive;
+                    "The rules that are to judge this could not be read."
+                        .clone_into(&mut verdict.summary);
+                }
+                verdict.notes.push(format!(
+                    "The rules of the base branch, which are to judge this, could not be read: {reason}."
+                ));
+            }
+        }
+    }
+}
+
+/// Puts the base branch's rules in the place of the pull request's own, where they are to judge it.
+///
+/// A `workflow_run` has checked out the default branch, so its rules are such already.
+fn take_base_rules(
+    config: &mut JudgingConfig,
+    context: &Context,
+    reporter: Option<&Reporter<'_>>,
+    found: &LookedUp,
+    inputs: &Inputs,
+) -> BaseRules {
+    let is_asked_for = config.gate.rules_from == RulesFrom::Base
+        || found
+            .record()
+            .is_some_and(|record| record.rules_from == RulesFrom::Base);
+    let is_of_base = context.event_name.as_deref() == Some("workflow_run");
+    // What a fork's own run says is not believed anyway.
+    let is_own = is_of_base || context.is_unverified();
+    let (true, false, Some(_), Some(branch)) = (
+        is_asked_for,
+        is_own,
+        context.pull_request,
+        &context.base_branch,
+    ) else {
+        return BaseRules::Own;
+    };
+    let read = match reporter {
+        Some(reporter) => reporter.base_config(&inputs.config, branch),
+        None => Err("there is no token to read them with".to_owned()),
+    };
+    match read {
+        Ok(base) => {
+            config.gate = base.gate;
+            BaseRules::Taken(branch.clone())
+        }
+        Err(reason) => BaseRules::Unread(reason),
+    }
 }
 
 /// Opens the check run, where one is wanted. That it cannot be opened is no reason not to train.
@@ -157,13 +283,12 @@ fn start(
     stage: &mut Stage,
     reporter: Option<&Reporter<'_>>,
     model: &str,
-    out: &Path,
 ) -> anyhow::Result<ExitCode> {
     let Some(reporter) = reporter else {
         tracing::info!("no check run is opened");
         return Ok(ExitCode::Success);
     };
-    let url = match reporter.start(model, out) {
+    let url = match reporter.start(model) {
         Ok(url) => url,
         Err(error) => {
             github::warn(stage, &error);
@@ -178,7 +303,7 @@ fn start(
 fn changes_since(
     record: &BaselineRecord,
     card: Option<&Scorecard>,
-    verdict: &Verdict,
+    own_rules_digest: &Sha256Digest,
 ) -> Vec<String> {
     let data_digest = card.and_then(|card| card.data_digest.as_ref());
     let has_other_data = data_digest.is_some()
@@ -186,7 +311,7 @@ fn changes_since(
         && data_digest != record.data_digest.as_ref();
     let changes = [
         (
-            verdict.rules_digest != record.rules_digest,
+            *own_rules_digest != record.rules_digest,
             "The rules are not those that judged the baseline.",
         ),
         (

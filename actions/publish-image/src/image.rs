@@ -101,6 +101,10 @@ impl Parts<'_> {
             "dev.trainyard.verdict".to_owned(),
             self.verdict.verdict.word().to_owned(),
         );
+        if let Some(found) = &self.verdict.overridden {
+            let text = format!("{}: {}", found.by, found.reason);
+            extra.insert("dev.trainyard.override".to_owned(), text);
+        }
         Description {
             title: title.clone().or_else(|| Some(name.clone())),
             description: description.clone(),

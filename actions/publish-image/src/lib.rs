@@ -46,6 +46,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         &inputs.out,
         inputs.baseline.as_deref(),
         &model,
+        stage.context.head_sha.as_deref(),
     )?;
     let server = Server::find(inputs.server.as_deref())?;
 

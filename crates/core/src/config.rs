@@ -28,7 +28,7 @@ pub use train::{
 };
 
 use crate::digest::Sha256Digest;
-use crate::gate::{MissingBaseline, Rule};
+use crate::gate::{MissingBaseline, Rule, RulesFrom};
 use crate::model::architecture::NamedLayer;
 use crate::model::{Loss, Task};
 
@@ -128,6 +128,8 @@ pub struct GateConfig {
     pub baseline: Option<PathBuf>,
     /// What it comes to when that file is not there, as on the first run.
     pub on_missing_baseline: MissingBaseline,
+    /// Whose rules judge a pull request.
+    pub rules_from: RulesFrom,
     /// Each is judged on its own; the worst decides.
     pub rules: Vec<Rule>,
 }

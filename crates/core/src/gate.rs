@@ -13,7 +13,7 @@ pub use judge::{Baseline, Chain, judge};
 pub use record::{
     BASELINE_FILE, BaselineRecord, HistoryPoint, MAX_RECORD_CHARS, RecordError, RecordedMetric,
 };
-pub use rule::{Level, MissingBaseline, Rule, WhenUncertain};
+pub use rule::{Level, MissingBaseline, Rule, RulesFrom, WhenUncertain};
 pub use scorecard::{Measured, Scorecard, ScorecardError};
 
 #[cfg(test)]

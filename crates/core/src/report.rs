@@ -7,7 +7,7 @@ mod markdown;
 mod terminal;
 
 use crate::evaluation::Evaluation;
-use crate::gate::figure;
+use crate::gate::{HistoryPoint, figure};
 use crate::verdict::{Decision, MetricRow, Verdict};
 
 pub use chart::{confusion_matrix, learning_curve};
@@ -26,17 +26,28 @@ pub struct Report<'a> {
     pub evaluation: Option<&'a Evaluation>,
     /// Where the run can be seen.
     pub run_url: Option<&'a str>,
+    /// Headline values of earlier commits and of this one, the oldest first.
+    pub history: &'a [HistoryPoint],
 }
 
 impl Report<'_> {
     /// The first line, without markup: verdict, model, headline metric and its change.
     pub fn title(&self) -> String {
-        let model = self.verdict.model_name.as_deref().unwrap_or("model");
+        let model = shortened(self.verdict.model_name.as_deref().unwrap_or("model"));
         let headline = self
             .headline()
-            .map(|row| format!(": {} {}", row.name, with_change(row)))
+            .map(|row| format!(": {} {}", shortened(&row.name), with_change(row)))
             .unwrap_or_default();
-        format!("{} · {model}{headline}", capitalised(self.verdict.verdict))
+        format!("{} · {model}{headline}", self.decision())
+    }
+
+    /// The verdict in a word or two.
+    fn decision(&self) -> String {
+        let word = capitalised(self.verdict.verdict);
+        match &self.verdict.overridden {
+            Some(_) => format!("{word}, overridden"),
+            None => word.to_owned(),
+        }
     }
 
     /// The report as JUnit XML, one test case per bound of a rule.
@@ -76,6 +87,18 @@ impl Report<'_> {
             })
             .or_else(|| of_subject("accuracy"))
             .or_else(|| rows.first())
+    }
+}
+
+/// A name as long as a heading bears, in one line.
+fn shortened(name: &str) -> String {
+    const MAX_CHARS: usize = 80;
+    let mut characters = name.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let start: String = characters.by_ref().take(MAX_CHARS).collect();
+    if characters.next().is_some() {
+        format!("{start}…")
+    } else {
+        start
     }
 }
 

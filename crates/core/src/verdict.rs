@@ -82,6 +82,9 @@ pub struct Verdict {
     pub baseline: Option<BaselineReference>,
     /// What stood in the way of judging, and what should be known beside the rules.
     pub notes: Vec<String>,
+    /// Who let a red verdict through, for this commit alone.
+    #[serde(rename = "override", default, skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<Override>,
     /// The files beside this one, for people and other tools.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileEntry>,
@@ -109,6 +112,9 @@ pub struct RuleResult {
     pub level: Level,
     /// How it came out.
     pub decision: Decision,
+    /// Whether the bound was missed or could not be judged, whatever that weighs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_missed: bool,
     /// Why, in one sentence.
     pub reason: String,
 }
@@ -165,6 +171,20 @@ pub struct PairedComparison {
     pub detectable: f64,
 }
 
+/// A person's word against the rules', for one commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Override {
+    /// The commit.
+    pub commit: String,
+    /// Login of the person, who may write to the repository.
+    pub by: String,
+    /// In the person's words.
+    pub reason: String,
+    /// The comment that says so.
+    pub url: String,
+}
+
 /// Why a verdict cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum VerdictError {
@@ -182,6 +202,11 @@ pub enum VerdictError {
 }
 
 impl Verdict {
+    /// Whether the run may go on: green by the rules, or let through by a person.
+    pub const fn is_let_through(&self) -> bool {
+        self.verdict.is_green() || self.overridden.is_some()
+    }
+
     /// The summary and all notes, in one line.
     pub fn reasons(&self) -> String {
         let sentences = [&self.summary].into_iter().chain(&self.notes);

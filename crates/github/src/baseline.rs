@@ -8,15 +8,18 @@ use http::Method;
 use serde::Deserialize;
 use trainyard_core::gate::{BaselineRecord, RecordError};
 
-use crate::check::query;
+use crate::check::{App, query};
 use crate::client::{GitHub, Request};
 use crate::error::{GitHubError, Permission};
 
 /// Commits that are looked at before it is said that there is no record.
 const MAX_DISTANCE: usize = 20;
 
+/// Pages of history that are read to find them.
+const MAX_PAGES: usize = 10;
+
 /// The app that a workflow's token writes as.
-const WORKFLOWS: &str = "github-actions";
+pub const WORKFLOWS_APP: &str = "github-actions";
 
 /// Where to begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,22 +77,18 @@ struct CheckWithText {
 }
 
 #[derive(Deserialize)]
-struct App {
-    slug: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct Output {
     text: Option<String>,
 }
 
 impl GitHub {
-    /// The nearest record from `start` backwards along first parents, under the check called `check_name`. `None` where
-    /// the last [`MAX_DISTANCE`] commits have none.
+    /// The nearest record from `start` backwards along first parents, under the check called `check_name`, by `app`.
+    /// `None` where the last [`MAX_DISTANCE`] commits have none.
     pub async fn find_baseline(
         &self,
         start: &Start,
         check_name: &str,
+        app: &str,
     ) -> Result<Option<Found>, GitHubError> {
         let chain = match start {
             Start::Before(sha) => self.first_parents(sha).await?.split_off(1),
@@ -100,7 +99,7 @@ impl GitHub {
             }
         };
         for (distance, commit) in chain.into_iter().take(MAX_DISTANCE).enumerate() {
-            match self.record_of(&commit, check_name).await? {
+            match self.record_of(&commit, check_name, app).await? {
                 Some(Ok(record)) => {
                     return Ok(Some(Found {
                         commit,
@@ -115,25 +114,36 @@ impl GitHub {
         Ok(None)
     }
 
-    /// The commit and those before it along first parents, as far as one page of history tells. Never empty.
+    /// The commit and those before it along first parents, [`MAX_DISTANCE`] at most. Never empty.
+    ///
+    /// A page of history holds the commits of merged branches too, so where it ends before the chain does, the history of
+    /// the last commit is asked for.
     async fn first_parents(&self, sha: &str) -> Result<Vec<String>, GitHubError> {
-        let request = Request {
-            method: Method::GET,
-            route: self.path(&format!("/commits?sha={}&per_page=100", query(sha))),
-            body: None,
-            doing: "read the history",
-            permission: Permission::ContentsRead,
-        };
-        let commits: Vec<Commit> = self.send(&request).await?;
-        let parents: BTreeMap<String, String> = commits
-            .into_iter()
-            .filter_map(|commit| Some((commit.sha, commit.parents.into_iter().next()?.sha)))
-            .collect();
         let mut chain = vec![sha.to_owned()];
-        while let Some(parent) = chain.last().and_then(|last| parents.get(last))
-            && chain.len() <= MAX_DISTANCE
-        {
-            chain.push(parent.clone());
+        let mut last = sha.to_owned();
+        for _ in 0..MAX_PAGES {
+            let request = Request {
+                method: Method::GET,
+                route: self.path(&format!("/commits?sha={}&per_page=100", query(&last))),
+                body: None,
+                doing: "read the history",
+                permission: Permission::ContentsRead,
+            };
+            let commits: Vec<Commit> = self.send(&request).await?;
+            let mut parents: BTreeMap<String, Option<String>> = commits
+                .into_iter()
+                .map(|commit| {
+                    let first = commit.parents.into_iter().next();
+                    (commit.sha, first.map(|parent| parent.sha))
+                })
+                .collect();
+            while let Some(known) = parents.remove(&last) {
+                let Some(parent) = known.filter(|_| chain.len() <= MAX_DISTANCE) else {
+                    return Ok(chain);
+                };
+                chain.push(parent.clone());
+                last = parent;
+            }
         }
         Ok(chain)
     }
@@ -159,6 +169,7 @@ impl GitHub {
         &self,
         sha: &str,
         check_name: &str,
+        app: &str,
     ) -> Result<Option<Result<BaselineRecord, RecordError>>, GitHubError> {
         let name = query(check_name);
         let request = Request {
@@ -175,7 +186,7 @@ impl GitHub {
         let found: Checks = self.send(&request).await?;
         let is_ours = |check: &CheckWithText| {
             let slug = check.app.as_ref().and_then(|app| app.slug.as_deref());
-            slug == Some(WORKFLOWS)
+            slug == Some(app)
         };
         Ok(found
             .check_runs

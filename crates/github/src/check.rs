@@ -36,6 +36,19 @@ pub struct CheckRun {
     pub status: String,
     /// What we called it.
     pub external_id: Option<String>,
+    app: Option<App>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct App {
+    pub(crate) slug: Option<String>,
+}
+
+impl CheckRun {
+    /// The app that wrote it.
+    pub fn app(&self) -> Option<&str> {
+        self.app.as_ref()?.slug.as_deref()
+    }
 }
 
 #[derive(Deserialize)]
@@ -57,6 +70,19 @@ pub enum Conclusion {
     Cancelled,
     /// Not applicable.
     Skipped,
+}
+
+impl Conclusion {
+    /// GitHub's word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Neutral => "neutral",
+            Self::Failure => "failure",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+        }
+    }
 }
 
 /// What a check says.

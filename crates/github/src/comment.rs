@@ -14,6 +14,8 @@ use crate::client::{GitHub, Request};
 use crate::error::{GitHubError, Permission};
 
 const PER_PAGE: usize = 100;
+/// What GitHub calls accounts of apps.
+const BOT: &str = "Bot";
 /// Rounds of writing and reading again before another run is left to have the last word.
 const MAX_ROUNDS: u32 = 12;
 
@@ -125,6 +127,15 @@ impl Comment {
         })
     }
 
+    /// Who wrote it, where the account is still there.
+    pub(crate) fn author(&self) -> Option<&str> {
+        self.user.as_ref().map(|user| user.login.as_str())
+    }
+
+    pub(crate) fn is_by_bot(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| user.kind == BOT)
+    }
+
     fn text(&self) -> &str {
         let text = self.body.split_once('\n');
         text.map_or("", |(_, text)| text)
@@ -227,11 +238,30 @@ impl GitHub {
         place: &Place,
         author: Option<&str>,
     ) -> Result<Vec<Comment>, GitHubError> {
-        let mut mine = Vec::new();
+        let listed = self.take_listed(place.pull_request);
+        let mut mine = match listed {
+            Some(listed) => listed,
+            None => self.all_comments(place.pull_request).await?,
+        };
+        mine.retain(|comment| {
+            let is_ours = comment.user.as_ref().is_some_and(|user| match author {
+                Some(login) => user.login == login,
+                None => user.kind == BOT,
+            });
+            is_ours && comment.body.starts_with(&marker(&place.key))
+        });
+        mine.sort_by_key(|comment| comment.id);
+        Ok(mine)
+    }
+
+    pub(crate) async fn all_comments(
+        &self,
+        pull_request: u64,
+    ) -> Result<Vec<Comment>, GitHubError> {
+        let mut all = Vec::new();
         for page in 1.. {
             let route = self.path(&format!(
-                "/issues/{}/comments?per_page={PER_PAGE}&page={page}",
-                place.pull_request
+                "/issues/{pull_request}/comments?per_page={PER_PAGE}&page={page}"
             ));
             let request = Request {
                 method: Method::GET,
@@ -242,19 +272,12 @@ impl GitHub {
             };
             let comments: Vec<Comment> = self.send(&request).await?;
             let n_found = comments.len();
-            mine.extend(comments.into_iter().filter(|comment| {
-                let is_ours = comment.user.as_ref().is_some_and(|user| match author {
-                    Some(login) => user.login == login,
-                    None => user.kind == "Bot",
-                });
-                is_ours && comment.body.starts_with(&marker(&place.key))
-            }));
+            all.extend(comments);
             if n_found < PER_PAGE {
                 break;
             }
         }
-        mine.sort_by_key(|comment| comment.id);
-        Ok(mine)
+        Ok(all)
     }
 
     async fn create_comment(&self, place: &Place, body: &str) -> Result<Comment, GitHubError> {

@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Permission {
     /// Comments on pull requests.
     PullRequestsWrite,
+    /// Pull requests.
+    PullRequestsRead,
     /// Check runs.
     ChecksWrite,
     /// Check runs of other commits.
@@ -19,6 +21,7 @@ impl fmt::Display for Permission {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::PullRequestsWrite => "pull-requests: write",
+            Self::PullRequestsRead => "pull-requests: read",
             Self::ChecksWrite => "checks: write",
             Self::ChecksRead => "checks: read",
             Self::ContentsRead => "contents: read",

@@ -8,9 +8,12 @@ mod check;
 mod client;
 mod comment;
 mod error;
+mod overriding;
+mod pull;
 
-pub use baseline::{Found, Start};
+pub use baseline::{Found, Start, WORKFLOWS_APP};
 pub use check::{Check, CheckAnnotation, CheckLevel, CheckRun, Conclusion, Report as CheckReport};
 pub use client::{GitHub, Retry};
 pub use comment::{Comment, MARKER_LIMIT, Outcome, Place, Stamp};
 pub use error::{GitHubError, Permission};
+pub use pull::{Pull, RequestOf};

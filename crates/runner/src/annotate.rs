@@ -72,6 +72,28 @@ impl Annotation {
         Self::new(Level::Notice, message)
     }
 
+    /// How bad it is.
+    pub const fn level(&self) -> Level {
+        self.level
+    }
+
+    /// The message.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What stands above the message.
+    pub fn title_text(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+
+    /// The file, as this process would open it, and the line.
+    pub fn place(&self) -> Option<(&Path, usize)> {
+        self.place
+            .as_ref()
+            .map(|(path, line)| (path.as_path(), *line))
+    }
+
     /// Sets what stands above the message.
     #[must_use]
     pub fn title(mut self, title: impl Into<String>) -> Self {
@@ -235,19 +257,23 @@ impl Annotator {
         format!("::{command}{properties}::{message}\n")
     }
 
-    /// The path as GitHub wants it: relative to the checkout, with slashes.
     fn path_in_repository(&self, path: &Path) -> String {
-        let absolute = std::path::absolute(path).ok();
-        let relative = match (&absolute, &self.workspace) {
-            (Some(absolute), Some(workspace)) => absolute.strip_prefix(workspace).ok(),
-            _ => None,
-        };
-        let path = relative.unwrap_or(path).display().to_string();
-        if cfg!(windows) {
-            path.replace('\\', "/")
-        } else {
-            path
-        }
+        path_in_repository(self.workspace.as_deref(), path)
+    }
+}
+
+/// The path as GitHub wants it: relative to the checkout at `workspace`, with slashes.
+pub fn path_in_repository(workspace: Option<&Path>, path: &Path) -> String {
+    let absolute = std::path::absolute(path).ok();
+    let relative = match (&absolute, workspace) {
+        (Some(absolute), Some(workspace)) => absolute.strip_prefix(workspace).ok(),
+        _ => None,
+    };
+    let path = relative.unwrap_or(path).display().to_string();
+    if cfg!(windows) {
+        path.replace('\\', "/")
+    } else {
+        path
     }
 }
 

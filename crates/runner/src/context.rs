@@ -95,6 +95,10 @@ pub struct Context {
     pub pull_request: Option<u64>,
     /// Whether `head_sha` comes from another repository, or from one that is unknown or deleted.
     pub is_fork: bool,
+    /// The repository that `head_sha` comes from, as `owner/name`, where the event says.
+    pub head_repository: Option<String>,
+    /// Whether Dependabot started the run that computes: its token may not write, as a fork's.
+    pub is_dependabot: bool,
     /// The repository in which the run takes place, as `owner/name`.
     pub repository: Option<String>,
     /// GitHub's address for people, without a final slash.
@@ -134,6 +138,26 @@ impl Context {
             .text("GITHUB_API_URL")
             .map_or_else(|| default_api_url(&context.server_url), without_final_slash);
         Ok(context)
+    }
+
+    /// Whether what was computed proves nothing: by a fork's code, or where nobody has looked at it yet.
+    pub const fn is_unverified(&self) -> bool {
+        self.is_fork || self.is_dependabot
+    }
+
+    /// Whether the run is of a branch itself, and not about somebody's request or another run.
+    pub fn is_of_branch(&self) -> bool {
+        let is_about_another = matches!(
+            self.event_name.as_deref(),
+            Some(
+                "pull_request"
+                    | "pull_request_target"
+                    | "workflow_run"
+                    | "check_run"
+                    | "issue_comment"
+            )
+        );
+        self.pull_request.is_none() && !self.is_unverified() && !is_about_another
     }
 
     /// Whether the run is about a commit of the repository's own default branch: no pull request, no tag, and

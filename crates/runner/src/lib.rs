@@ -21,7 +21,7 @@ pub mod stage;
 pub mod redact;
 mod timestamp;
 
-pub use annotate::{Annotation, Annotator, Level};
+pub use annotate::{Annotation, Annotator, Level, path_in_repository};
 pub use context::{Context, ContextError, Provider};
 pub use environment::Environment;
 pub use exit::{ExitCode, Failure, WithExitCode, run};

@@ -146,7 +146,7 @@ def main():
             ratios = [f"{result[key][name]:.3f}" for key in ("epoch_wall_ratio", "total_wall_ratio", "cpu_ratio", "peak_memory_ratio")]
             difference = result["accuracy_difference"][name]["mean"]
             print(f"| against {name} | {' | '.join(ratios)} | {difference:+.4f} |")
-    print(f"\nFMA peak {peak:.1f} GFLOP/s a core; a training epoch reaches {100 * share:.0f} % of {n_threads} cores' peak.")
+    print(f"\nFMA peak {peak:.1f} GFLOP/s a core; a training epoch takes the time of {100 * share:.0f} % of {n_threads} cores' peak, if every multiplication were done.")
     if result["growth"]:
         print("\n| rows | epoch, 1 thread, s | epoch, 2 threads, s | peak memory, MB |\n| --: | --: | --: | --: |")
         for row in result["growth"]:

@@ -2,6 +2,10 @@
 
 use serde_json::{Value, json};
 
+mod pull;
+
+pub(super) use pull::{file, permission, pull};
+
 const TIME: &str = "2026-01-01T00:00:00Z";
 
 fn api(full_name: &str, rest: &str) -> String {

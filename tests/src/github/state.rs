@@ -27,9 +27,16 @@ pub(super) struct Repository {
     next_id: u64,
     comments: BTreeMap<u64, Value>,
     checks: BTreeMap<u64, Value>,
+    /// Remarks of each check, which answers only count.
+    annotations: BTreeMap<u64, Vec<Value>>,
     /// Parents of each commit, the newest commit last.
     commits: Vec<(String, Vec<String>)>,
     merge_base: Option<String>,
+    pulls: Vec<Value>,
+    /// What each person may do; others may read.
+    permissions: BTreeMap<String, String>,
+    /// Text of each file, by branch and path.
+    files: BTreeMap<String, String>,
     faults: Vec<Fault>,
     requests: Vec<String>,
 }
@@ -67,12 +74,14 @@ impl Repository {
         json!({
             "comments": self.comments.values().collect::<Vec<_>>(),
             "checks": self.checks.values().collect::<Vec<_>>(),
+            "annotations": self.annotations.values().flatten().collect::<Vec<_>>(),
             "requests": self.requests,
         })
     }
 
     /// `{"fault": …}`, `{"comments": [{"login", "type", "body", "issue"}]}`, `{"commits": [[sha, parent, …]]}`,
-    /// `{"merge_base": sha}` or `{"checks": [{"name", "head_sha", "app", "text"}]}`.
+    /// `{"merge_base": sha}`, `{"pulls": [{"number", "head_repository", "head_branch", "head_sha", "base_branch",
+    /// "base_sha"}]}`, `{"permissions": {login: permission}}`, `{"files": {"branch:path": text}}` or `{"checks": [{"name", "head_sha", "app", "text"}]}`.
     pub(super) fn prepare(&mut self, instruction: &Value) -> Result<Value, String> {
         if let Some(fault) = instruction.get("fault") {
             let fault = serde_json::from_value(fault.clone()).map_err(|error| error.to_string())?;
@@ -86,6 +95,19 @@ impl Repository {
         if let Some(sha) = instruction["merge_base"].as_str() {
             self.merge_base = Some(sha.to_owned());
         }
+        for pull in instruction["pulls"].as_array().into_iter().flatten() {
+            let made = shapes::pull(&self.full_name, pull);
+            self.pulls.retain(|pull| pull["number"] != made["number"]);
+            self.pulls.push(made);
+        }
+        let texts = |key: &str| {
+            let entries = instruction[key].as_object().cloned().unwrap_or_default();
+            entries
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())))
+        };
+        self.permissions.extend(texts("permissions"));
+        self.files.extend(texts("files"));
         for check in instruction["checks"].as_array().into_iter().flatten() {
             let id = self.new_id();
             let mut made = shapes::check(&self.full_name, id, check);
@@ -199,11 +221,48 @@ impl Repository {
         Ok((200, shapes::comparison(&self.full_name, &merge_base)))
     }
 
+    pub(super) fn pull(&self, number: &str) -> Answer {
+        let number: u64 = number.parse().map_err(|_| not_found())?;
+        let found = self.pulls.iter().find(|pull| pull["number"] == number);
+        found.cloned().map(|pull| (200, pull)).ok_or_else(not_found)
+    }
+
+    /// Those with the head `owner:branch` that is asked for; GitHub does not look at the head's repository.
+    pub(super) fn pulls(&self, parameters: &Parameters) -> Value {
+        let head = parameters.get("head");
+        let found = self
+            .pulls
+            .iter()
+            .filter(|pull| head.is_none_or(|head| pull["head"]["label"] == **head));
+        json!(found.collect::<Vec<_>>())
+    }
+
+    pub(super) fn permission(&self, login: &str) -> Value {
+        let found = self.permissions.get(login).map_or("read", String::as_str);
+        shapes::permission(login, found)
+    }
+
+    pub(super) fn file(&self, path: &str, parameters: &Parameters) -> Answer {
+        use base64::Engine as _;
+        let branch = parameters.get("ref").map_or("main", String::as_str);
+        let text = self.files.get(&format!("{branch}:{path}"));
+        let text = text.ok_or_else(not_found)?;
+        // In lines, as GitHub writes it.
+        let content = base64::engine::general_purpose::STANDARD.encode(text);
+        let lines: Vec<&str> = content
+            .as_bytes()
+            .chunks(60)
+            .filter_map(|line| std::str::from_utf8(line).ok())
+            .collect();
+        Ok((200, shapes::file(&self.full_name, path, &lines.join("\n"))))
+    }
+
     pub(super) fn create_check(&mut self, body: &Value) -> Answer {
         check_texts(body)?;
         let id = self.new_id();
         let check = shapes::check(&self.full_name, id, body);
         self.checks.insert(id, check.clone());
+        self.annotate(id, body);
         Ok((201, check))
     }
 
@@ -212,7 +271,15 @@ impl Repository {
         let id: u64 = id.parse().map_err(|_| not_found())?;
         let check = self.checks.get_mut(&id).ok_or_else(not_found)?;
         shapes::change_check(check, body);
-        Ok((200, check.clone()))
+        let check = check.clone();
+        self.annotate(id, body);
+        Ok((200, check))
+    }
+
+    fn annotate(&mut self, id: u64, body: &Value) {
+        let remarks = body["output"]["annotations"].as_array();
+        let all = self.annotations.entry(id).or_default();
+        all.extend(remarks.into_iter().flatten().cloned());
     }
 
     pub(super) fn checks_of(&self, sha: &str, parameters: &Parameters) -> Value {

@@ -44,11 +44,13 @@ pub enum Candidate<'a> {
     Evaluation {
         /// The folder of `evaluation.json`.
         folder: &'a Path,
-        /// The folder of `model.json`, which may not be there.
-        model: &'a Path,
+        /// The folder of `model.json`, which may not be there; `None` where it is not to be looked at.
+        model: Option<&'a Path>,
     },
     /// A flat JSON of metrics, or an `evaluation.json` on its own.
     Metrics(&'a Path),
+    /// Nothing that may be read, for this reason.
+    Refused(&'a str),
 }
 
 impl Case<'_> {
@@ -146,31 +148,36 @@ enum CandidateError {
 impl Candidate<'_> {
     /// What is judged; the error says why it cannot be.
     pub fn read(&self) -> Result<Scorecard, String> {
-        self.card().map_err(|error| with_causes(&error))
-    }
-
-    fn card(&self) -> Result<Scorecard, CandidateError> {
         match *self {
-            Self::Metrics(path) => Ok(Scorecard::parse(&files::read(path)?, path)?),
+            Self::Refused(reason) => Err(reason.to_owned()),
+            Self::Metrics(path) => metrics_card(path).map_err(|error| with_causes(&error)),
             Self::Evaluation { folder, model } => {
-                let (evaluation, digest) = Evaluation::open(folder)?;
-                if let Some(evaluated) = &evaluation.model.digest
-                    && model.join(MANIFEST_FILE).exists()
-                {
-                    let present = ModelFolder::open(model)?.digest;
-                    if present != *evaluated {
-                        return Err(CandidateError::OtherModel {
-                            evaluation: folder.join(EVALUATION_FILE),
-                            evaluated: evaluated.short().to_owned(),
-                            model: model.to_owned(),
-                            present: present.short().to_owned(),
-                        });
-                    }
-                }
-                Ok(Scorecard::of_evaluation(&evaluation, digest))
+                evaluation_card(folder, model).map_err(|error| with_causes(&error))
             }
         }
     }
+}
+
+fn metrics_card(path: &Path) -> Result<Scorecard, CandidateError> {
+    Ok(Scorecard::parse(&files::read(path)?, path)?)
+}
+
+fn evaluation_card(folder: &Path, model: Option<&Path>) -> Result<Scorecard, CandidateError> {
+    let (evaluation, digest) = Evaluation::open(folder)?;
+    if let (Some(evaluated), Some(model)) = (&evaluation.model.digest, model)
+        && model.join(MANIFEST_FILE).exists()
+    {
+        let present = ModelFolder::open(model)?.digest;
+        if present != *evaluated {
+            return Err(CandidateError::OtherModel {
+                evaluation: folder.join(EVALUATION_FILE),
+                evaluated: evaluated.short().to_owned(),
+                model: model.to_owned(),
+                present: present.short().to_owned(),
+            });
+        }
+    }
+    Ok(Scorecard::of_evaluation(&evaluation, digest))
 }
 
 /// The error and what it comes from, in one line.

@@ -88,6 +88,7 @@ pub fn judge(
             .unwrap_or_default(),
         baseline: comparison.reference(),
         notes,
+        overridden: None,
         files: Vec::new(),
         trainyard_version: chain.trainyard_version,
         commit: chain.commit,
@@ -288,6 +289,7 @@ fn judge_bound(
             },
         },
     };
+    let is_missed = matches!(outcome, Outcome::Missed(_) | Outcome::Unjudgeable(_));
     let (decision, reason) = weigh(rule, outcome);
     RuleResult {
         rule_idx,
@@ -299,6 +301,7 @@ fn judge_bound(
         interval: judged_by,
         level: rule.level,
         decision,
+        is_missed,
         reason,
     }
 }
@@ -573,6 +576,9 @@ fn summary(verdict: Decision, results: &[RuleResult], unjudged: bool) -> String 
 pub fn figure(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
+    }
+    if !(1e-9..1e15).contains(&value.abs()) {
+        return format!("{value:.4e}");
     }
     let digits = (4 - value.abs().log10().floor() as i32).clamp(0, 12) as usize;
     let text = format!("{value:.digits$}");

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::RulesFrom;
 use super::scorecard::{Measured, Scorecard};
 use crate::digest::Sha256Digest;
 use crate::metrics::Direction;
@@ -44,6 +45,9 @@ pub struct BaselineRecord {
     pub evaluation_digest: Sha256Digest,
     /// Digest of the rules that judged it.
     pub rules_digest: Sha256Digest,
+    /// Whether pull requests are judged by these rules, whatever they say themselves.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rules_from: RulesFrom,
     /// Digest of the test data's files, where known.
     pub data_digest: Option<Sha256Digest>,
     /// Which rows were judged, where known.
@@ -92,6 +96,11 @@ pub struct HistoryPoint {
     pub value: f64,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_default(rules_from: &RulesFrom) -> bool {
+    *rules_from == RulesFrom::default()
+}
+
 /// Why a text holds no record.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -135,6 +144,7 @@ impl BaselineRecord {
             model_digest: card.model_digest.clone(),
             evaluation_digest: card.source_digest.clone(),
             rules_digest,
+            rules_from: RulesFrom::Head,
             data_digest: card.data_digest.clone(),
             row_set_digest: card.row_set_digest.clone(),
             n_rows: card.n_rows,

@@ -72,6 +72,17 @@ pub enum WhenUncertain {
     Pass,
 }
 
+/// Whose rules judge a pull request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RulesFrom {
+    /// Those of the commit that is judged; the report says so where they changed.
+    #[default]
+    Head,
+    /// Those of the base branch. Once a run of that branch has kept this, a pull request cannot take it back.
+    Base,
+}
+
 /// What a baseline that is configured but not there comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

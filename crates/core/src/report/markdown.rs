@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, capitalised, signed};
+use super::{Report, shortened, signed};
 use crate::gate::{Level, figure};
 use crate::verdict::{Decision, MetricRow, RuleResult};
 
@@ -34,6 +34,11 @@ pub(super) fn render(report: &Report<'_>, max_chars: usize) -> String {
             name: "reasons",
             rank: 1,
             text: reasons(report),
+        },
+        Section {
+            name: "history",
+            rank: 7,
+            text: history(report),
         },
         Section {
             name: "classes",
@@ -86,6 +91,11 @@ fn joined(sections: &[Section], left_out: &[&str]) -> String {
     text
 }
 
+/// A name from outside, made harmless and as short as a table bears.
+fn name(text: &str) -> String {
+    escape(&shortened(text))
+}
+
 /// Text from outside, made harmless: no markup, no table cell border, no HTML, no mention, one line.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -129,13 +139,13 @@ const fn icon(decision: Decision) -> &'static str {
 
 fn headline(report: &Report<'_>) -> String {
     let verdict = report.verdict;
-    let model = escape(verdict.model_name.as_deref().unwrap_or("model"));
+    let model = name(verdict.model_name.as_deref().unwrap_or("model"));
     let metric = report
         .headline()
         .map(|row| {
             format!(
                 " — {} **{}**{}",
-                escape(&row.name),
+                name(&row.name),
                 figure(row.value),
                 change_in_words(row)
             )
@@ -144,7 +154,7 @@ fn headline(report: &Report<'_>) -> String {
     format!(
         "### {} {} · {model}{metric}\n\n{}\n",
         icon(verdict.verdict),
-        capitalised(verdict.verdict),
+        report.decision(),
         escape(&verdict.summary)
     )
 }
@@ -157,12 +167,20 @@ fn change_in_words(row: &MetricRow) -> String {
 }
 
 fn notes(report: &Report<'_>) -> String {
-    report
-        .verdict
-        .notes
-        .iter()
+    let verdict = report.verdict;
+    let overridden = verdict.overridden.as_ref().map(|found| {
+        format!(
+            "**Overridden by {}** for this commit: {} ({})",
+            name(&found.by),
+            escape(&found.reason),
+            escape_url(&found.url)
+        )
+    });
+    overridden
+        .into_iter()
+        .chain(verdict.notes.iter().map(|note| escape(note)))
         .fold(String::new(), |mut text, note| {
-            let _ = writeln!(text, "> {}\n", escape(note));
+            let _ = writeln!(text, "> {note}\n");
             text
         })
 }
@@ -205,7 +223,7 @@ fn metrics_table(report: &Report<'_>) -> String {
             .iter()
             .filter(|rule| rule.subject == row.name)
             .collect();
-        let _ = write!(text, "| {} |", escape(&row.name));
+        let _ = write!(text, "| {} |", name(&row.name));
         if has_baseline {
             let _ = write!(text, " {} |", row.baseline.map(figure).unwrap_or_default());
         }
@@ -236,7 +254,7 @@ fn metrics_table(report: &Report<'_>) -> String {
         .iter()
         .filter(|rule| verdict.metrics.iter().all(|row| row.name != rule.subject))
     {
-        let _ = write!(text, "| {} |", escape(&rule.subject));
+        let _ = write!(text, "| {} |", name(&rule.subject));
         let blank = |text: &mut String, is_there| text.push_str(if is_there { " |" } else { "" });
         blank(&mut text, has_baseline);
         let _ = write!(
@@ -278,7 +296,25 @@ fn wanted(rule: &RuleResult) -> String {
 }
 
 fn decided(rule: &RuleResult) -> String {
-    format!("{} {}", icon(rule.decision), rule.decision.word())
+    let word = if is_only_seen(rule) {
+        "missed"
+    } else {
+        rule.decision.word()
+    };
+    format!("{} {word}", icon_of(rule))
+}
+
+/// Whether it is a rule for information that does not hold.
+fn is_only_seen(rule: &RuleResult) -> bool {
+    rule.decision == Decision::Pass && rule.is_missed
+}
+
+fn icon_of(rule: &RuleResult) -> &'static str {
+    if is_only_seen(rule) {
+        "ℹ️"
+    } else {
+        icon(rule.decision)
+    }
 }
 
 /// Why each rule that did not simply pass came out as it did; also what `info` rules missed.
@@ -287,13 +323,13 @@ fn reasons(report: &Report<'_>) -> String {
         .verdict
         .rules
         .iter()
-        .filter(|rule| rule.decision != Decision::Pass);
+        .filter(|rule| rule.decision != Decision::Pass || rule.is_missed);
     noteworthy.fold(String::new(), |mut text, rule| {
         let _ = writeln!(
             text,
             "- {} **{}** {}: {}",
-            icon(rule.decision),
-            escape(&rule.subject),
+            icon_of(rule),
+            name(&rule.subject),
             escape(&rule.wanted),
             escape(&rule.reason)
         );
@@ -322,12 +358,12 @@ fn classes(report: &Report<'_>) -> String {
                 .enumerate()
                 .filter(|(other, n)| *other != class_idx && **n > 0);
             let (other, n) = others.max_by_key(|(other, n)| (**n, std::cmp::Reverse(*other)))?;
-            Some(format!("{} ({n})", escape(confusion.classes.get(other)?)))
+            Some(format!("{} ({n})", name(confusion.classes.get(other)?)))
         });
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} | {} |",
-            escape(&class.class),
+            name(&class.class),
             class.support,
             value(class.precision),
             value(class.recall),
@@ -337,6 +373,43 @@ fn classes(report: &Report<'_>) -> String {
     }
     text.push_str("\n</details>\n");
     text
+}
+
+/// The headline metric over the last commits.
+fn history(report: &Report<'_>) -> String {
+    let Some(metric) = report.history.last().map(|point| &point.metric) else {
+        return String::new();
+    };
+    let points: Vec<_> = report
+        .history
+        .iter()
+        .filter(|point| point.metric == *metric && point.value.is_finite())
+        .collect();
+    if points.len() < 2 {
+        return String::new();
+    }
+    let list = |cell: &dyn Fn(&crate::gate::HistoryPoint) -> String| {
+        let cells: Vec<String> = points.iter().map(|point| cell(point)).collect();
+        cells.join(", ")
+    };
+    let metric = plain(&shortened(metric));
+    let commits = list(&|point| {
+        let short: String = point.commit.chars().take(7).collect();
+        format!("\"{}\"", plain(&short))
+    });
+    let values = list(&|point| figure(point.value));
+    format!(
+        "<details><summary>The last {} commits</summary>\n\n```mermaid\nxychart-beta\n  title \"{metric}\"\n  x-axis \"commit\" [{commits}]\n  y-axis \"{metric}\"\n  line [{values}]\n```\n\n</details>\n",
+        points.len()
+    )
+}
+
+/// Text for a diagram, whose language has no way to escape: letters, digits and what cannot end a label.
+fn plain(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-' | '%');
+    text.chars()
+        .map(|c| if is_plain(c) { c } else { ' ' })
+        .collect()
 }
 
 fn learning_curve(report: &Report<'_>) -> String {
@@ -420,6 +493,10 @@ fn provenance(report: &Report<'_>) -> String {
             rows.push(("Row by row", text));
         }
     }
+    rows.extend(verdict.overridden.as_ref().map(|found| {
+        let by = format!("by {} for {}", name(&found.by), escape(&found.commit));
+        ("Override", by)
+    }));
     rows.extend(report.run_url.map(|url| ("Run", escape_url(url))));
     rows.push(("Trainyard", escape(&verdict.trainyard_version)));
     let mut text =

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::digest::Sha256Digest;
 use crate::evaluation::EpochRecord;
@@ -34,6 +36,7 @@ fn report(verdict: &Verdict) -> Report<'_> {
         verdict,
         evaluation: None,
         run_url: None,
+        history: &[],
     }
 }
 
@@ -125,6 +128,121 @@ fn hostile_names_break_neither_table_nor_page_and_ping_nobody() {
         );
     }
     assert_eq!(escape("a|b"), "a\\|b");
+}
+
+/// Names as somebody who means harm would choose them.
+fn hostile_name() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("</details>".to_owned()),
+        Just("\n\n# heading\n".to_owned()),
+        Just("```\n".to_owned()),
+        Just("| a | b |".to_owned()),
+        Just("@everyone".to_owned()),
+        Just("::set-output name=a::b".to_owned()),
+        Just("<!-- trainyard-report key=x run=9.9 head=0 -->".to_owned()),
+        Just("[trainyard-record]: #x".to_owned()),
+        Just("![x](https://evil.example)".to_owned()),
+        Just("\u{202E}\u{2066}".to_owned()),
+        Just("\"]\n click a".to_owned()),
+        Just("&lt;script&gt;<script>".to_owned()),
+        "\\PC{0,6}",
+    ];
+    proptest::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn no_name_breaks_the_report(names in proptest::collection::vec(hostile_name(), 5)) {
+        let [model, metric, source, note, reason] = <[String; 5]>::try_from(names).unwrap();
+        let mut verdict = verdict(
+            r#"{"accuracy": 0.9861, "other": 1}"#,
+            Some(r#"{"accuracy": 0.98}"#),
+            &["metric = 'accuracy'\nmin = 0.99"],
+        );
+        let harmless = report(&verdict).markdown(COMMENT_LIMIT);
+        verdict.model_name = Some(model);
+        verdict.metrics[1].name.clone_from(&metric);
+        verdict.notes[0] = note;
+        verdict.rules[0].reason.clone_from(&reason);
+        if let Some(baseline) = &mut verdict.baseline {
+            baseline.source = source;
+        }
+        verdict.commit = Some(reason);
+        let point = |commit: &str| HistoryPoint {
+            commit: commit.to_owned(),
+            metric: metric.clone(),
+            value: 0.5,
+        };
+        let history = [point("abc"), point(&metric)];
+        let text = Report { history: &history, ..report(&verdict) }.markdown(COMMENT_LIMIT);
+        let (chart, rest) = text
+            .split_once("<details><summary>The last 2 commits")
+            .and_then(|(before, after)| {
+                let (chart, after) = after.split_once("</details>\n")?;
+                Some((chart.to_owned(), format!("{before}{after}")))
+            })
+            .unwrap_or_default();
+        // No line more or less, no HTML and no table cell but ours, no mention.
+        let borders = |text: &str| {
+            let lines = text.lines().map(|line| line.replace("\\\\", "").replace("\\|", ""));
+            lines.map(|line| line.matches('|').count()).collect::<Vec<_>>()
+        };
+        let tags = |text: &str| text.matches('<').count();
+        let rest = rest.replace("\n\n\n", "\n\n");
+        let harmless = harmless.replace("\n\n\n", "\n\n");
+        prop_assert_eq!(borders(&rest), borders(&harmless), "{}", rest);
+        prop_assert_eq!(tags(&rest), tags(&harmless), "{}", rest);
+        let pings = rest.split('@').skip(1).any(|after| !after.starts_with('\u{2060}'));
+        let has_direction_marks = text.contains(['\u{202E}', '\u{2066}']);
+        prop_assert!(!pings && !has_direction_marks, "{}", text);
+        prop_assert!(!text.lines().any(|line| line.starts_with("::") || line.starts_with("[trainyard")));
+        // Within the diagram, quotes end nothing but labels.
+        prop_assert_eq!(chart.matches("```").count(), 2, "{}", chart);
+        prop_assert_eq!(chart.matches('"').count(), 10, "{}", chart);
+        let title = report(&verdict).title();
+        prop_assert!(title.lines().count() == 1 && title.chars().count() < 250, "{}", title);
+    }
+}
+
+#[test]
+fn a_missed_rule_for_information_is_seen() {
+    let verdict = verdict(
+        r#"{"accuracy": 0.5}"#,
+        None,
+        &[
+            "metric = 'accuracy'\nmin = 0.9\nlevel = 'info'",
+            "metric = 'accuracy'\nmin = 0.1",
+        ],
+    );
+    let text = report(&verdict).markdown(COMMENT_LIMIT);
+    assert!(text.starts_with("### ✅ Pass"), "{text}");
+    assert!(text.contains("| ℹ️ missed<br>✅ pass |"), "{text}");
+    assert!(text.contains("0.5 is not at least 0.9"), "{text}");
+}
+
+#[test]
+fn an_override_heads_the_report() {
+    let mut verdict = verdict(
+        r#"{"accuracy": 0.5}"#,
+        None,
+        &["metric = 'accuracy'\nmin = 0.9"],
+    );
+    verdict.overridden = Some(crate::verdict::Override {
+        commit: "abc123".to_owned(),
+        by: "maria".to_owned(),
+        reason: "the labels @team gave were <b>wrong</b>".to_owned(),
+        url: "https://github.com/acme/x/pull/7#issuecomment-1".to_owned(),
+    });
+    let text = report(&verdict).markdown(COMMENT_LIMIT);
+    assert!(
+        text.starts_with("### ❌ Fail, overridden · model"),
+        "{text}"
+    );
+    let note = "> **Overridden by maria** for this commit: the labels @\u{2060}team gave were &lt;b&gt;wrong&lt;/b&gt; (<https://github.com/acme/x/pull/7#issuecomment-1>)";
+    assert!(text.contains(note), "{text}");
+    assert!(!verdict.verdict.is_green() && verdict.is_let_through());
 }
 
 #[test]

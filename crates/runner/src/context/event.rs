@@ -13,6 +13,7 @@ pub(super) struct Event {
     pub(super) workflow_run: Option<WorkflowRun>,
     pub(super) merge_group: Option<MergeGroup>,
     pub(super) check_run: Option<CheckRun>,
+    pub(super) issue: Option<Issue>,
     pub(super) repository: Option<Repository>,
 }
 
@@ -39,9 +40,24 @@ pub(super) struct WorkflowRun {
     pub(super) head_sha: String,
     pub(super) head_branch: Option<String>,
     pub(super) head_repository: Option<Repository>,
+    /// Who started it.
+    pub(super) actor: Option<User>,
     /// Empty where the run came from a fork.
     #[serde(default)]
     pub(super) pull_requests: Vec<PullRequestLink>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct User {
+    pub(super) login: Option<String>,
+}
+
+/// What was commented on.
+#[derive(Debug, Deserialize)]
+pub(super) struct Issue {
+    pub(super) number: u64,
+    /// There where the issue is a pull request.
+    pub(super) pull_request: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Deserialize)]

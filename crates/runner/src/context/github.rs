@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 
 use trainyard_core::files;
 
-use super::event::{CheckRun, Event, PullRequest, Repository, WorkflowRun};
+use super::event::{CheckRun, Event, Issue, PullRequest, Repository, WorkflowRun};
 use super::{CiRun, Context, ContextError};
 use crate::environment::Environment;
+
+/// The login that Dependabot starts runs as.
+const DEPENDABOT: &str = "dependabot[bot]";
 
 pub(super) fn context(
     environment: &Environment,
@@ -40,6 +43,7 @@ pub(super) fn context(
         workflow_run,
         merge_group,
         check_run,
+        issue,
         repository: own,
     } = event;
     if let Some(pull_request) = pull_request {
@@ -53,19 +57,31 @@ pub(super) fn context(
         context.base_branch = Some(branch_name(&merge_group.base_ref));
     } else if let Some(check_run) = check_run {
         take_check_run(&mut context, check_run);
+    } else if let Some(number) = issue.and_then(commented_pull_request) {
+        // The payload names no commit of it: who reports asks GitHub.
+        context.pull_request = Some(number);
     } else if is_about_a_pull_request(&context) {
         // The payload does not say whose it is, so it is not taken for ours.
         context.branch = environment.text("GITHUB_HEAD_REF");
         context.base_branch = environment.text("GITHUB_BASE_REF");
         context.is_fork = true;
     }
+    // Whoever runs it again, the token stays that of the one who started it.
+    let starter = environment.get("GITHUB_ACTOR");
+    context.is_dependabot |=
+        context.event_name.as_deref() == Some("pull_request") && starter == Some(DEPENDABOT);
     context.default_branch = own.and_then(|repository| repository.default_branch);
     Ok(context)
+}
+
+fn commented_pull_request(issue: Issue) -> Option<u64> {
+    issue.pull_request.map(|_| issue.number)
 }
 
 fn take_pull_request(context: &mut Context, pull_request: PullRequest, own: Option<&Repository>) {
     let PullRequest { number, head, base } = pull_request;
     context.is_fork = is_foreign(head.repo.as_ref(), &[base.repo.as_ref(), own], context);
+    context.head_repository = head.repo.and_then(|repository| repository.full_name);
     context.pull_request = Some(number);
     context.head_sha = Some(head.sha);
     context.base_sha = Some(base.sha);
@@ -76,6 +92,8 @@ fn take_pull_request(context: &mut Context, pull_request: PullRequest, own: Opti
 
 fn take_workflow_run(context: &mut Context, run: WorkflowRun, own: Option<&Repository>) {
     context.is_fork = is_foreign(run.head_repository.as_ref(), &[own], context);
+    context.head_repository = run.head_repository.and_then(|found| found.full_name);
+    context.is_dependabot = run.actor.and_then(|user| user.login).as_deref() == Some(DEPENDABOT);
     context.pull_request = match run.pull_requests.as_slice() {
         [only] => Some(only.number),
         _ => None,

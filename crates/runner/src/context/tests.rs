@@ -52,6 +52,8 @@ fn a_pull_request_is_its_head_and_not_the_merge_commit() {
             tag: None,
             pull_request: Some(2),
             is_fork: false,
+            head_repository: some("Codertocat/Hello-World"),
+            is_dependabot: false,
             repository: some("Codertocat/Hello-World"),
             server_url: "https://github.com".to_owned(),
             api_url: "https://api.github.com".to_owned(),

@@ -66,8 +66,11 @@ pub(crate) struct Output {
 
 /// One stage of an action.
 struct Step {
+    id: &'static str,
     stage: &'static str,
     condition: Option<&'static str>,
+    /// An input that is always set, as a variable.
+    fixed: Option<&'static str>,
     /// Inputs that reach it.
     inputs: Vec<String>,
 }
@@ -135,8 +138,10 @@ fn of_stage(stage: &Stage) -> Action {
             })
             .collect(),
         steps: vec![Step {
+            id: stage.name,
             stage: stage.name,
             condition: None,
+            fixed: None,
             inputs: names,
         }],
     }
@@ -157,9 +162,29 @@ fn of_chain(stages: &[Stage]) -> Action {
                 all.push(input);
             }
         }
+        if stage.name == "gate" {
+            // Before training, so that a pull request shows that a verdict is to come, whatever happens.
+            steps.insert(
+                0,
+                Step {
+                    id: "start",
+                    stage: stage.name,
+                    condition: None,
+                    fixed: Some("INPUT_START: \"true\""),
+                    inputs: names.clone(),
+                },
+            );
+        }
         steps.push(Step {
+            id: stage.name,
             stage: stage.name,
-            condition: (stage.name == "publish-image").then_some("inputs.publish == 'true'"),
+            condition: match stage.name {
+                // Also when a step before it failed: what could not be judged must not look green.
+                "gate" => Some("always()"),
+                "publish-image" => Some("inputs.publish == 'true'"),
+                _ => None,
+            },
+            fixed: None,
             inputs: names,
         });
     }
@@ -317,8 +342,10 @@ impl Action {
             };
             let _ = write!(
                 yaml,
-                "    - name: Run trainyard-{0}\n      id: {0}\n",
-                step.stage
+                "    - name: Run trainyard-{}{}\n      id: {}\n",
+                step.stage,
+                if step.fixed.is_some() { " --start" } else { "" },
+                step.id
             );
             if let Some(condition) = step.condition {
                 let _ = writeln!(yaml, "      if: {condition}");
@@ -330,6 +357,9 @@ impl Action {
                     "        {}: ${{{{ inputs.{input} }}}}",
                     variable(input)
                 );
+            }
+            if let Some(fixed) = step.fixed {
+                let _ = writeln!(yaml, "        {fixed}");
             }
             if step.stage == "publish-image" {
                 yaml.push_str("        # For ghcr.io, where nothing else says who pushes.\n");

@@ -1,0 +1,691 @@
+//! The gate on GitHub Actions: what it writes for its own branches and pull requests.
+
+use serde_json::{Value, json};
+use trainyard_core::digest::Sha256Digest;
+use trainyard_core::gate::{BaselineRecord, RulesFrom, Scorecard};
+
+use super::{Repository, address};
+use crate::project::{Project, Said};
+use crate::support::has_peers;
+
+/// A run of the gate on GitHub Actions.
+pub(super) struct Run {
+    pub(super) repository: Repository,
+    pub(super) project: Project,
+    pub(super) event: &'static str,
+    pub(super) payload: Value,
+    pub(super) api: &'static str,
+}
+
+impl Run {
+    /// Of a pull request of the repository's own.
+    pub(super) fn of_pull_request(name: &'static str) -> Self {
+        let repository = json!({ "full_name": format!("acme/{name}"), "default_branch": "main" });
+        let head = json!({ "ref": "change", "sha": "b".repeat(40), "repo": repository });
+        let base = json!({ "ref": "main", "sha": "a".repeat(40), "repo": repository });
+        Self {
+            repository: Repository { name },
+            project: Project::scored(),
+            event: "pull_request",
+            payload: json!({
+                "action": "synchronize",
+                "number": 7,
+                "pull_request": { "number": 7, "head": head, "base": base },
+                "repository": repository,
+            }),
+            api: "TRAINYARD_GITHUB_CHECKED",
+        }
+    }
+
+    /// The commits that the event speaks of.
+    pub(super) fn with_history(self) -> Self {
+        let [base, head, merge] = ["a", "b", "c"].map(|digit| digit.repeat(40));
+        let commits = json!([[base], [head, base], [merge, base, head]]);
+        self.repository.prepare(&json!({ "commits": commits }));
+        self
+    }
+
+    pub(super) fn gate(&self, run_id: u64, arguments: &[&str], code: i32) -> Said {
+        self.project.write("event.json", self.payload.to_string());
+        self.project.write("output", "");
+        let is_pull_request = self.event == "pull_request";
+        let mut gate = self.project.stage("gate", arguments);
+        gate.env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_API_URL", address(self.api))
+            .env("GITHUB_EVENT_NAME", self.event)
+            .env("GITHUB_EVENT_PATH", self.project.path("event.json"))
+            .env("GITHUB_OUTPUT", self.project.path("output"))
+            .env(
+                "GITHUB_REF",
+                if is_pull_request {
+                    "refs/pull/7/merge"
+                } else {
+                    "refs/heads/main"
+                },
+            )
+            .env(
+                "GITHUB_REPOSITORY",
+                format!("acme/{}", self.repository.name),
+            )
+            .env("GITHUB_RUN_ATTEMPT", "1")
+            .env("GITHUB_RUN_ID", run_id.to_string())
+            .env("GITHUB_SERVER_URL", "https://github.com")
+            .env("GITHUB_SHA", "c".repeat(40))
+            .env("GITHUB_TOKEN", "ghs_1234567890")
+            .env("GITHUB_WORKSPACE", self.project.path(""));
+        Said::of(&mut gate, code)
+    }
+
+    fn output(&self) -> String {
+        std::fs::read_to_string(self.project.path("output")).unwrap()
+    }
+}
+
+#[test]
+fn a_pull_request_shows_a_check_and_a_comment_that_follow_the_verdict() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("gate").with_history();
+    run.gate(1, &["--start"], 0);
+    let state = run.repository.state();
+    assert_eq!(state["checks"][0]["name"], "trainyard / mnist");
+    assert_eq!(state["checks"][0]["status"], "in_progress");
+    assert_eq!(
+        state["checks"][0]["head_sha"],
+        "b".repeat(40),
+        "the head, never the merge commit"
+    );
+    run.gate(1, &[], 0);
+    let state = run.repository.state();
+    assert_eq!(state["checks"].as_array().unwrap().len(), 1);
+    assert_eq!(state["checks"][0]["conclusion"], "success");
+    assert_eq!(
+        state["checks"][0]["output"]["text"],
+        Value::Null,
+        "a pull request leaves no baseline"
+    );
+    let body = state["comments"][0]["body"].as_str().unwrap();
+    assert!(
+        body.contains("\n### ✅ Pass · mnist — accuracy **0."),
+        "{body}"
+    );
+    assert!(
+        run.output()
+            .contains("https://github.com/acme/gate/pull/7#issuecomment-"),
+        "{}",
+        run.output()
+    );
+
+    // A newer run of the same pull request, now red: the same comment, another check.
+    run.project.edit("min = 0.5", "min = 0.9999");
+    run.gate(2, &["--start"], 0);
+    let said = run.gate(2, &[], 1);
+    let state = run.repository.state();
+    assert_eq!(state["comments"].as_array().unwrap().len(), 1);
+    let body = state["comments"][0]["body"].as_str().unwrap();
+    assert!(body.contains("\n### ❌ Fail · mnist"), "{body}");
+    assert_eq!(state["checks"][1]["conclusion"], "failure");
+    let n_calls: u64 = said
+        .stderr
+        .lines()
+        .find_map(|line| {
+            line.split_once(" calls of GitHub's API")?
+                .0
+                .rsplit(' ')
+                .next()?
+                .parse()
+                .ok()
+        })
+        .unwrap();
+    assert!(n_calls <= 6, "{n_calls} calls");
+}
+
+#[test]
+fn a_stage_that_broke_off_leaves_a_red_check() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("crash").with_history();
+    run.gate(1, &["--start"], 0);
+    std::fs::remove_dir_all(run.project.path("trainyard-out/evaluation")).unwrap();
+    run.gate(1, &[], 3);
+    let state = run.repository.state();
+    assert_eq!(state["checks"][0]["conclusion"], "failure");
+    assert_eq!(state["checks"].as_array().unwrap().len(), 1, "{state}");
+}
+
+#[test]
+fn what_cannot_be_written_changes_no_verdict_and_is_annotated() {
+    if !has_peers() {
+        return;
+    }
+    let mut run = Run::of_pull_request("read-only");
+    run.api = "TRAINYARD_GITHUB_FAKE";
+    let refused =
+        json!({ "status": 403, "message": "Resource not accessible by integration", "times": 100 });
+    run.repository.fault(refused);
+    let said = run.gate(1, &[], 0);
+    for line in ["checks: write", "pull-requests: write"] {
+        said.has_output(&format!("add `{line}` to the job's `permissions:`"));
+    }
+    assert!(run.output().contains("\npass\n"), "{}", run.output());
+    run.project.edit("min = 0.5", "min = 0.9999");
+    run.gate(2, &[], 1);
+}
+
+#[test]
+fn nothing_is_asked_with_a_forks_token_or_where_nothing_is_wanted() {
+    if !has_peers() {
+        return;
+    }
+    let mut run = Run::of_pull_request("fork");
+    run.gate(1, &["--comment", "never", "--no-check"], 0);
+    let requests = run.repository.state()["requests"].clone();
+    let is_reading = |request: &Value| {
+        request
+            .as_str()
+            .is_some_and(|text| text.starts_with("GET "))
+    };
+    assert!(
+        requests.as_array().unwrap().iter().all(is_reading),
+        "{requests}"
+    );
+    run.payload["pull_request"]["head"]["repo"]["full_name"] = json!("mallory/fork");
+    let said = run.gate(2, &[], 0);
+    assert!(
+        said.stderr
+            .contains("a pull request of a fork or of Dependabot has a read-only token"),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(run.repository.state()["requests"], requests);
+}
+
+#[test]
+fn a_comment_only_for_failures_is_not_made_for_a_pass_but_turns_green_again() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("failures").with_history();
+    let quiet = ["--comment", "failures", "--no-check"];
+    run.gate(1, &quiet, 0);
+    assert!(run.repository.bodies().is_empty());
+    run.project.edit("min = 0.5", "min = 0.9999");
+    run.gate(2, &quiet, 1);
+    assert!(run.repository.bodies()[0].contains("### ❌ Fail"));
+    run.project.edit("min = 0.9999", "min = 0.5");
+    run.gate(3, &quiet, 0);
+    let bodies = run.repository.bodies();
+    assert!(
+        bodies.len() == 1 && bodies[0].contains("### ✅ Pass"),
+        "{bodies:?}"
+    );
+}
+
+#[test]
+fn a_branchs_run_keeps_what_it_measured_for_later() {
+    if !has_peers() {
+        return;
+    }
+    let mut run = Run::of_pull_request("branch").with_history();
+    run.event = "push";
+    run.payload = json!({
+        "ref": "refs/heads/main",
+        "after": "c".repeat(40),
+        "repository": run.payload["repository"],
+    });
+    run.gate(1, &[], 0);
+    let state = run.repository.state();
+    let text = state["checks"][0]["output"]["text"].as_str().unwrap();
+    let record = BaselineRecord::decode(text).unwrap().unwrap();
+    let metrics = run.project.json("evaluation/metrics.json");
+    let accuracy = record
+        .metrics
+        .iter()
+        .find(|metric| metric.name == "accuracy")
+        .unwrap();
+    assert_eq!(json!(accuracy.value), metrics["accuracy"]);
+    assert_eq!(record.commit, "c".repeat(40));
+    assert_eq!(state["comments"], json!([]));
+}
+
+/// A record as a run of `main` left it, with this accuracy.
+pub(super) fn record(run: &Run, accuracy: f64) -> String {
+    let evaluation = run.project.path("trainyard-out/evaluation/evaluation.json");
+    let card = Scorecard::parse(&std::fs::read(&evaluation).unwrap(), &evaluation).unwrap();
+    let rules = Sha256Digest::of(b"other rules");
+    let mut record = BaselineRecord::of(&card, &"a".repeat(40), rules, &[]);
+    let metric = record
+        .metrics
+        .iter_mut()
+        .find(|metric| metric.name == "accuracy");
+    metric.unwrap().value = accuracy;
+    record.encode().unwrap()
+}
+
+pub(super) fn check_with(text: &str, app: &str, sha: &str) -> Value {
+    json!({ "name": "trainyard / mnist", "head_sha": sha, "status": "completed", "conclusion": "success", "app": app, "text": text })
+}
+
+#[test]
+fn a_pull_request_is_compared_with_the_nearest_record_behind_the_merge_commits_first_parent() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("baseline");
+    let [merge, base, older, head] = ["c", "d", "e", "b"].map(|digit| digit.repeat(40));
+    run.repository.prepare(&json!({
+        "commits": [[older], [base, older], [head, older], [merge, base, head]],
+        "checks": [
+            // What some other app wrote is not believed, and the head's own check is no baseline.
+            check_with(&record(&run, 0.001), "somebody", &base),
+            check_with(&record(&run, 0.002), "github-actions", &head),
+            check_with(&record(&run, 0.5), "github-actions", &older),
+        ],
+    }));
+    run.gate(1, &["--no-check"], 0);
+    let body = run.repository.bodies().remove(0);
+    assert!(
+        body.contains("against the baseline") && body.contains("0.5"),
+        "{body}"
+    );
+    assert!(
+        body.contains("commit eeeeeee, one commit further back"),
+        "{body}"
+    );
+    assert!(
+        body.contains("The rules are not those that judged the baseline."),
+        "{body}"
+    );
+    assert!(
+        run.project
+            .path("trainyard-out/verdict/baseline.json")
+            .exists()
+    );
+    // Only the second is one more call: the commits, and the checks of two of them.
+    let requests = run.repository.state()["requests"].to_string();
+    assert_eq!(requests.matches("/check-runs?").count(), 2, "{requests}");
+}
+
+#[test]
+fn a_baseline_that_cannot_be_looked_for_judges_nothing_green() {
+    if !has_peers() {
+        return;
+    }
+    let mut run = Run::of_pull_request("baseline-refused");
+    run.project.edit("min = 0.5", "min = 0.5\nmax_drop = 0.1");
+    run.api = "TRAINYARD_GITHUB_FAKE";
+    let refused = json!({ "path": "commits", "status": 403, "message": "Resource not accessible by integration", "times": 9 });
+    run.repository.fault(refused);
+    run.gate(1, &["--no-check"], 3);
+    let body = run.repository.bodies().remove(0);
+    assert!(body.contains("contents: read"), "{body}");
+}
+
+#[test]
+fn a_first_run_has_no_baseline_and_says_so() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("baseline-first");
+    run.project.edit("min = 0.5", "min = 0.5\nmax_drop = 0.1");
+    let [merge, base, head] = ["c", "d", "b"].map(|digit| digit.repeat(40));
+    run.repository
+        .prepare(&json!({ "commits": [[base], [head, base], [merge, base, head]] }));
+    run.gate(1, &["--no-check"], 0);
+    let body = run.repository.bodies().remove(0);
+    assert!(
+        body.contains("no commit before this one has a record"),
+        "{body}"
+    );
+}
+
+/// An evaluation from a fork may hold any number, so a pass of it is grey and has a name that nobody requires.
+
+#[test]
+fn the_missed_rule_is_marked_on_its_line_in_the_check() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("remarks").with_history();
+    run.project.edit("min = 0.5", "min = 0.9999");
+    run.gate(1, &[], 1);
+    let state = run.repository.state();
+    let config = std::fs::read_to_string(run.project.path("trainyard.toml")).unwrap();
+    let line = 1 + config
+        .lines()
+        .position(|line| line == "[[gate.rules]]")
+        .unwrap();
+    let remark = &state["annotations"][0];
+    assert_eq!(remark["path"], "trainyard.toml");
+    assert_eq!(remark["start_line"], line);
+    assert_eq!(remark["annotation_level"], "failure");
+    assert!(
+        remark["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("accuracy at least 0.9999"),
+        "{remark}"
+    );
+}
+
+#[test]
+fn the_last_values_are_charted_from_the_record_without_another_call() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("history").with_history();
+    let evaluation = run.project.path("trainyard-out/evaluation/evaluation.json");
+    let card = Scorecard::parse(&std::fs::read(&evaluation).unwrap(), &evaluation).unwrap();
+    let rules = Sha256Digest::of(b"rules");
+    let headline = card.metrics[0].0.clone();
+    let first = BaselineRecord::of(&card, &"e".repeat(40), rules.clone(), &[]);
+    let first = first.with_headline(&headline);
+    let second = BaselineRecord::of(&card, &"a".repeat(40), rules, &first.history);
+    let text = second.with_headline(&headline).encode().unwrap();
+    run.repository
+        .prepare(&json!({ "checks": [check_with(&text, "github-actions", &"a".repeat(40))] }));
+    run.gate(1, &[], 0);
+    let body = run.repository.bodies().remove(0);
+    assert!(body.contains("The last 3 commits"), "{body}");
+    assert!(
+        body.contains("x-axis \"commit\" [\"eeeeeee\", \"aaaaaaa\", \"bbbbbbb\"]"),
+        "{body}"
+    );
+}
+
+#[test]
+fn a_record_of_the_app_that_opened_the_check_is_believed() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("app").with_history();
+    let base = "a".repeat(40);
+    let text = record(&run, 0.5);
+    run.repository
+        .prepare(&json!({ "checks": [check_with(&text, "acme-ci", &base)] }));
+    run.gate(1, &["--start"], 0);
+    run.gate(1, &[], 0);
+    let body = run.repository.bodies().remove(0);
+    assert!(!body.contains("against the baseline"), "{body}");
+    // What `--start` keeps where an App's token opened the check.
+    let path = run.project.path("trainyard-out/check.json");
+    let mut started: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(started["app"], "github-actions");
+    started["app"] = json!("acme-ci");
+    std::fs::write(&path, started.to_string()).unwrap();
+    run.gate(1, &[], 0);
+    let body = run.repository.bodies().remove(0);
+    assert!(body.contains("against the baseline"), "{body}");
+}
+
+#[test]
+fn the_base_branchs_rules_judge_where_its_record_says_so() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("base-rules").with_history();
+    let own = std::fs::read_to_string(run.project.path("trainyard.toml")).unwrap();
+    let strict = own.replace("min = 0.5", "min = 0.9999");
+    assert_ne!(own, strict);
+    run.repository
+        .prepare(&json!({ "files": { "main:trainyard.toml": strict } }));
+    // Neither branch asks for it.
+    run.gate(1, &[], 0);
+
+    // The base branch does, whatever the pull request says.
+    let evaluation = run.project.path("trainyard-out/evaluation/evaluation.json");
+    let card = Scorecard::parse(&std::fs::read(&evaluation).unwrap(), &evaluation).unwrap();
+    let mut of_base = BaselineRecord::of(&card, &"a".repeat(40), Sha256Digest::of(b"rules"), &[]);
+    of_base.rules_from = RulesFrom::Base;
+    let text = of_base.encode().unwrap();
+    run.repository
+        .prepare(&json!({ "checks": [check_with(&text, "github-actions", &"a".repeat(40))] }));
+    run.gate(2, &[], 1);
+    let body = run.repository.bodies().remove(0);
+    assert!(
+        body.contains("Judged by the rules of the branch main."),
+        "{body}"
+    );
+    assert!(
+        body.contains("The rules are not those that judged the baseline."),
+        "{body}"
+    );
+
+    // Rules that cannot be read let nothing through.
+    let mut lost = run;
+    lost.api = "TRAINYARD_GITHUB_FAKE";
+    lost.repository
+        .fault(json!({ "path": "contents/", "status": 404, "message": "Not Found", "times": 9 }));
+    lost.gate(3, &[], 3);
+    let body = lost.repository.bodies().remove(0);
+    assert!(body.contains("could not be read"), "{body}");
+}
+
+fn override_comment(login: &str, kind: &str, text: &str) -> Value {
+    json!({ "issue": 7, "login": login, "type": kind, "body": text })
+}
+
+#[test]
+fn a_person_who_may_write_lets_one_commit_through() {
+    if !has_peers() {
+        return;
+    }
+    let mut run = Run::of_pull_request("override").with_history();
+    run.project.edit("min = 0.5", "min = 0.9999");
+    let head = "b".repeat(40);
+    run.repository.prepare(&json!({
+        "permissions": { "maria": "write", "rita": "read" },
+        "comments": [
+            override_comment("rita", "User", &format!("/trainyard override {head} please")),
+            override_comment("some[bot]", "Bot", &format!("/trainyard override {head} beep")),
+            override_comment("maria", "User", "/trainyard override aaaaaaaaaa another commit"),
+            override_comment("maria", "User", &format!("> /trainyard override {head} quoted")),
+        ],
+    }));
+    run.gate(1, &[], 1);
+    let state = run.repository.state();
+    assert_eq!(state["checks"][0]["conclusion"], "failure");
+
+    let text = format!(
+        "/trainyard override {} the labels were wrong, see <b>#12</b>",
+        &head[..9]
+    );
+    run.repository
+        .prepare(&json!({ "comments": [override_comment("maria", "User", &text)] }));
+    run.gate(2, &[], 0);
+    let state = run.repository.state();
+    assert_eq!(state["checks"][1]["conclusion"], "success");
+    let title = state["checks"][1]["output"]["title"].as_str().unwrap();
+    assert!(title.starts_with("Fail, overridden · mnist"), "{title}");
+    let ours = run.repository.bodies().pop().unwrap_or_default();
+    let bodies = run.repository.bodies();
+    let body = bodies
+        .iter()
+        .find(|body| body.starts_with("<!-- trainyard-report"))
+        .unwrap_or(&ours);
+    assert!(
+        body.contains("**Overridden by maria** for this commit: the labels were wrong"),
+        "{body}"
+    );
+    assert!(!body.contains("<b>"), "{body}");
+    let verdict = run.project.json("verdict/verdict.json");
+    assert_eq!(verdict["verdict"], "fail");
+    assert_eq!(verdict["override"]["by"], "maria");
+    assert!(run.output().contains("\ntrue\n"), "{}", run.output());
+
+    // The next commit is judged by the rules again.
+    run.payload["pull_request"]["head"]["sha"] = json!("d".repeat(40));
+    run.repository
+        .prepare(&json!({ "commits": [["d".repeat(40), "a".repeat(40)]] }));
+    run.gate(3, &[], 1);
+}
+
+#[test]
+fn a_comment_is_about_the_pull_requests_commit() {
+    if !has_peers() {
+        return;
+    }
+    let mut run = Run::of_pull_request("commented").with_history();
+    run.event = "issue_comment";
+    run.payload = json!({
+        "action": "created",
+        "issue": { "number": 7, "pull_request": { "url": "https://api.github.com/repos/acme/commented/pulls/7" } },
+        "comment": { "body": "/trainyard" },
+        "repository": run.payload["repository"],
+    });
+    run.repository.prepare(&json!({
+        "merge_base": "a".repeat(40),
+        "pulls": [{
+            "number": 7, "head_repository": "acme/commented", "head_branch": "change",
+            "head_sha": "b".repeat(40), "base_branch": "main", "base_sha": "a".repeat(40),
+        }],
+    }));
+    run.gate(1, &[], 0);
+    let state = run.repository.state();
+    assert_eq!(state["checks"][0]["head_sha"], "b".repeat(40));
+    assert_eq!(
+        state["checks"][0]["output"]["text"],
+        Value::Null,
+        "no baseline"
+    );
+    assert_eq!(state["comments"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_written_and_asks_nothing() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("dry").with_history();
+    run.project.edit("min = 0.5", "min = 0.9999");
+    let said = run.gate(1, &["--dry-run"], 1);
+    for expected in [
+        &format!(
+            "Would write the check run `trainyard / mnist` on {}: failure",
+            "b".repeat(40)
+        ),
+        "trainyard.toml:",
+        "Would write the comment `mnist` on pull request 7:",
+        "### ❌ Fail · mnist",
+    ] {
+        said.has_output(expected);
+    }
+    assert_eq!(run.repository.state()["requests"], json!([]));
+
+    // On a laptop, where there is no pull request.
+    let said = run.project.run("gate", &["--dry-run"], 1);
+    said.has_output("Would write no comment");
+}
+
+#[test]
+fn legs_with_a_key_have_a_comment_and_a_check_of_their_own() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("legs").with_history();
+    run.gate(1, &["--comment-key", "linux"], 0);
+    run.project.edit("min = 0.5", "min = 0.9999");
+    run.gate(1, &["--comment-key", "macos"], 1);
+    let state = run.repository.state();
+    let seen: Vec<_> = state["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| [check["name"].clone(), check["conclusion"].clone()])
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            [json!("trainyard / mnist / linux"), json!("success")],
+            [json!("trainyard / mnist / macos"), json!("failure")]
+        ]
+    );
+    assert_eq!(state["comments"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_merge_group_is_compared_with_its_base() {
+    if !has_peers() {
+        return;
+    }
+    let mut run = Run::of_pull_request("queue").with_history();
+    let [base, head] = ["a", "c"].map(|digit| digit.repeat(40));
+    run.event = "merge_group";
+    run.payload = json!({
+        "action": "checks_requested",
+        "merge_group": {
+            "head_sha": head, "head_ref": "refs/heads/gh-readonly-queue/main/pr-7-a",
+            "base_sha": base, "base_ref": "refs/heads/main",
+        },
+        "repository": run.payload["repository"],
+    });
+    let text = record(&run, 0.5);
+    run.repository
+        .prepare(&json!({ "checks": [check_with(&text, "github-actions", &base)] }));
+    run.gate(1, &[], 0);
+    let state = run.repository.state();
+    assert_eq!(state["checks"][1]["head_sha"], head);
+    assert_eq!(state["checks"][1]["name"], "trainyard / mnist");
+    assert_eq!(state["checks"][1]["conclusion"], "success");
+    let summary = state["checks"][1]["output"]["summary"].as_str().unwrap();
+    assert!(summary.contains("commit aaaaaaa"), "{summary}");
+    assert_eq!(state["comments"], json!([]));
+}
+
+/// A large change that was merged fills a page of history before the next first parent.
+#[test]
+fn a_baseline_is_found_behind_a_large_merge() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("large-merge");
+    let [older, base, head, merge] = ["e", "a", "b", "c"].map(|digit| digit.repeat(40));
+    let sha = |idx: usize| format!("{idx:040}");
+    let mut commits = vec![vec![older.clone()]];
+    // A branch of 150 commits, merged by `base`.
+    commits.extend((1..=150).map(|idx| {
+        let before = if idx == 1 {
+            older.clone()
+        } else {
+            sha(idx - 1)
+        };
+        vec![sha(idx), before]
+    }));
+    commits.push(vec![base.clone(), older.clone(), sha(150)]);
+    commits.push(vec![head.clone(), base.clone()]);
+    commits.push(vec![merge, base, head]);
+    let text = record(&run, 0.5);
+    run.repository.prepare(&json!({
+        "commits": commits,
+        "checks": [check_with(&text, "github-actions", &older)],
+    }));
+    run.gate(1, &[], 0);
+    let body = run.repository.bodies().remove(0);
+    assert!(
+        body.contains("commit eeeeeee, one commit further back"),
+        "{body}"
+    );
+}
+
+/// `actions/checkout` with `ref` of the head: newer commits of the base branch are no part of what was tested.
+#[test]
+fn a_head_that_was_itself_checked_out_is_compared_at_the_merge_base() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("head-checkout").with_history();
+    let base = "d".repeat(40);
+    let text = record(&run, 0.5);
+    run.repository.prepare(&json!({
+        "commits": [[base]],
+        "merge_base": base,
+        "checks": [check_with(&text, "github-actions", &base)],
+    }));
+    run.project
+        .write(".git/HEAD", format!("{}\n", "b".repeat(40)));
+    run.gate(1, &[], 0);
+    let body = run.repository.bodies().remove(0);
+    assert!(body.contains("commit ddddddd"), "{body}");
+}
