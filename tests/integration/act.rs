@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod project;
+mod reports;
 
 use serde_json::Value;
 

@@ -20,11 +20,11 @@ use trainyard_runner::{Context, Environment};
 use crate::support::has_peers;
 
 /// A repository of this test alone.
-struct Repository {
-    name: &'static str,
+pub(crate) struct Repository {
+    pub(crate) name: &'static str,
 }
 
-fn address(variable: &str) -> String {
+pub(crate) fn address(variable: &str) -> String {
     std::env::var(variable).expect("run `cargo xtask test`, which starts the stand-in for GitHub")
 }
 
@@ -50,11 +50,11 @@ impl Repository {
         format!("/_control/acme/{}", self.name)
     }
 
-    fn prepare(&self, instruction: &Value) {
+    pub(crate) fn prepare(&self, instruction: &Value) {
         control("POST", &self.path(), &instruction.to_string());
     }
 
-    fn state(&self) -> Value {
+    pub(crate) fn state(&self) -> Value {
         control("GET", &self.path(), "")
     }
 
@@ -83,7 +83,7 @@ impl Repository {
         self.connect("TRAINYARD_GITHUB_FAKE")
     }
 
-    fn bodies(&self) -> Vec<String> {
+    pub(crate) fn bodies(&self) -> Vec<String> {
         let comments = self.state()["comments"].as_array().unwrap().clone();
         comments
             .iter()

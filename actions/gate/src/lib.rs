@@ -20,7 +20,7 @@ use trainyard_core::gate::{
     Scorecard,
 };
 use trainyard_core::model::FileEntry;
-use trainyard_core::report::{COMMENT_LIMIT, Report};
+use trainyard_core::report::{COMMENT_LIMIT, Report, headline_metric};
 use trainyard_core::verdict::{Decision, VERDICT_FILE, Verdict};
 use trainyard_runner::{Annotation, Context, ExitCode, Level, Stage, WithExitCode as _};
 
@@ -143,6 +143,7 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         verdict: &verdict,
         evaluation: details.as_ref(),
         run_url: run_url.as_deref(),
+        tested_commit: tested_commit(&context),
         history,
     };
 
@@ -299,6 +300,13 @@ fn start(
     Ok(ExitCode::Success)
 }
 
+/// The commit that was tested in the place of the head: only for a pull request another, GitHub's merge commit.
+fn tested_commit(context: &Context) -> Option<&str> {
+    let is_pull_request = context.event_name.as_deref() == Some("pull_request");
+    let tested = context.tested_sha.as_deref().filter(|_| is_pull_request)?;
+    (Some(tested) != context.head_sha.as_deref()).then_some(tested)
+}
+
 /// What a pull request must not change unseen: its own judges.
 fn changes_since(
     record: &BaselineRecord,
@@ -335,7 +343,7 @@ fn record(
 ) -> Option<BaselineRecord> {
     let commit = context.head_sha.as_deref()?;
     let record = BaselineRecord::of(card, commit, verdict.rules_digest.clone(), history);
-    Some(match verdict.metrics.first() {
+    Some(match headline_metric(verdict) {
         Some(headline) => record.with_headline(&headline.name),
         None => record,
     })

@@ -8,6 +8,7 @@ mod terminal;
 
 use crate::evaluation::Evaluation;
 use crate::gate::{HistoryPoint, figure};
+use crate::statistics::Interval;
 use crate::verdict::{Decision, MetricRow, Verdict};
 
 pub use chart::{confusion_matrix, learning_curve};
@@ -26,6 +27,8 @@ pub struct Report<'a> {
     pub evaluation: Option<&'a Evaluation>,
     /// Where the run can be seen.
     pub run_url: Option<&'a str>,
+    /// The commit that was checked out, where it is not the one that the verdict names: GitHub's merge commit.
+    pub tested_commit: Option<&'a str>,
     /// Headline values of earlier commits and of this one, the oldest first.
     pub history: &'a [HistoryPoint],
 }
@@ -67,10 +70,8 @@ impl Report<'_> {
         terminal::render(self, has_colour)
     }
 
-    /// The metric that stands in the title: that of the first rule that is not met, else of the first rule, else the first.
+    /// The metric that stands in the title: that of the worst rule that is not met, else the [`headline_metric`].
     fn headline(&self) -> Option<&MetricRow> {
-        let rows = &self.verdict.metrics;
-        let of_subject = |subject: &str| rows.iter().find(|row| row.name == subject);
         let worst = self
             .verdict
             .rules
@@ -78,16 +79,22 @@ impl Report<'_> {
             .filter(|rule| rule.decision >= Decision::Warn)
             .max_by_key(|rule| rule.decision);
         worst
-            .and_then(|rule| of_subject(&rule.subject))
-            .or_else(|| {
-                self.verdict
-                    .rules
-                    .iter()
-                    .find_map(|rule| of_subject(&rule.subject))
-            })
-            .or_else(|| of_subject("accuracy"))
-            .or_else(|| rows.first())
+            .and_then(|rule| row_of(self.verdict, &rule.subject))
+            .or_else(|| headline_metric(self.verdict))
     }
+}
+
+/// The metric that stands for the model from commit to commit: that of the first rule, else accuracy, else the first.
+pub fn headline_metric(verdict: &Verdict) -> Option<&MetricRow> {
+    let mut rules = verdict.rules.iter();
+    rules
+        .find_map(|rule| row_of(verdict, &rule.subject))
+        .or_else(|| row_of(verdict, "accuracy"))
+        .or_else(|| verdict.metrics.first())
+}
+
+fn row_of<'a>(verdict: &'a Verdict, metric: &str) -> Option<&'a MetricRow> {
+    verdict.metrics.iter().find(|row| row.name == metric)
 }
 
 /// A name as long as a heading bears, in one line.
@@ -110,10 +117,25 @@ fn with_change(row: &MetricRow) -> String {
     }
 }
 
-/// A change with its sign, `±0` for none.
+/// An interval as people read it: both ends with as many decimals as show its width in two digits.
+fn interval_in_words(interval: &Interval) -> String {
+    let Interval { lower, upper, .. } = *interval;
+    let width = upper - lower;
+    if !(1e-9..1e9).contains(&width) {
+        return format!("{} – {}", figure(lower), figure(upper));
+    }
+    let decimals = (1 - width.log10().floor() as i32).clamp(0, 12) as usize;
+    format!("{lower:.decimals$} – {upper:.decimals$}")
+}
+
+/// A change with its sign in three significant digits, `±0` for none.
 fn signed(change: f64) -> String {
     // Beyond six decimals a difference of two shares is rounding.
-    let rounded = (change * 1e6).round() / 1e6;
+    let mut rounded = (change * 1e6).round() / 1e6;
+    if rounded != 0.0 && rounded.abs() < 1e9 {
+        let scale = 10_f64.powi(2 - rounded.abs().log10().floor() as i32);
+        rounded = (rounded * scale).round() / scale;
+    }
     match rounded {
         0.0 => "±0".to_owned(),
         change if change > 0.0 => format!("+{}", figure(change)),

@@ -61,7 +61,7 @@ fn estimate(estimate: Option<Estimate>) -> [String; 2] {
 
 fn interval(interval: Option<Interval>) -> String {
     interval
-        .map(|i| format!("{} – {}", figure(i.lower), figure(i.upper)))
+        .map(|i| super::interval_in_words(&i))
         .unwrap_or_default()
 }
 

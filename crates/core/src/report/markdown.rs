@@ -6,6 +6,12 @@ use super::{Report, shortened, signed};
 use crate::gate::{Level, figure};
 use crate::verdict::{Decision, MetricRow, RuleResult};
 
+/// Colours that are seen on a light and on a dark page; Mermaid's own are not.
+const CHART_STYLE: &str =
+    r##"%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#0969da, #cf5500"}}}}%%"##;
+
+const NO_BREAK: &str = "\u{a0}";
+
 /// A part of the report; the highest `rank` is left out first.
 struct Section {
     name: &'static str,
@@ -229,9 +235,11 @@ fn metrics_table(report: &Report<'_>) -> String {
         }
         let _ = write!(text, " {} |", figure(row.value));
         if has_interval {
-            let interval = row
-                .interval
-                .map(|i| format!("{} – {}", figure(i.lower), figure(i.upper)));
+            // On one line, however narrow the table.
+            let interval = row.interval.map(|i| {
+                let words = super::interval_in_words(&i).replace(' ', NO_BREAK);
+                words.replace('–', "–\u{2060}")
+            });
             let _ = write!(text, " {} |", interval.unwrap_or_default());
         }
         if has_baseline {
@@ -271,8 +279,8 @@ fn metrics_table(report: &Report<'_>) -> String {
 
 fn change(row: &MetricRow, baseline: f64) -> String {
     let arrow = match row.improvement {
-        Some(improvement) if improvement > 1e-6 => " better",
-        Some(improvement) if improvement < -1e-6 => " worse",
+        Some(improvement) if improvement > 1e-6 => "\u{a0}better",
+        Some(improvement) if improvement < -1e-6 => "\u{a0}worse",
         _ => "",
     };
     format!("{}{arrow}", signed(row.value - baseline))
@@ -399,7 +407,7 @@ fn history(report: &Report<'_>) -> String {
     });
     let values = list(&|point| figure(point.value));
     format!(
-        "<details><summary>The last {} commits</summary>\n\n```mermaid\nxychart-beta\n  title \"{metric}\"\n  x-axis \"commit\" [{commits}]\n  y-axis \"{metric}\"\n  line [{values}]\n```\n\n</details>\n",
+        "<details><summary>The last {} commits</summary>\n\n```mermaid\n{CHART_STYLE}\nxychart-beta\n  title \"{metric}\"\n  x-axis \"commit\" [{commits}]\n  y-axis \"{metric}\"\n  line [{values}]\n```\n\n</details>\n",
         points.len()
     )
 }
@@ -437,8 +445,9 @@ fn learning_curve(report: &Report<'_>) -> String {
         .iter()
         .filter_map(|record| record.val_loss)
         .collect();
-    let mut text =
-        String::from("<details><summary>Learning curve</summary>\n\n```mermaid\nxychart-beta\n");
+    let mut text = format!(
+        "<details><summary>Learning curve</summary>\n\n```mermaid\n{CHART_STYLE}\nxychart-beta\n"
+    );
     let title = if validation.len() == history.len() {
         "Loss: training, validation"
     } else {
@@ -479,6 +488,11 @@ fn provenance(report: &Report<'_>) -> String {
             .as_ref()
             .map(|commit| ("Commit", escape(commit))),
     );
+    rows.extend(
+        report
+            .tested_commit
+            .map(|commit| ("Tested as", format!("{} (merged)", escape(commit)))),
+    );
     if let Some(baseline) = &verdict.baseline {
         rows.push(("Baseline", escape(&baseline.source)));
         if let Some(paired) = &baseline.paired {
@@ -488,7 +502,7 @@ fn provenance(report: &Report<'_>) -> String {
                 paired.n_lost,
                 paired.n_rows,
                 paired.p_value,
-                figure(paired.detectable)
+                super::signed(paired.detectable).trim_start_matches('+')
             );
             rows.push(("Row by row", text));
         }

@@ -40,7 +40,7 @@ pub(super) fn render(report: &Report<'_>, has_colour: bool) -> String {
     for row in &verdict.metrics {
         let interval = row
             .interval
-            .map(|i| format!("{} – {}", figure(i.lower), figure(i.upper)))
+            .map(|i| super::interval_in_words(&i))
             .unwrap_or_default();
         let mut cells = [plain(&row.name), figure(row.value), interval];
         let mut comparison = row

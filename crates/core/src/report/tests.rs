@@ -5,6 +5,7 @@ use crate::digest::Sha256Digest;
 use crate::evaluation::EpochRecord;
 use crate::gate::{Baseline, Chain, Rule, Scorecard, judge};
 use crate::metrics::Confusion;
+use crate::statistics::IntervalMethod;
 use crate::verdict::Verdict;
 
 fn card(json: &str) -> Scorecard {
@@ -36,6 +37,7 @@ fn report(verdict: &Verdict) -> Report<'_> {
         verdict,
         evaluation: None,
         run_url: None,
+        tested_commit: None,
         history: &[],
     }
 }
@@ -61,8 +63,8 @@ fn the_comment_begins_with_verdict_model_metric_and_change() {
 
     | Metric | Baseline | This commit | Change | Rule | Verdict |
     | :-- | --: | --: | --: | :-- | :-- |
-    | accuracy | 0.9849 | 0.9861 | +0.0012 better | at least 0.98<br>worse than the baseline by at most 0.002 | ✅ pass<br>✅ pass |
-    | loss | 0.046 | 0.0451 | −0.0009 better | at most 0.04 | ❌ fail |
+    | accuracy | 0.9849 | 0.9861 | +0.0012 better | at least 0.98<br>worse than the baseline by at most 0.002 | ✅ pass<br>✅ pass |
+    | loss | 0.046 | 0.0451 | −0.0009 better | at most 0.04 | ❌ fail |
 
     - ❌ **loss** at most 0.04: 0.0451 is not at most 0.04
 
@@ -200,7 +202,7 @@ proptest! {
         prop_assert!(!text.lines().any(|line| line.starts_with("::") || line.starts_with("[trainyard")));
         // Within the diagram, quotes end nothing but labels.
         prop_assert_eq!(chart.matches("```").count(), 2, "{}", chart);
-        prop_assert_eq!(chart.matches('"').count(), 10, "{}", chart);
+        prop_assert_eq!(chart.matches('"').count(), 18, "{}", chart);
         let title = report(&verdict).title();
         prop_assert!(title.lines().count() == 1 && title.chars().count() < 250, "{}", title);
     }
@@ -310,7 +312,28 @@ fn charts_are_drawn_only_where_there_is_something_to_draw() {
 #[test]
 fn signs_are_never_lost() {
     assert_eq!(
-        [signed(0.0012), signed(-0.25), signed(1e-9)],
-        ["+0.0012", "−0.25", "±0"]
+        [
+            signed(0.0012),
+            signed(-0.25),
+            signed(1e-9),
+            signed(0.002_783)
+        ],
+        ["+0.0012", "−0.25", "±0", "+0.00278"]
     );
+}
+
+#[test]
+fn an_interval_has_the_digits_of_its_width() {
+    let words = |lower, upper| {
+        interval_in_words(&Interval {
+            lower,
+            upper,
+            confidence: 0.95,
+            method: IntervalMethod::Wilson,
+        })
+    };
+    assert_eq!(words(0.986, 0.990_23), "0.9860 – 0.9902");
+    assert_eq!(words(0.030_755, 0.045_353), "0.031 – 0.045");
+    assert_eq!(words(2900.1, 3712.9), "2900 – 3713");
+    assert_eq!(words(1.0, 1.0), "1 – 1");
 }
