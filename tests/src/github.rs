@@ -150,6 +150,7 @@ fn route(
         ("DELETE", ["issues", "comments", id]) => repository.delete_comment(id),
         ("GET", ["commits"]) => repository.history(parameters),
         ("GET", ["compare", _]) => repository.compare(),
+        ("GET", ["tags"]) => Ok((200, repository.tags(parameters))),
         ("GET", ["pulls"]) => Ok((200, repository.pulls(parameters))),
         ("GET", ["pulls", number]) => repository.pull(number),
         ("GET", ["collaborators", login, "permission"]) => Ok((200, repository.permission(login))),

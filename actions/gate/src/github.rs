@@ -10,8 +10,8 @@ use trainyard_core::gate::{BaselineRecord, Given};
 use trainyard_core::report::Report;
 use trainyard_core::verdict::{Override, Verdict};
 use trainyard_github::{
-    CheckReport, CheckRun, Found, GitHub, GitHubError, Outcome, Place, Pull, RequestOf, Retry,
-    Start, WORKFLOWS_APP,
+    CheckReport, CheckRun, Found, GitHub, GitHubError, Outcome, Place, Pull, Release, RequestOf,
+    Retry, Start, WORKFLOWS_APP,
 };
 use trainyard_runner::{Annotation, Context, Provider, Stage, path_in_repository};
 
@@ -240,7 +240,15 @@ impl<'a> Reporter<'a> {
 
     /// The record that the model is compared with.
     pub(crate) fn baseline(&self, model: &str) -> LookedUp {
-        let Some(start) = self.start_of_baseline() else {
+        let release = match self.release_before() {
+            Ok(release) => release,
+            Err(error) => return LookedUp::Unknown(error.to_string()),
+        };
+        let start = match &release {
+            Some(release) => Some(Start::At(release.commit.clone())),
+            None => self.start_of_baseline(),
+        };
+        let Some(start) = start else {
             return LookedUp::Absent("nothing says which commit comes before this one".to_owned());
         };
         let name = self.plan.check_name(model);
@@ -249,6 +257,10 @@ impl<'a> Reporter<'a> {
         match self.block_on(self.link.github.find_baseline(&start, &name, app)) {
             Ok(Some(found)) => {
                 let short: String = found.commit.chars().take(7).collect();
+                let short = match &release {
+                    Some(release) => format!("{short} of release {}", release.tag),
+                    None => short,
+                };
                 let source = match found.distance {
                     0 => format!("commit {short}"),
                     1 => format!("commit {short}, one commit further back"),
@@ -263,6 +275,14 @@ impl<'a> Reporter<'a> {
                 "no commit before this one has a record in the check `{name}`; the first run on the base branch leaves one"
             )),
             Err(error) => LookedUp::Unknown(error.to_string()),
+        }
+    }
+
+    /// What a release tag is compared with: the release before it.
+    fn release_before(&self) -> Result<Option<Release>, GitHubError> {
+        match &self.plan.context.tag {
+            Some(tag) => self.block_on(self.link.github.release_before(tag)),
+            None => Ok(None),
         }
     }
 

@@ -10,6 +10,7 @@ mod comment;
 mod error;
 mod overriding;
 mod pull;
+mod release;
 
 pub use baseline::{Found, Start, WORKFLOWS_APP};
 pub use check::{Check, CheckAnnotation, CheckLevel, CheckRun, Conclusion, Report as CheckReport};
@@ -17,3 +18,4 @@ pub use client::{GitHub, Retry};
 pub use comment::{Comment, MARKER_LIMIT, Outcome, Place, Stamp};
 pub use error::{GitHubError, Permission};
 pub use pull::{Pull, RequestOf};
+pub use release::Release;

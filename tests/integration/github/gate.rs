@@ -14,6 +14,8 @@ pub(super) struct Run {
     pub(super) project: Project,
     pub(super) event: &'static str,
     pub(super) payload: Value,
+    /// What was pushed.
+    pub(super) reference: &'static str,
     pub(super) api: &'static str,
 }
 
@@ -27,6 +29,7 @@ impl Run {
             repository: Repository { name },
             project: Project::scored(),
             event: "pull_request",
+            reference: "refs/heads/main",
             payload: json!({
                 "action": "synchronize",
                 "number": 7,
@@ -60,7 +63,7 @@ impl Run {
                 if is_pull_request {
                     "refs/pull/7/merge"
                 } else {
-                    "refs/heads/main"
+                    self.reference
                 },
             )
             .env(
@@ -687,4 +690,32 @@ fn a_head_that_was_itself_checked_out_is_compared_at_the_merge_base() {
     run.gate(1, &[], 0);
     let body = run.repository.bodies().remove(0);
     assert!(body.contains("commit ddddddd"), "{body}");
+}
+
+#[test]
+fn a_release_is_compared_with_the_release_before_it() {
+    if !has_peers() {
+        return;
+    }
+    let mut run = Run::of_pull_request("release");
+    let [first, second, now] = ["d", "e", "c"].map(|digit| digit.repeat(40));
+    run.event = "push";
+    run.reference = "refs/tags/v1.10.1";
+    run.payload = json!({ "ref": run.reference, "repository": run.payload["repository"] });
+    let (newest, older) = (record(&run, 0.25), record(&run, 0.5));
+    run.repository.prepare(&json!({
+        "commits": [[first], [second, first], [now, second]],
+        "tags": { "v1.9.0": second, "v1.10.0": first, "v1.10.1": now, "v2.0.0-rc.1": second },
+        "checks": [
+            check_with(&newest, "github-actions", &second),
+            check_with(&older, "github-actions", &first),
+        ],
+    }));
+    run.gate(1, &[], 0);
+    let state = run.repository.state();
+    let summary = state["checks"][2]["output"]["summary"].as_str().unwrap();
+    assert!(
+        summary.contains("commit ddddddd of release v1.10.0"),
+        "{summary}"
+    );
 }

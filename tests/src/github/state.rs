@@ -33,6 +33,8 @@ pub(super) struct Repository {
     commits: Vec<(String, Vec<String>)>,
     merge_base: Option<String>,
     pulls: Vec<Value>,
+    /// Tag and commit.
+    tags: Vec<(String, String)>,
     /// What each person may do; others may read.
     permissions: BTreeMap<String, String>,
     /// Text of each file, by branch and path.
@@ -81,7 +83,7 @@ impl Repository {
 
     /// `{"fault": …}`, `{"comments": [{"login", "type", "body", "issue"}]}`, `{"commits": [[sha, parent, …]]}`,
     /// `{"merge_base": sha}`, `{"pulls": [{"number", "head_repository", "head_branch", "head_sha", "base_branch",
-    /// "base_sha"}]}`, `{"permissions": {login: permission}}`, `{"files": {"branch:path": text}}` or `{"checks": [{"name", "head_sha", "app", "text"}]}`.
+    /// "base_sha"}]}`, `{"tags": {tag: commit}}`, `{"permissions": {login: permission}}`, `{"files": {"branch:path": text}}` or `{"checks": [{"name", "head_sha", "app", "text"}]}`.
     pub(super) fn prepare(&mut self, instruction: &Value) -> Result<Value, String> {
         if let Some(fault) = instruction.get("fault") {
             let fault = serde_json::from_value(fault.clone()).map_err(|error| error.to_string())?;
@@ -106,6 +108,7 @@ impl Repository {
                 .into_iter()
                 .filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())))
         };
+        self.tags.extend(texts("tags"));
         self.permissions.extend(texts("permissions"));
         self.files.extend(texts("files"));
         for check in instruction["checks"].as_array().into_iter().flatten() {
@@ -138,26 +141,13 @@ impl Repository {
     }
 
     pub(super) fn comments(&self, issue: &str, parameters: &Parameters) -> Value {
-        let number = |key: &str, default: usize| {
-            parameters
-                .get(key)
-                .and_then(|value| value.parse().ok())
-                .unwrap_or(default)
-        };
-        let per_page = number("per_page", 30).min(100);
         let suffix = format!("/issues/{issue}");
-        let page: Vec<&Value> = self
-            .comments
-            .values()
-            .filter(|comment| {
-                comment["issue_url"]
-                    .as_str()
-                    .is_some_and(|url| url.ends_with(&suffix))
-            })
-            .skip((number("page", 1).max(1) - 1) * per_page)
-            .take(per_page)
-            .collect();
-        json!(page)
+        let of_issue = self.comments.values().filter(|comment| {
+            comment["issue_url"]
+                .as_str()
+                .is_some_and(|url| url.ends_with(&suffix))
+        });
+        page(of_issue.cloned().collect(), parameters)
     }
 
     pub(super) fn create_comment(&mut self, issue: &str, body: &Value, author: &str) -> Answer {
@@ -219,6 +209,17 @@ impl Repository {
         let merge_base = self.merge_base.as_deref().ok_or_else(not_found)?;
         let merge_base = shapes::commit(&self.full_name, merge_base, &[]);
         Ok((200, shapes::comparison(&self.full_name, &merge_base)))
+    }
+
+    pub(super) fn tags(&self, parameters: &Parameters) -> Value {
+        let tags = self.tags.iter().map(|(name, sha)| {
+            let url = "https://api.github.com/";
+            json!({
+                "name": name, "node_id": "T_1", "zipball_url": url, "tarball_url": url,
+                "commit": { "sha": sha, "url": url },
+            })
+        });
+        page(tags.collect(), parameters)
     }
 
     pub(super) fn pull(&self, number: &str) -> Answer {
@@ -341,4 +342,17 @@ fn check_texts(body: &Value) -> Result<(), (u16, String)> {
         ));
     }
     Ok(())
+}
+
+/// The part of a list that is asked for.
+fn page(all: Vec<Value>, parameters: &Parameters) -> Value {
+    let number = |key: &str, default: usize| {
+        parameters
+            .get(key)
+            .and_then(|value| value.parse().ok())
+            .unwrap_or(default)
+    };
+    let per_page = number("per_page", 30).min(100);
+    let skipped = (number("page", 1).max(1) - 1) * per_page;
+    all.into_iter().skip(skipped).take(per_page).collect()
 }
