@@ -186,6 +186,41 @@ fn publishing_needs_the_verdict_that_the_rules_give_now() {
 }
 
 #[test]
+fn an_override_is_published_only_where_the_workflow_allows_it() {
+    let project = Project::scored();
+    project.edit("min = 0.5", "min = 0.9999");
+    project.run("gate", &[], 1);
+    let commit = "b".repeat(40);
+    let path = project.path("trainyard-out/verdict/verdict.json");
+    let mut verdict = project.json("verdict/verdict.json");
+    verdict["override"] = serde_json::json!({
+        "commit": commit, "by": "maria", "reason": "known drift", "url": "https://github.com/acme/x/pull/7",
+    });
+    fs::write(&path, verdict.to_string()).unwrap();
+    let publish = |arguments: &[&str], commit: &str, code: i32| {
+        let mut command = project.stage("publish-image", arguments);
+        command
+            .env("JENKINS_URL", "https://ci.example/")
+            .env("GIT_COMMIT", commit);
+        Said::of(&mut command, code)
+    };
+    publish(&[], &commit, 1).has_error("the gate failed, so nothing is published");
+    publish(&["--allow-override"], &"c".repeat(40), 1);
+    publish(&["--allow-override"], &commit, 0);
+    let blobs = fs::read_dir(project.path("trainyard-out/image/blobs/sha256")).unwrap();
+    let manifests: Vec<String> = blobs
+        .filter_map(|blob| fs::read_to_string(blob.unwrap().path()).ok())
+        .filter(|text| text.contains("dev.trainyard.override"))
+        .collect();
+    assert!(
+        manifests
+            .iter()
+            .any(|text| text.contains("maria: known drift")),
+        "{manifests:?}"
+    );
+}
+
+#[test]
 fn a_typo_in_the_configuration_is_2_and_named_with_its_line() {
     let project = Project::new();
     project.edit("batch_size = 128", "batchsize = 128");

@@ -28,6 +28,15 @@ pub(crate) struct Written {
     pub(crate) check_url: Option<String>,
 }
 
+/// Why a file of the base branch cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("the file is not there")]
+    NotThere,
+    #[error("{0}")]
+    Other(String),
+}
+
 /// What was found out about the baseline.
 #[derive(Debug)]
 pub(crate) enum LookedUp {
@@ -121,10 +130,30 @@ impl Link {
         match (context.event_name.as_deref(), number) {
             (Some("issue_comment"), Some(number)) => {
                 let pull = self.runtime.block_on(self.github.pull_request(number))?;
+                // What is not its newest commit was not tested, whoever commented.
+                if checked_out(context).as_ref() != Some(&pull.head.sha) {
+                    tracing::warn!(
+                        "the newest commit of pull request {number} is not checked out, so nothing is written for it; check out `ref: refs/pull/{number}/head` before"
+                    );
+                    return Ok(false);
+                }
                 let own = context.repository.clone().unwrap_or_default();
                 context.is_fork = !pull.head.is_in(&own);
                 context.head_sha = Some(pull.head.sha.clone());
                 context.branch = Some(pull.head.branch.clone());
+                take_base(context, pull);
+                Ok(true)
+            }
+            (Some("pull_request_target"), Some(number))
+                if checked_out(context) != context.head_sha =>
+            {
+                tracing::warn!(
+                    "the commit of pull request {number} is not checked out, so nothing is written for it; use the event `pull_request`"
+                );
+                Ok(false)
+            }
+            (Some("workflow_run" | "check_run"), Some(number)) if !context.is_unverified() => {
+                let pull = self.runtime.block_on(self.github.pull_request(number))?;
                 take_base(context, pull);
                 Ok(true)
             }
@@ -303,13 +332,26 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// The configuration as the base branch has it.
-    pub(crate) fn base_config(&self, config: &Path, branch: &str) -> Result<JudgingConfig, String> {
-        let path = path_in_repository(self.plan.context.workspace.as_deref(), config);
-        let text = self.block_on(self.link.github.file(&path, branch));
-        let text = text.map_err(|error| error.to_string())?;
-        JudgingConfig::parse(&text, Path::new(&format!("{branch}:{path}")))
-            .map_err(|error| error.to_string())
+    /// A file as a branch or commit has it.
+    pub(crate) fn base_file(&self, path: &Path, reference: &str) -> Result<String, ReadError> {
+        let path = path_in_repository(self.plan.context.workspace.as_deref(), path);
+        let text = self.block_on(self.link.github.file(&path, reference));
+        text.map_err(|error| match error.status() {
+            Some(404) => ReadError::NotThere,
+            _ => ReadError::Other(error.to_string()),
+        })
+    }
+
+    /// The configuration as a branch or commit has it.
+    pub(crate) fn base_config(
+        &self,
+        path: &Path,
+        reference: &str,
+    ) -> Result<JudgingConfig, ReadError> {
+        let text = self.base_file(path, reference)?;
+        let named = format!("{reference}:{}", path.display());
+        JudgingConfig::parse(&text, Path::new(&named))
+            .map_err(|error| ReadError::Other(error.to_string()))
     }
 
     /// Who let this commit through, where somebody did.

@@ -3,6 +3,7 @@
 //! What could not be judged is never green, and the verdict is written whatever it is.
 
 mod artifact;
+mod base;
 mod github;
 mod inputs;
 mod plan;
@@ -16,14 +17,14 @@ use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    BASELINE_FILE, BaselineRecord, Candidate, Case, Chain, Given, HistoryPoint, RulesFrom,
-    Scorecard,
+    BASELINE_FILE, BaselineRecord, Candidate, Case, Chain, Given, HistoryPoint, Scorecard,
 };
 use trainyard_core::model::FileEntry;
 use trainyard_core::report::{COMMENT_LIMIT, Report, headline_metric};
 use trainyard_core::verdict::{Decision, VERDICT_FILE, Verdict};
 use trainyard_runner::{Annotation, Context, ExitCode, Level, Stage, WithExitCode as _};
 
+use base::BaseRules;
 use github::{Link, LookedUp, Reporter, Written};
 pub use inputs::{CommentMode, GitHubArgs, Inputs, OUTPUTS};
 use plan::Plan;
@@ -66,18 +67,31 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         return start(&mut stage, reporter.as_ref(), &model_name);
     }
 
-    let is_looked_for = inputs.baseline.is_none() && config.gate.baseline.is_none();
+    // A change's record is looked for even where it names a baseline itself: it says whose rules judge.
+    let is_change = context.pull_request.is_some() || context.base_sha.is_some();
+    let names_none = inputs.baseline.is_none() && config.gate.baseline.is_none();
     let found = match &reporter {
-        Some(reporter) if is_looked_for => reporter.baseline(&model_name),
+        Some(reporter) if names_none || is_change => reporter.baseline(&model_name),
         _ => LookedUp::Nothing,
+    };
+    let own_rules_digest = config.gate.rules_digest().exit_code(ExitCode::Usage)?;
+    let base_rules = BaseRules::take(
+        &mut config,
+        &context,
+        reporter.as_ref(),
+        &found,
+        &inputs.config,
+        &folder,
+    );
+    let baseline = match &inputs.baseline {
+        Some(path) => Given::File(path),
+        None => base_rules.baseline(&found),
     };
     let baseline_file = folder.join(BASELINE_FILE);
     files::remove(&baseline_file)?;
-    if let Some(record) = found.record() {
+    if let (Given::Record(record, _), None) = (baseline, &config.gate.baseline) {
         files::write_json(&baseline_file, record)?;
     }
-    let own_rules_digest = config.gate.rules_digest().exit_code(ExitCode::Usage)?;
-    let base_rules = take_base_rules(&mut config, &context, reporter.as_ref(), &found, &inputs);
 
     let evaluation = inputs
         .evaluation
@@ -99,10 +113,7 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
                 model: (!is_foreign_artifact).then_some(model.as_path()),
             },
         },
-        baseline: match &inputs.baseline {
-            Some(path) => Given::File(path),
-            None => found.given(),
-        },
+        baseline,
     };
     let mut verdict = case.judge(Chain {
         rules_digest: config.gate.rules_digest().exit_code(ExitCode::Usage)?,
@@ -121,7 +132,9 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     if is_foreign_artifact {
         verdict.notes.insert(0, UNVERIFIED.to_owned());
     }
-    if let (false, Some(reporter)) = (verdict.verdict.is_green(), &reporter) {
+    // Where nothing was measured, there is nothing to let through.
+    let is_overridable = card.is_some() && !verdict.verdict.is_green();
+    if let (true, Some(reporter)) = (is_overridable, &reporter) {
         match reporter.find_override() {
             Ok(found) => verdict.overridden = found,
             Err(error) => github::warn(&mut stage, &error),
@@ -173,7 +186,8 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     stage.set_output("model-digest", digest)?;
     stage.set_output("overridden", verdict.overridden.is_some())?;
     stage.summarise(&comment);
-    let annotations = annotations(&verdict, &inputs.config);
+    let config_file = base_rules.are_own().then_some(inputs.config.as_path());
+    let annotations = annotations(&verdict, config_file);
     if stage.annotator.is_github_actions() {
         stage.annotate(annotations.clone());
     }
@@ -208,74 +222,6 @@ fn open_link(stage: &mut Stage, context: &mut Context, args: &GitHubArgs) -> Opt
             github::warn(stage, &error);
             None
         }
-    }
-}
-
-/// Whether a pull request is judged by its own rules.
-enum BaseRules {
-    Own,
-    /// By those of this branch.
-    Taken(String),
-    /// By its own, since the base branch's could not be read, for this reason.
-    Unread(String),
-}
-
-impl BaseRules {
-    fn apply(self, verdict: &mut Verdict) {
-        match self {
-            Self::Own => {}
-            Self::Taken(branch) => verdict
-                .notes
-                .push(format!("Judged by the rules of the branch {branch}.")),
-            Self::Unread(reason) => {
-                if verdict.verdict.is_green() {
-                    verdict.verdict = Decision::Inconclusive;
-                    "The rules that are to judge this could not be read."
-                        .clone_into(&mut verdict.summary);
-                }
-                verdict.notes.push(format!(
-                    "The rules of the base branch, which are to judge this, could not be read: {reason}."
-                ));
-            }
-        }
-    }
-}
-
-/// Puts the base branch's rules in the place of the pull request's own, where they are to judge it.
-///
-/// A `workflow_run` has checked out the default branch, so its rules are such already.
-fn take_base_rules(
-    config: &mut JudgingConfig,
-    context: &Context,
-    reporter: Option<&Reporter<'_>>,
-    found: &LookedUp,
-    inputs: &Inputs,
-) -> BaseRules {
-    let is_asked_for = config.gate.rules_from == RulesFrom::Base
-        || found
-            .record()
-            .is_some_and(|record| record.rules_from == RulesFrom::Base);
-    let is_of_base = context.event_name.as_deref() == Some("workflow_run");
-    // What a fork's own run says is not believed anyway.
-    let is_own = is_of_base || context.is_unverified();
-    let (true, false, Some(_), Some(branch)) = (
-        is_asked_for,
-        is_own,
-        context.pull_request,
-        &context.base_branch,
-    ) else {
-        return BaseRules::Own;
-    };
-    let read = match reporter {
-        Some(reporter) => reporter.base_config(&inputs.config, branch),
-        None => Err("there is no token to read them with".to_owned()),
-    };
-    match read {
-        Ok(base) => {
-            config.gate = base.gate;
-            BaseRules::Taken(branch.clone())
-        }
-        Err(reason) => BaseRules::Unread(reason),
     }
 }
 
@@ -349,9 +295,10 @@ fn record(
     })
 }
 
-/// One for each rule that does not simply hold, on its line of the configuration, the worst first.
-fn annotations(verdict: &Verdict, config: &Path) -> Vec<Annotation> {
-    let text = files::read_text(config).unwrap_or_default();
+/// One for each rule that does not simply hold, the worst first, on its line of the configuration where the rules are its.
+fn annotations(verdict: &Verdict, config: Option<&Path>) -> Vec<Annotation> {
+    let text = config.and_then(|config| files::read_text(config).ok());
+    let text = text.unwrap_or_default();
     let mut results: Vec<_> = verdict
         .rules
         .iter()
@@ -369,8 +316,9 @@ fn annotations(verdict: &Verdict, config: &Path) -> Vec<Annotation> {
             let annotation =
                 Annotation::new(level, message).title(format!("Gate: {}", result.decision.word()));
             let rule_idx = result.rule_idx.to_string();
-            match config::line_of(&text, &["gate", "rules", &rule_idx]) {
-                Some(line) => annotation.at(config, line),
+            let line = config::line_of(&text, &["gate", "rules", &rule_idx]);
+            match config.zip(line) {
+                Some((config, line)) => annotation.at(config, line),
                 None => annotation,
             }
         })

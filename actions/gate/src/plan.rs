@@ -15,6 +15,9 @@ use crate::inputs::{CommentMode, GitHubArgs};
 /// GitHub's limit of a check's summary, in characters; its text has the same.
 const CHECK_LIMIT: usize = 65_535;
 
+/// GitHub takes 64 KB, and nobody reads that.
+const MAX_REMARK_CHARS: usize = 4_000;
+
 /// What stands on GitHub where nobody knows the commit, in a dry run.
 const UNKNOWN_COMMIT: &str = "unknown commit";
 
@@ -82,7 +85,11 @@ impl Plan<'_> {
                 Level::Notice => CheckLevel::Notice,
             },
             title: annotation.title_text().unwrap_or_default().to_owned(),
-            message: annotation.message().to_owned(),
+            message: annotation
+                .message()
+                .chars()
+                .take(MAX_REMARK_CHARS)
+                .collect(),
         })
     }
 

@@ -23,6 +23,9 @@ pub struct Inputs {
     /// `ghcr.io/owner/name:1.0`, that is the only one.
     #[arg(long, value_name = "REFERENCE")]
     pub push: Option<String>,
+    /// Publish a model that a person let through against its rules, by `/trainyard override`. The image says so.
+    #[arg(long)]
+    pub allow_override: bool,
     /// Give the image these tags instead of those that follow from the event; one a line, or repeated.
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,

@@ -13,6 +13,7 @@ const JUDGE_AGAIN: &str = "run `trainyard-evaluate` and `trainyard-gate` again f
 
 /// Returns the verdict where it passes exactly `model`; everything else is an error with the right exit code.
 ///
+/// `let_through` is the commit for which a person's override counts, as the gate found it on GitHub and wrote it down.
 /// The stored verdict is not believed: it must be the one that the evaluation and the configured rules give now.
 pub(crate) fn check(
     config: &Config,
@@ -20,7 +21,7 @@ pub(crate) fn check(
     out: &Path,
     baseline: Option<&Path>,
     model: &ModelFolder,
-    commit: Option<&str>,
+    let_through: Option<&str>,
 ) -> anyhow::Result<Verdict> {
     let stored = Verdict::open(&out.join("verdict"))
         .map_err(|error| anyhow::Error::new(error).context("there is no verdict to publish by"))
@@ -48,10 +49,10 @@ pub(crate) fn check(
             .exit_code(ExitCode::Inconclusive)
             .hint(JUDGE_AGAIN);
     }
-    // A person's word holds for the commit that it names.
+    // A person's word holds for the commit that it names, where it is to count at all.
     now.overridden = stored
         .overridden
-        .filter(|found| commit == Some(found.commit.as_str()));
+        .filter(|found| let_through == Some(found.commit.as_str()));
     match now.verdict {
         _ if now.overridden.is_some() => Ok(now),
         Decision::Pass | Decision::Warn => Ok(now),

@@ -4,7 +4,6 @@
 //! there. octocrab's own policy sends a POST again at once, so it is not compiled in.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::{HeaderMap, HeaderName, RETRY_AFTER};
@@ -14,7 +13,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::comment::Comment;
 use crate::error::{GitHubError, Permission, hint};
 
 /// A server that does not answer for so long is taken for gone.
@@ -49,8 +47,6 @@ pub struct GitHub {
     repository: String,
     pub(crate) retry: Retry,
     n_calls: AtomicU64,
-    /// Comments of a pull request that were just read, for the next who wants them.
-    listed: Mutex<Option<(u64, Vec<Comment>)>>,
 }
 
 /// One request.
@@ -118,20 +114,7 @@ impl GitHub {
             repository: repository.to_owned(),
             retry,
             n_calls: AtomicU64::new(0),
-            listed: Mutex::new(None),
         })
-    }
-
-    pub(crate) fn keep_listed(&self, pull_request: u64, comments: Vec<Comment>) {
-        *self.listed.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((pull_request, comments));
-    }
-
-    /// The comments that were kept, once: they grow old.
-    pub(crate) fn take_listed(&self, pull_request: u64) -> Option<Vec<Comment>> {
-        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, comments) = listed.take_if(|(number, _)| *number == pull_request)?;
-        Some(comments)
     }
 
     /// The login that `token` writes as, which is only asked for a person's token: workflows and Apps are bots, and may

@@ -238,11 +238,7 @@ impl GitHub {
         place: &Place,
         author: Option<&str>,
     ) -> Result<Vec<Comment>, GitHubError> {
-        let listed = self.take_listed(place.pull_request);
-        let mut mine = match listed {
-            Some(listed) => listed,
-            None => self.all_comments(place.pull_request).await?,
-        };
+        let mut mine = self.all_comments(place.pull_request).await?;
         mine.retain(|comment| {
             let is_ours = comment.user.as_ref().is_some_and(|user| match author {
                 Some(login) => user.login == login,

@@ -40,8 +40,6 @@ impl GitHub {
     ) -> Result<Option<Override>, GitHubError> {
         let mut comments = self.all_comments(pull_request).await?;
         comments.sort_by_key(|comment| std::cmp::Reverse(comment.id));
-        // The report's own comment is looked for among them next.
-        self.keep_listed(pull_request, comments.clone());
         for comment in &comments {
             let (Some(reason), Some(by)) = (reason(&comment.body, head_sha), comment.person())
             else {

@@ -109,13 +109,12 @@ impl GitHub {
     /// The text of a file, `path` from the repository's root, on a branch or at a commit.
     pub async fn file(&self, path: &str, reference: &str) -> Result<String, GitHubError> {
         const DOING: &str = "read a file of the base branch";
-        let path: Vec<String> = path.split('/').map(query).collect();
         let content: Content = self
             .send(&Request {
                 method: Method::GET,
                 route: self.path(&format!(
                     "/contents/{}?ref={}",
-                    path.join("/"),
+                    query(path),
                     query(reference)
                 )),
                 body: None,

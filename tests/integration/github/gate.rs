@@ -129,19 +129,26 @@ fn a_pull_request_shows_a_check_and_a_comment_that_follow_the_verdict() {
     let body = state["comments"][0]["body"].as_str().unwrap();
     assert!(body.contains("\n### ❌ Fail · mnist"), "{body}");
     assert_eq!(state["checks"][1]["conclusion"], "failure");
-    let n_calls: u64 = said
-        .stderr
-        .lines()
-        .find_map(|line| {
-            line.split_once(" calls of GitHub's API")?
-                .0
-                .rsplit(' ')
-                .next()?
-                .parse()
-                .ok()
-        })
-        .unwrap();
-    assert!(n_calls <= 6, "{n_calls} calls");
+    // Without a baseline the base branch's configuration is asked whose rules judge, and for a red verdict whether
+    // somebody lets it through.
+    assert!(n_calls(&said) <= 8, "{} calls", n_calls(&said));
+
+    let text = record(&run, 0.5);
+    run.repository
+        .prepare(&json!({ "checks": [check_with(&text, "github-actions", &"a".repeat(40))] }));
+    run.project.edit("min = 0.9999", "min = 0.5");
+    run.gate(3, &["--start"], 0);
+    let said = run.gate(3, &[], 0);
+    assert!(n_calls(&said) <= 6, "{} calls", n_calls(&said));
+}
+
+/// How many calls of GitHub's API a run says it made.
+fn n_calls(said: &Said) -> u64 {
+    let count = said.stderr.lines().find_map(|line| {
+        let (before, _) = line.split_once(" calls of GitHub's API")?;
+        before.rsplit(' ').next()?.parse().ok()
+    });
+    count.unwrap()
 }
 
 #[test]
@@ -446,10 +453,7 @@ fn the_base_branchs_rules_judge_where_its_record_says_so() {
         .prepare(&json!({ "checks": [check_with(&text, "github-actions", &"a".repeat(40))] }));
     run.gate(2, &[], 1);
     let body = run.repository.bodies().remove(0);
-    assert!(
-        body.contains("Judged by the rules of the branch main."),
-        "{body}"
-    );
+    assert!(body.contains("Judged by the rules of main."), "{body}");
     assert!(
         body.contains("The rules are not those that judged the baseline."),
         "{body}"
@@ -463,6 +467,77 @@ fn the_base_branchs_rules_judge_where_its_record_says_so() {
     lost.gate(3, &[], 3);
     let body = lost.repository.bodies().remove(0);
     assert!(body.contains("could not be read"), "{body}");
+}
+
+/// Each way to take the base branch's word back from a pull request's own configuration.
+#[test]
+fn a_change_cannot_take_the_base_branchs_rules_back() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("evasion").with_history();
+    let own = std::fs::read_to_string(run.project.path("trainyard.toml")).unwrap();
+    let strict = own.replace("min = 0.5", "min = 0.9999").replace(
+        "# Judged by",
+        "[gate]\nrules_from = \"base\"\n\n# Judged by",
+    );
+    assert!(
+        strict.contains("rules_from") && strict.contains("0.9999"),
+        "{strict}"
+    );
+    // There is no record yet, and the configuration says so.
+    run.repository
+        .prepare(&json!({ "files": { "main:trainyard.toml": strict } }));
+    run.gate(1, &[], 1);
+    // A baseline of its own, which would keep the record from being looked for.
+    run.project.edit(
+        "# Judged by",
+        "[gate]\nbaseline = \"mine.json\"\n\n# Judged by",
+    );
+    run.project.write("mine.json", "{\"accuracy\": 0.1}");
+    run.gate(2, &[], 1);
+    run.gate(3, &["--baseline", "mine.json"], 1);
+    let body = run.repository.bodies().remove(0);
+    assert!(body.contains("Judged by the rules of main."), "{body}");
+    // The rules are not those of the file at hand, so no line of it is marked.
+    assert_eq!(run.repository.state()["annotations"], json!([]));
+
+    // A merge group is judged by the rules of what it is merged into.
+    let mut run = run;
+    let base = "a".repeat(40);
+    run.event = "merge_group";
+    run.payload = json!({
+        "merge_group": {
+            "head_sha": "c".repeat(40), "head_ref": "refs/heads/gh-readonly-queue/main/pr-7-a",
+            "base_sha": base, "base_ref": "refs/heads/main",
+        },
+        "repository": run.payload["repository"],
+    });
+    run.repository
+        .prepare(&json!({ "files": { format!("{base}:trainyard.toml"): strict } }));
+    run.gate(4, &[], 1);
+}
+
+#[test]
+fn the_base_branchs_baseline_file_goes_with_its_rules() {
+    if !has_peers() {
+        return;
+    }
+    let run = Run::of_pull_request("base-file").with_history();
+    let own = std::fs::read_to_string(run.project.path("trainyard.toml")).unwrap();
+    let base = own.replace("min = 0.5", "max_drop = 0.01").replace(
+        "# Judged by",
+        "[gate]\nrules_from = \"base\"\nbaseline = \"kept/metrics.json\"\n\n# Judged by",
+    );
+    // The change lowers the file that it is compared with.
+    run.project
+        .write("kept/metrics.json", "{\"accuracy\": 0.1}");
+    run.repository.prepare(&json!({ "files": {
+        "main:trainyard.toml": base,
+        "main:kept/metrics.json": "{\"accuracy\": 0.9999}",
+    } }));
+    // Numbers alone cannot prove a drop with confidence, so this is not judged; compared it is, with the base's.
+    run.gate(1, &[], 3).has_output("0.9999");
 }
 
 fn override_comment(login: &str, kind: &str, text: &str) -> Value {
@@ -544,6 +619,12 @@ fn a_comment_is_about_the_pull_requests_commit() {
             "head_sha": "b".repeat(40), "base_branch": "main", "base_sha": "a".repeat(40),
         }],
     }));
+    // The default branch is checked out, so the pull request was not tested.
+    run.gate(1, &[], 0)
+        .has_error("check out `ref: refs/pull/7/head` before");
+    assert_eq!(run.repository.state()["checks"], json!([]));
+    run.project
+        .write(".git/HEAD", format!("{}\n", "b".repeat(40)));
     run.gate(1, &[], 0);
     let state = run.repository.state();
     assert_eq!(state["checks"][0]["head_sha"], "b".repeat(40));
@@ -718,4 +799,16 @@ fn a_release_is_compared_with_the_release_before_it() {
         summary.contains("commit ddddddd of release v1.10.0"),
         "{summary}"
     );
+}
+
+/// `pull_request_target` checks out the base branch: its result says nothing of the pull request.
+#[test]
+fn a_target_run_reports_only_on_what_it_checked_out() {
+    if !has_peers() {
+        return;
+    }
+    let mut run = Run::of_pull_request("target").with_history();
+    run.event = "pull_request_target";
+    run.gate(1, &[], 0).has_error("is not checked out");
+    assert_eq!(run.repository.state()["requests"], json!([]));
 }

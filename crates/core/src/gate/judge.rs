@@ -331,7 +331,15 @@ fn weigh(rule: &Rule, outcome: Outcome) -> (Decision, String) {
 }
 
 fn absent(rule: &Rule, card: &Scorecard) -> String {
-    let names: Vec<&str> = card.metrics.iter().map(|(name, _)| name.as_str()).collect();
+    // Names may be somebody else's, and many.
+    const MAX_NAMES: usize = 20;
+    const MAX_CHARS: usize = 80;
+    let names: Vec<&str> = card
+        .metrics
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .filter(|name| name.chars().count() <= MAX_CHARS)
+        .collect();
     let subject = rule.subject();
     match names
         .iter()
@@ -342,10 +350,16 @@ fn absent(rule: &Rule, card: &Scorecard) -> String {
         {
             format!("there is no metric `{subject}`; did you mean `{nearest}`?")
         }
-        _ => format!(
-            "there is no metric `{subject}`; there are {}",
-            names.join(", ")
-        ),
+        _ => {
+            let n_more = card.metrics.len() - names.len().min(MAX_NAMES);
+            let more = if n_more > 0 {
+                format!(" and {n_more} more")
+            } else {
+                String::new()
+            };
+            let shown = names[..names.len().min(MAX_NAMES)].join(", ");
+            format!("there is no metric `{subject}`; there are {shown}{more}")
+        }
     }
 }
 

@@ -79,7 +79,7 @@ pub enum RulesFrom {
     /// Those of the commit that is judged; the report says so where they changed.
     #[default]
     Head,
-    /// Those of the base branch. Once a run of that branch has kept this, a pull request cannot take it back.
+    /// Those of the base branch. Where the base branch says so, a pull request cannot take it back.
     Base,
 }
 

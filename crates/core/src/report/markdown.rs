@@ -28,7 +28,7 @@ pub(super) fn render(report: &Report<'_>, max_chars: usize) -> String {
         },
         Section {
             name: "notes",
-            rank: 2,
+            rank: 0,
             text: notes(report),
         },
         Section {
@@ -102,6 +102,19 @@ fn name(text: &str) -> String {
     escape(&shortened(text))
 }
 
+/// A sentence that may hold text from outside, made harmless and no longer than a reader bears.
+fn sentence(text: &str) -> String {
+    const MAX_CHARS: usize = 2_000;
+    let mut characters = text.chars();
+    let start: String = characters.by_ref().take(MAX_CHARS).collect();
+    let more = if characters.next().is_some() {
+        "…"
+    } else {
+        ""
+    };
+    escape(&start) + more
+}
+
 /// Text from outside, made harmless: no markup, no table cell border, no HTML, no mention, one line.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -126,7 +139,8 @@ pub fn escape(text: &str) -> String {
             c => escaped.push(c),
         }
     }
-    escaped
+    // An address that links itself without a scheme.
+    escaped.replace("www.", "www\u{2060}.")
 }
 
 const fn is_direction_mark(c: char) -> bool {
@@ -184,7 +198,7 @@ fn notes(report: &Report<'_>) -> String {
     });
     overridden
         .into_iter()
-        .chain(verdict.notes.iter().map(|note| escape(note)))
+        .chain(verdict.notes.iter().map(|note| sentence(note)))
         .fold(String::new(), |mut text, note| {
             let _ = writeln!(text, "> {note}\n");
             text
@@ -339,7 +353,7 @@ fn reasons(report: &Report<'_>) -> String {
             icon_of(rule),
             name(&rule.subject),
             escape(&rule.wanted),
-            escape(&rule.reason)
+            sentence(&rule.reason)
         );
         text
     })
