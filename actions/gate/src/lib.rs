@@ -67,12 +67,10 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         return start(&mut stage, reporter.as_ref(), &model_name);
     }
 
-    // A change's record is looked for even where it names a baseline itself: it says whose rules judge.
-    let is_change = context.pull_request.is_some() || context.base_sha.is_some();
-    let names_none = inputs.baseline.is_none() && config.gate.baseline.is_none();
+    // Looked for even where a baseline is named: the record says whose rules judge, and brings the history.
     let found = match &reporter {
-        Some(reporter) if names_none || is_change => reporter.baseline(&model_name),
-        _ => LookedUp::Nothing,
+        Some(reporter) => reporter.baseline(&model_name),
+        None => LookedUp::Nothing,
     };
     let own_rules_digest = config.gate.rules_digest().exit_code(ExitCode::Usage)?;
     let base_rules = BaseRules::take(
