@@ -812,3 +812,40 @@ fn a_target_run_reports_only_on_what_it_checked_out() {
     run.gate(1, &[], 0).has_error("is not checked out");
     assert_eq!(run.repository.state()["requests"], json!([]));
 }
+
+/// A run that follows another one of the repository's own pull request is compared at the pull request's base.
+#[test]
+fn a_run_after_a_run_of_an_own_branch_knows_its_base() {
+    if !has_peers() {
+        return;
+    }
+    let mut run = Run::of_pull_request("after").with_history();
+    let [base, head] = ["a", "b"].map(|digit| digit.repeat(40));
+    run.event = "workflow_run";
+    run.payload = json!({
+        "workflow_run": {
+            "head_sha": head, "head_branch": "change", "head_repository": run.payload["repository"],
+            "pull_requests": [{ "number": 7 }], "actor": { "login": "maria" },
+        },
+        "repository": run.payload["repository"],
+    });
+    let text = record(&run, 0.5);
+    run.repository.prepare(&json!({
+        "merge_base": base,
+        "pulls": [{
+            "number": 7, "head_repository": "acme/after", "head_branch": "change", "head_sha": head,
+            "base_branch": "main", "base_sha": base,
+        }],
+        "checks": [check_with(&text, "github-actions", &base)],
+    }));
+    run.gate(1, &[], 0);
+    let state = run.repository.state();
+    assert_eq!(state["checks"][1]["head_sha"], head);
+    assert_eq!(
+        state["checks"][1]["output"]["text"],
+        Value::Null,
+        "no baseline"
+    );
+    let body = state["comments"][0]["body"].as_str().unwrap();
+    assert!(body.contains("commit aaaaaaa"), "{body}");
+}

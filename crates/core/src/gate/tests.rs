@@ -122,6 +122,23 @@ fn bounds_are_judged_with_their_level() {
     );
 }
 
+/// Metrics may be many, and somebody else's: a sentence about them is read by people and has a limit on GitHub.
+#[test]
+fn a_missing_metric_is_explained_in_one_bearable_sentence() {
+    let many: String = (0..500).map(|i| format!("\"metric_{i}\": 1,")).collect();
+    let card = flat(&format!("{{{many} \"{}\": 1}}", "x".repeat(1 << 20)));
+    let verdict = alone("metric = 'accuracy'\nmin = 0.4", &card);
+    let reason = &verdict.rules[0].reason;
+    assert!(
+        reason.starts_with("there is no metric `accuracy`; there are metric_0, "),
+        "{reason}"
+    );
+    assert!(
+        reason.ends_with(" and 481 more") && reason.len() < 400,
+        "{reason}"
+    );
+}
+
 #[test]
 fn what_could_not_be_judged_is_never_green() {
     let card = flat(r#"{"accuracy": 1}"#);

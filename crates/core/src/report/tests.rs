@@ -130,6 +130,8 @@ fn hostile_names_break_neither_table_nor_page_and_ping_nobody() {
         );
     }
     assert_eq!(escape("a|b"), "a\\|b");
+    // GitHub makes a link of this without being asked.
+    assert_eq!(escape("www.evil.example"), "www\u{2060}.evil.example");
 }
 
 /// Names as somebody who means harm would choose them.
