@@ -592,11 +592,18 @@ fn a_person_who_may_write_lets_one_commit_through() {
     assert_eq!(verdict["override"]["by"], "maria");
     assert!(run.output().contains("\ntrue\n"), "{}", run.output());
 
+    // Where nothing was measured, there is nothing to let through.
+    let evaluation = run.project.path("trainyard-out/evaluation");
+    let aside = run.project.path("aside");
+    std::fs::rename(&evaluation, &aside).unwrap();
+    run.gate(4, &[], 3);
+    std::fs::rename(&aside, &evaluation).unwrap();
+
     // The next commit is judged by the rules again.
     run.payload["pull_request"]["head"]["sha"] = json!("d".repeat(40));
     run.repository
         .prepare(&json!({ "commits": [["d".repeat(40), "a".repeat(40)]] }));
-    run.gate(3, &[], 1);
+    run.gate(5, &[], 1);
 }
 
 #[test]
