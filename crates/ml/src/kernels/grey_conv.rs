@@ -98,6 +98,23 @@ by_isa! {
     fn backward = backward_with = backward_body(sizes: GreyConv, image: &[f32], cells: &[u8], gradient: &[f32], by_kernel: &mut [f32], by_bias: Option<&mut [f32]>)
 }
 
+/// Calls `$function::<V, N>` for all channels, two vectors at a time where the registers hold them.
+macro_rules! each_channels {
+    ($channel:ident of $filters:expr, $lanes:ty, $function:ident($($argument:expr),* $(,)?)) => {{
+        let mut $channel = 0;
+        if <$lanes>::MAX_SUMS >= 8 {
+            while $channel + 2 * LANES <= $filters {
+                $function::<$lanes, 2>($($argument),*);
+                $channel += 2 * LANES;
+            }
+        }
+        while $channel < $filters {
+            $function::<$lanes, 1>($($argument),*);
+            $channel += LANES;
+        }
+    }};
+}
+
 /// # Safety
 /// The machine must have the instructions of `V`.
 #[inline(always)]
@@ -117,19 +134,13 @@ unsafe fn forward_body<V: Lanes>(
             && cells.len() == sizes.output_len(),
         "sizes of a convolution do not agree"
     );
-    let mut channel = 0;
     // SAFETY: sizes were checked above.
     unsafe {
-        if V::MAX_SUMS >= 8 {
-            while channel + 2 * LANES <= filters {
-                forward_channels::<V, 2>(sizes, image, parameters, channel, output, cells);
-                channel += 2 * LANES;
-            }
-        }
-        while channel < filters {
-            forward_channels::<V, 1>(sizes, image, parameters, channel, output, cells);
-            channel += LANES;
-        }
+        each_channels!(
+            channel of filters,
+            V,
+            forward_channels(sizes, image, parameters, channel, output, cells)
+        );
     }
 }
 
@@ -211,21 +222,13 @@ unsafe fn backward_body<V: Lanes>(
             && cells.len() == sizes.output_len(),
         "sizes of a convolution do not agree"
     );
-    let mut channel = 0;
     // SAFETY: sizes were checked above.
     unsafe {
-        if V::MAX_SUMS >= 8 {
-            while channel + 2 * LANES <= filters {
-                backward_channels::<V, 2>(
-                    sizes, image, cells, gradient, channel, by_kernel, by_bias,
-                );
-                channel += 2 * LANES;
-            }
-        }
-        while channel < filters {
-            backward_channels::<V, 1>(sizes, image, cells, gradient, channel, by_kernel, by_bias);
-            channel += LANES;
-        }
+        each_channels!(
+            channel of filters,
+            V,
+            backward_channels(sizes, image, cells, gradient, channel, by_kernel, by_bias)
+        );
     }
 }
 

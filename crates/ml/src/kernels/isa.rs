@@ -35,6 +35,14 @@ impl Isa {
         all.into_iter().filter(|isa| *isa <= Self::best()).collect()
     }
 
+    /// Those that must give the same bits.
+    #[cfg(test)]
+    pub(crate) fn fused() -> Vec<Self> {
+        let mut fused = Self::available();
+        fused.retain(|isa| *isa != Self::Portable);
+        fused
+    }
+
     fn best() -> Self {
         #[cfg(target_arch = "x86_64")]
         {

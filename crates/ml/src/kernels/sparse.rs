@@ -186,7 +186,7 @@ unsafe fn product_tile<V: Lanes, const N: usize>(
                     value_stride: N * LANES,
                 };
                 let out = out.as_mut_ptr().add(row * n_units + column);
-                chosen.add_up::<V, N>(first == 0, out);
+                add_up::<V, N>(&chosen, first == 0, out);
             }
         }
     }
@@ -319,57 +319,50 @@ fn columns_not_zero(
     for (bit, row) in rows.enumerate() {
         let start = row * input.stride;
         let values = &input.values[start + columns.start..start + columns.end];
-        if let Ok(values) = <&[f32; GROUP]>::try_from(values) {
-            for (chosen, &value) in chosen.iter_mut().zip(values) {
-                *chosen |= u64::from(value != 0.0) << bit;
-            }
+        if values.len() == GROUP {
+            // Of a length known beforehand.
+            mark_not_zero(&mut chosen, &values[..GROUP], bit);
         } else {
-            for (chosen, &value) in chosen.iter_mut().zip(values) {
-                *chosen |= u64::from(value != 0.0) << bit;
-            }
+            mark_not_zero(&mut chosen, values, bit);
         }
     }
     chosen
 }
 
-/// [`Chosen::add_up`].
-///
-/// # Safety
-/// As there.
+/// Sets a bit for each value that is not zero.
 #[inline(always)]
-unsafe fn add_up<V: Lanes, const N: usize>(chosen: &Chosen, begins: bool, out: *mut f32) {
-    // SAFETY: the caller's.
-    unsafe { chosen.add_up::<V, N>(begins, out) }
+fn mark_not_zero(chosen: &mut [u64; GROUP], values: &[f32], bit: usize) {
+    for (chosen, &value) in chosen.iter_mut().zip(values) {
+        *chosen |= u64::from(value != 0.0) << bit;
+    }
 }
 
-impl Chosen {
-    /// Adds the chosen rows of `N` vectors to `out`, or to zero where the sum begins.
-    ///
-    /// # Safety
-    /// All that is named must lie within its slices, and the machine must have the instructions of `V`.
-    #[inline(always)]
-    unsafe fn add_up<V: Lanes, const N: usize>(&self, begins: bool, out: *mut f32) {
-        // SAFETY: the caller's, for every pointer below.
-        unsafe {
-            let mut sums = [V::zero(); N];
-            if !begins {
-                for (idx, sum) in sums.iter_mut().enumerate() {
-                    *sum = V::load(out.add(idx * LANES));
-                }
+/// Adds the chosen rows of `N` vectors to `out`, or to zero where the sum begins.
+///
+/// # Safety
+/// All that is named must lie within its slices, and the machine must have the instructions of `V`.
+#[inline(always)]
+unsafe fn add_up<V: Lanes, const N: usize>(chosen: &Chosen, begins: bool, out: *mut f32) {
+    // SAFETY: the caller's, for every pointer below.
+    unsafe {
+        let mut sums = [V::zero(); N];
+        if !begins {
+            for (idx, sum) in sums.iter_mut().enumerate() {
+                *sum = V::load(out.add(idx * LANES));
             }
-            let mut rest = self.rows;
-            while rest != 0 {
-                let idx = rest.trailing_zeros() as usize;
-                rest &= rest - 1;
-                let coefficient = V::splat(*self.coefficients.add(idx * self.coefficient_stride));
-                let values = self.values.add(idx * self.value_stride);
-                for (vector, sum) in sums.iter_mut().enumerate() {
-                    *sum = V::load(values.add(vector * LANES)).mul_add(coefficient, *sum);
-                }
+        }
+        let mut rest = chosen.rows;
+        while rest != 0 {
+            let idx = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            let coefficient = V::splat(*chosen.coefficients.add(idx * chosen.coefficient_stride));
+            let values = chosen.values.add(idx * chosen.value_stride);
+            for (vector, sum) in sums.iter_mut().enumerate() {
+                *sum = V::load(values.add(vector * LANES)).mul_add(coefficient, *sum);
             }
-            for (idx, sum) in sums.into_iter().enumerate() {
-                sum.store(out.add(idx * LANES));
-            }
+        }
+        for (idx, sum) in sums.into_iter().enumerate() {
+            sum.store(out.add(idx * LANES));
         }
     }
 }

@@ -255,9 +255,15 @@ impl Backward {
         let gradient = &mut rest[0][..n_rows * n_units];
         let output = &buffers[step_idx].out[..n_rows * n_units];
         activation::backward(function, &[], output, gradient, n_units);
-        let aligned = scratch::aligned(aligned_gradient, gradient.len());
-        aligned.copy_from_slice(gradient);
-        let gradient = &*aligned;
+        // A matrix product packs it itself.
+        let gradient = if is_sparse {
+            let aligned = scratch::aligned(aligned_gradient, gradient.len());
+            aligned.copy_from_slice(gradient);
+            aligned
+        } else {
+            gradient
+        };
+        let gradient = &*gradient;
         if let Some(idx) = bias {
             gradients[idx].fill(0.0);
             conv::add_rows(gradient, &mut gradients[idx]);

@@ -21,7 +21,7 @@ pub struct Workspace {
     pub(super) shards: Vec<ShardBuffers>,
     /// Parts of a dense layer's output, one for each stretch of its inputs.
     pub(super) stretches: Vec<f32>,
-    /// A copy of the gradient by a dense layer's output, for all blocks of its inputs.
+    /// A copy of the gradient by a sparse dense layer's output, for all blocks of its inputs.
     pub(super) aligned_gradient: Vec<f32>,
 }
 

@@ -3,24 +3,12 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::{BLOCK_INNER, Isa, MAX_TILE_COLUMNS, PANELS_TOGETHER, Right};
-
-/// Room for the panels that are packed together. Aligned, so that no vector lies across two cache lines.
-#[repr(align(64))]
-struct Room([f32; PANELS_TOGETHER * PANEL_LEN]);
-
-const PANEL_LEN: usize = BLOCK_INNER * MAX_TILE_COLUMNS;
+use super::{Isa, MAX_TILE_COLUMNS, Right};
+use crate::kernels::scratch;
 
 thread_local! {
-    /// Taken once for each thread.
-    static ROOM: RefCell<Option<Box<Room>>> = const { RefCell::new(None) };
-}
-
-impl Room {
-    #[expect(clippy::large_stack_arrays, reason = "it is made on the heap")]
-    fn boxed() -> Box<Self> {
-        Box::new(Self([0.0; PANELS_TOGETHER * PANEL_LEN]))
-    }
+    /// Room for the panels that are packed together, grown once for each thread.
+    static ROOM: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Panels one after the other, or the matrix itself where it lies like one panel.
@@ -65,10 +53,9 @@ pub(super) fn with_panels(
         });
     }
     ROOM.with_borrow_mut(|room| {
-        let room = room.get_or_insert_with(Room::boxed);
         let panel_len = len * width;
         let n_panels = columns.len().div_ceil(width);
-        let panels = &mut room.0[..n_panels * panel_len];
+        let panels = scratch::aligned(room, n_panels * panel_len);
         if !columns.len().is_multiple_of(width) {
             panels[(n_panels - 1) * panel_len..].fill(0.0);
         }
