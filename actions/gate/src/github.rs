@@ -196,6 +196,15 @@ impl Link {
     }
 }
 
+/// GitHub's merge commit of a pull request, where that was tested in the place of the head.
+pub(crate) fn merge_commit(context: &Context) -> Option<String> {
+    if context.event_name.as_deref() != Some("pull_request") {
+        return None;
+    }
+    let tested = checked_out(context).or_else(|| context.tested_sha.clone());
+    tested.filter(|tested| context.head_sha.as_ref() != Some(tested))
+}
+
 /// The commit in the workspace, where its head is detached, as `actions/checkout` leaves it: with `ref` it may be another
 /// than the one that the event is about.
 fn checked_out(context: &Context) -> Option<String> {
@@ -319,10 +328,10 @@ impl<'a> Reporter<'a> {
     fn start_of_baseline(&self) -> Option<Start> {
         let context = self.plan.context;
         let head_sha = self.plan.head_sha().to_owned();
-        let tested = checked_out(context).or_else(|| context.tested_sha.clone());
-        let is_merge_commit = tested.is_some() && tested.as_ref() != Some(&head_sha);
+        if let Some(merge_commit) = merge_commit(context) {
+            return Some(Start::Before(merge_commit));
+        }
         match context.event_name.as_deref() {
-            Some("pull_request") if is_merge_commit => tested.map(Start::Before),
             Some("merge_group") => context.base_sha.clone().map(Start::At),
             _ if context.pull_request.is_some() => Some(Start::MergeBase {
                 base_branch: context.base_branch.clone()?,

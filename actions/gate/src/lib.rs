@@ -17,7 +17,8 @@ use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    BASELINE_FILE, BaselineRecord, Candidate, Case, Chain, Given, HistoryPoint, Scorecard,
+    BASELINE_FILE, BaselineRecord, Candidate, Case, Chain, Given, HistoryPoint, RulesFrom,
+    Scorecard,
 };
 use trainyard_core::model::FileEntry;
 use trainyard_core::report::{COMMENT_LIMIT, Report, headline_metric};
@@ -113,15 +114,17 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         },
         baseline,
     };
-    let mut verdict = case.judge(Chain {
+    let card = case.candidate.read();
+    let chain = Chain {
         rules_digest: config.gate.rules_digest().exit_code(ExitCode::Usage)?,
         trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: context.head_sha.clone(),
-    });
+    };
+    let mut verdict = case.judge_read(&card, chain);
+    let card = card.ok();
     if verdict.model_name.is_none() || is_foreign_artifact {
         verdict.model_name = config.model_name.clone().or(inputs.name);
     }
-    let card = case.candidate.read().ok();
     if let Some(record) = found.record() {
         let changes = changes_since(record, card.as_ref(), &own_rules_digest);
         verdict.notes.extend(changes);
@@ -144,17 +147,16 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     };
     let run_url = context.run.as_ref().and_then(|run| run.url.clone());
     let before = found.record().map_or(&[][..], |record| &record.history);
-    let record = card.as_ref().and_then(|card| {
-        let mut record = record(card, &verdict, &context, before)?;
-        record.rules_from = config.gate.rules_from;
-        Some(record)
-    });
+    let record = card
+        .as_ref()
+        .and_then(|card| record(card, &verdict, config.gate.rules_from, &context, before));
     let history = record.as_ref().map_or(before, |record| &record.history);
+    let merge_commit = github::merge_commit(&context);
     let report = Report {
         verdict: &verdict,
         evaluation: details.as_ref(),
         run_url: run_url.as_deref(),
-        tested_commit: tested_commit(&context),
+        tested_commit: merge_commit.as_deref(),
         history,
     };
 
@@ -244,13 +246,6 @@ fn start(
     Ok(ExitCode::Success)
 }
 
-/// The commit that was tested in the place of the head: only for a pull request another, GitHub's merge commit.
-fn tested_commit(context: &Context) -> Option<&str> {
-    let is_pull_request = context.event_name.as_deref() == Some("pull_request");
-    let tested = context.tested_sha.as_deref().filter(|_| is_pull_request)?;
-    (Some(tested) != context.head_sha.as_deref()).then_some(tested)
-}
-
 /// What a pull request must not change unseen: its own judges.
 fn changes_since(
     record: &BaselineRecord,
@@ -282,11 +277,13 @@ fn changes_since(
 fn record(
     card: &Scorecard,
     verdict: &Verdict,
+    rules_from: RulesFrom,
     context: &Context,
     history: &[HistoryPoint],
 ) -> Option<BaselineRecord> {
     let commit = context.head_sha.as_deref()?;
-    let record = BaselineRecord::of(card, commit, verdict.rules_digest.clone(), history);
+    let mut record = BaselineRecord::of(card, commit, verdict.rules_digest.clone(), history);
+    record.rules_from = rules_from;
     Some(match headline_metric(verdict) {
         Some(headline) => record.with_headline(&headline.name),
         None => record,

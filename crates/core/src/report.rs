@@ -4,6 +4,7 @@ mod chart;
 mod html;
 mod junit;
 mod markdown;
+mod mermaid;
 mod terminal;
 
 use crate::evaluation::Evaluation;
@@ -100,8 +101,13 @@ fn row_of<'a>(verdict: &'a Verdict, metric: &str) -> Option<&'a MetricRow> {
 /// A name as long as a heading bears, in one line.
 fn shortened(name: &str) -> String {
     const MAX_CHARS: usize = 80;
-    let mut characters = name.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let start: String = characters.by_ref().take(MAX_CHARS).collect();
+    cut(name, MAX_CHARS).replace(char::is_control, " ")
+}
+
+/// The beginning of a text, with a sign where there was more.
+fn cut(text: &str, max_chars: usize) -> String {
+    let mut characters = text.chars();
+    let start: String = characters.by_ref().take(max_chars).collect();
     if characters.next().is_some() {
         format!("{start}…")
     } else {

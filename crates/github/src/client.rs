@@ -161,6 +161,34 @@ impl GitHub {
         })
     }
 
+    /// All that a list holds, page by page, `max_pages` at most; `list` is its path in the repository.
+    pub(crate) async fn all_pages<T: DeserializeOwned>(
+        &self,
+        list: &str,
+        max_pages: usize,
+        doing: &'static str,
+        permission: Permission,
+    ) -> Result<Vec<T>, GitHubError> {
+        const PER_PAGE: usize = 100;
+        let mut all = Vec::new();
+        for page in 1..=max_pages {
+            let request = Request {
+                method: Method::GET,
+                route: self.path(&format!("{list}?per_page={PER_PAGE}&page={page}")),
+                body: None,
+                doing,
+                permission,
+            };
+            let found: Vec<T> = self.send(&request).await?;
+            let is_last = found.len() < PER_PAGE;
+            all.extend(found);
+            if is_last {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
     /// The same, for an answer of any form; `null` for none.
     pub(crate) async fn send_for_value(&self, request: &Request) -> Result<Value, GitHubError> {
         let is_repeatable = request.method != Method::POST;

@@ -13,7 +13,6 @@ use serde_json::json;
 use crate::client::{GitHub, Request};
 use crate::error::{GitHubError, Permission};
 
-const PER_PAGE: usize = 100;
 /// What GitHub calls accounts of apps.
 const BOT: &str = "Bot";
 /// Rounds of writing and reading again before another run is left to have the last word.
@@ -254,26 +253,13 @@ impl GitHub {
         &self,
         pull_request: u64,
     ) -> Result<Vec<Comment>, GitHubError> {
-        let mut all = Vec::new();
-        for page in 1.. {
-            let route = self.path(&format!(
-                "/issues/{pull_request}/comments?per_page={PER_PAGE}&page={page}"
-            ));
-            let request = Request {
-                method: Method::GET,
-                route,
-                body: None,
-                doing: "read the comments",
-                permission: Permission::PullRequestsWrite,
-            };
-            let comments: Vec<Comment> = self.send(&request).await?;
-            let n_found = comments.len();
-            all.extend(comments);
-            if n_found < PER_PAGE {
-                break;
-            }
-        }
-        Ok(all)
+        self.all_pages(
+            &format!("/issues/{pull_request}/comments"),
+            usize::MAX,
+            "read the comments",
+            Permission::PullRequestsWrite,
+        )
+        .await
     }
 
     async fn create_comment(&self, place: &Place, body: &str) -> Result<Comment, GitHubError> {

@@ -1,13 +1,10 @@
 //! Which release came before a release tag.
 
-use http::Method;
 use semver::Version;
 use serde::Deserialize;
 
-use crate::client::{GitHub, Request};
+use crate::client::GitHub;
 use crate::error::{GitHubError, Permission};
-
-const PER_PAGE: usize = 100;
 
 /// Pages of tags that are read.
 const MAX_PAGES: usize = 20;
@@ -61,23 +58,14 @@ impl GitHub {
         if split(tag).is_none() {
             return Ok(None);
         }
-        let mut tags = Vec::new();
-        for page in 1..=MAX_PAGES {
-            let found: Vec<Tag> = self
-                .send(&Request {
-                    method: Method::GET,
-                    route: self.path(&format!("/tags?per_page={PER_PAGE}&page={page}")),
-                    body: None,
-                    doing: "read the tags",
-                    permission: Permission::ContentsRead,
-                })
-                .await?;
-            let n_found = found.len();
-            tags.extend(found);
-            if n_found < PER_PAGE {
-                break;
-            }
-        }
+        let tags = self
+            .all_pages(
+                "/tags",
+                MAX_PAGES,
+                "read the tags",
+                Permission::ContentsRead,
+            )
+            .await?;
         Ok(previous(tag, tags))
     }
 }

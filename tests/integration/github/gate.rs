@@ -261,9 +261,14 @@ fn a_branchs_run_keeps_what_it_measured_for_later() {
 }
 
 /// A record as a run of `main` left it, with this accuracy.
-pub(super) fn record(run: &Run, accuracy: f64) -> String {
+/// What the run's model scored.
+fn card(run: &Run) -> Scorecard {
     let evaluation = run.project.path("trainyard-out/evaluation/evaluation.json");
-    let card = Scorecard::parse(&std::fs::read(&evaluation).unwrap(), &evaluation).unwrap();
+    Scorecard::parse(&std::fs::read(&evaluation).unwrap(), &evaluation).unwrap()
+}
+
+pub(super) fn record(run: &Run, accuracy: f64) -> String {
+    let card = card(run);
     let rules = Sha256Digest::of(b"other rules");
     let mut record = BaselineRecord::of(&card, &"a".repeat(40), rules, &[]);
     let metric = record
@@ -386,8 +391,7 @@ fn the_last_values_are_charted_from_the_record_without_another_call() {
         return;
     }
     let run = Run::of_pull_request("history").with_history();
-    let evaluation = run.project.path("trainyard-out/evaluation/evaluation.json");
-    let card = Scorecard::parse(&std::fs::read(&evaluation).unwrap(), &evaluation).unwrap();
+    let card = card(&run);
     let rules = Sha256Digest::of(b"rules");
     let first = BaselineRecord::of(&card, &"e".repeat(40), rules.clone(), &[]);
     let first = first.with_headline("accuracy");
@@ -444,8 +448,7 @@ fn the_base_branchs_rules_judge_where_its_record_says_so() {
     run.gate(1, &[], 0);
 
     // The base branch does, whatever the pull request says.
-    let evaluation = run.project.path("trainyard-out/evaluation/evaluation.json");
-    let card = Scorecard::parse(&std::fs::read(&evaluation).unwrap(), &evaluation).unwrap();
+    let card = card(&run);
     let mut of_base = BaselineRecord::of(&card, &"a".repeat(40), Sha256Digest::of(b"rules"), &[]);
     of_base.rules_from = RulesFrom::Base;
     let text = of_base.encode().unwrap();
@@ -778,6 +781,7 @@ fn a_head_that_was_itself_checked_out_is_compared_at_the_merge_base() {
     run.gate(1, &[], 0);
     let body = run.repository.bodies().remove(0);
     assert!(body.contains("commit ddddddd"), "{body}");
+    assert!(!body.contains("Tested as"), "nothing was merged: {body}");
 }
 
 #[test]

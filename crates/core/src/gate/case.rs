@@ -56,11 +56,12 @@ pub enum Candidate<'a> {
 impl Case<'_> {
     /// Reads the files and judges. What cannot be read makes the verdict inconclusive.
     pub fn judge(&self, chain: Chain) -> Verdict {
-        let candidate = self.candidate.read();
-        let candidate = match &candidate {
-            Ok(card) => Ok(card),
-            Err(reason) => Err(reason.as_str()),
-        };
+        self.judge_read(&self.candidate.read(), chain)
+    }
+
+    /// The same for a candidate that was read already, by [`Candidate::read`].
+    pub fn judge_read(&self, candidate: &Result<Scorecard, String>, chain: Chain) -> Verdict {
+        let candidate = candidate.as_ref().map_err(String::as_str);
         judge(&self.gate.rules, candidate, &self.baseline(), chain)
     }
 

@@ -2,13 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, shortened, signed};
+use super::{Report, cut, mermaid, shortened, signed};
 use crate::gate::{Level, figure};
 use crate::verdict::{Decision, MetricRow, RuleResult};
-
-/// Colours that are seen on a light and on a dark page; Mermaid's own are not.
-const CHART_STYLE: &str =
-    r##"%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#0969da, #cf5500"}}}}%%"##;
 
 const NO_BREAK: &str = "\u{a0}";
 
@@ -44,7 +40,7 @@ pub(super) fn render(report: &Report<'_>, max_chars: usize) -> String {
         Section {
             name: "history",
             rank: 7,
-            text: history(report),
+            text: mermaid::history(report),
         },
         Section {
             name: "classes",
@@ -54,7 +50,7 @@ pub(super) fn render(report: &Report<'_>, max_chars: usize) -> String {
         Section {
             name: "learning curve",
             rank: 6,
-            text: learning_curve(report),
+            text: mermaid::learning_curve(report),
         },
         Section {
             name: "provenance",
@@ -105,14 +101,7 @@ fn name(text: &str) -> String {
 /// A sentence that may hold text from outside, made harmless and no longer than a reader bears.
 fn sentence(text: &str) -> String {
     const MAX_CHARS: usize = 2_000;
-    let mut characters = text.chars();
-    let start: String = characters.by_ref().take(MAX_CHARS).collect();
-    let more = if characters.next().is_some() {
-        "…"
-    } else {
-        ""
-    };
-    escape(&start) + more
+    escape(&cut(text, MAX_CHARS))
 }
 
 /// Text from outside, made harmless: no markup, no table cell border, no HTML, no mention, one line.
@@ -394,87 +383,6 @@ fn classes(report: &Report<'_>) -> String {
         );
     }
     text.push_str("\n</details>\n");
-    text
-}
-
-/// The headline metric over the last commits.
-fn history(report: &Report<'_>) -> String {
-    let Some(metric) = report.history.last().map(|point| &point.metric) else {
-        return String::new();
-    };
-    let points: Vec<_> = report
-        .history
-        .iter()
-        .filter(|point| point.metric == *metric && point.value.is_finite())
-        .collect();
-    if points.len() < 2 {
-        return String::new();
-    }
-    let list = |cell: &dyn Fn(&crate::gate::HistoryPoint) -> String| {
-        let cells: Vec<String> = points.iter().map(|point| cell(point)).collect();
-        cells.join(", ")
-    };
-    let metric = plain(&shortened(metric));
-    let commits = list(&|point| {
-        let short: String = point.commit.chars().take(7).collect();
-        format!("\"{}\"", plain(&short))
-    });
-    let values = list(&|point| figure(point.value));
-    format!(
-        "<details><summary>The last {} commits</summary>\n\n```mermaid\n{CHART_STYLE}\nxychart-beta\n  title \"{metric}\"\n  x-axis \"commit\" [{commits}]\n  y-axis \"{metric}\"\n  line [{values}]\n```\n\n</details>\n",
-        points.len()
-    )
-}
-
-/// Text for a diagram, whose language has no way to escape: letters, digits and what cannot end a label.
-fn plain(text: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-' | '%');
-    text.chars()
-        .map(|c| if is_plain(c) { c } else { ' ' })
-        .collect()
-}
-
-fn learning_curve(report: &Report<'_>) -> String {
-    let Some(evaluation) = report
-        .evaluation
-        .filter(|evaluation| evaluation.history.len() > 1)
-    else {
-        return String::new();
-    };
-    let history = &evaluation.history;
-    let list = |values: Vec<f64>| {
-        values
-            .iter()
-            .map(|&value| figure(value))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let epochs = history
-        .iter()
-        .map(|record| record.epoch.to_string())
-        .collect::<Vec<_>>()
-        .join(", ");
-    let losses = list(history.iter().map(|record| record.loss).collect());
-    let validation: Vec<f64> = history
-        .iter()
-        .filter_map(|record| record.val_loss)
-        .collect();
-    let mut text = format!(
-        "<details><summary>Learning curve</summary>\n\n```mermaid\n{CHART_STYLE}\nxychart-beta\n"
-    );
-    let title = if validation.len() == history.len() {
-        "Loss: training, validation"
-    } else {
-        "Training loss"
-    };
-    let _ = writeln!(
-        text,
-        "  title \"{title}\"\n  x-axis \"epoch\" [{epochs}]\n  y-axis \"loss\"\n  line [{losses}]"
-    );
-    if validation.len() == history.len() {
-        let _ = writeln!(text, "  line [{}]", list(validation));
-    }
-    text.push_str("```\n\n</details>\n");
     text
 }
 
