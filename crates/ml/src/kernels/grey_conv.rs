@@ -167,37 +167,63 @@ unsafe fn forward_channels<V: Lanes, const N: usize>(
                 *vector = V::load(parameters.kernel.as_ptr().add(start));
             }
         }
+        let mut bias = [V::zero(); N];
+        if let Some(all) = parameters.bias {
+            for (idx, vector) in bias.iter_mut().enumerate() {
+                *vector = V::load(all.as_ptr().add(channel + idx * LANES));
+            }
+        }
+        let blank = pooled([[V::zero(); N]; CELLS.len()], bias);
         for row in 0..sizes.output[0] {
             for column in 0..sizes.output[1] {
                 let patch = image.as_ptr().add(2 * row * width + 2 * column);
-                let mut sums = [[V::zero(); N]; CELLS.len()];
-                for (tap, kernel) in kernel.iter().enumerate() {
-                    for (cell, sums) in sums.iter_mut().enumerate() {
-                        let (down, across) = (tap / SIDE + cell / 2, tap % SIDE + cell % 2);
-                        let value = V::splat(*patch.add(down * width + across));
-                        for (sum, kernel) in sums.iter_mut().zip(kernel) {
-                            *sum = kernel.mul_add(value, *sum);
+                let found = if V::load_patch(patch, width).not_zero() == 0 {
+                    blank
+                } else {
+                    let mut sums = [[V::zero(); N]; CELLS.len()];
+                    for (tap, kernel) in kernel.iter().enumerate() {
+                        for (cell, sums) in sums.iter_mut().enumerate() {
+                            let (down, across) = (tap / SIDE + cell / 2, tap % SIDE + cell % 2);
+                            let value = V::splat(*patch.add(down * width + across));
+                            for (sum, kernel) in sums.iter_mut().zip(kernel) {
+                                *sum = kernel.mul_add(value, *sum);
+                            }
                         }
                     }
-                }
+                    pooled(sums, bias)
+                };
                 let start = (row * sizes.output[1] + column) * filters + channel;
-                for idx in 0..N {
+                for (idx, (value, came_from)) in found.into_iter().enumerate() {
                     let at = start + idx * LANES;
-                    let bias = parameters.bias.map_or(V::zero(), |bias| {
-                        V::load(bias.as_ptr().add(channel + idx * LANES))
-                    });
-                    let mut best = sums[0][idx].add(bias);
-                    let mut came_from = V::cells(0);
-                    for (sums, cell) in sums.iter().zip(CELLS).skip(1) {
-                        let value = sums[idx].add(bias);
-                        (best, came_from) = best.or_larger(came_from, value, cell as u8);
-                    }
-                    let (value, came_from) = best.relu(came_from);
                     value.store(output.as_mut_ptr().add(at));
                     V::store_cells(came_from, cells.as_mut_ptr().add(at));
                 }
             }
         }
+    }
+}
+
+/// The largest of a window's cells with the bias, behind the ReLU, and where it came from; of `N` vectors of channels.
+///
+/// # Safety
+/// The machine must have the instructions of `V`.
+#[inline(always)]
+unsafe fn pooled<V: Lanes, const N: usize>(
+    sums: [[V; N]; CELLS.len()],
+    bias: [V; N],
+) -> [(V, V::Cells); N] {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut found = [(V::zero(), V::cells(0)); N];
+        for (idx, found) in found.iter_mut().enumerate() {
+            let (mut best, mut came_from) = (sums[0][idx].add(bias[idx]), V::cells(0));
+            for (sums, cell) in sums.iter().zip(CELLS).skip(1) {
+                let value = sums[idx].add(bias[idx]);
+                (best, came_from) = best.or_larger(came_from, value, cell as u8);
+            }
+            *found = best.relu(came_from);
+        }
+        found
     }
 }
 
@@ -260,12 +286,16 @@ unsafe fn backward_channels<V: Lanes, const N: usize>(
         for row in 0..sizes.output[0] {
             for column in 0..sizes.output[1] {
                 let patch = V::load_patch(image.as_ptr().add(2 * row * width + 2 * column), width);
+                let is_blank = patch.not_zero() == 0;
                 let start = (row * sizes.output[1] + column) * filters + channel;
                 for idx in 0..N {
                     let at = start + idx * LANES;
                     let came_from = V::load_cells(cells.as_ptr().add(at));
                     let gradient = V::load(gradient.as_ptr().add(at)).where_cell(came_from);
                     bias_sums[idx] = bias_sums[idx].add(gradient);
+                    if is_blank {
+                        continue;
+                    }
                     for (tap, sums) in sums.iter_mut().enumerate() {
                         let place = (tap / SIDE * PATCH + tap % SIDE) as u8;
                         let value = V::pick(patch, came_from, place);
