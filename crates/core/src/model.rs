@@ -106,6 +106,7 @@ pub enum Preprocessing {
 
 impl Preprocessing {
     /// Applies the step in place.
+    #[inline]
     pub fn apply(&self, values: &mut [f32]) {
         match *self {
             Self::DivideBy(divisor) => {

@@ -4,6 +4,7 @@
 //! plain reference beside it in its tests, and its gradient is checked against finite differences.
 
 pub mod activation;
+mod buffer;
 pub mod conv;
 pub mod depthwise;
 pub mod gemm;
@@ -14,9 +15,10 @@ pub mod loss;
 pub mod norm;
 mod peak;
 pub mod pool;
-pub(crate) mod scratch;
 pub mod sparse;
 
+pub use buffer::Buffer;
+pub(crate) use buffer::with_scratch;
 pub use peak::fma_peak_gflops;
 
 /// Central finite differences of `value` at `at`: the independent source for gradients in tests.

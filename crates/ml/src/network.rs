@@ -19,6 +19,8 @@ use trainyard_core::model::architecture::{
     self, Initializer, NamedLayer, ParameterSpec, ShapeError,
 };
 
+use crate::kernels::Buffer;
+use crate::kernels::isa::with_avx2;
 use crate::random::{Purpose, Stream};
 pub use step::{Mode, Targets};
 pub use workspace::Workspace;
@@ -29,7 +31,7 @@ pub struct Network {
     plan: plan::Plan,
     specs: Vec<ParameterSpec>,
     /// One buffer per parameter, in the order of `specs`.
-    parameters: Vec<Vec<f32>>,
+    parameters: Vec<Buffer>,
     preprocessing: Vec<Preprocessing>,
 }
 
@@ -111,7 +113,7 @@ impl Network {
                     name: spec.name.clone(),
                     shape: spec.shape.clone(),
                 })?;
-            *values = tensor.flatten_all()?.to_vec1()?;
+            values.copy_from_slice(&tensor.flatten_all()?.to_vec1()?);
         }
         Ok(network)
     }
@@ -133,7 +135,7 @@ impl Network {
         }
         let parameters = specs
             .iter()
-            .map(|spec| vec![0.0; spec.shape.iter().product()])
+            .map(|spec| Buffer::zeros(spec.shape.iter().product()))
             .collect();
         let plan = plan::Plan::new(layers, &shapes, &n_parameters);
         Ok(Self {
@@ -146,7 +148,7 @@ impl Network {
 
     /// The parameters as candle tensors, in Keras layout, by name.
     pub fn tensors(&self) -> Result<Vec<(String, Tensor)>, NetworkError> {
-        let tensor = |(spec, values): (&ParameterSpec, &Vec<f32>)| {
+        let tensor = |(spec, values): (&ParameterSpec, &Buffer)| {
             Ok((
                 spec.name.clone(),
                 Tensor::from_slice(values, spec.shape.as_slice(), &Device::Cpu)?,
@@ -184,18 +186,26 @@ impl Network {
     }
 
     /// The parameter buffers, in the order of [`Network::specs`].
-    pub fn parameters(&self) -> &[Vec<f32>] {
+    pub fn parameters(&self) -> &[Buffer] {
         &self.parameters
     }
 
     /// The parameter buffers, for an optimiser.
-    pub fn parameters_mut(&mut self) -> &mut [Vec<f32>] {
+    pub fn parameters_mut(&mut self) -> &mut [Buffer] {
         &mut self.parameters
     }
 
     /// Turns raw rows into what the first layer receives, in place.
     pub fn preprocess(&self, rows: &mut [f32]) {
-        self.preprocessing.iter().for_each(|step| step.apply(rows));
+        for step in &self.preprocessing {
+            preprocess(step, rows);
+        }
+    }
+}
+
+with_avx2! {
+    fn preprocess(step: &Preprocessing, rows: &mut [f32]) {
+        step.apply(rows);
     }
 }
 

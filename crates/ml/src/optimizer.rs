@@ -2,6 +2,7 @@
 
 use trainyard_core::config::{OptimizerConfig, OptimizerKind};
 
+use crate::kernels::Buffer;
 use crate::kernels::isa::with_avx2;
 use crate::network::Network;
 use crate::threads::Threads;
@@ -15,9 +16,9 @@ pub struct Optimizer {
     config: OptimizerConfig,
     pub(crate) n_steps: u32,
     /// sgd, rmsprop: the velocity. adam, adamw: the mean of gradients. Empty for what is not trained.
-    pub(crate) first: Vec<Vec<f32>>,
+    pub(crate) first: Vec<Buffer>,
     /// adam, adamw, rmsprop: the mean of squared gradients. Empty for what is not trained.
-    pub(crate) second: Vec<Vec<f32>>,
+    pub(crate) second: Vec<Buffer>,
 }
 
 impl Optimizer {
@@ -31,14 +32,11 @@ impl Optimizer {
             trained
                 .map(|spec| {
                     let len = spec.shape.iter().product();
-                    vec![
-                        0.0;
-                        if is_needed && spec.is_trainable {
-                            len
-                        } else {
-                            0
-                        }
-                    ]
+                    Buffer::zeros(if is_needed && spec.is_trainable {
+                        len
+                    } else {
+                        0
+                    })
                 })
                 .collect()
         };
@@ -92,8 +90,8 @@ impl Optimizer {
     pub(crate) fn finish(
         &mut self,
         step: &Step,
-        parameters: &mut [Vec<f32>],
-        gradients: &mut [Vec<f32>],
+        parameters: &mut [Buffer],
+        gradients: &mut [Buffer],
         is_done: &[bool],
         threads: &Threads,
     ) {
@@ -123,8 +121,8 @@ impl Optimizer {
     /// One whole step.
     pub fn step(
         &mut self,
-        parameters: &mut [Vec<f32>],
-        gradients: &mut [Vec<f32>],
+        parameters: &mut [Buffer],
+        gradients: &mut [Buffer],
         learning_rate: f64,
         threads: &Threads,
     ) {
@@ -133,8 +131,8 @@ impl Optimizer {
         self.finish(&step, parameters, gradients, &is_done, threads);
     }
 
-    fn clip(&self, gradients: &mut [Vec<f32>]) {
-        let scale = |gradient: &mut Vec<f32>, norm: f64, limit: f64| {
+    fn clip(&self, gradients: &mut [Buffer]) {
+        let scale = |gradient: &mut [f32], norm: f64, limit: f64| {
             if norm > limit {
                 let factor = (limit / norm) as f32;
                 gradient.iter_mut().for_each(|value| *value *= factor);
@@ -301,18 +299,18 @@ mod tests {
     }
 
     fn run(config: &OptimizerConfig) -> Vec<f32> {
-        let mut parameters = vec![vec![1.0_f32, -2.0]];
+        let mut parameters = [Buffer::from(&[1.0, -2.0][..])];
         let mut optimizer = Optimizer::new(config, &network());
         for gradient in [[0.5, -0.25], [0.1, 4.0], [-1.0, 0.0]] {
             let rate = config.learning_rate();
             optimizer.step(
                 &mut parameters,
-                &mut [gradient.to_vec()],
+                &mut [Buffer::from(&gradient[..])],
                 rate,
                 &Threads::single(),
             );
         }
-        parameters.remove(0)
+        parameters[0].to_vec()
     }
 
     /// Worked out in f64 from the formulas of Keras's documentation.
@@ -368,12 +366,12 @@ mod tests {
     #[test]
     fn decay_clipping_and_rmsprop_follow_kerass_formulas() {
         let one_step = |config: &OptimizerConfig| {
-            let mut parameters = vec![vec![1.0_f32, 0.0]];
+            let mut parameters = [Buffer::from(&[1.0, 0.0][..])];
             let mut optimizer = Optimizer::new(config, &network());
             let rate = config.learning_rate();
             optimizer.step(
                 &mut parameters,
-                &mut [vec![0.5, 0.0]],
+                &mut [Buffer::from(&[0.5, 0.0][..])],
                 rate,
                 &Threads::single(),
             );

@@ -9,6 +9,7 @@ use trainyard_core::evaluation::EpochRecord;
 use trainyard_core::model::Task;
 
 use crate::data::{Dataset, Labels};
+use crate::kernels::Buffer;
 use crate::kernels::loss::{BatchLoss, Objective};
 use crate::network::{Mode, Network, NetworkError, Targets, Workspace};
 use crate::optimizer::Optimizer;
@@ -178,7 +179,7 @@ struct Trainer<'a> {
     stopping: Watch,
     has_stopped: bool,
     /// Number of the best epoch and its parameters.
-    best: Option<(usize, Vec<Vec<f32>>)>,
+    best: Option<(usize, Vec<Buffer>)>,
 }
 
 impl<'a> Trainer<'a> {

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
 
+use crate::kernels::isa::with_avx2;
+
 /// Features that take more than this are read from the disk row by row.
 pub(super) const MEMORY_BUDGET_BYTES: u64 = 256 << 20;
 
@@ -42,9 +44,7 @@ impl Stored {
         let at = self.offset + (start * width) as u64;
         read_at(&self.file, at, &mut bytes)?;
         if self.is_bytes {
-            out.iter_mut()
-                .zip(&bytes)
-                .for_each(|(out, byte)| *out = f32::from(*byte));
+            widen(&bytes, out);
         } else {
             let values = bytes.as_chunks::<4>().0.iter();
             out.iter_mut()
@@ -77,10 +77,7 @@ impl Features {
     pub(super) fn read(&self, start: usize, out: &mut [f32]) {
         match self {
             Self::U8(values) => {
-                let values = &values[start..start + out.len()];
-                out.iter_mut()
-                    .zip(values)
-                    .for_each(|(out, &value)| *out = f32::from(value));
+                widen(&values[start..start + out.len()], out);
             }
             Self::F32(values) => out.copy_from_slice(&values[start..start + out.len()]),
             Self::Stored(stored) => {
@@ -96,6 +93,14 @@ impl Features {
             Self::U8(values) => values.truncate(len),
             Self::F32(values) => values.truncate(len),
             Self::Stored(_) => {}
+        }
+    }
+}
+
+with_avx2! {
+    fn widen(bytes: &[u8], out: &mut [f32]) {
+        for (out, &byte) in out.iter_mut().zip(bytes) {
+            *out = f32::from(byte);
         }
     }
 }

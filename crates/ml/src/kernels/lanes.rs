@@ -56,6 +56,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn where_cell(self, cells: Self::Cells) -> Self;
     /// Asks for the cache line of an address, which is not read and need not be valid.
     unsafe fn ask_for(at: *const f32);
+    /// The same, to wait in the next larger cache.
+    unsafe fn ask_for_later(at: *const f32);
     /// Four rows of four values, `stride` apart.
     unsafe fn load_patch(values: *const f32, stride: usize) -> Self;
     /// The value at `cell + tap` of a patch, for each lane; any value where there is no cell.
@@ -217,6 +219,9 @@ impl Lanes for Portable {
 
     #[inline(always)]
     unsafe fn ask_for(_: *const f32) {}
+
+    #[inline(always)]
+    unsafe fn ask_for_later(_: *const f32) {}
 
     #[inline(always)]
     unsafe fn load_patch(values: *const f32, stride: usize) -> Self {

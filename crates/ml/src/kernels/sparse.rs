@@ -17,9 +17,9 @@
 
 use std::cell::Cell;
 
+use super::buffer::Buffer;
 use super::gemm::Out;
 use super::lanes::{LANES, Lanes, by_isa};
-use super::scratch;
 
 /// Rows of a matrix that are chosen from at a time: with 128 columns they take 24 KiB, and an L1 cache has 32.
 pub const CHOICE: usize = 48;
@@ -90,9 +90,9 @@ by_isa! {
 }
 
 thread_local! {
-    /// Rows of a kernel, copied to where no vector lies on two cache lines. Taken and put back, since what is done with
-    /// them in a closure would not be compiled for the instructions around it.
-    static PACKED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    /// A part of a kernel's columns, copied together. Taken and put back, since what is done with it in a closure would
+    /// not be compiled for the instructions around it.
+    static PACKED: Cell<Buffer> = const { Cell::new(Buffer::new()) };
 }
 
 /// Rows that are added up, each times its coefficient.
@@ -158,20 +158,29 @@ unsafe fn product_tile<V: Lanes, const N: usize>(
     column: usize,
     out: &mut [f32],
 ) {
+    let width = N * LANES;
     let mut room = PACKED.take();
-    let packed = scratch::aligned(&mut room, CHOICE * N * LANES);
     for first in (0..input.len).step_by(CHOICE) {
         let len = CHOICE.min(input.len - first);
         let kernel = &kernel[first * n_units..(first + len) * n_units];
-        for (packed, row) in packed
-            .chunks_exact_mut(N * LANES)
-            .zip(kernel.chunks_exact(n_units))
-        {
-            packed.copy_from_slice(&row[column..column + N * LANES]);
-        }
+        let together = if width == n_units {
+            kernel
+        } else {
+            // Far apart, rows of a part of the columns would drive each other out of the cache.
+            let packed = room.grown(CHOICE * width);
+            for (packed, row) in packed
+                .chunks_exact_mut(width)
+                .zip(kernel.chunks_exact(n_units))
+            {
+                packed.copy_from_slice(&row[column..column + width]);
+            }
+            &*packed
+        };
+        let ahead = Ahead::behind(kernel, input.n_rows);
         for row in 0..input.n_rows {
-            // SAFETY: the row, the packed rows of the kernel and the row of the output lie within their slices.
+            // SAFETY: the row, the rows of the kernel and the row of the output lie within their slices.
             unsafe {
+                ahead.ask_for::<V>(row);
                 let values = input.values.as_ptr().add(row * input.stride + first);
                 // The machine does not see by itself where rows far apart go on.
                 let soon = values.wrapping_add(AHEAD * input.stride);
@@ -182,8 +191,8 @@ unsafe fn product_tile<V: Lanes, const N: usize>(
                     rows: not_zero::<V>(values, len),
                     coefficients: values,
                     coefficient_stride: 1,
-                    values: packed.as_ptr(),
-                    value_stride: N * LANES,
+                    values: together.as_ptr(),
+                    value_stride: width,
                 };
                 let out = out.as_mut_ptr().add(row * n_units + column);
                 add_up::<V, N>(&chosen, first == 0, out);
@@ -191,6 +200,35 @@ unsafe fn product_tile<V: Lanes, const N: usize>(
         }
     }
     PACKED.set(room);
+}
+
+/// The rows of a kernel that come after those at work: asked for a few lines at a time, so that they have come from
+/// further away when their turn is there.
+struct Ahead {
+    start: *const f32,
+    lines_per_row: usize,
+}
+
+impl Ahead {
+    /// As much behind `kernel` as it holds, over `n_rows` turns.
+    #[inline(always)]
+    fn behind(kernel: &[f32], n_rows: usize) -> Self {
+        Self {
+            start: kernel.as_ptr_range().end,
+            lines_per_row: (kernel.len() / LANES).div_ceil(n_rows.max(1)),
+        }
+    }
+
+    /// # Safety
+    /// The machine must have the instructions of `V`. What is asked for need not exist.
+    #[inline(always)]
+    unsafe fn ask_for<V: Lanes>(&self, turn: usize) {
+        let first = turn * self.lines_per_row;
+        for line in first..first + self.lines_per_row {
+            // SAFETY: the caller's.
+            unsafe { V::ask_for_later(self.start.wrapping_add(line * LANES)) }
+        }
+    }
 }
 
 /// # Safety
@@ -258,21 +296,21 @@ unsafe fn by_input_body<V: Lanes>(
     );
     let n_vectors = n_units / LANES;
     let mut out = out;
-    let mut room = PACKED.take();
-    let packed = scratch::aligned(&mut room, CHOICE * n_units);
     for first in (0..input.len).step_by(CHOICE) {
         let len = CHOICE.min(input.len - first);
-        packed[..len * n_units].copy_from_slice(&kernel[first * n_units..(first + len) * n_units]);
+        let kernel = &kernel[first * n_units..(first + len) * n_units];
+        let ahead = Ahead::behind(kernel, input.n_rows);
         for row in 0..input.n_rows {
             let out = &mut out.row_mut(row)[first..first + len];
             out.fill(0.0);
             // SAFETY: sizes were checked above.
             unsafe {
+                ahead.ask_for::<V>(row);
                 let values = input.values.as_ptr().add(row * input.stride + first);
                 let dots = Dots {
                     chosen: not_zero::<V>(values, len),
                     gradient: gradient.as_ptr().add(row * n_units),
-                    kernel: packed.as_ptr(),
+                    kernel: kernel.as_ptr(),
                     n_vectors,
                 };
                 if n_vectors <= MAX_VECTORS {
@@ -283,7 +321,6 @@ unsafe fn by_input_body<V: Lanes>(
             }
         }
     }
-    PACKED.set(room);
 }
 
 /// Bits of the values that are not zero, of at most [`CHOICE`]. A NaN is not zero.

@@ -65,7 +65,7 @@ impl Network {
                 variance[channel] = channel_variance as f32;
             }
         }
-        let gamma = step.kernel.map(|idx| self.parameters[idx].as_slice());
+        let gamma = step.kernel.map(|idx| &*self.parameters[idx]);
         let factor: Vec<f32> = variance
             .iter()
             .enumerate()
@@ -74,7 +74,7 @@ impl Network {
             })
             .collect();
         let offset = match step.bias {
-            Some(idx) => self.parameters[idx].clone(),
+            Some(idx) => self.parameters[idx].to_vec(),
             None => vec![0.0; *n_channels],
         };
         let len = SHARD_ROWS * step.n_outputs;
@@ -168,7 +168,7 @@ impl Network {
         let Some(input_gradient) = before.last_mut() else {
             return;
         };
-        let gamma = step.kernel.map(|idx| self.parameters[idx].as_slice());
+        let gamma = step.kernel.map(|idx| &*self.parameters[idx]);
         let factors: Vec<[f32; 3]> = totals
             .iter()
             .enumerate()

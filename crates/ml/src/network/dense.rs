@@ -6,7 +6,7 @@ use super::workspace::{Workspace, received};
 use trainyard_core::model::architecture::Activation;
 
 use crate::kernels::gemm::{Left, Out, Right, Then, matmul};
-use crate::kernels::{activation, conv, scratch, sparse};
+use crate::kernels::{activation, conv, sparse, with_scratch};
 use crate::optimizer;
 use crate::threads::Threads;
 
@@ -53,7 +53,7 @@ impl Network {
         let input = received(input, before);
         let out = &mut rest[0].out[..n_rows * n_units];
         let kernel = self.parameter(step.kernel);
-        let bias = step.bias.map(|idx| self.parameters[idx].as_slice());
+        let bias = step.bias.map(|idx| &*self.parameters[idx]);
         let threads = worthwhile(threads, n_rows * n_inputs * n_units);
         let product = |start: usize, out: &mut [f32], then: Then<'_>| {
             let len = STRETCH.min(n_inputs - start);
@@ -72,7 +72,7 @@ impl Network {
         if n_inputs <= STRETCH {
             product(0, out, bias.map_or(Then::Set, Then::SetWithBias));
         } else {
-            let sums = scratch::aligned(stretches, n_inputs.div_ceil(STRETCH) * out.len());
+            let sums = &mut stretches[..n_inputs.div_ceil(STRETCH) * out.len()];
             let work = sums.chunks_mut(out.len()).enumerate().collect();
             threads.for_each(work, |(idx, sum): (usize, &mut [f32])| {
                 product(idx * STRETCH, sum, Then::Set);
@@ -115,7 +115,7 @@ impl Network {
             threads,
             blocks,
             |work, (by_kernel, kernel)| {
-                scratch::with_scratch(work.input_len(kernel), |columns| {
+                with_scratch(work.input_len(kernel), |columns| {
                     work.run(kernel, by_kernel, columns);
                 });
             },
@@ -159,7 +159,7 @@ impl Network {
             blocks,
             |work, (kernel, state)| {
                 let n_columns = work.input_len(kernel);
-                scratch::with_scratch(kernel.len() + n_columns, |room| {
+                with_scratch(kernel.len() + n_columns, |room| {
                     let (by_kernel, columns) = room.split_at_mut(kernel.len());
                     work.run(kernel, by_kernel, columns);
                     update.apply(kernel, by_kernel, state);
@@ -246,7 +246,6 @@ impl Backward {
             steps: buffers,
             segment_gradients,
             gradients,
-            aligned_gradient,
             ..
         } = workspace;
         let input = received(input, &buffers[..step_idx]);
@@ -255,14 +254,6 @@ impl Backward {
         let gradient = &mut rest[0][..n_rows * n_units];
         let output = &buffers[step_idx].out[..n_rows * n_units];
         activation::backward(function, &[], output, gradient, n_units);
-        // A matrix product packs it itself.
-        let gradient = if is_sparse {
-            let aligned = scratch::aligned(aligned_gradient, gradient.len());
-            aligned.copy_from_slice(gradient);
-            aligned
-        } else {
-            gradient
-        };
         let gradient = &*gradient;
         if let Some(idx) = bias {
             gradients[idx].fill(0.0);

@@ -246,7 +246,7 @@ impl Network {
 
 impl Row<'_> {
     fn parameter(&self, idx: Option<usize>) -> Option<&[f32]> {
-        idx.map(|idx| self.network.parameters[idx].as_slice())
+        idx.map(|idx| &*self.network.parameters[idx])
     }
 
     fn forward(&self, input: &[f32], output: Output<'_>, buffers: &mut ShardBuffers) {

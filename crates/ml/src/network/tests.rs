@@ -81,7 +81,7 @@ fn loss(
     labels: &Labels,
     mode: Mode,
     threads: &Threads,
-) -> (f64, Vec<Vec<f32>>) {
+) -> (f64, Vec<Buffer>) {
     let n_rows = labels.len();
     let mut workspace = Workspace::for_training(network, n_rows + 3);
     workspace.input_mut(n_rows).copy_from_slice(rows);

@@ -3,6 +3,7 @@
 use super::Network;
 use super::dense;
 use super::plan::{Op, Segment, Step};
+use crate::kernels::Buffer;
 use crate::kernels::norm::Moments;
 
 /// Rows that one shard works on. Sums over rows are taken shard by shard, so it decides results and never changes.
@@ -12,22 +13,20 @@ pub(super) const SHARD_ROWS: usize = 16;
 #[derive(Debug, Clone)]
 pub struct Workspace {
     pub(super) capacity: usize,
-    pub(super) input: Vec<f32>,
+    pub(super) input: Buffer,
     pub(super) steps: Vec<StepBuffers>,
     /// By each segment's output; empty for scoring.
-    pub(super) segment_gradients: Vec<Vec<f32>>,
+    pub(super) segment_gradients: Vec<Buffer>,
     /// By each parameter; empty for scoring and for what is not trained.
-    pub(super) gradients: Vec<Vec<f32>>,
+    pub(super) gradients: Vec<Buffer>,
     pub(super) shards: Vec<ShardBuffers>,
     /// Parts of a dense layer's output, one for each stretch of its inputs.
-    pub(super) stretches: Vec<f32>,
-    /// A copy of the gradient by a sparse dense layer's output, for all blocks of its inputs.
-    pub(super) aligned_gradient: Vec<f32>,
+    pub(super) stretches: Buffer,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct StepBuffers {
-    pub(super) out: Vec<f32>,
+    pub(super) out: Buffer,
     /// Where each maximum lies in its image.
     pub(super) places: Vec<u32>,
     /// Which cell of its window each maximum came from, where one kernel convolves and pools.
@@ -75,11 +74,11 @@ impl Workspace {
         };
         Self {
             capacity,
-            input: vec![0.0; capacity * network.plan.n_inputs],
+            input: Buffer::zeros(capacity * network.plan.n_inputs),
             steps: steps
                 .iter()
                 .map(|step| StepBuffers {
-                    out: vec![0.0; capacity * step.n_outputs],
+                    out: Buffer::zeros(capacity * step.n_outputs),
                     places: match step.op {
                         Op::MaxPool(_)
                         | Op::Conv {
@@ -101,8 +100,7 @@ impl Workspace {
             segment_gradients: Vec::new(),
             gradients: Vec::new(),
             shards: vec![shard; capacity.div_ceil(SHARD_ROWS)],
-            stretches: vec![0.0; capacity * largest(dense::stretches_len)],
-            aligned_gradient: Vec::new(),
+            stretches: Buffer::zeros(capacity * largest(dense::stretches_len)),
         }
     }
 
@@ -112,7 +110,7 @@ impl Workspace {
         let plan = &network.plan;
         let trained = network.specs.iter().zip(&network.parameters);
         workspace.gradients = trained
-            .map(|(spec, values)| vec![0.0; if spec.is_trainable { values.len() } else { 0 }])
+            .map(|(spec, values)| Buffer::zeros(if spec.is_trainable { values.len() } else { 0 }))
             .collect();
         let last_step = |segment: &Segment| match segment {
             Segment::Rows(range) => range.end - 1,
@@ -121,7 +119,7 @@ impl Workspace {
         workspace.segment_gradients = plan
             .segments
             .iter()
-            .map(|segment| vec![0.0; capacity * plan.steps[last_step(segment)].n_outputs])
+            .map(|segment| Buffer::zeros(capacity * plan.steps[last_step(segment)].n_outputs))
             .collect();
         let row_steps = plan.segments.iter().filter_map(|segment| match segment {
             Segment::Rows(range) => Some(&plan.steps[range.clone()]),
@@ -164,7 +162,7 @@ impl Workspace {
     }
 
     /// The gradients that [`Network::gradients`] left, one buffer per parameter; empty for what is not trained.
-    pub fn parameter_gradients(&self) -> &[Vec<f32>] {
+    pub fn parameter_gradients(&self) -> &[Buffer] {
         &self.gradients
     }
 }

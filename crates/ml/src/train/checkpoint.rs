@@ -14,6 +14,7 @@ use trainyard_core::files::{self, FileError};
 use trainyard_core::model::FileEntry;
 
 use super::{BatchLoss, Position, TrainError, Trainer};
+use crate::kernels::Buffer;
 use crate::schedule::{Plateau, Watch};
 
 /// The file's name in a checkpoint folder.
@@ -25,10 +26,10 @@ const SCHEMA_VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     progress: Progress,
-    parameters: Vec<Vec<f32>>,
-    first: Vec<Vec<f32>>,
-    second: Vec<Vec<f32>>,
-    best: Option<Vec<Vec<f32>>>,
+    parameters: Vec<Buffer>,
+    first: Vec<Buffer>,
+    second: Vec<Buffer>,
+    best: Option<Vec<Buffer>>,
 }
 
 /// What is small.
@@ -244,7 +245,7 @@ impl Checkpoint {
 
     fn of_tensors(progress: Progress, bytes: &[u8]) -> Result<Self, CheckpointError> {
         let archive = safetensors::SafeTensors::deserialize(bytes)?;
-        let mut groups: HashMap<&str, HashMap<usize, Vec<f32>>> = HashMap::new();
+        let mut groups: HashMap<&str, HashMap<usize, Buffer>> = HashMap::new();
         let names: Vec<String> = archive
             .names()
             .into_iter()
@@ -256,14 +257,12 @@ impl Checkpoint {
             };
             let Ok(idx) = idx.parse() else { continue };
             let data = archive.tensor(name)?;
-            let floats = data
-                .data()
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-            groups
-                .entry(group)
-                .or_default()
-                .insert(idx, floats.collect());
+            let bytes = data.data().as_chunks::<4>().0;
+            let mut values = Buffer::zeros(bytes.len());
+            for (value, bytes) in values.iter_mut().zip(bytes) {
+                *value = f32::from_le_bytes(*bytes);
+            }
+            groups.entry(group).or_default().insert(idx, values);
         }
         let mut group = |name: &str| {
             let mut tensors = groups.remove(name).unwrap_or_default();
@@ -307,11 +306,11 @@ impl safetensors::View for Floats<'_> {
     }
 
     fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        self.values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect::<Vec<_>>()
-            .into()
+        let mut bytes = vec![0; self.data_len()];
+        for (bytes, value) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(self.values) {
+            *bytes = value.to_le_bytes();
+        }
+        bytes.into()
     }
 
     fn data_len(&self) -> usize {
@@ -357,7 +356,9 @@ impl Trainer<'_> {
             second,
             best,
         } = checkpoint;
-        let sizes = |tensors: &[Vec<f32>]| tensors.iter().map(Vec::len).collect::<Vec<_>>();
+        let sizes = |tensors: &[Buffer]| -> Vec<usize> {
+            tensors.iter().map(|values| values.len()).collect()
+        };
         let own = sizes(self.network.parameters());
         if sizes(&parameters) != own || best.as_ref().is_some_and(|best| sizes(best) != own) {
             return Err(TrainError::Checkpoint("other weights"));

@@ -42,7 +42,7 @@ fn finish(
     }
 }
 
-fn bits(parameters: &[Vec<f32>]) -> Vec<u32> {
+fn bits(parameters: &[Buffer]) -> Vec<u32> {
     parameters
         .iter()
         .flatten()

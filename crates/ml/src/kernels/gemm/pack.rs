@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use super::{Isa, MAX_TILE_COLUMNS, Right};
-use crate::kernels::scratch;
+use crate::kernels::Buffer;
 
 thread_local! {
     /// Room for the panels that are packed together, grown once for each thread.
-    static ROOM: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static ROOM: RefCell<Buffer> = const { RefCell::new(Buffer::new()) };
 }
 
 /// Panels one after the other, or the matrix itself where it lies like one panel.
@@ -55,7 +55,7 @@ pub(super) fn with_panels(
     ROOM.with_borrow_mut(|room| {
         let panel_len = len * width;
         let n_panels = columns.len().div_ceil(width);
-        let panels = scratch::aligned(room, n_panels * panel_len);
+        let panels = room.grown(n_panels * panel_len);
         if !columns.len().is_multiple_of(width) {
             panels[(n_panels - 1) * panel_len..].fill(0.0);
         }

@@ -184,6 +184,12 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn ask_for_later(at: *const f32) {
+        // SAFETY: nothing is read.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn load_patch(values: *const f32, stride: usize) -> Self {
         // SAFETY: the caller's.
         unsafe {
@@ -333,6 +339,12 @@ impl Lanes for Avx512 {
     unsafe fn ask_for(at: *const f32) {
         // SAFETY: nothing is read.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn ask_for_later(at: *const f32) {
+        // SAFETY: nothing is read.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
     }
 
     #[inline(always)]

@@ -198,11 +198,9 @@ fn units_that_fill_no_vector_are_refused() {
 #[ignore = "a measurement"]
 fn sparse_speed() {
     let [n_rows, len, n_units] = [128, 512, 128];
-    let kernel = noise(len * n_units, 2);
-    // As the layer lends it.
-    let mut room = Vec::new();
-    let gradient = scratch::aligned(&mut room, n_rows * n_units);
-    gradient.copy_from_slice(&noise(n_rows * n_units, 3));
+    // As the layer lends them.
+    let kernel = &*Buffer::from(&*noise(len * n_units, 2));
+    let gradient = &*Buffer::from(&*noise(n_rows * n_units, 3));
     for zeros in [0, 30, 50, 65, 80] {
         let stride = 5408;
         let input = sparse_noise(n_rows * stride, 1, zeros);
@@ -225,12 +223,12 @@ fn sparse_speed() {
                     *best = best.min(lap.elapsed().as_secs_f64());
                     lap = std::time::Instant::now();
                 };
-                product_with(isa, rows, &kernel, n_units, &mut out);
+                product_with(isa, rows, kernel, n_units, &mut out);
                 next(&mut best[0]);
                 by_kernel_with(isa, rows, gradient, n_units, &mut by_kernel);
                 next(&mut best[1]);
                 let blocks = Out::new(&mut by_input, n_rows, len, len);
-                by_input_with(isa, rows, &kernel, gradient, n_units, blocks);
+                by_input_with(isa, rows, kernel, gradient, n_units, blocks);
                 next(&mut best[2]);
             }
             let n_flops = 2e-9 * (n_used * n_units) as f64;
