@@ -1,8 +1,6 @@
 //! Memory for values: from a cache line on, so that no vector of a row lies on two lines, and on huge pages where it is
 //! large, so that the processor finds it without walking page tables.
 
-#![expect(unsafe_code, reason = "tells the system how memory will be used")]
-
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
@@ -43,9 +41,12 @@ impl Buffer {
         };
         // What the allocator gives is aligned for `f32`, so that a boundary comes after at most this many values.
         let slack = boundary / size_of::<f32>() - 1;
-        let mut room = vec![0.0; n_values + slack];
-        prefer_huge_pages(&mut room);
+        let room = vec![0.0; n_values + slack];
         let start = room.as_ptr().align_offset(boundary).min(slack);
+        #[cfg(target_os = "linux")]
+        if boundary == HUGE_PAGE {
+            prefer_huge_pages(&room[start..start + n_values]);
+        }
         Self { room, start, len }
     }
 
@@ -110,21 +111,15 @@ impl Clone for Buffer {
     }
 }
 
-/// Asks the system for huge pages under what of `room` was not yet used.
-fn prefer_huge_pages(room: &mut [f32]) {
-    #[cfg(target_os = "linux")]
-    {
-        let range = room.as_mut_ptr_range();
-        let start = range.start.addr().next_multiple_of(HUGE_PAGE);
-        let end = range.end.addr() / HUGE_PAGE * HUGE_PAGE;
-        if start < end {
-            let at = range.start.with_addr(start).cast();
-            // SAFETY: all of the range is lent to us, and the advice changes none of it. Where the system does not know
-            // it, pages stay small.
-            let _ =
-                unsafe { rustix::mm::madvise(at, end - start, rustix::mm::Advice::LinuxHugepage) };
-        }
-    }
+/// Asks the system for huge pages, before any value of these is used.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "tells the system how memory will be used")]
+fn prefer_huge_pages(pages: &[f32]) {
+    let start = pages.as_ptr().cast_mut().cast();
+    let len = size_of_val(pages);
+    // SAFETY: the range is lent to us, and the advice changes none of it. Where the system does not know it, pages stay
+    // small.
+    let _ = unsafe { rustix::mm::madvise(start, len, rustix::mm::Advice::LinuxHugepage) };
 }
 
 /// Lends room that each thread keeps for itself; it holds what was left there. Calls must not be nested.

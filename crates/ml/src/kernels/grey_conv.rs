@@ -3,6 +3,9 @@
 //! The image between convolution and pooling, four times as large as what is kept of it, never leaves the registers;
 //! backward, each output reads the nine values under the one window that it came from.
 //! Sums run in the order of the taps and of the output's cells; AVX2 and AVX-512 give the same bits.
+//!
+//! A patch that is all zero is passed over, so there a zero times a weight counts as zero even where the weight is
+//! infinite or no number.
 
 #![expect(
     clippy::inline_always,

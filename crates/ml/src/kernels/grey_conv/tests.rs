@@ -24,12 +24,17 @@ fn layers(height: usize, width: usize, filters: usize) -> (Conv2d, Windows, Grey
     (Conv2d::new(conv, filters), pool, fused)
 }
 
-/// An image with a plain background, so that many values under a pooling window are equal.
+/// An image with a plain background, so that many values under a pooling window are equal, and a blank upper half.
 fn image(len: usize, seed: u64) -> Vec<f32> {
-    noise(len, seed)
-        .iter()
-        .map(|value| value.clamp(0.0, 0.8))
-        .collect()
+    let mut image = noise(len, seed);
+    for (idx, value) in image.iter_mut().enumerate() {
+        *value = if idx < len / 2 {
+            0.0
+        } else {
+            value.clamp(0.0, 0.8)
+        };
+    }
+    image
 }
 
 /// Output, gradient by the kernel and gradient by the bias, by separate kernels that have tests of their own.
