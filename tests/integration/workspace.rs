@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -270,6 +270,53 @@ fn core_is_pure() {
         let found: Vec<_> = words.filter(|word| text.contains(**word)).collect();
         assert!(found.is_empty(), "{}: {found:?}", file.display());
     }
+}
+
+/// What started a run is parsed once, in `runner/src/context`; all other code matches on its `Event`.
+#[test]
+fn events_are_named_in_one_place() {
+    let banned = [
+        "\"pull_request\"",
+        "\"pull_request_target\"",
+        "\"pull_request_review\"",
+        "\"pull_request_review_comment\"",
+        "\"merge_group\"",
+        "\"workflow_run\"",
+        "\"check_run\"",
+        "\"issue_comment\"",
+        "\"commit_comment\"",
+        "\"discussion_comment\"",
+        "\"workflow_dispatch\"",
+        "\"repository_dispatch\"",
+        "event_name",
+        "EVENT_NAME",
+        "EVENT_TYPE",
+    ];
+    let is_code = |path: &PathBuf| {
+        (path.starts_with("crates") || path.starts_with("actions"))
+            && path.extension().is_some_and(|extension| extension == "rs")
+    };
+    let context = Path::new("crates/runner/src/context");
+    let mut n_allowed = 0;
+    for file in files().into_iter().filter(is_code) {
+        let Ok(text) = fs::read_to_string(repository().join(&file)) else {
+            continue;
+        };
+        let found: Vec<_> = banned.iter().filter(|word| text.contains(**word)).collect();
+        if file.starts_with(context) {
+            n_allowed += found.len();
+        } else {
+            assert!(
+                found.is_empty(),
+                "{}: {found:?}; match on `trainyard_runner::Event`",
+                file.display()
+            );
+        }
+    }
+    assert!(
+        n_allowed >= banned.len(),
+        "the names are looked for as they are written"
+    );
 }
 
 /// Each `INPUT_…` that an action passes is an option of the binary that it runs.

@@ -6,7 +6,7 @@ use trainyard_core::config::JudgingConfig;
 use trainyard_core::files;
 use trainyard_core::gate::{Given, RulesFrom};
 use trainyard_core::verdict::{Decision, Verdict};
-use trainyard_runner::Context;
+use trainyard_runner::{Context, Event};
 
 use crate::github::{LookedUp, ReadError, Reporter};
 
@@ -129,9 +129,9 @@ impl BaseRules {
 /// Where a change wants to go; `None` where nothing is changed, where the rules at hand are the base's already, as in a
 /// `workflow_run`, and where nobody believes the verdict anyway.
 fn reference(context: &Context) -> Option<&str> {
-    match context.event_name.as_deref() {
-        Some("workflow_run") => None,
-        Some("merge_group") => context.base_sha.as_deref(),
+    match context.event {
+        Event::WorkflowRun => None,
+        Event::MergeGroup => context.base_sha.as_deref(),
         _ if context.is_unverified() || context.pull_request.is_none() => None,
         _ => context.base_branch.as_deref(),
     }

@@ -13,7 +13,7 @@ use trainyard_github::{
     CheckReport, CheckRun, Found, GitHub, GitHubError, Outcome, Place, Pull, Release, RequestOf,
     Retry, Start, WORKFLOWS_APP,
 };
-use trainyard_runner::{Annotation, Context, Provider, Stage, path_in_repository};
+use trainyard_runner::{Annotation, Context, Event, Provider, Stage, path_in_repository};
 
 use crate::inputs::GitHubArgs;
 use crate::plan::{Plan, comment_text};
@@ -101,7 +101,7 @@ impl Link {
             tracing::info!("no token: the report is in the job summary and in `comment.md` alone");
             return None;
         };
-        if context.is_unverified() && context.event_name.as_deref() == Some("pull_request") {
+        if context.event == Event::PullRequest && context.is_unverified() {
             tracing::info!(
                 "a pull request of a fork or of Dependabot has a read-only token: the report is in the job summary and in `comment.md` alone"
             );
@@ -123,28 +123,11 @@ impl Link {
         Some(Self { github, runtime })
     }
 
-    /// Learns what the event does not say: the commit of a pull request that was commented on, and the pull request of a
-    /// fork's run. `false` where nothing is to be written: the pull request has moved on, or is no more.
+    /// Learns what the event does not say: the pull request of a fork's run, and its base. `false` where nothing is to be written: the pull request has moved on, or is no more.
     pub(crate) fn complete(&self, context: &mut Context) -> Result<bool, GitHubError> {
         let number = context.pull_request;
-        match (context.event_name.as_deref(), number) {
-            (Some("issue_comment"), Some(number)) => {
-                let pull = self.runtime.block_on(self.github.pull_request(number))?;
-                // What is not its newest commit was not tested, whoever commented.
-                if checked_out(context).as_ref() != Some(&pull.head.sha) {
-                    tracing::warn!(
-                        "the newest commit of pull request {number} is not checked out, so nothing is written for it; check out `ref: refs/pull/{number}/head` before"
-                    );
-                    return Ok(false);
-                }
-                let own = context.repository.clone().unwrap_or_default();
-                context.is_fork = !pull.head.is_in(&own);
-                context.head_sha = Some(pull.head.sha.clone());
-                context.branch = Some(pull.head.branch.clone());
-                take_base(context, pull);
-                Ok(true)
-            }
-            (Some("pull_request_target"), Some(number))
+        match (&context.event, number) {
+            (Event::PullRequestTarget, Some(number))
                 if checked_out(context) != context.head_sha =>
             {
                 tracing::warn!(
@@ -152,12 +135,12 @@ impl Link {
                 );
                 Ok(false)
             }
-            (Some("workflow_run" | "check_run"), Some(number)) if !context.is_unverified() => {
+            (Event::WorkflowRun | Event::CheckRun, Some(number)) if !context.is_unverified() => {
                 let pull = self.runtime.block_on(self.github.pull_request(number))?;
                 take_base(context, pull);
                 Ok(true)
             }
-            (Some("workflow_run"), _) if context.is_unverified() => {
+            (Event::WorkflowRun, _) if context.is_unverified() => {
                 let asked = context
                     .head_repository
                     .as_ref()
@@ -198,7 +181,7 @@ impl Link {
 
 /// GitHub's merge commit of a pull request, where that was tested in the place of the head.
 pub(crate) fn merge_commit(context: &Context) -> Option<String> {
-    if context.event_name.as_deref() != Some("pull_request") {
+    if context.event != Event::PullRequest {
         return None;
     }
     let tested = checked_out(context).or_else(|| context.tested_sha.clone());
@@ -278,7 +261,7 @@ impl<'a> Reporter<'a> {
 
     /// The record that the model is compared with.
     pub(crate) fn baseline(&self, model: &str) -> LookedUp {
-        let release = match self.release_before() {
+        let release = match self.release_before(model) {
             Ok(release) => release,
             Err(error) => return LookedUp::Unknown(error.to_string()),
         };
@@ -317,9 +300,9 @@ impl<'a> Reporter<'a> {
     }
 
     /// What a release tag is compared with: the release before it.
-    fn release_before(&self) -> Result<Option<Release>, GitHubError> {
+    fn release_before(&self, model: &str) -> Result<Option<Release>, GitHubError> {
         match &self.plan.context.tag {
-            Some(tag) => self.block_on(self.link.github.release_before(tag)),
+            Some(tag) => self.block_on(self.link.github.release_before(tag, model)),
             None => Ok(None),
         }
     }
@@ -331,8 +314,8 @@ impl<'a> Reporter<'a> {
         if let Some(merge_commit) = merge_commit(context) {
             return Some(Start::Before(merge_commit));
         }
-        match context.event_name.as_deref() {
-            Some("merge_group") => context.base_sha.clone().map(Start::At),
+        match context.event {
+            Event::MergeGroup => context.base_sha.clone().map(Start::At),
             _ if context.pull_request.is_some() => Some(Start::MergeBase {
                 base_branch: context.base_branch.clone()?,
                 head: head_sha,

@@ -23,7 +23,9 @@ use trainyard_core::gate::{
 use trainyard_core::model::FileEntry;
 use trainyard_core::report::{COMMENT_LIMIT, Report, headline_metric};
 use trainyard_core::verdict::{Decision, VERDICT_FILE, Verdict};
-use trainyard_runner::{Annotation, Context, ExitCode, Level, Stage, WithExitCode as _};
+use trainyard_runner::{
+    Annotation, Context, Event, ExitCode, Level, Stage, Trust, WithExitCode as _,
+};
 
 use base::BaseRules;
 use github::{Link, LookedUp, Reporter, Written};
@@ -42,8 +44,7 @@ const JUNIT_FILE: &str = "junit.xml";
 pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let mut stage = Stage::start("gate", &inputs.log)?;
     let folder = inputs.out.join("verdict");
-    let is_foreign_artifact = stage.context.is_unverified()
-        && stage.context.event_name.as_deref() == Some("workflow_run");
+    let is_foreign_artifact = stage.context.trust() == Trust::UnverifiedArtifact;
     if is_foreign_artifact && let Some(reason) = artifact::refusal(&inputs.out) {
         return Err(anyhow!(
             "nothing is written to `{}`: {reason}",
@@ -54,6 +55,7 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     }
     // An earlier verdict must not be taken for this one, should this one break off.
     files::remove(&folder.join(VERDICT_FILE))?;
+    refuse_comment(&stage.context)?;
     let mut config = JudgingConfig::read(&inputs.config).exit_code(ExitCode::Usage)?;
     let mut context = stage.context.clone();
     let link = open_link(&mut stage, &mut context, &inputs.github);
@@ -211,6 +213,25 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         Decision::Fail => ExitCode::GateFailed,
         _ => ExitCode::Inconclusive,
     })
+}
+
+/// Refuses to judge in a run that a comment started: such a run is of the default branch, so whatever was checked out,
+/// its verdict would stand on one commit and be about another.
+fn refuse_comment(context: &Context) -> anyhow::Result<()> {
+    let Event::Comment(name) = &context.event else {
+        return Ok(());
+    };
+    let commit = match context.pull_request {
+        Some(number) => format!("$(gh pr view {number} --json headRefOid --jq .headRefOid)"),
+        None => "SHA".to_owned(),
+    };
+    Err(anyhow!(
+        "`gate` judges nothing on the event `{name}`: its run is of the default branch, not of the commit that was commented on"
+    ))
+    .exit_code(ExitCode::Usage)
+    .hint(format!(
+        "re-run the job of that commit, with `actions: write` under `permissions:`: `gh run rerun \"$(gh run list --commit \"{commit}\" --limit 1 --json databaseId --jq '.[0].databaseId')\"`"
+    ))
 }
 
 /// The connection to GitHub, and in `context` what only GitHub knows. `None` where nothing is to be written.

@@ -79,6 +79,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         context: &stage.context,
         model: &model.manifest.name,
     };
+    naming.warn_of_no_version(to.as_ref());
     let names: Vec<String> = naming
         .tags(to.as_ref(), &[])?
         .into_iter()

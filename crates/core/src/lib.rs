@@ -11,6 +11,7 @@ pub mod statistics;
 
 pub mod gate;
 pub mod publication;
+pub mod release_tag;
 pub mod verdict;
 
 pub mod report;

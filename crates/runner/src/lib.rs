@@ -22,7 +22,7 @@ pub mod redact;
 mod timestamp;
 
 pub use annotate::{Annotation, Annotator, Level, path_in_repository};
-pub use context::{Context, ContextError, Provider};
+pub use context::{Context, ContextError, Event, Provider, Trust};
 pub use environment::Environment;
 pub use exit::{ExitCode, Failure, WithExitCode, run};
 pub use log::LogArgs;

@@ -6,7 +6,7 @@ use trainyard_core::gate::{BaselineRecord, RulesFrom, Scorecard};
 
 use super::{Repository, address};
 use crate::project::{Project, Said};
-use crate::support::has_peers;
+use crate::support::{has_peers, stage};
 
 /// A run of the gate on GitHub Actions.
 pub(super) struct Run {
@@ -609,41 +609,68 @@ fn a_person_who_may_write_lets_one_commit_through() {
     run.gate(5, &[], 1);
 }
 
+/// A run that a comment started is of the default branch. Whatever it has checked out, it judges nothing.
 #[test]
-fn a_comment_is_about_the_pull_requests_commit() {
-    if !has_peers() {
-        return;
-    }
-    let mut run = Run::of_pull_request("commented").with_history();
-    run.event = "issue_comment";
-    run.payload = json!({
-        "action": "created",
-        "issue": { "number": 7, "pull_request": { "url": "https://api.github.com/repos/acme/commented/pulls/7" } },
-        "comment": { "body": "/trainyard" },
-        "repository": run.payload["repository"],
-    });
-    run.repository.prepare(&json!({
-        "merge_base": "a".repeat(40),
-        "pulls": [{
-            "number": 7, "head_repository": "acme/commented", "head_branch": "change",
-            "head_sha": "b".repeat(40), "base_branch": "main", "base_sha": "a".repeat(40),
-        }],
-    }));
-    // The default branch is checked out, so the pull request was not tested.
-    run.gate(1, &[], 0)
-        .has_error("check out `ref: refs/pull/7/head` before");
-    assert_eq!(run.repository.state()["checks"], json!([]));
-    run.project
-        .write(".git/HEAD", format!("{}\n", "b".repeat(40)));
-    run.gate(1, &[], 0);
-    let state = run.repository.state();
-    assert_eq!(state["checks"][0]["head_sha"], "b".repeat(40));
-    assert_eq!(
-        state["checks"][0]["output"]["text"],
-        Value::Null,
-        "no baseline"
+fn a_run_of_a_comment_judges_nothing_whatever_is_checked_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |file: &str, text: &str| {
+        let path = folder.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(
+        "trainyard.toml",
+        "[[gate.rules]]\nmetric = \"accuracy\"\nmin = 0.5\n",
     );
-    assert_eq!(state["comments"].as_array().unwrap().len(), 1);
+    write("m.json", "{\"accuracy\": 0.9}");
+    let repository = json!({ "default_branch": "main", "full_name": "o/r" });
+    let issue = json!({ "number": 7, "pull_request": { "url": "https://api.github.com/repos/o/r/pulls/7" } });
+    let payload = json!({ "action": "created", "issue": issue, "repository": repository });
+    let stale = "trainyard-out/verdict/verdict.json";
+    let [main, head] = ["d", "b"].map(|digit| digit.repeat(40));
+    for event in [
+        "issue_comment",
+        "commit_comment",
+        "pull_request_review_comment",
+        "discussion_comment",
+    ] {
+        let payload = match event {
+            "issue_comment" => payload.clone(),
+            _ => json!({ "repository": repository }),
+        };
+        write("event.json", &payload.to_string());
+        for (checked_out, argument) in [
+            (&main, "--dry-run"),
+            (&head, "--start"),
+            (&head, "--no-check"),
+        ] {
+            write(".git/HEAD", &format!("{checked_out}\n"));
+            // An earlier verdict must not be taken for one of this run.
+            write(stale, "{}");
+            write("output", "");
+            let mut gate = stage("gate");
+            gate.current_dir(folder.path())
+                .args(["--metrics", "m.json", argument])
+                .env("GITHUB_ACTIONS", "true")
+                .env("GITHUB_EVENT_NAME", event)
+                .env("GITHUB_EVENT_PATH", "event.json")
+                .env("GITHUB_REF", "refs/heads/main")
+                .env("GITHUB_REPOSITORY", "o/r")
+                .env("GITHUB_RUN_ID", "1")
+                .env("GITHUB_OUTPUT", "output")
+                .env("GITHUB_WORKSPACE", folder.path())
+                .env("GITHUB_SHA", &main);
+            let said = Said::of(&mut gate, 2);
+            said.has_error(&format!("judges nothing on the event `{event}`"));
+            said.has_error("gh run rerun");
+            if event == "issue_comment" {
+                said.has_error("gh pr view 7");
+            }
+            assert!(!folder.path().join(stale).exists(), "{event}");
+            let output = std::fs::read_to_string(folder.path().join("output")).unwrap();
+            assert!(!output.contains("verdict"), "{output}");
+        }
+    }
 }
 
 #[test]
