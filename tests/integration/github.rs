@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use trainyard_github::{
-    Check, CheckAnnotation, CheckLevel, CheckReport, Conclusion, GitHub, GitHubError, Outcome,
-    Place, Retry, Stamp,
+    Check, CheckAnnotation, CheckLevel, CheckReport, Conclusion, GitHub, GitHubError, Options,
+    Outcome, Place, RetryPolicy, Stamp,
 };
 use trainyard_runner::{Context, Environment};
 
@@ -63,14 +63,18 @@ impl Repository {
     }
 
     fn connect(&self, variable: &str) -> GitHub {
-        let retry = Retry {
-            n_attempts: 4,
-            first_delay: Duration::from_millis(20),
-            max_delay: Duration::from_secs(2),
+        let options = Options {
+            retry: RetryPolicy {
+                n_attempts: 4,
+                first_delay: Duration::from_millis(20),
+                max_delay: Duration::from_secs(2),
+                deadline: Duration::from_secs(10),
+            },
+            ..Options::default()
         };
         let repository = format!("acme/{}", self.name);
         let _guard = runtime().enter();
-        GitHub::connect(&address(variable), &repository, "ghs_token", retry).unwrap()
+        GitHub::connect(&address(variable), &repository, "ghs_token", &options).unwrap()
     }
 
     /// Through Prism.
@@ -203,7 +207,7 @@ fn with_a_persons_token_the_comment_is_theirs_and_found_again() {
     let github = {
         let _guard = runtime().enter();
         let api_url = address("TRAINYARD_GITHUB_CHECKED");
-        GitHub::connect(&api_url, "acme/person", "ghp_1", Retry::default()).unwrap()
+        GitHub::connect(&api_url, "acme/person", "ghp_1", &Options::default()).unwrap()
     };
     block_on(async {
         let author = github.author_of("ghp_1").await.unwrap();
@@ -466,20 +470,12 @@ fn the_address_of_an_enterprise_server_keeps_its_path() {
     }
     let api_url = format!("{}/api/v3", address("TRAINYARD_GITHUB_FAKE"));
     let _guard = runtime().enter();
-    let github = GitHub::connect(
-        &api_url,
-        "acme/ghes",
-        "t",
-        Retry {
-            n_attempts: 1,
-            ..Retry::default()
-        },
-    )
-    .unwrap();
+    let options = Options::default();
+    let github = GitHub::connect(&api_url, "acme/ghes", "t", &options).unwrap();
     let error = block_on(github.start_check(&check("digits"), &report(0))).unwrap_err();
     // The stand-in has nothing there: what matters is that it was asked there.
     assert_eq!(error.status(), Some(404), "{error}");
-    let wrong = GitHub::connect(&api_url, "acme/a b", "t", Retry::default());
+    let wrong = GitHub::connect(&api_url, "acme/a b", "t", &options);
     assert!(
         wrong
             .unwrap_err()

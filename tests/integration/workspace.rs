@@ -10,14 +10,18 @@ use serde_json::Value;
 use crate::support::{files, repository, run};
 
 /// Package, and the packages of ours that it may depend on.
-const EDGES: [(&str, &[&str]); 13] = [
+const EDGES: [(&str, &[&str]); 14] = [
     ("trainyard-core", &[]),
     ("trainyard-ml", &["trainyard-core"]),
     ("trainyard-runner", &["trainyard-core"]),
-    ("trainyard-oci", &["trainyard-core"]),
+    ("trainyard-net", &["trainyard-core"]),
+    ("trainyard-oci", &["trainyard-core", "trainyard-net"]),
     ("trainyard-serve", &["trainyard-core", "trainyard-ml"]),
-    ("trainyard-fetch", &["trainyard-core", "trainyard-runner"]),
-    ("trainyard-github", &["trainyard-core", "trainyard-runner"]),
+    (
+        "trainyard-fetch",
+        &["trainyard-core", "trainyard-net", "trainyard-runner"],
+    ),
+    ("trainyard-github", &["trainyard-core", "trainyard-net"]),
     (
         "trainyard-train",
         &[
@@ -73,11 +77,11 @@ const BANS: [(&str, &[&str]); 5] = [
     ("trainyard-core", &["tokio", "candle-core", "reqwest"]),
     (
         "trainyard-ml",
-        &["tokio", "octocrab", "reqwest", "oci-client"],
+        &["tokio", "octocrab", "reqwest", "trainyard-oci"],
     ),
-    ("trainyard-train", &["octocrab", "oci-client"]),
-    ("trainyard-gate", &["candle-core", "oci-client"]),
-    ("trainyard-serve", &["reqwest", "rustls", "oci-client"]),
+    ("trainyard-train", &["octocrab", "trainyard-oci"]),
+    ("trainyard-gate", &["candle-core", "trainyard-oci"]),
+    ("trainyard-serve", &["reqwest", "rustls", "trainyard-oci"]),
 ];
 
 fn metadata() -> Value {

@@ -10,8 +10,8 @@ use trainyard_core::gate::{BaselineRecord, Given};
 use trainyard_core::report::Report;
 use trainyard_core::verdict::{Override, Verdict};
 use trainyard_github::{
-    CheckReport, CheckRun, Found, GitHub, GitHubError, Outcome, Place, Pull, Release, RequestOf,
-    Retry, Start, WORKFLOWS_APP,
+    CheckReport, CheckRun, Found, GitHub, GitHubError, Options, Outcome, Place, Pull, Release,
+    RequestOf, Start, WORKFLOWS_APP,
 };
 use trainyard_runner::{Annotation, Context, Event, Provider, Stage, path_in_repository};
 
@@ -115,7 +115,9 @@ impl Link {
             .ok()?;
         let connected = {
             let _guard = runtime.enter();
-            GitHub::connect(&context.api_url, repository, token, Retry::default())
+            let mut options = Options::default();
+            options.client.ca.clone_from(&args.ca);
+            GitHub::connect(&context.api_url, repository, token, &options)
         };
         let github = connected
             .inspect_err(|error| tracing::warn!("{error}"))

@@ -63,6 +63,9 @@ pub struct GitHubArgs {
     /// Write no check run.
     #[arg(long)]
     pub no_check: bool,
+    /// PEM file of certificate authorities to trust besides the system's.
+    #[arg(long, value_name = "FILE", env = "TRAINYARD_CA")]
+    pub ca: Option<PathBuf>,
     /// Print what would be written on GitHub instead of writing it. Needs no token and asks nothing.
     #[arg(long)]
     pub dry_run: bool,

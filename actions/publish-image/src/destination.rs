@@ -1,18 +1,22 @@
 //! Where the image goes: tags from the event, credentials, and the push with its progress.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use trainyard_core::publication::Destination;
 use trainyard_core::release_tag::ReleaseTag;
 use trainyard_oci::spec::Descriptor;
 use trainyard_oci::tags::{self, Event, TagPlan};
 use trainyard_oci::{
-    ConnectOptions, Credentials, ImageReference, Layout, Progress, PushSource, Registry,
-    RetryPolicy,
+    ClientOptions, ConnectOptions, Credentials, ImageReference, Layout, Progress, PushSource,
+    Registry, RetryPolicy,
 };
 use trainyard_runner::{Context, Environment, ExitCode, WithExitCode as _};
 
 use crate::Inputs;
+
+/// Some registries answer a PUT only once they have hashed the blob.
+const READ_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// What follows from the event and the inputs, before any registry was asked.
 pub(crate) struct Naming<'a> {
@@ -73,6 +77,10 @@ pub(crate) async fn push(
     let options = ConnectOptions {
         credentials: credentials(naming.inputs, to.registry())?,
         plain_http: Vec::new(),
+        client: ClientOptions {
+            read_timeout: Some(READ_TIMEOUT),
+            ..ClientOptions::default().with_ca(naming.inputs.cache.ca.as_deref())
+        },
         retry: RetryPolicy::default(),
     };
     let shown = Mutex::new(Shown::default());

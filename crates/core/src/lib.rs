@@ -17,4 +17,5 @@ pub mod verdict;
 pub mod report;
 
 pub mod digest;
+pub mod error_chain;
 pub mod files;

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde::Deserialize;
 use trainyard_core::gate::{BaselineRecord, RecordError};
+use trainyard_net::encode;
 
-use crate::check::{App, query};
+use crate::check::App;
 use crate::client::{GitHub, Request};
 use crate::error::{GitHubError, Permission};
 
@@ -124,7 +125,7 @@ impl GitHub {
         for _ in 0..MAX_PAGES {
             let request = Request {
                 method: Method::GET,
-                route: self.path(&format!("/commits?sha={}&per_page=100", query(&last))),
+                route: self.path(&format!("/commits?sha={}&per_page=100", encode(&last))),
                 body: None,
                 doing: "read the history",
                 permission: Permission::ContentsRead,
@@ -153,8 +154,8 @@ impl GitHub {
             method: Method::GET,
             route: self.path(&format!(
                 "/compare/{}...{}?per_page=1",
-                query(base_branch),
-                query(head)
+                encode(base_branch),
+                encode(head)
             )),
             body: None,
             doing: "find the merge base",
@@ -171,13 +172,13 @@ impl GitHub {
         check_name: &str,
         app: &str,
     ) -> Result<Option<Result<BaselineRecord, RecordError>>, GitHubError> {
-        let name = query(check_name);
+        let name = encode(check_name);
         let request = Request {
             method: Method::GET,
             // Runs of pull requests may have left a newer check of the same name, so all are looked at.
             route: self.path(&format!(
                 "/commits/{}/check-runs?check_name={name}&filter=all&per_page=100",
-                query(sha)
+                encode(sha)
             )),
             body: None,
             doing: "read the baseline's check run",

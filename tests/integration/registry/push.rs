@@ -12,8 +12,9 @@ use trainyard_oci::annotation::Description;
 use trainyard_oci::spec::Descriptor;
 use trainyard_oci::tags::TagPlan;
 use trainyard_oci::{
-    Compression, ConnectOptions, Credentials, Image, ImageReference, LayerFile, LayerPlan, Layout,
-    Platform, Progress, PushError, PushSource, Pushed, RetryPolicy, RuntimeConfig,
+    ClientOptions, Compression, ConnectOptions, Credentials, Image, ImageReference, LayerFile,
+    LayerPlan, Layout, Platform, Progress, PushError, PushSource, Pushed, RetryPolicy,
+    RuntimeConfig,
 };
 
 use super::Registry;
@@ -86,9 +87,11 @@ fn push_as(
     let options = ConnectOptions {
         credentials,
         plain_http: Vec::new(),
+        client: ClientOptions::default(),
         retry: RetryPolicy {
             n_attempts: 3,
-            first_wait: Duration::from_millis(1),
+            first_delay: Duration::from_millis(1),
+            ..RetryPolicy::default()
         },
     };
     let progress = Arc::new(move |step| recorded.lock().unwrap().push(step));
@@ -219,6 +222,7 @@ fn a_second_push_sends_nothing() {
     let options = ConnectOptions {
         credentials: Credentials::Anonymous,
         plain_http: Vec::new(),
+        client: ClientOptions::default(),
         retry: RetryPolicy::default(),
     };
     let connection = trainyard_oci::Registry::connect(&to, options, Arc::new(|_| {})).unwrap();
