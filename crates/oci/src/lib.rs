@@ -25,6 +25,6 @@ pub use push::{
     RequestError, Server,
 };
 pub use reference::{ImageReference, ReferenceError};
-pub use timestamp::rfc3339;
+pub use timestamp::{MAX_SECONDS, rfc3339};
 pub use trainyard_net::{ClientOptions, RetryPolicy};
 pub use unpack::{UnpackError, unpack};

@@ -25,7 +25,7 @@ use tracing_subscriber::registry::Registry;
 use self::ecs::Ecs;
 use crate::annotate::neutralise;
 use crate::environment::Environment;
-use crate::exit::ExitCode;
+use crate::exit_code::ExitCode;
 use crate::redact::Redactor;
 use crate::timestamp::rfc3339;
 

@@ -9,9 +9,10 @@ use std::sync::{Mutex, PoisonError};
 
 use trainyard_core::config::ConfigError;
 
-use super::{ExitCode, failures, find};
 use crate::annotate::{Annotation, Annotator, indent, neutralise};
 use crate::environment::Environment;
+use crate::exit::{failures, find};
+use crate::exit_code::ExitCode;
 use crate::log;
 use crate::redact::Redactor;
 
@@ -229,7 +230,7 @@ mod tests {
         let (stderr, _, code) = tell(outcome, &[]);
         assert_eq!(code, ExitCode::Bug);
         assert!(
-            stderr.starts_with("error: this is a bug of Trainyard, not of your project: index 7 out of bounds (crates/runner/src/exit/ending.rs:"),
+            stderr.starts_with("error: this is a bug of Trainyard, not of your project: index 7 out of bounds (crates/runner/src/ending.rs:"),
             "{stderr}"
         );
         assert!(stderr.contains("hint: please report it"), "{stderr}");
