@@ -89,7 +89,8 @@ pub(crate) async fn push(
             shown.show(step);
         }
     });
-    let registry = Registry::connect(to, options, progress).exit_code(ExitCode::Service)?;
+    // Nothing is sent yet: what fails is the address or the file of authorities.
+    let registry = Registry::connect(to, options, progress).exit_code(ExitCode::Usage)?;
     let existing = if naming.context.tag.is_some() {
         registry.list_tags().await.exit_code(ExitCode::Service)?
     } else {

@@ -10,7 +10,7 @@ use reqwest::{Client, Response, StatusCode};
 use trainyard_core::config::Remote;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_net::{
-    ClientOptions, Failure, Jitter, RetryPolicy, Trouble, attempts, in_one_line, is_transient,
+    ClientError, ClientOptions, Failure, Jitter, RetryPolicy, Trouble, attempts, is_transient,
     retry_after,
 };
 use trainyard_runner::ExitCode;
@@ -35,6 +35,14 @@ pub enum FetchError {
         address: String,
         /// What it said.
         problem: String,
+    },
+    /// Nothing can be downloaded at all.
+    #[error("cannot download `{address}`")]
+    Client {
+        /// The address.
+        address: String,
+        /// Why not.
+        source: ClientError,
     },
     /// The file at the address is another one than the configuration names.
     #[error(
@@ -64,6 +72,7 @@ impl FetchError {
     /// How a stage that needs the file ends.
     pub const fn exit_code(&self) -> ExitCode {
         match self {
+            Self::Client { .. } => ExitCode::Usage,
             Self::Refused { .. } => ExitCode::Service,
             Self::Digest { .. } | Self::Write { .. } => ExitCode::Data,
         }
@@ -134,7 +143,10 @@ impl Downloads {
             problem,
         };
         let client = self.client.build();
-        let client = client.map_err(|error| refused(in_one_line(&error)))?;
+        let client = client.map_err(|source| FetchError::Client {
+            address: remote.address().to_owned(),
+            source,
+        })?;
         let done = self.retry.run(
             Jitter::default(),
             async || attempt_once(&client, remote, partial).await,

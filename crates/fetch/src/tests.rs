@@ -248,6 +248,24 @@ fn what_will_fail_again_is_said_at_once_with_its_cause() {
 }
 
 #[test]
+fn a_file_of_authorities_that_is_not_there_is_a_wrong_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(b"x", &[]);
+    let ca = folder.path().join("ca.pem");
+    let error = downloads(&folder)
+        .with_ca(Some(&ca))
+        .fetch(&server.remote(b"x"))
+        .unwrap_err();
+    assert_eq!(error.exit_code(), ExitCode::Usage);
+    let text = trainyard_net::in_one_line(&error);
+    assert!(
+        text.contains("authorities in") && text.contains("ca.pem"),
+        "{text}"
+    );
+    assert!(!text.contains("s3cret"), "{text}");
+}
+
+#[test]
 fn two_at_once_download_once() {
     let content = content();
     let server = Server::start(&content, &[Answer::Whole]);
