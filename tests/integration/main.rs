@@ -16,6 +16,7 @@ mod http;
 mod image;
 mod project;
 mod registry;
+mod reported_data;
 mod run_sh;
 mod serve;
 mod support;

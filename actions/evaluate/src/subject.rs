@@ -93,8 +93,11 @@ impl Subject {
             downloads: &downloads,
         };
         let dataset = Dataset::load(&config, folders, Split::Test).exit_code(ExitCode::Data)?;
-        if let Some(description) = &dataset.description {
-            tracing::info!("{description}");
+        for line in &dataset.description {
+            tracing::info!("{line}");
+        }
+        for warning in &dataset.warnings {
+            tracing::warn!("{warning}");
         }
         let threads = Threads::new(inputs.threads.map(|threads| threads as usize));
         let scorer = Scorer::open_with(&folder, threads).exit_code(ExitCode::Data)?;
@@ -104,7 +107,7 @@ impl Subject {
             folder.digest.short(),
             dataset.n_rows()
         );
-        let scores = scorer.score_dataset(&dataset);
+        let scores = scorer.score_dataset(&dataset).exit_code(ExitCode::Data)?;
         let history = path.join(HISTORY_FILE);
         let history = if history.exists() {
             read_history(&history).exit_code(ExitCode::Data)?

@@ -19,6 +19,7 @@ use trainyard_core::model::{ModelManifest, Task};
 use trainyard_ml::data::Dataset;
 use trainyard_ml::data::npz;
 use trainyard_ml::score::by_class;
+use trainyard_runner::{ExitCode, WithExitCode as _};
 
 use crate::image::{MODEL_FOLDER, server_path};
 
@@ -69,7 +70,9 @@ impl Sample {
             .map(|i| (i * dataset.n_rows() / n_rows) as u32)
             .collect();
         let mut rows = vec![0.0; n_rows * dataset.row_len()];
-        dataset.gather(&chosen, &mut rows);
+        dataset
+            .gather(&chosen, &mut rows)
+            .exit_code(ExitCode::Data)?;
         let scores = chosen
             .iter()
             .flat_map(|&row| {

@@ -43,8 +43,11 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         downloads: &downloads,
     };
     let dataset = Dataset::load(&config, folders, Split::Train).exit_code(ExitCode::Data)?;
-    if let Some(description) = &dataset.description {
-        tracing::info!("{description}");
+    for line in &dataset.description {
+        tracing::info!("{line}");
+    }
+    for warning in &dataset.warnings {
+        tracing::warn!("{warning}");
     }
     let data_digest = dataset.digest();
     let content_key = content_key(&config, &data_digest)?;
@@ -111,7 +114,9 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
     progress.finish();
     saved.exit_code(ExitCode::Data)?;
     let code = match &outcome {
-        Err(TrainError::NotFinite { .. } | TrainError::Checkpoint(_)) => ExitCode::Data,
+        Err(TrainError::NotFinite { .. } | TrainError::Checkpoint(_) | TrainError::Data(_)) => {
+            ExitCode::Data
+        }
         _ => ExitCode::Usage,
     };
     let trained = match outcome.exit_code(code)? {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use trainyard_core::model::{ModelError, ModelFolder};
 
-use crate::data::Dataset;
+use crate::data::{DataError, Dataset};
 use crate::network::{Network, NetworkError, Workspace};
 use crate::threads::Threads;
 use crate::train;
@@ -133,23 +133,23 @@ impl Scorer {
         Ok(scores)
     }
 
-    /// The scores of all rows of `dataset`.
-    pub fn score_dataset(&self, dataset: &Dataset) -> Vec<f32> {
+    /// The scores of all rows of `dataset`, unless its rows are on the disk and cannot be read any more.
+    pub fn score_dataset(&self, dataset: &Dataset) -> Result<Vec<f32>, DataError> {
         self.threads.within(|| self.score_rows(dataset))
     }
 
-    fn score_rows(&self, dataset: &Dataset) -> Vec<f32> {
+    fn score_rows(&self, dataset: &Dataset) -> Result<Vec<f32>, DataError> {
         let mut workspace = self.take_workspace(BATCH_ROWS);
         let mut scores = Vec::with_capacity(dataset.n_rows() * self.n_outputs());
         let rows: Vec<u32> = (0..dataset.n_rows() as u32).collect();
         for batch in rows.chunks(BATCH_ROWS) {
-            train::load(&self.network, &mut workspace, dataset, batch, &self.threads);
+            train::load(&self.network, &mut workspace, dataset, batch, &self.threads)?;
             self.network
                 .score(&mut workspace, batch.len(), &self.threads);
             scores.extend_from_slice(workspace.output(&self.network, batch.len()));
         }
         self.give_back(workspace);
-        scores
+        Ok(scores)
     }
 
     fn take_workspace(&self, n_rows: usize) -> Workspace {

@@ -2,13 +2,14 @@
 
 mod checkpoint;
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use trainyard_core::config::Config;
 use trainyard_core::evaluation::EpochRecord;
 use trainyard_core::model::Task;
 
-use crate::data::{Dataset, Labels};
+use crate::data::{DataError, Dataset, Labels};
 use crate::kernels::Buffer;
 use crate::kernels::loss::{BatchLoss, Objective};
 use crate::network::{Mode, Network, NetworkError, Targets, Workspace};
@@ -88,6 +89,9 @@ pub enum TrainError {
     /// The configuration's layers are not valid.
     #[error(transparent)]
     Config(#[from] trainyard_core::config::ConfigError),
+    /// Rows cannot be read any more.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// The checkpoint does not hold what this network needs.
     #[error("the checkpoint does not fit the network: {0}")]
     Checkpoint(&'static str),
@@ -189,7 +193,7 @@ impl<'a> Trainer<'a> {
         let seed = config.train.seed;
         let preprocessing = &config.data.preprocessing;
         let mut network = Network::new(&layers, &config.model.input_shape, preprocessing, seed)?;
-        network.fit_normalizations(rows, job.threads);
+        network.fit_normalizations(rows, job.threads)?;
         let batch_size = config.train.batch_size.min(rows.n_rows());
         let n_batches = rows.n_rows().div_ceil(batch_size);
         let optimizer = Optimizer::new(&config.train.optimizer, &network);
@@ -256,7 +260,7 @@ impl<'a> Trainer<'a> {
                 return Ok(Flow::Stop);
             }
         }
-        let record = self.close_epoch(epoch);
+        let record = self.close_epoch(epoch)?;
         let seconds = start.elapsed().as_secs_f64();
         self.epoch_s.push(seconds);
         let event = Event::Epoch {
@@ -284,7 +288,7 @@ impl<'a> Trainer<'a> {
             threads,
             ..
         } = self.job;
-        load(&self.network, &mut self.workspace, rows, batch, threads);
+        load(&self.network, &mut self.workspace, rows, batch, threads)?;
         let targets = self.targets(rows, batch);
         let mode = Mode::Train {
             seed: config.train.seed,
@@ -340,14 +344,17 @@ impl<'a> Trainer<'a> {
     }
 
     /// Judges the epoch and decides what follows from it.
-    fn close_epoch(&mut self, epoch: usize) -> EpochRecord {
+    fn close_epoch(&mut self, epoch: usize) -> Result<EpochRecord, DataError> {
         let Job {
             config, validation, ..
         } = self.job;
         let accuracy = |total: BatchLoss, n: usize| {
             (config.model.task == Task::Classification).then(|| total.n_right as f64 / n as f64)
         };
-        let held_out = validation.map(|rows| (self.judge(rows), rows.n_rows()));
+        let held_out = match validation {
+            Some(rows) => Some((self.judge(rows)?, rows.n_rows())),
+            None => None,
+        };
         let Position { total, n_seen, .. } = self.position;
         let record = EpochRecord {
             epoch,
@@ -369,11 +376,11 @@ impl<'a> Trainer<'a> {
                 self.best = Some((epoch, self.network.parameters_mut().to_vec()));
             }
         }
-        record
+        Ok(record)
     }
 
     /// The loss of rows by the network as it is.
-    fn judge(&mut self, rows: &Dataset) -> BatchLoss {
+    fn judge(&mut self, rows: &Dataset) -> Result<BatchLoss, DataError> {
         let mut total = BatchLoss::default();
         let all: Vec<u32> = (0..rows.n_rows() as u32).collect();
         for batch in all.chunks(self.batch_size) {
@@ -383,7 +390,7 @@ impl<'a> Trainer<'a> {
                 rows,
                 batch,
                 self.job.threads,
-            );
+            )?;
             let targets = Targets {
                 labels: rows.labels_of(batch),
                 weights: None,
@@ -395,7 +402,7 @@ impl<'a> Trainer<'a> {
                 self.job.threads,
             );
         }
-        total
+        Ok(total)
     }
 
     fn finish(mut self) -> Trained {
@@ -425,7 +432,7 @@ pub(crate) fn load(
     rows: &Dataset,
     batch: &[u32],
     threads: &Threads,
-) {
+) -> Result<(), DataError> {
     const ROWS: usize = 16;
     let row_len = network.n_inputs();
     let input = workspace.input_mut(batch.len());
@@ -433,10 +440,19 @@ pub(crate) fn load(
         .chunks_mut(ROWS * row_len)
         .zip(batch.chunks(ROWS))
         .collect();
+    // The batch is of no use once a part is missing, so whichever thread fails first may say so.
+    let failure = Mutex::new(None);
     threads.for_each(work, |(input, batch): (&mut [f32], &[u32])| {
-        rows.gather(batch, input);
-        network.preprocess(input);
+        match rows.gather(batch, input) {
+            Ok(()) => network.preprocess(input),
+            Err(error) => {
+                let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                failure.get_or_insert(error);
+            }
+        }
     });
+    let failure = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
+    failure.map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

@@ -48,6 +48,17 @@ pub enum LogError {
         /// What the system said.
         source: io::Error,
     },
+    /// The file of `--log-file` lies in a folder that is not there.
+    #[error(
+        "cannot open the log file `{}`: there is no folder `{}`\nhint: create it first, or name a path below the working directory",
+        path.display(), folder.display()
+    )]
+    Folder {
+        /// The file.
+        path: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+    },
     /// Something in this process has started another log.
     #[error("the log of this process is already set up")]
     AlreadyStarted(#[source] tracing::subscriber::SetGlobalDefaultError),
@@ -164,8 +175,17 @@ fn open(path: &Path) -> Result<Sink, LogError> {
         path: path.to_owned(),
         source,
     };
+    // The folder of a relative path is made, like the output folder. That of an absolute one is most often a mount that
+    // is missing or a typo: a log in a folder that was made for it there is a log that is lost.
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(error)?;
+        if path.is_relative() {
+            fs::create_dir_all(folder).map_err(error)?;
+        } else if !folder.is_dir() {
+            return Err(LogError::Folder {
+                path: path.to_owned(),
+                folder: folder.to_owned(),
+            });
+        }
     }
     let file = OpenOptions::new().append(true).create(true).open(path);
     Ok(Sink::new(Box::new(file.map_err(error)?)))

@@ -31,10 +31,10 @@ pub struct DataConfig {
     /// Share of the training rows held out for validation, drawn by seed and stratified by class; 0 for none.
     #[serde(default)]
     pub validation_fraction: f64,
-    /// Use only this many rows of the training file, from the start; for a quick try.
+    /// Use only this many of the training rows, drawn evenly from the classes, the same each time; for a quick try.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_train_rows: Option<usize>,
-    /// Use only this many rows of the test file, from the start; for a quick try.
+    /// Use only this many of the test rows, drawn evenly from the classes, the same each time; for a quick try.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_test_rows: Option<usize>,
     /// images: whether images of another size are resized to `[model] input_shape`.
@@ -56,7 +56,7 @@ pub enum DataFormat {
     Npy,
     /// A table with a header; see `[data.csv]`.
     Csv,
-    /// A folder with a folder of PNG and JPEG files for each class.
+    /// A folder with a folder of image files (PNG, JPEG, BMP, GIF, WebP or PNM) for each class.
     Images,
 }
 
@@ -123,13 +123,39 @@ pub struct CsvConfig {
     /// What becomes of empty cells: `"error"`, `"drop"` (the row), `"mean"` (of the training rows) or a number.
     #[serde(default)]
     pub missing: Missing,
-    /// What stands between cells.
+    /// Field delimiter.
     #[serde(default = "comma")]
     pub delimiter: char,
+    /// Decimal separator: `"."`, or `","` where one and a half is written `1,5`.
+    #[serde(default, skip_serializing_if = "Decimal::is_point")]
+    pub decimal: Decimal,
 }
 
 const fn comma() -> char {
     ','
+}
+
+/// Decimal separator of the numbers in a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum Decimal {
+    /// `1.5`
+    #[default]
+    #[serde(rename = ".")]
+    Point,
+    /// `1,5`
+    #[serde(rename = ",")]
+    Comma,
+}
+
+impl Decimal {
+    // The default is not written, so that configurations older than this setting keep their digest.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
+    const fn is_point(&self) -> bool {
+        matches!(self, Self::Point)
+    }
 }
 
 /// What the cells of a column are.
@@ -218,6 +244,26 @@ impl JsonSchema for Missing {
     }
 }
 
+impl CsvConfig {
+    fn validate(&self) -> Result<(), Problem> {
+        let delimiter = &["data", "csv", "delimiter"];
+        if !self.delimiter.is_ascii() {
+            return Err(Problem::at(delimiter, "must be an ASCII character"));
+        }
+        if matches!(self.delimiter, '"' | '\r' | '\n' | '\0') {
+            let problem = "a quote or a line end cannot stand between cells";
+            return Err(Problem::at(delimiter, problem)
+                .hint("write `delimiter = \",\"`, `\";\"` or `\"\\t\"`"));
+        }
+        if self.delimiter == ',' && self.decimal == Decimal::Comma {
+            let problem = "the comma is also the field delimiter";
+            return Err(Problem::at(&["data", "csv", "decimal"], problem)
+                .hint("write `delimiter = \";\"`, or whatever stands between cells in that file"));
+        }
+        Ok(())
+    }
+}
+
 impl DataConfig {
     pub(super) fn validate(
         &self,
@@ -294,6 +340,12 @@ impl DataConfig {
                 let problem = format!("the name `{class}` is empty or there twice");
                 return Err(Problem::at(&["data", "classes"], problem));
             }
+            // Cells of a table lose the blanks around them, so such a name would match none.
+            if class.trim() != class {
+                let problem = format!("the name `{class}` begins or ends with a blank");
+                return Err(Problem::at(&["data", "classes"], problem)
+                    .hint(format!("write `{:?}`", class.trim())));
+            }
         }
         Ok(())
     }
@@ -338,13 +390,8 @@ impl DataConfig {
                 )
                 .hint("add `[data.csv]` with `label = \"…\"`"));
             }
-            (DataFormat::Csv, Some(csv)) if !csv.delimiter.is_ascii() => {
-                return Err(Problem::at(
-                    &["data", "csv", "delimiter"],
-                    "must be an ASCII character",
-                ));
-            }
-            (DataFormat::Csv, _) | (_, None) => {}
+            (DataFormat::Csv, Some(csv)) => csv.validate()?,
+            (_, None) => {}
             (_, Some(_)) => {
                 return Err(Problem::at(
                     &["data", "csv"],

@@ -207,3 +207,30 @@ fn lines_of_rules_are_found_for_annotations() {
     assert_eq!(line_of(GOOD, &["gate", "rules", "0", "min"]), Some(31));
     assert_eq!(line_of(GOOD, &["gate", "rules", "1"]), None);
 }
+
+#[test]
+fn a_decimal_point_is_not_written_so_older_digests_hold() {
+    let table = |decimal: &str| {
+        let data = format!(
+            "format = \"csv\"\nclasses = [\"even\", \"odd\"]\ntrain = {{ path = \"a\" }}\ntest = {{ path = \"c\" }}\n\
+             [data.csv]\nlabel = \"y\"\ndelimiter = \";\"\n{decimal}"
+        );
+        let text = changed("classes = [\"even\", \"odd\"]", &data)
+            .replace("preprocessing = [{ divide_by = 16 }]\n", "")
+            .replace("train = { features = \"a\", labels = \"b\" }\n", "")
+            .replace("test = { features = \"c\", labels = \"d\" }\n", "");
+        Config::parse(&text, Path::new("trainyard.toml")).unwrap()
+    };
+    let written = |config: &Config| toml::to_string(config).unwrap();
+    let (unset, point, comma) = (
+        table(""),
+        table("decimal = \".\""),
+        table("decimal = \",\""),
+    );
+    assert_eq!(written(&unset), written(&point));
+    assert!(!written(&unset).contains("decimal") && written(&comma).contains("decimal = \",\""));
+    assert_eq!(
+        unset.training_digest().unwrap(),
+        point.training_digest().unwrap()
+    );
+}

@@ -28,7 +28,7 @@ pub enum Values {
     I64(Vec<i64>),
     /// `|u1`.
     U8(Vec<u8>),
-    /// `<f4`.
+    /// `<f4`, and `<f2`, of which it holds every number.
     F32(Vec<f32>),
     /// `<f8`.
     F64(Vec<f64>),
@@ -139,9 +139,18 @@ pub fn read_npz(bytes: &[u8]) -> Result<BTreeMap<String, Array>, String> {
             continue;
         };
         let mut content = Vec::new();
+        let announced = entry.size();
+        // One byte more would show that there are more; a small entry must not unpack to what fills the memory.
         entry
+            .by_ref()
+            .take(announced.saturating_add(1))
             .read_to_end(&mut content)
             .map_err(|error| format!("the array `{name}` is damaged ({error})"))?;
+        if content.len() as u64 != announced {
+            return Err(format!(
+                "the array `{name}` is damaged: it has not the {announced} bytes that the archive says"
+            ));
+        }
         let array =
             read_npy(&content).map_err(|problem| format!("the array `{name}`: {problem}"))?;
         arrays.insert(name.to_owned(), array);
@@ -186,6 +195,9 @@ pub fn read_npy(bytes: &[u8]) -> Result<Array, String> {
     };
     let values = match code {
         "f4" => Values::F32(decode::<4, f32>(elements, n, is_big, f32::from_le_bytes)?),
+        "f2" => Values::F32(decode::<2, f32>(elements, n, is_big, |b| {
+            widen_half(u16::from_le_bytes(b))
+        })?),
         "f8" => Values::F64(decode::<8, f64>(elements, n, is_big, f64::from_le_bytes)?),
         "i8" => Values::I64(decode::<8, i64>(elements, n, is_big, i64::from_le_bytes)?),
         "i4" => Values::I64(decode::<4, i64>(elements, n, is_big, |b| {
@@ -210,11 +222,7 @@ pub fn read_npy(bytes: &[u8]) -> Result<Array, String> {
             let signed: Result<Vec<i64>, _> = values.into_iter().map(i64::try_from).collect();
             Values::I64(signed.map_err(|_| "an integer is above 2^63 - 1".to_owned())?)
         }
-        _ => {
-            return Err(format!(
-                "elements of type `{descr}` cannot be read; save as float32, float64 or an integer type (`array.astype(\"float32\")`)"
-            ));
-        }
+        _ => return Err(unreadable(&descr, code)),
     };
     let values = if is_fortran && shape.len() > 1 {
         match values {
@@ -227,6 +235,34 @@ pub fn read_npy(bytes: &[u8]) -> Result<Array, String> {
         values
     };
     Ok(Array { shape, values })
+}
+
+/// What a type is that holds no plain numbers, and what to do.
+fn unreadable(descr: &str, code: &str) -> String {
+    let what = match code.as_bytes().first() {
+        Some(b'c') => "complex numbers; save real and imaginary part as columns of their own",
+        Some(b'O') => "Python objects; save a plain array (`array.astype(\"float32\")`)",
+        Some(b'U' | b'S' | b'a') => "text; save numbers (`array.astype(\"float32\")`)",
+        Some(b'M' | b'm') => "times; save numbers (`array.astype(\"int64\")`)",
+        _ => {
+            "a type that is not read; save as float32, float64 or an integer type (`array.astype(\"float32\")`)"
+        }
+    };
+    format!("elements of type `{descr}` are {what}")
+}
+
+/// The number that the 16 bits of IEEE 754's binary16 stand for; of NaN, the same payload.
+fn widen_half(bits: u16) -> f32 {
+    let sign = u32::from(bits & 0x8000) << 16;
+    let exponent = u32::from(bits >> 10 & 0x1f);
+    let fraction = u32::from(bits & 0x3ff);
+    match exponent {
+        // Zero and subnormal numbers: a whole number of 2^-24, which f32 holds exactly.
+        0 => f32::from_bits(sign | (fraction as f32 * 2.0_f32.powi(-24)).to_bits()),
+        0x1f => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
+        // The exponents' biases are 15 and 127.
+        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
+    }
 }
 
 /// What the Python dictionary of a header says.
@@ -350,6 +386,103 @@ mod tests {
             bytes.extend((header.len() as u16).to_le_bytes());
             bytes.extend(header.as_bytes());
             let _ = read_npy(&bytes);
+        }
+    }
+
+    /// By the definition: (-1)^sign x 2^(exponent - 15) x 1.fraction, below that a fraction of 2^-14.
+    #[test]
+    fn every_half_is_the_number_that_it_stands_for() {
+        for bits in 0..=u16::MAX {
+            let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
+            let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+            let magnitude = match exponent {
+                0 => fraction / 1024.0 * 2.0_f64.powi(-14),
+                31 if fraction == 0.0 => f64::INFINITY,
+                31 => f64::NAN,
+                _ => (1.0 + fraction / 1024.0) * 2.0_f64.powi(exponent - 15),
+            };
+            let (found, expected) = (f64::from(widen_half(bits)), sign * magnitude);
+            assert!(
+                found == expected || found.is_nan() && expected.is_nan(),
+                "{bits:#06x}"
+            );
+            assert_eq!(found.is_sign_negative(), bits >> 15 == 1, "{bits:#06x}");
+        }
+    }
+
+    /// An array of two elements of any type, as NumPy would write it.
+    fn npy_of(descr: &str, elements: &[u8]) -> Vec<u8> {
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (2,), }}\n");
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.as_bytes());
+        bytes.extend(elements);
+        bytes
+    }
+
+    #[test]
+    fn every_type_of_number_is_read_in_either_byte_order() {
+        for (descr, elements, expected) in [
+            ("<f2", &[0x00, 0x3e, 0x00, 0xc0][..], [1.5, -2.0]),
+            (">f2", &[0x3e, 0x00, 0xc0, 0x00], [1.5, -2.0]),
+            ("|i1", &[1, 0xff], [1.0, -1.0]),
+            ("|u1", &[1, 0xff], [1.0, 255.0]),
+            ("|b1", &[0, 1], [0.0, 1.0]),
+            ("<i2", &[1, 0, 0xff, 0xff], [1.0, -1.0]),
+            (">u2", &[0, 1, 0xff, 0xff], [1.0, 65535.0]),
+            (">i4", &[0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff], [1.0, -1.0]),
+            (
+                "<u4",
+                &[1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff],
+                [1.0, 4_294_967_295.0],
+            ),
+            (">f4", &[0x3f, 0xc0, 0, 0, 0xc0, 0, 0, 0], [1.5, -2.0]),
+        ] {
+            let array = read_npy(&npy_of(descr, elements)).unwrap();
+            assert_eq!(array.to_f64(), expected, "{descr}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_refused_by_name() {
+        for (descr, expected) in [
+            ("<c8", "`<c8` are complex numbers"),
+            (">c16", "`>c16` are complex numbers"),
+            ("|O", "`|O` are Python objects"),
+            ("<U3", "`<U3` are text"),
+            ("|S3", "`|S3` are text"),
+            ("<M8[ns]", "`<M8[ns]` are times"),
+            ("<f16", "`<f16` are a type that is not read"),
+        ] {
+            let error = read_npy(&npy_of(descr, &[0; 32])).unwrap_err();
+            assert!(error.contains(expected), "{descr}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_archive_that_lies_about_a_size_is_refused() {
+        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+        archive.start_file("x.npy", options).unwrap();
+        let array = Array::table(vec![0.0; 4096], 2);
+        archive.write_all(&write_npy(&array)).unwrap();
+        let honest = archive.finish().unwrap().into_inner();
+        let size = write_npy(&array).len() as u32;
+        assert_eq!(read_npz(&honest).unwrap()["x"], array);
+        for claimed in [size - 1, size + 1, 64, 1 << 30] {
+            let mut lying = honest.clone();
+            let places: Vec<usize> = (0..lying.len() - 3)
+                .filter(|&at| lying[at..at + 4] == size.to_le_bytes())
+                .collect();
+            assert_eq!(places.len(), 2, "in the local and the central header");
+            for at in places {
+                lying[at..at + 4].copy_from_slice(&claimed.to_le_bytes());
+            }
+            let error = read_npz(&lying).unwrap_err();
+            assert!(
+                error.contains("the array `x` is damaged"),
+                "{claimed}: {error}"
+            );
         }
     }
 

@@ -3,7 +3,7 @@
 use super::plan::Op;
 use super::workspace::received;
 use super::{Mode, Network, Workspace};
-use crate::data::Dataset;
+use crate::data::{DataError, Dataset};
 use crate::kernels::norm::{self, Moments};
 use crate::threads::Threads;
 use crate::train;
@@ -13,13 +13,17 @@ const BATCH_ROWS: usize = 256;
 
 impl Network {
     /// Takes mean and variance of what each Normalization layer receives from all `rows`.
-    pub(crate) fn fit_normalizations(&mut self, rows: &Dataset, threads: &Threads) {
+    pub(crate) fn fit_normalizations(
+        &mut self,
+        rows: &Dataset,
+        threads: &Threads,
+    ) -> Result<(), DataError> {
         let is_fitted = |op: &Op| matches!(op, Op::Normalize { .. });
         let to_fit: Vec<usize> = (0..self.plan.steps.len())
             .filter(|idx| is_fitted(&self.plan.steps[*idx].op))
             .collect();
         if to_fit.is_empty() {
-            return;
+            return Ok(());
         }
         let mut workspace = Workspace::for_scoring(self, BATCH_ROWS);
         let all: Vec<u32> = (0..rows.n_rows() as u32).collect();
@@ -33,7 +37,7 @@ impl Network {
             };
             let mut moments = vec![Moments::default(); n_channels];
             for batch in all.chunks(BATCH_ROWS) {
-                train::load(self, &mut workspace, rows, batch, threads);
+                train::load(self, &mut workspace, rows, batch, threads)?;
                 self.forward(&mut workspace, batch.len(), Mode::Score, threads);
                 let values = received(&workspace.input, &workspace.steps[..step_idx]);
                 norm::add_moments(&values[..batch.len() * step.n_inputs], &mut moments);
@@ -45,5 +49,6 @@ impl Network {
                 self.parameters[variance][channel] = channel_variance as f32;
             }
         }
+        Ok(())
     }
 }

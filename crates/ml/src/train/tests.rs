@@ -65,7 +65,8 @@ fn dataset(n_rows: usize, label: impl Fn(&[f32]) -> f64, is_class: bool) -> Data
         labels,
         weights: None,
         row_ids: (0..n_rows as i64).collect(),
-        description: None,
+        description: Vec::new(),
+        warnings: Vec::new(),
         files: Vec::new(),
     }
 }
@@ -324,7 +325,8 @@ fn early_stopping_keeps_the_best_weights() {
         &held_out,
         &all,
         &Threads::single(),
-    );
+    )
+    .unwrap();
     let targets = Targets {
         labels: held_out.labels.clone(),
         weights: None,
