@@ -370,6 +370,18 @@ impl DataConfig {
                     return Err(Problem::at(&["data", part, key], problem));
                 }
             }
+            let arrays = [
+                ("features_array", &files.features_array),
+                ("labels_array", &files.labels_array),
+            ];
+            for (key, _) in arrays.iter().filter(|(_, array)| array.is_some()) {
+                if self.format != DataFormat::Npy {
+                    return Err(Problem::at(
+                        &["data", part, key],
+                        "belongs to `format = \"npy\"`",
+                    ));
+                }
+            }
             for (key, source) in files.sources() {
                 let problem = match source.remote() {
                     Some(_) if self.format == DataFormat::Images => {
@@ -381,6 +393,12 @@ impl DataConfig {
                     return Err(Problem::at(&["data", part, key], problem));
                 }
             }
+        }
+        if self.resize && self.format != DataFormat::Images {
+            return Err(Problem::at(
+                &["data", "resize"],
+                "belongs to `format = \"images\"`",
+            ));
         }
         match (self.format, &self.csv) {
             (DataFormat::Csv, None) => {

@@ -234,3 +234,26 @@ fn a_decimal_point_is_not_written_so_older_digests_hold() {
         point.training_digest().unwrap()
     );
 }
+
+#[test]
+fn a_setting_of_another_format_is_refused() {
+    for (line, place) in [
+        (
+            "train = { features = \"a\", labels = \"b\", features_array = \"x\" }",
+            "features_array",
+        ),
+        (
+            "resize = true\ntrain = { features = \"a\", labels = \"b\" }",
+            "resize",
+        ),
+    ] {
+        let error = error_of(&changed(
+            "train = { features = \"a\", labels = \"b\" }",
+            line,
+        ));
+        assert!(
+            error.contains(place) && error.contains("belongs to `format"),
+            "{error}"
+        );
+    }
+}

@@ -32,13 +32,17 @@ pub(super) fn load(
     folders: Folders<'_>,
     files: &DataFiles,
 ) -> Result<Dataset, DataError> {
-    let read = |source: &Option<Source>, array: Option<&String>| {
+    let read = |source: &Option<Source>, name: Option<&String>| {
         let source = source.as_ref().expect("validated: arrays have files");
-        let (path, entry) = measure(folders, source)?;
+        let (path, mut entry) = measure(folders, source)?;
         let array = match config.data.format {
-            DataFormat::Npy => read_npy(&path, array)?,
+            DataFormat::Npy => read_npy(&path, name)?,
             _ => read_idx(&path, entry.size_bytes)?,
         };
+        // Another array of the same file is other data, for which another model is trained.
+        if let Some(name) = name {
+            entry.path = format!("{}[{name}]", entry.path);
+        }
         Ok::<_, DataError>((array, path, entry))
     };
     let (features, features_path, features_entry) =
@@ -195,6 +199,10 @@ fn read_npy(path: &Path, array: Option<&String>) -> Result<Array, DataError> {
                 format!("there is no array `{name}`; there are {}", names.join(", "))
             })
         })
+    } else if let Some(name) = array {
+        Err(format!(
+            "this is not an `.npz`, so there is no array `{name}` in it; remove `features_array` or `labels_array`"
+        ))
     } else {
         npz::read_npy(&bytes)
     };

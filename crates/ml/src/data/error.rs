@@ -39,7 +39,7 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
         /// What is wrong, and where.
-        problem: TableProblem,
+        problem: Box<TableProblem>,
     },
     /// Labels cannot be used.
     #[error("`{}`: {problem}", path.display())]
@@ -47,7 +47,7 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
         /// What is wrong, and where.
-        problem: LabelProblem,
+        problem: Box<LabelProblem>,
     },
     /// An image or a folder of images cannot be used.
     #[error("`{}`: {problem}", path.display())]
@@ -55,7 +55,7 @@ pub enum DataError {
         /// The file or folder.
         path: PathBuf,
         /// What is wrong.
-        problem: ImageProblem,
+        problem: Box<ImageProblem>,
     },
     /// Two files do not belong together.
     #[error("`{}` has {n_features} rows, but `{}` has {n_labels} labels", features.display(), labels.display())]
@@ -112,21 +112,21 @@ impl DataError {
     pub(super) fn table(path: &Path) -> impl Fn(TableProblem) -> Self + Copy {
         |problem| Self::Table {
             path: path.to_owned(),
-            problem,
+            problem: Box::new(problem),
         }
     }
 
     pub(super) fn labels(path: &Path) -> impl Fn(LabelProblem) -> Self + Copy {
         |problem| Self::Labels {
             path: path.to_owned(),
-            problem,
+            problem: Box::new(problem),
         }
     }
 
     pub(super) fn image(path: &Path) -> impl Fn(ImageProblem) -> Self + Copy {
         |problem| Self::Image {
             path: path.to_owned(),
-            problem,
+            problem: Box::new(problem),
         }
     }
 

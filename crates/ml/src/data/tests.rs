@@ -305,6 +305,26 @@ fn numpy_arrays_are_read_alone_and_by_name() {
         error.contains("it holds the arrays x, y; name one with `features_array`"),
         "{error}"
     );
+    // Which array of a file is trained on is part of what the data are.
+    let both = npz::write_npz(&[("x", &x), ("z", &x)]).unwrap();
+    std::fs::write(project.folder.path().join("both.npz"), both).unwrap();
+    let digest = |array: &str| {
+        let train = format!("features = 'both.npz', features_array = '{array}', labels = 'y.npy'");
+        let dataset = project.load("[2]", Some(2), &data(&train)).unwrap();
+        dataset.digest()
+    };
+    assert_ne!(digest("x"), digest("z"));
+    let error = project
+        .load(
+            "[2]",
+            Some(2),
+            &data("features = 'x.npy', features_array = 'x', labels = 'y.npy'"),
+        )
+        .unwrap_err();
+    assert!(
+        error.contains("this is not an `.npz`, so there is no array `x` in it"),
+        "{error}"
+    );
     let error = project
         .load(
             "[3]",

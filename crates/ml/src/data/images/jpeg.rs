@@ -49,7 +49,6 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(DynamicImage, Orientation), ImageP
     ))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn problem(error: DecodeErrors) -> ImageProblem {
     ImageProblem::Jpeg(error.to_string())
 }

@@ -2,7 +2,7 @@
 //! closed, text behind a closing quote, NUL bytes. Any of these can swallow rows without a word.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
 use std::path::Path;
 
 use super::TableProblem;
@@ -169,7 +169,7 @@ pub(super) fn line_of(path: &Path, at: u64) -> io::Result<u64> {
     line_in(BufReader::new(file), at)
 }
 
-fn line_in(text: impl Read, at: u64) -> io::Result<u64> {
+fn line_in(text: impl BufRead, at: u64) -> io::Result<u64> {
     let mut line = 1;
     let mut last = 0;
     for (place, byte) in text.bytes().enumerate() {

@@ -40,10 +40,8 @@ fn lines_are_named_as_an_editor_numbers_them() {
 fn words_for_missing_values_are_labels_where_classes_list_them() {
     let load = |classes: &str, labels: [&str; 2]| {
         let text = format!("a,b,y\n1,2,{}\n3,4,{}\n", labels[0], labels[1]);
-        let data = format!(
-            "format = 'csv'\ntrain = {{ path = 't.csv' }}\ntest = {{ path = 't.csv' }}\n[data.csv]\nlabel = 'y'\n"
-        );
-        csv(&text).load_classes(classes, &data)
+        let data = "format = 'csv'\ntrain = { path = 't.csv' }\ntest = { path = 't.csv' }\n[data.csv]\nlabel = 'y'\n";
+        csv(&text).load_classes(classes, data)
     };
     for word in ["NA", "None", "null", "nan", "none", "?", "NaN"] {
         let dataset = load(&format!("['{word}', 'EU']"), ["EU", word]).unwrap();
