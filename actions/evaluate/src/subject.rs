@@ -5,11 +5,11 @@ use std::path::Path;
 use trainyard_core::config::{Config, EvaluateConfig, JudgingConfig};
 use trainyard_core::evaluation::{DataReference, EpochRecord, ModelReference};
 use trainyard_core::metrics::{ClassMetrics, Confusion, Metric, classify, regress};
-use trainyard_core::model::{ModelFolder, Task};
+use trainyard_core::model::{ModelManifest, Task};
 use trainyard_ml::Threads;
 use trainyard_ml::data::{Dataset, Folders, Labels, Split};
 use trainyard_ml::predictions::{Answers, Predictions};
-use trainyard_ml::score::{Scorer, by_class};
+use trainyard_ml::predictor::{Predictor, by_class};
 use trainyard_ml::store::{HISTORY_FILE, read_history};
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
@@ -80,10 +80,12 @@ impl Subject {
         let config = Config::read(&inputs.config).exit_code(ExitCode::Usage)?;
         let default = inputs.out.join("model");
         let path = inputs.model.as_deref().unwrap_or(&default);
-        let folder = ModelFolder::open(path)
+        let threads = Threads::new(inputs.threads.map(|threads| threads as usize));
+        let predictor = Predictor::open(path, threads)
             .exit_code(ExitCode::Data)
             .hint("run `trainyard-train` first, or name the folder of a model with `--model`")?;
-        check_fit(&config, &folder)?;
+        let manifest = predictor.manifest();
+        check_fit(&config, manifest, path)?;
         let base = inputs.config.parent().unwrap_or(Path::new(""));
         let downloads = inputs
             .cache
@@ -96,22 +98,20 @@ impl Subject {
         if let Some(description) = &dataset.description {
             tracing::info!("{description}");
         }
-        let threads = Threads::new(inputs.threads.map(|threads| threads as usize));
-        let scorer = Scorer::open_with(&folder, threads).exit_code(ExitCode::Data)?;
         tracing::info!(
             "scoring `{}` ({}) on {} rows",
-            folder.manifest.name,
-            folder.digest.short(),
+            manifest.name,
+            predictor.digest().short(),
             dataset.n_rows()
         );
-        let scores = scorer.score_dataset(&dataset);
+        let scores = predictor.score_dataset(&dataset);
         let history = path.join(HISTORY_FILE);
         let history = if history.exists() {
             read_history(&history).exit_code(ExitCode::Data)?
         } else {
             Vec::new()
         };
-        let task = folder.manifest.task;
+        let task = manifest.task;
         let digest = dataset.digest();
         Ok(Self {
             task,
@@ -126,16 +126,16 @@ impl Subject {
                 labels: dataset.labels,
                 answers: match task {
                     Task::Classification => {
-                        Answers::Scores(by_class(&scores, scorer.n_outputs()).into_owned())
+                        Answers::Scores(by_class(&scores, predictor.n_outputs()).into_owned())
                     }
                     Task::Regression => Answers::Values(scores),
                 },
-                classes: folder.manifest.class_names.clone().unwrap_or_default(),
+                classes: manifest.class_names.clone().unwrap_or_default(),
             },
             model: ModelReference {
-                name: folder.manifest.name,
-                digest: Some(folder.digest),
-                size_bytes: Some(folder.size_bytes),
+                name: manifest.name.clone(),
+                digest: Some(predictor.digest().clone()),
+                size_bytes: Some(predictor.folder().size_bytes),
             },
             config: config.evaluate,
             history,
@@ -179,9 +179,8 @@ impl Subject {
 }
 
 /// A model is scored by the configuration's test data only where both mean the same.
-fn check_fit(config: &Config, folder: &ModelFolder) -> anyhow::Result<()> {
-    let manifest = &folder.manifest;
-    let place = folder.path.display();
+fn check_fit(config: &Config, manifest: &ModelManifest, folder: &Path) -> anyhow::Result<()> {
+    let place = folder.display();
     let problem = if manifest.task != config.model.task {
         Some("was trained for another task than `[model] task`")
     } else if manifest.input.shape != config.model.input_shape {

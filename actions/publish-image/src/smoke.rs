@@ -18,7 +18,7 @@ use trainyard_core::metrics::argmax;
 use trainyard_core::model::{ModelManifest, Task};
 use trainyard_ml::data::Dataset;
 use trainyard_ml::data::npz;
-use trainyard_ml::score::by_class;
+use trainyard_ml::predictor::by_class;
 
 use crate::image::{MODEL_FOLDER, server_path};
 

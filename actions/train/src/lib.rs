@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use trainyard_core::config::Config;
 use trainyard_core::digest::Sha256Digest;
-use trainyard_core::files;
-use trainyard_core::model::{ModelFolder, RunRecord};
+use trainyard_core::model::{ModelFolder, Origin, RunRecord, TrainedOrigin};
 use trainyard_ml::data::{Dataset, Folders, Split};
-use trainyard_ml::store::{self, HISTORY_FILE, RUN_FILE, TrainingRows};
+use trainyard_ml::input_summary::summarise;
+use trainyard_ml::store::{self, HISTORY_FILE, TrainingRows};
 use trainyard_ml::train::{
     self, Checkpoint, CheckpointError, Event, Flow, Job, Outcome, Subject, TrainError,
 };
@@ -144,6 +144,7 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         data_digest,
         n_rows: rows.n_rows(),
         n_validation_rows: validation.map_or(0, Dataset::n_rows),
+        input_summary: summarise(rows),
     };
     let model =
         store::write_model(&folder, &config, &trained, rows, &run).exit_code(ExitCode::Data)?;
@@ -215,12 +216,13 @@ fn finished(
     let Ok(model) = ModelFolder::open(folder) else {
         return Ok(None);
     };
-    let run: Option<RunRecord> = files::read_json(&folder.join(RUN_FILE), "run record").ok();
-    let manifest = &model.manifest;
-    let is_same = manifest.config_digest == config.training_digest().exit_code(ExitCode::Usage)?
-        && manifest.data_digest == *data_digest
-        && manifest.instruction_set == instruction_set()
-        && run.is_some_and(|run| run.trainyard_version == VERSION);
+    let Origin::Trained(origin) = &model.manifest.origin else {
+        return Ok(None);
+    };
+    let is_same = origin.config_digest == config.training_digest().exit_code(ExitCode::Usage)?
+        && origin.data_digest == *data_digest
+        && origin.instruction_set == instruction_set()
+        && origin.trainyard_version == VERSION;
     Ok(is_same.then_some(model))
 }
 
@@ -230,24 +232,25 @@ fn finish(stage: &Stage, model: &ModelFolder, is_skipped: bool) -> anyhow::Resul
     stage.set_output("model-digest", &model.digest)?;
     stage.set_output("skipped", is_skipped)?;
     let manifest = &model.manifest;
-    let training = &manifest.training;
-    let mut rows = vec![
-        ("Model", format!("`{}`", model.digest.short())),
-        ("Parameters", training.n_parameters.to_string()),
-        (
-            "Rows",
-            format!(
-                "{} and {} for validation",
-                training.n_rows, training.n_validation_rows
+    let mut rows = vec![("Model", format!("`{}`", model.digest.short()))];
+    if let Origin::Trained(TrainedOrigin { training, .. }) = &manifest.origin {
+        rows.extend([
+            ("Parameters", training.n_parameters.to_string()),
+            (
+                "Rows",
+                format!(
+                    "{} and {} for validation",
+                    training.n_rows, training.n_validation_rows
+                ),
             ),
-        ),
-        (
-            "Epochs",
-            format!("{} of batch {}", training.epochs, training.batch_size),
-        ),
-        ("Optimizer", training.optimizer.clone()),
-        ("Training loss", format!("{:.4}", training.final_loss)),
-    ];
+            (
+                "Epochs",
+                format!("{} of batch {}", training.epochs, training.batch_size),
+            ),
+            ("Optimizer", training.optimizer.clone()),
+            ("Training loss", format!("{:.4}", training.final_loss)),
+        ]);
+    }
     if let Ok(history) = store::read_history(&model.path.join(HISTORY_FILE)) {
         let last = history.last();
         rows.extend(

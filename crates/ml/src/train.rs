@@ -284,7 +284,8 @@ impl<'a> Trainer<'a> {
             threads,
             ..
         } = self.job;
-        load(&self.network, &mut self.workspace, rows, batch, threads);
+        let input = self.workspace.input_mut(batch.len());
+        load(&self.network, input, rows, batch, threads);
         let targets = self.targets(rows, batch);
         let mode = Mode::Train {
             seed: config.train.seed,
@@ -377,13 +378,8 @@ impl<'a> Trainer<'a> {
         let mut total = BatchLoss::default();
         let all: Vec<u32> = (0..rows.n_rows() as u32).collect();
         for batch in all.chunks(self.batch_size) {
-            load(
-                &self.network,
-                &mut self.workspace,
-                rows,
-                batch,
-                self.job.threads,
-            );
+            let input = self.workspace.input_mut(batch.len());
+            load(&self.network, input, rows, batch, self.job.threads);
             let targets = Targets {
                 labels: rows.labels_of(batch),
                 weights: None,
@@ -418,17 +414,16 @@ fn objective(config: &Config) -> Objective {
     }
 }
 
-/// Writes the preprocessed rows of a batch into the workspace.
+/// Writes the preprocessed rows of a batch to `input[batch.len(), n_inputs]`.
 pub(crate) fn load(
     network: &Network,
-    workspace: &mut Workspace,
+    input: &mut [f32],
     rows: &Dataset,
     batch: &[u32],
     threads: &Threads,
 ) {
     const ROWS: usize = 16;
     let row_len = network.n_inputs();
-    let input = workspace.input_mut(batch.len());
     let work = input
         .chunks_mut(ROWS * row_len)
         .zip(batch.chunks(ROWS))

@@ -33,7 +33,8 @@ impl Network {
             };
             let mut moments = vec![Moments::default(); n_channels];
             for batch in all.chunks(BATCH_ROWS) {
-                train::load(self, &mut workspace, rows, batch, threads);
+                let input = workspace.input_mut(batch.len());
+                train::load(self, input, rows, batch, threads);
                 self.forward(&mut workspace, batch.len(), Mode::Score, threads);
                 let values = received(&workspace.input, &workspace.steps[..step_idx]);
                 norm::add_moments(&values[..batch.len() * step.n_inputs], &mut moments);

@@ -447,10 +447,13 @@ fn convolution_dense_and_softmax_match_candles_autograd() {
     let (found_loss, found) = loss(&network, &rows, &labels, Mode::Score, &Threads::single());
 
     let variables: Vec<Var> = network
-        .tensors()
-        .unwrap()
+        .specs
         .iter()
-        .map(|(_, tensor)| Var::from_tensor(tensor).unwrap())
+        .zip(&network.parameters)
+        .map(|(spec, values)| {
+            let tensor = Tensor::from_slice(values, spec.shape.as_slice(), &Device::Cpu);
+            Var::from_tensor(&tensor.unwrap()).unwrap()
+        })
         .collect();
     let [kernel, bias, dense_kernel, dense_bias] = &variables[..] else {
         panic!("four parameters")

@@ -320,7 +320,7 @@ fn early_stopping_keeps_the_best_weights() {
     let all: Vec<u32> = (0..held_out.n_rows() as u32).collect();
     load(
         &trained.network,
-        &mut workspace,
+        workspace.input_mut(all.len()),
         &held_out,
         &all,
         &Threads::single(),
