@@ -104,6 +104,27 @@ fn a_trained_model_is_found_and_a_changed_configuration_trains_anew() {
 }
 
 #[test]
+fn candle_trains_what_the_kernels_score_and_refuses_the_rest_before_any_data_are_read() {
+    let project = Project::new();
+    project.edit("[train]\n", "[train]\nengine = \"candle\"\n");
+    project.run("train", &[], 0);
+    let origin = &project.json("model/model.json")["origin"];
+    assert_eq!(
+        (&origin["type"], &origin["engine"]),
+        (&"trained".into(), &"candle".into())
+    );
+    project.run("evaluate", &[], 0);
+    let accuracy = project.json("evaluation/metrics.json")["accuracy"].as_f64();
+    assert!(accuracy.unwrap() > 0.8, "{accuracy:?}");
+
+    project.edit("train-images-idx3-ubyte.gz", "absent.gz");
+    project.edit("type = \"Flatten\"", "type = \"GlobalMaxPooling2D\"");
+    project
+        .run("train", &[], 2)
+        .has_error("`global_max_pooling2d`: it does not have GlobalMaxPooling2D");
+}
+
+#[test]
 fn a_missed_rule_is_1_and_is_not_published() {
     let project = Project::scored();
     project.edit("min = 0.5", "min = 0.9999");

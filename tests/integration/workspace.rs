@@ -1,6 +1,6 @@
 //! The repository's own shape: which crate may know which, and what must not be in any file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -69,24 +69,55 @@ const EDGES: [(&str, &[&str]); 13] = [
 ];
 
 /// What a package must not link, not even through others.
-const BANS: [(&str, &[&str]); 5] = [
+const BANS: [(&str, &[&str]); 7] = [
     ("trainyard-core", &["tokio", "candle-core", "reqwest"]),
     (
         "trainyard-ml",
-        &["tokio", "octocrab", "reqwest", "oci-client"],
+        &["tokio", "octocrab", "reqwest", "oci-client", "candle-core"],
     ),
     ("trainyard-train", &["octocrab", "oci-client"]),
-    ("trainyard-gate", &["candle-core", "oci-client"]),
-    ("trainyard-serve", &["reqwest", "rustls", "oci-client"]),
+    ("trainyard-evaluate", &["candle-core", "candle-nn"]),
+    (
+        "trainyard-gate",
+        &["candle-core", "candle-nn", "oci-client"],
+    ),
+    ("trainyard-publish-image", &["candle-core", "candle-nn"]),
+    (
+        "trainyard-serve",
+        &[
+            "reqwest",
+            "rustls",
+            "oci-client",
+            "candle-core",
+            "candle-nn",
+        ],
+    ),
 ];
 
-fn metadata() -> Value {
+fn host() -> String {
     let version = run(Command::new("rustc").arg("-vV"));
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    host.unwrap().to_owned()
+}
+
+/// Names of the packages that `package` links when it is built by a command of its own, with the features that it and
+/// its dependencies ask for. `cargo metadata` would answer for the whole workspace at once, as if all were one program.
+fn linked(package: &str) -> BTreeSet<String> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["tree", "--locked", "--package", package]);
+    cargo.args(["--edges", "normal", "--prefix", "none", "--format", "{p}"]);
+    // Without it, cargo would fetch what only other platforms need.
+    cargo.args(["--target", &host()]);
+    let tree = run(cargo.current_dir(repository()));
+    let name = |line: &str| line.split(' ').next().map(str::to_owned);
+    tree.lines().filter_map(name).collect()
+}
+
+fn metadata() -> Value {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["metadata", "--format-version", "1", "--locked"]);
     // Without it, cargo would fetch what only other platforms need.
-    cargo.arg("--filter-platform").arg(host.unwrap());
+    cargo.arg("--filter-platform").arg(host());
     serde_json::from_str(&run(cargo.current_dir(repository()))).unwrap()
 }
 
@@ -136,58 +167,35 @@ fn a_crate_depends_only_on_those_before_it() {
 
 #[test]
 fn each_binary_links_only_what_it_needs() {
-    let metadata = metadata();
-    let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
-    let names: BTreeMap<&str, &str> = metadata["packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|package| {
-            (
-                package["id"].as_str().unwrap(),
-                package["name"].as_str().unwrap(),
-            )
-        })
-        .collect();
-    let normal: BTreeMap<&str, Vec<&str>> = nodes
-        .iter()
-        .map(|node| {
-            let dependencies = node["deps"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .filter(|dependency| {
-                    dependency["dep_kinds"]
-                        .as_array()
-                        .unwrap()
-                        .iter()
-                        .any(|kind| kind["kind"].is_null())
-                });
-            (
-                node["id"].as_str().unwrap(),
-                dependencies
-                    .filter_map(|dependency| dependency["pkg"].as_str())
-                    .collect(),
-            )
-        })
-        .collect();
     for (package, banned) in BANS {
-        let start = names.iter().find(|(_, name)| **name == package).unwrap().0;
-        let (mut seen, mut open) = (BTreeSet::new(), vec![*start]);
-        while let Some(id) = open.pop() {
-            if seen.insert(id) {
-                open.extend(&normal[id]);
-            }
-        }
-        let linked: BTreeSet<&str> = seen.iter().map(|id| names[id]).collect();
-        let strangers: Vec<_> = banned
-            .iter()
-            .filter(|name| linked.contains(*name))
-            .collect();
+        let linked = linked(package);
+        assert!(linked.contains(package), "{linked:?}");
+        let is_banned = |name: &&&str| linked.contains(**name);
+        let strangers: Vec<_> = banned.iter().filter(is_banned).collect();
         assert!(
             strangers.is_empty(),
             "{package} must not link {strangers:?}"
         );
+    }
+    // The search finds candle where it is.
+    assert!(linked("trainyard-train").contains("candle-core"));
+}
+
+/// What the resolver says is one thing, how the binaries were built another: packages built by one command share their
+/// features. A panic names the source file, so a program that holds candle's code holds its path.
+#[test]
+fn no_built_binary_but_train_holds_candle() {
+    for (stage, is_expected) in [
+        ("train", true),
+        ("evaluate", false),
+        ("gate", false),
+        ("publish-image", false),
+        ("serve", false),
+    ] {
+        let path = crate::support::binaries().join(format!("trainyard-{stage}"));
+        let program = fs::read(&path).unwrap();
+        let is_found = program.windows(11).any(|bytes| bytes == b"candle-core");
+        assert_eq!(is_found, is_expected, "{}", path.display());
     }
 }
 

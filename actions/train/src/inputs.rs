@@ -22,7 +22,7 @@ pub struct Inputs {
     /// Draw by this seed instead of `[train] seed`.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Compute with this many threads instead of one per core. The result does not depend on it.
+    /// Compute with this many threads instead of one per core. The result of the kernels does not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
     /// Go on from the checkpoint of a run that was cut off, where there is one. It must be of the same configuration and

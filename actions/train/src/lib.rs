@@ -9,12 +9,12 @@ use std::time::Instant;
 
 use trainyard_core::config::Config;
 use trainyard_core::digest::Sha256Digest;
-use trainyard_core::model::{ModelFolder, Origin, RunRecord, TrainedOrigin};
+use trainyard_core::model::{Engine, ModelFolder, Origin, RunRecord, TrainedOrigin};
 use trainyard_ml::data::{Dataset, Folders, Split};
 use trainyard_ml::input_summary::summarise;
 use trainyard_ml::store::{self, HISTORY_FILE, TrainingRows};
 use trainyard_ml::train::{
-    self, Checkpoint, CheckpointError, Event, Flow, Job, Outcome, Subject, TrainError,
+    self, Checkpoint, CheckpointError, EngineError, Event, Flow, Job, Outcome, Subject, TrainError,
 };
 use trainyard_ml::{Threads, instruction_set};
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
@@ -34,6 +34,7 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         stage.print(&toml::to_string_pretty(&config).exit_code(ExitCode::Bug)?)?;
         return Ok(ExitCode::Success);
     }
+    train::check_engine(&config).exit_code(ExitCode::Usage)?;
     let base = inputs.config.parent().unwrap_or(Path::new(""));
     let downloads = inputs
         .cache
@@ -76,6 +77,11 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         rows.n_rows(),
         threads.count()
     );
+    if config.train.engine == Engine::Candle {
+        tracing::info!(
+            "candle computes: the weights are reproducible on this machine and with this number of threads alone"
+        );
+    }
     let place = inputs.out.join("checkpoint");
     let subject = Subject {
         config: config.training_value().exit_code(ExitCode::Usage)?,
@@ -112,6 +118,7 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
     saved.exit_code(ExitCode::Data)?;
     let code = match &outcome {
         Err(TrainError::NotFinite { .. } | TrainError::Checkpoint(_)) => ExitCode::Data,
+        Err(TrainError::Engine(EngineError::Candle(_))) => ExitCode::Bug,
         _ => ExitCode::Usage,
     };
     let trained = match outcome.exit_code(code)? {
@@ -233,7 +240,10 @@ fn finish(stage: &Stage, model: &ModelFolder, is_skipped: bool) -> anyhow::Resul
     stage.set_output("skipped", is_skipped)?;
     let manifest = &model.manifest;
     let mut rows = vec![("Model", format!("`{}`", model.digest.short()))];
-    if let Origin::Trained(TrainedOrigin { training, .. }) = &manifest.origin {
+    if let Origin::Trained(TrainedOrigin {
+        engine, training, ..
+    }) = &manifest.origin
+    {
         rows.extend([
             ("Parameters", training.n_parameters.to_string()),
             (
@@ -250,6 +260,9 @@ fn finish(stage: &Stage, model: &ModelFolder, is_skipped: bool) -> anyhow::Resul
             ("Optimizer", training.optimizer.clone()),
             ("Training loss", format!("{:.4}", training.final_loss)),
         ]);
+        if *engine != Engine::default() {
+            rows.push(("Engine", engine.name().to_owned()));
+        }
     }
     if let Ok(history) = store::read_history(&model.path.join(HISTORY_FILE)) {
         let last = history.last();

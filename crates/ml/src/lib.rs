@@ -4,6 +4,7 @@
 //! number of threads.
 
 pub mod data;
+mod engine;
 pub mod input_summary;
 pub mod kernels;
 pub mod network;

@@ -8,9 +8,9 @@ use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::EpochRecord;
 use trainyard_core::files::{self, FileError};
 use trainyard_core::model::{
-    Artifact, Engine, FileEntry, InputSummary, MANIFEST_FILE, ModelError, ModelFolder,
-    ModelManifest, NetworkArtifact, Origin, RunRecord, SCHEMA_VERSION, TensorSpec, TrainedOrigin,
-    TrainingSummary, WEIGHTS_FILE,
+    Artifact, FileEntry, InputSummary, MANIFEST_FILE, ModelError, ModelFolder, ModelManifest,
+    NetworkArtifact, Origin, RunRecord, SCHEMA_VERSION, TensorSpec, TrainedOrigin, TrainingSummary,
+    WEIGHTS_FILE,
 };
 
 use crate::network::NetworkError;
@@ -102,7 +102,7 @@ pub fn write_model(
             config_digest: config.training_digest()?,
             data_digest,
             seed: config.train.seed,
-            engine: Engine::Kernels,
+            engine: config.train.engine,
             instruction_set: crate::instruction_set(),
             loss: config.loss(),
             training: TrainingSummary {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
-use crate::model::Loss;
+use crate::model::{Engine, Loss};
 
 /// `[train]`: how the weights are found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,7 +29,9 @@ pub struct TrainConfig {
     pub huber_delta: f64,
     /// Weight of the rows of a class, by the class's name; 1 for those that are not named.
     pub class_weight: BTreeMap<String, f64>,
-    /// Threads to compute with; all cores when not given. The result does not depend on it.
+    /// What computes losses and gradients: Trainyard's kernels, or candle, for Conv2D, MaxPooling2D, Flatten and Dense.
+    pub engine: Engine,
+    /// Threads to compute with; all cores when not given. The result of `kernels` does not depend on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
     /// How steps are taken.
@@ -52,6 +54,7 @@ impl Default for TrainConfig {
             label_smoothing: 0.0,
             huber_delta: 1.0,
             class_weight: BTreeMap::new(),
+            engine: Engine::default(),
             threads: None,
             optimizer: OptimizerConfig::default(),
             schedule: ScheduleConfig::default(),

@@ -3,6 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::data::Features;
 use crate::kernels::noise;
+use crate::network::Workspace;
 
 fn config(output: &str, train: &str) -> Config {
     let text = format!(
