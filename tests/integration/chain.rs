@@ -115,7 +115,7 @@ fn candle_trains_what_the_kernels_score_and_refuses_the_rest_before_any_data_are
     );
     project.run("evaluate", &[], 0);
     let accuracy = project.json("evaluation/metrics.json")["accuracy"].as_f64();
-    assert!(accuracy.unwrap() > 0.8, "{accuracy:?}");
+    assert!(accuracy.unwrap() > 0.7, "{accuracy:?}");
 
     project.edit("train-images-idx3-ubyte.gz", "absent.gz");
     project.edit("type = \"Flatten\"", "type = \"GlobalMaxPooling2D\"");

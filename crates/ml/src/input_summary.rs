@@ -221,7 +221,7 @@ pub(crate) mod tests {
         let n_rows = 5000;
         let mut table = noise(2 * n_rows, 7);
         // Far from zero, where a naive variance would lose every digit.
-        table.chunks_mut(2).for_each(|row| row[1] = 1.0e6 + row[1]);
+        table.chunks_mut(2).for_each(|row| row[1] += 1.0e6);
         let summary = summarise(&dataset(&[2], Features::F32(table.clone()), n_rows));
         assert_eq!(
             (summary.over, summary.n_rows),
