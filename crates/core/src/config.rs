@@ -85,8 +85,9 @@ pub struct ModelConfig {
     /// What the output means.
     #[serde(default = "default_task")]
     pub task: Task,
-    /// The network as Keras writes it: the output of `model.to_json()` of a Sequential model, relative to this file, in
-    /// place of `input_shape` and `layers`.
+    /// The network as Keras 2 or 3 writes it: the output of `model.to_json()` of a model whose layers form a chain,
+    /// relative to this file, in place of `input_shape` and `layers`. Its `compile` settings are not read: `[train]` says
+    /// how the weights are found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keras: Option<PathBuf>,
     /// Shape of one row as the first layer receives it, without the batch axis: `[28, 28, 1]`.
@@ -213,7 +214,14 @@ impl Config {
         config
             .model
             .read_keras(path.parent().unwrap_or(Path::new("")))
-            .and_then(|()| config.validate())
+            .and_then(|()| {
+                config
+                    .validate()
+                    .map_err(|problem| match &config.model.keras {
+                        Some(_) => problem.in_keras(&config.model.layer_names()),
+                        None => problem,
+                    })
+            })
             .map_err(|problem| problem.located(path, text))?;
         Ok(config)
     }
@@ -292,10 +300,26 @@ impl ModelConfig {
             )
             .hint("leave out one or the other"));
         }
-        let (input_shape, layers) = keras::read(&base.join(file))
-            .map_err(|problem| Problem::at(&["model", "keras"], problem))?;
-        (self.input_shape, self.layers) = (input_shape, layers);
+        let model = keras::read(&base.join(file)).map_err(|error| {
+            let problem = Problem::at(&["model", "keras"], error.to_string());
+            match error.hint() {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            }
+        })?;
+        (self.input_shape, self.layers) = (model.input_shape, model.layers);
         Ok(())
+    }
+
+    /// Name and type of each layer, for messages.
+    fn layer_names(&self) -> Vec<(String, String)> {
+        let layers = self.layers.iter();
+        layers
+            .map(|layer| {
+                let kind = format!("{:?}", layer.kind);
+                (layer.name.clone().unwrap_or_else(|| kind.clone()), kind)
+            })
+            .collect()
     }
 }
 

@@ -58,6 +58,28 @@ impl Problem {
         self
     }
 
+    /// The same problem where the layers stand in a file of Keras's: `names` and types of its layers, in order.
+    pub(super) fn in_keras(mut self, layers: &[(String, String)]) -> Self {
+        let keys: Vec<&str> = self.place.iter().map(String::as_str).collect();
+        let prefix = match keys.as_slice() {
+            ["model", "layers", idx, rest @ ..] => idx
+                .parse::<usize>()
+                .ok()
+                .and_then(|idx| layers.get(idx))
+                .map(|(name, class)| {
+                    let argument = rest.iter().map(|key| format!("`{key}`: "));
+                    format!("layer `{name}` ({class}): {}", argument.collect::<String>())
+                }),
+            ["model", "layers" | "input_shape"] => Some(String::new()),
+            _ => None,
+        };
+        if let Some(prefix) = prefix {
+            self.problem = format!("{prefix}{}", self.problem);
+            self.place = ["model", "keras"].map(str::to_owned).to_vec();
+        }
+        self
+    }
+
     /// Finds the line of the problem; of its nearest enclosing table when the key itself is absent.
     pub(super) fn located(self, path: &Path, text: &str) -> ConfigError {
         let keys: Vec<&str> = self.place.iter().map(String::as_str).collect();
@@ -191,4 +213,11 @@ fn excerpt(line: usize, source_line: &str) -> String {
 fn suffix(label: &str, text: Option<&String>) -> String {
     text.map(|text| format!("\n{label}: {text}"))
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+impl std::fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.problem)
+    }
 }

@@ -140,8 +140,33 @@ pub enum LayerKind {
 }
 
 impl LayerTable {
+    /// Every argument of any type.
+    pub(super) const KEYS: [&str; 21] = [
+        "filters",
+        "kernel_size",
+        "pool_size",
+        "strides",
+        "padding",
+        "dilation_rate",
+        "depth_multiplier",
+        "units",
+        "activation",
+        "use_bias",
+        "kernel_regularizer",
+        "bias_regularizer",
+        "input_dim",
+        "output_dim",
+        "momentum",
+        "epsilon",
+        "center",
+        "scale",
+        "offset",
+        "rate",
+        "target_shape",
+    ];
+
     /// Checks that exactly the arguments of this type are there, and fills in Keras's defaults.
-    fn layer(&self, layer_idx: &str) -> Result<Layer, Problem> {
+    pub(super) fn layer(&self, layer_idx: &str) -> Result<Layer, Problem> {
         self.refuse_foreign_arguments(layer_idx)?;
         let place = ["model", "layers", layer_idx];
         let missing = |argument: &str, example: &str| {
