@@ -7,6 +7,7 @@ mod error;
 mod judging;
 mod keras;
 mod layers;
+mod name;
 mod source;
 mod train;
 mod validate;
@@ -20,7 +21,7 @@ pub use data::{ColumnType, CsvConfig, DataConfig, DataFiles, DataFormat, Missing
 pub use error::ConfigError;
 use error::Problem;
 pub use judging::JudgingConfig;
-pub use layers::{LayerKind, LayerTable, PaddingInput, Pair, ScaleInput};
+pub use layers::LayerTable;
 pub use source::{Remote, Source};
 pub use train::{
     EarlyStoppingConfig, Monitor, OptimizerConfig, OptimizerKind, ScheduleConfig, ScheduleKind,
@@ -59,11 +60,12 @@ pub struct ConfigFile {
     pub image: ImageConfig,
 }
 
-/// A configuration with all that our own models need.
+/// A configuration with all that our own models need, in which nothing is left to be decided: every default is filled in
+/// and every layer is resolved, so that nothing after it can fail on the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Config {
     /// The network.
-    pub model: ModelConfig,
+    pub model: Model,
     /// Where rows come from.
     pub data: DataConfig,
     /// How the weights are found.
@@ -76,8 +78,21 @@ pub struct Config {
     pub image: ImageConfig,
 }
 
-/// `[model]`: the network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// The network, resolved.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Model {
+    /// Names the model in reports, checks and the server's paths.
+    pub name: String,
+    /// What the output means.
+    pub task: Task,
+    /// Shape of one row as the first layer receives it, without the batch axis.
+    pub input_shape: Vec<usize>,
+    /// First to last, each with its name.
+    pub layers: Vec<NamedLayer>,
+}
+
+/// `[model]`: the network, as it is written.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
     /// Names the model in reports, checks and the server's paths: letters, digits, `-`, `_` and `.`.
@@ -179,8 +194,8 @@ impl ConfigFile {
         toml::from_str(text).map_err(|source| ConfigError::from_toml(path, text, &source))
     }
 
-    /// All sections, where `[model]` and `[data]` are among them.
-    fn complete(self) -> Result<Config, Problem> {
+    /// What it comes to; `base` is the folder of the file.
+    fn resolve(self, base: &Path) -> Result<Config, Problem> {
         let Self {
             model,
             data,
@@ -194,48 +209,37 @@ impl ConfigFile {
                 "add `[{section}]`; only judging another tool's predictions or metrics goes without it"
             ))
         };
-        Ok(Config {
-            model: model.ok_or_else(|| missing("model"))?,
-            data: data.ok_or_else(|| missing("data"))?,
+        let model = model.ok_or_else(|| missing("model"))?;
+        let data = data.ok_or_else(|| missing("data"))?;
+        let is_keras = model.keras.is_some();
+        let config = Config {
+            model: model.resolve(base)?,
+            data,
             train,
             evaluate,
             gate,
             image,
-        })
+        };
+        match config.validate() {
+            Ok(()) => Ok(config),
+            Err(problem) if is_keras => Err(problem.in_keras(&config.model.layers)),
+            Err(problem) => Err(problem),
+        }
     }
 }
 
 impl Config {
     /// Reads and validates `text`; `path` is named in errors.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let mut config = ConfigFile::parse(text, path)?
-            .complete()
-            .map_err(|problem| problem.located(path, text))?;
-        config
-            .model
-            .read_keras(path.parent().unwrap_or(Path::new("")))
-            .and_then(|()| {
-                config
-                    .validate()
-                    .map_err(|problem| match &config.model.keras {
-                        Some(_) => problem.in_keras(&config.model.layer_names()),
-                        None => problem,
-                    })
-            })
-            .map_err(|problem| problem.located(path, text))?;
-        Ok(config)
+        ConfigFile::parse(text, path)?
+            .resolve(path.parent().unwrap_or(Path::new("")))
+            .map_err(|problem| problem.located(path, text))
     }
 
     /// Reads and validates the file at `path`.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = crate::files::read_text(path).map_err(ConfigError::Unreadable)?;
         Self::parse(&text, path)
-    }
-
-    /// The network's layers with Keras's default names where none is given.
-    pub fn layers(&self) -> Result<Vec<NamedLayer>, ConfigError> {
-        layers::named(&self.model.layers)
-            .map_err(|problem| problem.located(Path::new(FILE_NAME), ""))
     }
 
     /// The loss in force.
@@ -266,7 +270,7 @@ impl Config {
                 "name": &model.name,
                 "task": model.task,
                 "input_shape": &model.input_shape,
-                "layers": self.layers()?,
+                "layers": &model.layers,
             },
             "data": {
                 "classes": &data.classes,
@@ -288,38 +292,41 @@ impl Config {
 }
 
 impl ModelConfig {
-    /// Fills in what `keras` names.
-    fn read_keras(&mut self, base: &Path) -> Result<(), Problem> {
-        let Some(file) = &self.keras else {
-            return Ok(());
-        };
-        if !(self.layers.is_empty() && self.input_shape.is_empty()) {
-            return Err(Problem::at(
-                &["model", "keras"],
-                "stands in place of `input_shape` and `layers`",
-            )
-            .hint("leave out one or the other"));
-        }
-        let model = keras::read(&base.join(file)).map_err(|error| {
-            let problem = Problem::at(&["model", "keras"], error.to_string());
-            match error.hint() {
-                Some(hint) => problem.hint(hint),
-                None => problem,
+    /// The network that is described here or in the file that `keras` names.
+    fn resolve(self, base: &Path) -> Result<Model, Problem> {
+        let Self {
+            name,
+            task,
+            keras,
+            input_shape,
+            layers,
+        } = self;
+        let (input_shape, layers) = match keras {
+            None => (input_shape, layers::resolve(&layers)?),
+            Some(_) if !(layers.is_empty() && input_shape.is_empty()) => {
+                return Err(Problem::at(
+                    &["model", "keras"],
+                    "stands in place of `input_shape` and `layers`",
+                )
+                .hint("leave out one or the other"));
             }
-        })?;
-        (self.input_shape, self.layers) = (model.input_shape, model.layers);
-        Ok(())
-    }
-
-    /// Name and type of each layer, for messages.
-    fn layer_names(&self) -> Vec<(String, String)> {
-        let layers = self.layers.iter();
-        layers
-            .map(|layer| {
-                let kind = format!("{:?}", layer.kind);
-                (layer.name.clone().unwrap_or_else(|| kind.clone()), kind)
-            })
-            .collect()
+            Some(file) => {
+                let model = keras::read(&base.join(file)).map_err(|error| {
+                    let problem = Problem::at(&["model", "keras"], error.to_string());
+                    match error.hint() {
+                        Some(hint) => problem.hint(hint),
+                        None => problem,
+                    }
+                })?;
+                (model.input_shape, model.layers)
+            }
+        };
+        Ok(Model {
+            name,
+            task,
+            input_shape,
+            layers,
+        })
     }
 }
 

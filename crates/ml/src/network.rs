@@ -4,10 +4,8 @@
 //! Layers that work image by image run in shards of rows; dense layers in blocks of inputs. Shards and blocks have
 //! fixed sizes and are summed in a fixed order, so that results do not depend on the number of threads.
 
-mod batch_norm;
-mod dense;
-mod embedding;
-mod normalization;
+mod batch;
+mod ops;
 mod plan;
 mod rows;
 mod step;
@@ -22,6 +20,7 @@ use trainyard_core::model::architecture::{
 use crate::kernels::Buffer;
 use crate::kernels::isa::with_avx2;
 use crate::random::{Purpose, Stream};
+pub(crate) use batch::load;
 pub use step::{Mode, Targets};
 pub use workspace::Workspace;
 

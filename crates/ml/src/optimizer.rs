@@ -1,10 +1,10 @@
 //! Optimiser steps in place over parameter buffers; rules and defaults are Keras 3's.
 
 use trainyard_core::config::{OptimizerConfig, OptimizerKind};
+use trainyard_core::model::architecture::ParameterSpec;
 
 use crate::kernels::Buffer;
 use crate::kernels::isa::with_avx2;
-use crate::network::Network;
 use crate::threads::Threads;
 
 /// Values that one thread updates at a time. Norms are summed chunk by chunk, so it decides results and never changes.
@@ -22,14 +22,14 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// An optimiser for the network's parameters, its state all zero.
-    pub fn new(config: &OptimizerConfig, network: &Network) -> Self {
+    /// An optimiser for a network's parameters, its state all zero.
+    pub fn new(config: &OptimizerConfig, parameters: &[ParameterSpec]) -> Self {
         let is_adam = matches!(config.kind, OptimizerKind::Adam | OptimizerKind::Adamw);
         let has_first = is_adam || config.momentum > 0.0;
         let has_second = is_adam || config.kind == OptimizerKind::Rmsprop;
         let zeros = |is_needed: bool| {
-            let trained = network.specs().iter();
-            trained
+            parameters
+                .iter()
                 .map(|spec| {
                     let len = spec.shape.iter().product();
                     Buffer::zeros(if is_needed && spec.is_trainable {
@@ -104,14 +104,9 @@ impl Optimizer {
             .zip(states)
             .zip(is_done);
         for (((parameter, gradient), (first, second)), _) in all.filter(|(_, is_done)| !**is_done) {
-            let (mut firsts, mut seconds) = (first.chunks_mut(CHUNK), second.chunks_mut(CHUNK));
-            for (parameter, gradient) in parameter.chunks_mut(CHUNK).zip(gradient.chunks(CHUNK)) {
-                let state = [
-                    firsts.next().unwrap_or_default(),
-                    seconds.next().unwrap_or_default(),
-                ];
-                work.push((parameter, gradient, state));
-            }
+            // What is not trained has no gradient.
+            let pieces = pieces(parameter, [first, second], CHUNK).zip(gradient.chunks(CHUNK));
+            work.extend(pieces.map(|((parameter, state), gradient)| (parameter, gradient, state)));
         }
         threads.for_each(work, |(parameter, gradient, state)| {
             step.apply(parameter, gradient, state);
@@ -166,6 +161,23 @@ impl Optimizer {
             });
         }
     }
+}
+
+/// Pieces of `len` values of a parameter, each with its state; a rule that keeps none has empty state.
+pub(crate) fn pieces<'a>(
+    parameter: &'a mut [f32],
+    state: [&'a mut [f32]; 2],
+    len: usize,
+) -> impl Iterator<Item = (&'a mut [f32], [&'a mut [f32]; 2])> {
+    let mut state = state;
+    parameter.chunks_mut(len).map(move |piece| {
+        let state = state.each_mut().map(|rest| {
+            let len = if rest.is_empty() { 0 } else { piece.len() };
+            rest.split_off_mut(..len)
+                .expect("a rule keeps state of all values or of none")
+        });
+        (piece, state)
+    })
 }
 
 /// One step of an optimiser, value by value.
@@ -280,27 +292,24 @@ with_avx2! {
 
 #[cfg(test)]
 mod tests {
+    use trainyard_core::model::architecture::Initializer;
+
     use super::*;
 
-    /// A network of two weights.
-    fn network() -> Network {
-        let layer = trainyard_core::model::architecture::Dense {
-            units: 1,
-            activation: trainyard_core::model::architecture::Activation::Linear,
-            use_bias: false,
-            kernel_regularizer: None,
-            bias_regularizer: None,
-        };
-        let layer = trainyard_core::model::architecture::NamedLayer {
-            name: "dense".to_owned(),
-            layer: trainyard_core::model::architecture::Layer::Dense(layer),
-        };
-        Network::new(&[layer], &[2], &[], 0).unwrap()
+    /// The one parameter of a network of two weights.
+    fn weights() -> [ParameterSpec; 1] {
+        [ParameterSpec {
+            name: "dense/kernel".to_owned(),
+            shape: vec![2, 1],
+            initializer: Initializer::Zeros,
+            is_trainable: true,
+            regularizer: None,
+        }]
     }
 
     fn run(config: &OptimizerConfig) -> Vec<f32> {
         let mut parameters = [Buffer::from(&[1.0, -2.0][..])];
-        let mut optimizer = Optimizer::new(config, &network());
+        let mut optimizer = Optimizer::new(config, &weights());
         for gradient in [[0.5, -0.25], [0.1, 4.0], [-1.0, 0.0]] {
             let rate = config.learning_rate();
             optimizer.step(
@@ -367,7 +376,7 @@ mod tests {
     fn decay_clipping_and_rmsprop_follow_kerass_formulas() {
         let one_step = |config: &OptimizerConfig| {
             let mut parameters = [Buffer::from(&[1.0, 0.0][..])];
-            let mut optimizer = Optimizer::new(config, &network());
+            let mut optimizer = Optimizer::new(config, &weights());
             let rate = config.learning_rate();
             optimizer.step(
                 &mut parameters,

@@ -6,9 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use trainyard_core::model::{ModelError, ModelFolder};
 
 use crate::data::Dataset;
-use crate::network::{Network, NetworkError, Workspace};
+use crate::network::{Network, NetworkError, Workspace, load};
 use crate::threads::Threads;
-use crate::train;
 
 /// Rows scored at a time, which bounds memory.
 const BATCH_ROWS: usize = 128;
@@ -143,7 +142,7 @@ impl Scorer {
         let mut scores = Vec::with_capacity(dataset.n_rows() * self.n_outputs());
         let rows: Vec<u32> = (0..dataset.n_rows() as u32).collect();
         for batch in rows.chunks(BATCH_ROWS) {
-            train::load(&self.network, &mut workspace, dataset, batch, &self.threads);
+            load(&self.network, &mut workspace, dataset, batch, &self.threads);
             self.network
                 .score(&mut workspace, batch.len(), &self.threads);
             scores.extend_from_slice(workspace.output(&self.network, batch.len()));

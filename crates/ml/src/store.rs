@@ -87,7 +87,7 @@ pub fn write_model(
         schema_version: SCHEMA_VERSION,
         name: config.model.name.clone(),
         task: config.model.task,
-        architecture: config.layers()?,
+        architecture: config.model.layers.clone(),
         input: tensor("input", config.model.input_shape.clone()),
         output: tensor("output", vec![network.n_outputs()]),
         preprocessing: config.data.preprocessing.clone(),

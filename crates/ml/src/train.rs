@@ -11,7 +11,7 @@ use trainyard_core::model::Task;
 use crate::data::{Dataset, Labels};
 use crate::kernels::Buffer;
 use crate::kernels::loss::{BatchLoss, Objective};
-use crate::network::{Mode, Network, NetworkError, Targets, Workspace};
+use crate::network::{Mode, Network, NetworkError, Targets, Workspace, load};
 use crate::optimizer::Optimizer;
 use crate::random::{Purpose, Stream};
 use crate::schedule::{Schedule, Watch};
@@ -85,9 +85,6 @@ pub enum TrainError {
     /// The layers do not fit.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// The configuration's layers are not valid.
-    #[error(transparent)]
-    Config(#[from] trainyard_core::config::ConfigError),
     /// The checkpoint does not hold what this network needs.
     #[error("the checkpoint does not fit the network: {0}")]
     Checkpoint(&'static str),
@@ -185,14 +182,14 @@ struct Trainer<'a> {
 impl<'a> Trainer<'a> {
     fn new(job: Job<'a>) -> Result<Self, TrainError> {
         let Job { config, rows, .. } = job;
-        let layers = config.layers()?;
+        let layers = &config.model.layers;
         let seed = config.train.seed;
         let preprocessing = &config.data.preprocessing;
-        let mut network = Network::new(&layers, &config.model.input_shape, preprocessing, seed)?;
+        let mut network = Network::new(layers, &config.model.input_shape, preprocessing, seed)?;
         network.fit_normalizations(rows, job.threads);
         let batch_size = config.train.batch_size.min(rows.n_rows());
         let n_batches = rows.n_rows().div_ceil(batch_size);
-        let optimizer = Optimizer::new(&config.train.optimizer, &network);
+        let optimizer = Optimizer::new(&config.train.optimizer, network.specs());
         let learning_rate = config.train.optimizer.learning_rate();
         let weight_of =
             |class: &String| config.train.class_weight.get(class).copied().unwrap_or(1.0) as f32;
@@ -200,7 +197,7 @@ impl<'a> Trainer<'a> {
         let class_weights = config.data.classes.as_ref().filter(|_| has_weights);
         Ok(Self {
             objective: objective(config),
-            layer_names: layers.into_iter().map(|named| named.name).collect(),
+            layer_names: layers.iter().map(|named| named.name.clone()).collect(),
             class_weights: class_weights.map(|classes| classes.iter().map(weight_of).collect()),
             batch_size,
             workspace: Workspace::for_training(&network, batch_size),
@@ -416,27 +413,6 @@ fn objective(config: &Config) -> Objective {
         label_smoothing: config.train.label_smoothing,
         huber_delta: config.train.huber_delta,
     }
-}
-
-/// Writes the preprocessed rows of a batch into the workspace.
-pub(crate) fn load(
-    network: &Network,
-    workspace: &mut Workspace,
-    rows: &Dataset,
-    batch: &[u32],
-    threads: &Threads,
-) {
-    const ROWS: usize = 16;
-    let row_len = network.n_inputs();
-    let input = workspace.input_mut(batch.len());
-    let work = input
-        .chunks_mut(ROWS * row_len)
-        .zip(batch.chunks(ROWS))
-        .collect();
-    threads.for_each(work, |(input, batch): (&mut [f32], &[u32])| {
-        rows.gather(batch, input);
-        network.preprocess(input);
-    });
 }
 
 #[cfg(test)]

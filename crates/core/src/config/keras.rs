@@ -9,15 +9,15 @@ mod model;
 
 use std::path::{Path, PathBuf};
 
-use super::LayerTable;
 use crate::files::{self, FileError};
+use crate::model::architecture::NamedLayer;
 
 /// What `[model] keras` names, ready to take the place of `input_shape` and `layers`.
 #[derive(Debug, PartialEq)]
 pub(super) struct KerasModel {
     /// Without the batch axis.
     pub(super) input_shape: Vec<usize>,
-    pub(super) layers: Vec<LayerTable>,
+    pub(super) layers: Vec<NamedLayer>,
 }
 
 /// Why a file is not an architecture that can be trained here.
@@ -46,10 +46,11 @@ pub(super) enum KerasError {
 
 impl KerasError {
     /// What to do about it.
-    pub(super) fn hint(&self) -> Option<&'static str> {
+    pub(super) fn hint(&self) -> Option<String> {
         match self {
             Self::Format { .. } | Self::Json { .. } => Some(
-                "in Python: `open(\"model.json\", \"w\").write(model.to_json())`, then write `keras = \"model.json\"`",
+                "in Python: `open(\"model.json\", \"w\").write(model.to_json())`, then write `keras = \"model.json\"`"
+                    .to_owned(),
             ),
             Self::Model { source, .. } => source.hint(),
             Self::Read { .. } | Self::File(_) => None,

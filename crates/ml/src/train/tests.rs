@@ -180,16 +180,12 @@ const STATEFUL: &str = "epochs = 6\nearly_stopping = { patience = 5 }\n\
 fn however_often_it_is_stopped_and_resumed_the_end_is_bitwise_the_same() {
     let rows = dataset(150, |x| f64::from(u8::from(x[0] * x[1] > 0.1)), true);
     let (kept, held_out) = rows.split_validation(0.3, 3).unwrap();
-    let mut config = config("units = 2\nactivation = 'softmax'", STATEFUL);
-    let extra = "[[model.layers]]\ntype = 'BatchNormalization'\n[[model.layers]]\ntype = 'Dropout'\nrate = 0.2\n";
-    let mut layers: Vec<trainyard_core::config::LayerTable> = toml::from_str::<toml::Table>(extra)
-        .unwrap()["model"]["layers"]
-        .clone()
-        .try_into()
-        .unwrap();
-    layers.splice(0..0, [config.model.layers.remove(0)]);
-    layers.append(&mut config.model.layers);
-    config.model.layers = layers;
+    // Between the two dense layers, which is where `config` puts the text.
+    let config = config(
+        "units = 8\n[[model.layers]]\ntype = 'BatchNormalization'\n[[model.layers]]\ntype = 'Dropout'\nrate = 0.2\n\
+         [[model.layers]]\ntype = 'Dense'\nunits = 2\nactivation = 'softmax'",
+        STATEFUL,
+    );
     let threads = Threads::new(Some(2));
     let job = Job {
         config: &config,

@@ -1,8 +1,9 @@
-//! One layer: what Keras writes of it in, a [`LayerTable`] out.
+//! One layer: what Keras writes of it in, a [`Layer`] out.
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{LayerKind, LayerTable};
+use crate::config::layers::{LayerError, LayerTable};
+use crate::model::architecture::Layer;
 
 /// Why a layer of Keras is not one of ours.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +24,13 @@ pub(in crate::config) enum LayerProblem {
     Custom(String),
     #[error("this class of layers is not supported")]
     Class,
+    #[error("{}{source}", argument.as_ref().map(|argument| format!("`{argument}`: ")).unwrap_or_default())]
+    Table {
+        argument: Option<String>,
+        source: LayerError,
+    },
     #[error("{0}")]
-    Value(#[from] serde_json::Error),
+    Form(#[from] toml::ser::Error),
     #[error("an axis is not fixed: {0}")]
     FreeAxis(String),
     #[error("the shape is said to be {stated:?}, but the layers before give {received:?}")]
@@ -42,12 +48,24 @@ impl LayerProblem {
         }
     }
 
-    pub(super) const fn hint(&self) -> Option<&'static str> {
+    pub(super) fn hint(&self) -> Option<String> {
         match self {
-            Self::Unsupported { hint, .. } => *hint,
+            Self::Unsupported { hint, .. } => hint.map(str::to_owned),
             Self::Setting { problem, .. } => problem.hint(),
-            Self::FreeAxis(_) => Some("give every axis a size: `keras.Input(shape=(28, 28, 1))`"),
+            Self::Table { source, .. } => source.hint(),
+            Self::FreeAxis(_) => {
+                Some("give every axis a size: `keras.Input(shape=(28, 28, 1))`".to_owned())
+            }
             _ => None,
+        }
+    }
+}
+
+impl From<LayerError> for LayerProblem {
+    fn from(source: LayerError) -> Self {
+        Self::Table {
+            argument: source.argument().map(str::to_owned),
+            source,
         }
     }
 }
@@ -129,28 +147,24 @@ pub(super) fn check_input(config: &Map<String, Value>) -> Result<(), LayerProble
     Ok(())
 }
 
-/// The layer as a table of `[[model.layers]]`; `received` is the shape that comes in, where it is known.
-pub(super) fn table(
+/// The layer; `received` is the shape that comes in, where it is known.
+pub(super) fn read(
     class: &str,
-    name: &str,
     config: &Map<String, Value>,
     received: Option<&[usize]>,
-) -> Result<LayerTable, LayerProblem> {
-    let mut table = Map::new();
-    table.insert("name".to_owned(), name.into());
+) -> Result<Layer, LayerProblem> {
+    let mut table = toml::Table::new();
     let own = match activation_layer(class, config, received)? {
         Some((function, own)) => {
             table.insert("type".to_owned(), "Activation".into());
             table.insert("activation".to_owned(), function.into());
             own
         }
-        None => {
-            if serde_json::from_value::<LayerKind>(class.into()).is_err() {
-                return Err(LayerProblem::Class);
-            }
+        None if Layer::TYPES.contains(&class) => {
             table.insert("type".to_owned(), class.into());
             &[]
         }
+        None => return Err(LayerProblem::Class),
     };
     for (key, value) in config {
         if own.contains(&key.as_str())
@@ -158,19 +172,19 @@ pub(super) fn table(
         {
             continue;
         }
-        let Some(value) = converted(class, key, value).map_err(of_setting(key))? else {
+        let Some(value) = converted(key, value).map_err(of_setting(key))? else {
             continue;
         };
         let key = match key.as_str() {
             "depthwise_regularizer" => "kernel_regularizer",
             key => key,
         };
-        if !LayerTable::KEYS.contains(&key) {
-            return Err(of_setting(key)(LayerProblem::Unknown));
-        }
+        let value = toml::Value::try_from(value)
+            .map_err(|error| of_setting(key)(LayerProblem::Form(error)))?;
         table.insert(key.to_owned(), value);
     }
-    Ok(serde_json::from_value(Value::Object(table))?)
+    let (_, layer) = LayerTable::from(table).read()?;
+    Ok(layer)
 }
 
 const FLOAT32: &str = "everything is computed in float32: build the model with `dtype=\"float32\"`";
@@ -364,7 +378,7 @@ fn activation_layer(
 }
 
 /// A setting of ours as `[[model.layers]]` has it; `None` where it says nothing.
-fn converted(class: &str, key: &str, value: &Value) -> Result<Option<Value>, LayerProblem> {
+fn converted(key: &str, value: &Value) -> Result<Option<Value>, LayerProblem> {
     Ok(match key {
         "kernel_regularizer" | "bias_regularizer" | "depthwise_regularizer" => regularizer(value)?,
         "activation" if value.is_null() => None,
@@ -375,11 +389,7 @@ fn converted(class: &str, key: &str, value: &Value) -> Result<Option<Value>, Lay
                 Some("write the activation as a layer of its own"),
             ));
         }
-        // Layers over steps write their sizes as a list of one.
-        _ => match value.as_array().map(Vec::as_slice) {
-            Some([only]) if class.ends_with("1D") => Some(only.clone()),
-            _ => Some(value.clone()),
-        },
+        _ => Some(value.clone()),
     })
 }
 

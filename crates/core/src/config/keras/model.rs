@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::KerasModel;
 use super::layer::{self, LayerProblem};
+use crate::config::layers;
 
 /// Why a model of Keras cannot be trained here.
 #[derive(Debug, thiserror::Error)]
@@ -33,17 +34,18 @@ pub(in crate::config) enum ModelError {
 }
 
 impl ModelError {
-    pub(super) fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Quoted => Some("write the text itself: `file.write(model.to_json())`"),
-            Self::NotAModel => Some("write what `model.to_json()` returns, not `get_config()`"),
-            Self::NoInputShape => Some("begin the model with `keras.Input(shape=(…))`"),
+    pub(super) fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Quoted => "write the text itself: `file.write(model.to_json())`",
+            Self::NotAModel => "write what `model.to_json()` returns, not `get_config()`",
+            Self::NoInputShape => "begin the model with `keras.Input(shape=(…))`",
             Self::NotAChain(_) => {
-                Some("only networks in which each layer feeds the next one can be trained here")
+                "only networks in which each layer feeds the next one can be trained here"
             }
-            Self::Setting { problem, .. } | Self::Layer { problem, .. } => problem.hint(),
-            Self::Class(_) | Self::Incomplete { .. } => None,
-        }
+            Self::Setting { problem, .. } | Self::Layer { problem, .. } => return problem.hint(),
+            Self::Class(_) | Self::Incomplete { .. } => return None,
+        };
+        Some(hint.to_owned())
     }
 }
 
@@ -331,7 +333,8 @@ fn assemble(
     let mut input_shape: Option<Vec<usize>> = None;
     // What the next layer receives, as far as it is known.
     let mut received: Option<Vec<usize>> = None;
-    let mut layers = Vec::new();
+    // Entries that are layers of ours.
+    let (mut layers, mut own) = (Vec::new(), Vec::new());
     for (idx, entry) in entries.iter().enumerate() {
         let stated = layer::stated_shape(entry.config).map_err(|problem| entry.error(problem))?;
         match (stated, &received) {
@@ -361,15 +364,14 @@ fn assemble(
             }
             continue;
         }
-        let table = layer::table(entry.class, entry.name, entry.config, received.as_deref())
+        let layer = layer::read(entry.class, entry.config, received.as_deref())
             .map_err(|problem| entry.error(problem))?;
         // What does not fit is reported with the whole network.
-        received = received.and_then(|received| {
-            let layer = table.layer(&layers.len().to_string()).ok()?;
-            layer.output_shape(&received).ok()
-        });
-        layers.push(table);
+        received = received.and_then(|received| layer.output_shape(&received).ok());
+        layers.push((Some(entry.name.to_owned()), layer));
+        own.push(entry);
     }
+    let layers = layers::named(layers).map_err(|(idx, error)| own[idx].error(error.into()))?;
     Ok(KerasModel {
         input_shape: input_shape.ok_or(ModelError::NoInputShape)?,
         layers,

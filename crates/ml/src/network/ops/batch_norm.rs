@@ -2,34 +2,61 @@
 //!
 //! S. Ioffe, C. Szegedy (2015), "Batch Normalization"; Keras's form. Sums are taken shard by shard in f64.
 
-use super::Network;
-use super::plan::Op;
-use super::step::Mode;
-use super::workspace::{SHARD_ROWS, ShardBuffers, Workspace, received};
+use trainyard_core::model::architecture::BatchNormalization;
+
+use super::{Needs, Operation, Places, n_channels};
+use crate::kernels::Buffer;
 use crate::kernels::norm::{self, Moments};
+use crate::network::step::Mode;
+use crate::network::workspace::{SHARD_ROWS, ShardBuffers, StepBuffers, Workspace, received};
 use crate::threads::Threads;
 
-impl Network {
-    pub(super) fn batch_norm_forward(
+#[derive(Debug, Clone, Copy)]
+pub(in crate::network) struct BatchNorm {
+    n_channels: usize,
+    /// Values of one row.
+    row_len: usize,
+    momentum: f64,
+    epsilon: f64,
+    gamma: Option<usize>,
+    beta: Option<usize>,
+    moving_mean: usize,
+    moving_variance: usize,
+}
+
+impl BatchNorm {
+    pub(in crate::network) fn new(
+        layer: &BatchNormalization,
+        input: &[usize],
+        places: &mut Places,
+    ) -> Self {
+        Self {
+            n_channels: n_channels(input),
+            row_len: input.iter().product(),
+            momentum: layer.momentum,
+            epsilon: layer.epsilon,
+            gamma: places.take_if(layer.scale),
+            beta: places.take_if(layer.center),
+            moving_mean: places.take(),
+            moving_variance: places.take(),
+        }
+    }
+
+    pub(in crate::network) fn forward(
         &self,
+        parameters: &[Buffer],
         workspace: &mut Workspace,
         step_idx: usize,
         n_rows: usize,
         mode: Mode,
         threads: &Threads,
     ) {
-        let step = &self.plan.steps[step_idx];
-        let (
-            Op::BatchNorm {
-                n_channels,
-                epsilon,
-                ..
-            },
-            Some(moving),
-        ) = (&step.op, step.moving)
-        else {
-            return;
-        };
+        let Self {
+            n_channels,
+            row_len,
+            epsilon,
+            ..
+        } = *self;
         let Workspace {
             input,
             steps: buffers,
@@ -38,24 +65,24 @@ impl Network {
         } = workspace;
         let (before, rest) = buffers.split_at_mut(step_idx);
         let own = &mut rest[0];
-        let input = &received(input, before)[..n_rows * step.n_inputs];
+        let input = &received(input, before)[..n_rows * row_len];
         let [mean, variance] = &mut own.moments;
         if mode == Mode::Score {
-            mean.copy_from_slice(&self.parameters[moving[0]]);
-            variance.copy_from_slice(&self.parameters[moving[1]]);
+            mean.copy_from_slice(&parameters[self.moving_mean]);
+            variance.copy_from_slice(&parameters[self.moving_variance]);
         } else {
             let work = input
-                .chunks(SHARD_ROWS * step.n_inputs)
+                .chunks(SHARD_ROWS * row_len)
                 .zip(shards.iter_mut())
                 .collect();
             threads.for_each(work, |(rows, shard): (&[f32], &mut _)| {
-                let moments: &mut [Moments] = &mut ShardBuffers::moments_of(shard)[..*n_channels];
+                let moments: &mut [Moments] = &mut ShardBuffers::moments_of(shard)[..n_channels];
                 moments.fill(Moments::default());
                 norm::add_moments(rows, moments);
             });
             let n_shards = n_rows.div_ceil(SHARD_ROWS);
             let n_values = input.len() / n_channels;
-            for channel in 0..*n_channels {
+            for channel in 0..n_channels {
                 let mut total = Moments::default();
                 for shard in &shards[..n_shards] {
                     total += shard.moments[channel];
@@ -65,44 +92,42 @@ impl Network {
                 variance[channel] = channel_variance as f32;
             }
         }
-        let gamma = step.kernel.map(|idx| &*self.parameters[idx]);
+        let gamma = self.gamma.map(|idx| &*parameters[idx]);
         let factor: Vec<f32> = variance
             .iter()
             .enumerate()
             .map(|(channel, variance)| {
-                scale(*variance, *epsilon) * gamma.map_or(1.0, |gamma| gamma[channel])
+                scale(*variance, epsilon) * gamma.map_or(1.0, |gamma| gamma[channel])
             })
             .collect();
-        let offset = match step.bias {
-            Some(idx) => self.parameters[idx].to_vec(),
-            None => vec![0.0; *n_channels],
+        let offset = match self.beta {
+            Some(idx) => parameters[idx].to_vec(),
+            None => vec![0.0; n_channels],
         };
-        let len = SHARD_ROWS * step.n_outputs;
+        let len = SHARD_ROWS * row_len;
         let mean = &*mean;
-        let out = &mut own.out[..n_rows * step.n_outputs];
+        let out = &mut own.out[..n_rows * row_len];
         let work = input.chunks(len).zip(out.chunks_mut(len)).collect();
         threads.for_each(work, |(rows, out): (&[f32], &mut [f32])| {
             norm::apply(rows, out, mean, &factor, &offset);
         });
     }
 
-    pub(super) fn batch_norm_backward(
+    pub(in crate::network) fn backward(
         &self,
+        parameters: &[Buffer],
         workspace: &mut Workspace,
         segment_idx: usize,
         step_idx: usize,
         n_rows: usize,
         threads: &Threads,
     ) {
-        let step = &self.plan.steps[step_idx];
-        let Op::BatchNorm {
+        let Self {
             n_channels,
+            row_len,
             epsilon,
             ..
-        } = step.op
-        else {
-            return;
-        };
+        } = *self;
         let Workspace {
             input,
             steps: buffers,
@@ -111,16 +136,16 @@ impl Network {
             shards,
             ..
         } = workspace;
-        let input = &received(input, &buffers[..step_idx])[..n_rows * step.n_inputs];
+        let input = &received(input, &buffers[..step_idx])[..n_rows * row_len];
         let (before, rest) = segment_gradients.split_at_mut(segment_idx);
-        let gradient = &rest[0][..n_rows * step.n_outputs];
+        let gradient = &rest[0][..n_rows * row_len];
         let [mean, variance] = &buffers[step_idx].moments;
         let scales: Vec<f32> = variance
             .iter()
             .map(|variance| scale(*variance, epsilon))
             .collect();
         // `sum` adds up the gradients, `squares` their products with the normalised values.
-        let len = SHARD_ROWS * step.n_inputs;
+        let len = SHARD_ROWS * row_len;
         let work = input
             .chunks(len)
             .zip(gradient.chunks(len))
@@ -152,23 +177,24 @@ impl Network {
             }
         }
         let by_gamma = totals.iter().map(|total| total.squares as f32);
-        if let Some(idx) = step.kernel {
+        if let Some(idx) = self.gamma {
             gradients[idx]
                 .iter_mut()
                 .zip(by_gamma)
                 .for_each(|(out, value)| *out = value);
         }
-        if let Some(idx) = step.bias {
+        if let Some(idx) = self.beta {
             let by_beta = totals.iter().map(|total| total.sum as f32);
             gradients[idx]
                 .iter_mut()
                 .zip(by_beta)
                 .for_each(|(out, value)| *out = value);
         }
+        // How the loss depends on the data is not needed.
         let Some(input_gradient) = before.last_mut() else {
             return;
         };
-        let gamma = step.kernel.map(|idx| &*self.parameters[idx]);
+        let gamma = self.gamma.map(|idx| &*parameters[idx]);
         let factors: Vec<[f32; 3]> = totals
             .iter()
             .enumerate()
@@ -200,18 +226,34 @@ impl Network {
         );
     }
 
-    /// Moves the moving averages by the batch that `workspace` holds.
-    pub(super) fn update_moving_averages(&mut self, workspace: &Workspace) {
-        for (step, buffers) in self.plan.steps.iter().zip(&workspace.steps) {
-            let (Op::BatchNorm { momentum, .. }, Some(moving)) = (&step.op, step.moving) else {
-                continue;
-            };
-            let keep = *momentum as f32;
-            for (idx, batch) in moving.into_iter().zip(&buffers.moments) {
-                for (average, value) in self.parameters[idx].iter_mut().zip(batch) {
-                    *average = *average * keep + value * (1.0 - keep);
-                }
+    /// Moves the moving averages by the batch whose moments `buffers` hold.
+    pub(in crate::network) fn update_moving_averages(
+        &self,
+        parameters: &mut [Buffer],
+        buffers: &StepBuffers,
+    ) {
+        let keep = self.momentum as f32;
+        let moving = [self.moving_mean, self.moving_variance];
+        for (idx, batch) in moving.into_iter().zip(&buffers.moments) {
+            for (average, value) in parameters[idx].iter_mut().zip(batch) {
+                *average = *average * keep + value * (1.0 - keep);
             }
+        }
+    }
+}
+
+impl Operation for BatchNorm {
+    fn parameters(&self) -> Vec<usize> {
+        let learnt = self.gamma.into_iter().chain(self.beta);
+        learnt
+            .chain([self.moving_mean, self.moving_variance])
+            .collect()
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            moments: self.n_channels,
+            ..Needs::default()
         }
     }
 }

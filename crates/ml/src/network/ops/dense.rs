@@ -1,12 +1,12 @@
-//! Dense steps: matrix products over the whole batch, cut into blocks. No result depends on how they are cut.
+//! Dense layers with their activation: matrix products over the whole batch, cut into blocks. No result depends on how
+//! they are cut.
 
-use super::Network;
-use super::plan::{Op, Step};
-use super::workspace::{Workspace, received};
-use trainyard_core::model::architecture::Activation;
+use trainyard_core::model::architecture::{self, Activation};
 
+use super::{Needs, Operation, Places, is_relu, n_channels};
 use crate::kernels::gemm::{Left, Out, Right, Then, matmul};
-use crate::kernels::{activation, conv, sparse, with_scratch};
+use crate::kernels::{Buffer, activation, conv, sparse, with_scratch};
+use crate::network::workspace::{Workspace, received};
 use crate::optimizer;
 use crate::threads::Threads;
 
@@ -23,25 +23,78 @@ const BLOCK_SPARSE_INPUTS: usize = sparse::CHOICE;
 /// Products with fewer multiplications run where they are: waking a thread costs as much.
 const MIN_PARALLEL: usize = 1 << 20;
 
-impl Network {
-    pub(super) fn dense_forward(
+#[derive(Debug, Clone, Copy)]
+pub(in crate::network) struct Dense {
+    n_inputs: usize,
+    n_units: usize,
+    /// Vectors of one row.
+    n_outer: usize,
+    activation: Activation,
+    /// Whether its input comes from a ReLU, and its size allows to pass over the zeros: where the input is zero, the
+    /// gradient by it is not needed.
+    is_sparse: bool,
+    kernel: usize,
+    bias: Option<usize>,
+}
+
+/// Where a batch stands: the segment and step of a dense layer, and the number of rows.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::network) struct Placed {
+    pub(in crate::network) segment_idx: usize,
+    pub(in crate::network) step_idx: usize,
+    pub(in crate::network) n_rows: usize,
+}
+
+impl Dense {
+    pub(in crate::network) fn new(
+        layer: &architecture::Dense,
+        input: &[usize],
+        activation: Activation,
+        places: &mut Places,
+    ) -> Self {
+        Self {
+            n_inputs: n_channels(input),
+            n_units: layer.units,
+            n_outer: input.iter().rev().skip(1).product(),
+            activation,
+            is_sparse: false,
+            kernel: places.take(),
+            bias: places.take_if(layer.use_bias),
+        }
+    }
+
+    /// Whether the input comes from a ReLU.
+    pub(in crate::network) const fn set_from_relu(&mut self, is_from_relu: bool) {
+        self.is_sparse = is_from_relu && sparse::serves(self.n_inputs, self.n_units);
+    }
+
+    #[cfg(test)]
+    pub(in crate::network) const fn is_sparse(&self) -> bool {
+        self.is_sparse
+    }
+
+    /// Place of the kernel among the network's tensors.
+    pub(in crate::network) const fn kernel(&self) -> usize {
+        self.kernel
+    }
+
+    pub(in crate::network) fn forward(
         &self,
+        parameters: &[Buffer],
         workspace: &mut Workspace,
         step_idx: usize,
         n_rows: usize,
         threads: &Threads,
     ) {
-        let step = &self.plan.steps[step_idx];
-        let Op::Dense {
+        let Self {
             n_inputs,
             n_units,
             n_outer,
             activation: function,
             is_sparse,
-        } = step.op
-        else {
-            return;
-        };
+            kernel,
+            bias,
+        } = *self;
         let n_rows = n_rows * n_outer;
         let Workspace {
             input,
@@ -52,8 +105,8 @@ impl Network {
         let (before, rest) = steps.split_at_mut(step_idx);
         let input = received(input, before);
         let out = &mut rest[0].out[..n_rows * n_units];
-        let kernel = self.parameter(step.kernel);
-        let bias = step.bias.map(|idx| &*self.parameters[idx]);
+        let kernel = &*parameters[kernel];
+        let bias = bias.map(|idx| &*parameters[idx]);
         let threads = worthwhile(threads, n_rows * n_inputs * n_units);
         let product = |start: usize, out: &mut [f32], then: Then<'_>| {
             let len = STRETCH.min(n_inputs - start);
@@ -91,27 +144,20 @@ impl Network {
         activation::forward(function, &mut rest[0].out[..n_rows * n_units], n_units);
     }
 
-    pub(super) fn dense_backward(
+    pub(in crate::network) fn backward(
         &self,
+        parameters: &[Buffer],
         workspace: &mut Workspace,
-        segment_idx: usize,
-        step_idx: usize,
-        n_rows: usize,
+        at: Placed,
         threads: &Threads,
     ) {
-        let step = &self.plan.steps[step_idx];
-        let (Some(backward), Some(kernel_idx)) = (Backward::of(step), step.kernel) else {
-            return;
-        };
-        let mut by_kernel = std::mem::take(&mut workspace.gradients[kernel_idx]);
-        let kernel = &self.parameters[kernel_idx];
-        let len = backward.block_inputs() * backward.n_units;
-        let blocks = by_kernel.chunks_mut(len).zip(kernel.chunks(len)).collect();
-        backward.run(
+        let mut by_kernel = std::mem::take(&mut workspace.gradients[self.kernel]);
+        let len = self.block_inputs() * self.n_units;
+        let kernel = parameters[self.kernel].chunks(len);
+        let blocks = by_kernel.chunks_mut(len).zip(kernel).collect();
+        self.run(
             workspace,
-            segment_idx,
-            step_idx,
-            n_rows,
+            at,
             threads,
             blocks,
             |work, (by_kernel, kernel)| {
@@ -120,80 +166,31 @@ impl Network {
                 });
             },
         );
-        workspace.gradients[kernel_idx] = by_kernel;
+        workspace.gradients[self.kernel] = by_kernel;
     }
 
-    /// [`Network::dense_backward`], and at once a step of the optimiser for the kernel, whose gradient is not kept.
-    pub(super) fn dense_backward_and_update(
-        &mut self,
+    /// [`Dense::backward`], and at once a step of the optimiser for the kernel, whose gradient is not kept.
+    pub(in crate::network) fn backward_and_update(
+        &self,
+        parameters: &mut [Buffer],
         workspace: &mut Workspace,
-        segment_idx: usize,
-        step_idx: usize,
-        n_rows: usize,
+        at: Placed,
         update: &optimizer::Step,
         state: [&mut [f32]; 2],
         threads: &Threads,
     ) {
-        let step = &self.plan.steps[step_idx];
-        let (Some(backward), Some(kernel_idx)) = (Backward::of(step), step.kernel) else {
-            return;
-        };
-        let len = backward.block_inputs() * backward.n_units;
-        let [mut first, mut second] = state.map(|state| state.chunks_mut(len));
-        let blocks = self.parameters[kernel_idx]
-            .chunks_mut(len)
-            .map(|kernel| {
-                let state = [
-                    first.next().unwrap_or_default(),
-                    second.next().unwrap_or_default(),
-                ];
-                (kernel, state)
-            })
-            .collect();
-        backward.run(
-            workspace,
-            segment_idx,
-            step_idx,
-            n_rows,
-            threads,
-            blocks,
-            |work, (kernel, state)| {
-                let n_columns = work.input_len(kernel);
-                with_scratch(kernel.len() + n_columns, |room| {
-                    let (by_kernel, columns) = room.split_at_mut(kernel.len());
-                    work.run(kernel, by_kernel, columns);
-                    update.apply(kernel, by_kernel, state);
-                });
-            },
-        );
+        let len = self.block_inputs() * self.n_units;
+        let blocks = optimizer::pieces(&mut parameters[self.kernel], state, len).collect();
+        self.run(workspace, at, threads, blocks, |work, (kernel, state)| {
+            let n_columns = work.input_len(kernel);
+            with_scratch(kernel.len() + n_columns, |room| {
+                let (by_kernel, columns) = room.split_at_mut(kernel.len());
+                work.run(kernel, by_kernel, columns);
+                update.apply(kernel, by_kernel, state);
+            });
+        });
     }
-}
 
-/// The backward pass of a dense step.
-struct Backward {
-    n_inputs: usize,
-    n_units: usize,
-    n_outer: usize,
-    activation: Activation,
-    is_sparse: bool,
-    bias: Option<usize>,
-}
-
-/// One block of inputs.
-struct BlockWork<'a> {
-    input: &'a [f32],
-    n_inputs: usize,
-    /// `[n_rows, n_units]`.
-    gradient: &'a [f32],
-    n_rows: usize,
-    n_units: usize,
-    /// First input of the block.
-    start: usize,
-    is_sparse: bool,
-    by_input: Option<Out<'a>>,
-}
-
-impl Backward {
     const fn block_inputs(&self) -> usize {
         if self.is_sparse {
             BLOCK_SPARSE_INPUTS
@@ -202,33 +199,11 @@ impl Backward {
         }
     }
 
-    fn of(step: &Step) -> Option<Self> {
-        match step.op {
-            Op::Dense {
-                n_inputs,
-                n_units,
-                n_outer,
-                activation,
-                is_sparse,
-            } => Some(Self {
-                n_inputs,
-                n_units,
-                n_outer,
-                activation,
-                is_sparse,
-                bias: step.bias,
-            }),
-            _ => None,
-        }
-    }
-
     /// Works on every block; `blocks` holds what belongs to each.
     fn run<T: Send>(
         &self,
         workspace: &mut Workspace,
-        segment_idx: usize,
-        step_idx: usize,
-        n_rows: usize,
+        at: Placed,
         threads: &Threads,
         blocks: Vec<T>,
         work: impl Fn(BlockWork<'_>, T) + Send + Sync,
@@ -239,8 +214,14 @@ impl Backward {
             n_outer,
             activation: function,
             is_sparse,
+            kernel: _,
             bias,
         } = *self;
+        let Placed {
+            segment_idx,
+            step_idx,
+            n_rows,
+        } = at;
         let Workspace {
             input,
             steps: buffers,
@@ -286,6 +267,41 @@ impl Backward {
         let threads = worthwhile(threads, n_rows * n_inputs * n_units);
         threads.for_each(parts, |(part, block)| work(part, block));
     }
+}
+
+impl Operation for Dense {
+    fn parameters(&self) -> Vec<usize> {
+        [self.kernel].into_iter().chain(self.bias).collect()
+    }
+
+    fn needs(&self) -> Needs {
+        let n_stretches = match self.n_inputs.div_ceil(STRETCH) {
+            1 => 0,
+            several => several,
+        };
+        Needs {
+            stretches: n_stretches * self.n_units * self.n_outer,
+            ..Needs::default()
+        }
+    }
+
+    fn keeps_relu_zeros(&self, _input: bool) -> bool {
+        is_relu(self.activation)
+    }
+}
+
+/// One block of inputs.
+struct BlockWork<'a> {
+    input: &'a [f32],
+    n_inputs: usize,
+    /// `[n_rows, n_units]`.
+    gradient: &'a [f32],
+    n_rows: usize,
+    n_units: usize,
+    /// First input of the block.
+    start: usize,
+    is_sparse: bool,
+    by_input: Option<Out<'a>>,
 }
 
 impl BlockWork<'_> {
@@ -335,19 +351,6 @@ impl BlockWork<'_> {
             Out::new(by_kernel, len, n_units, n_units),
             Then::Set,
         );
-    }
-}
-
-/// Values that one row needs for the parts of its output.
-pub(super) fn stretches_len(step: &Step) -> usize {
-    match step.op {
-        Op::Dense {
-            n_inputs,
-            n_units,
-            n_outer,
-            ..
-        } if n_inputs > STRETCH => n_inputs.div_ceil(STRETCH) * n_units * n_outer,
-        _ => 0,
     }
 }
 

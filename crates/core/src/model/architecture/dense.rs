@@ -1,0 +1,59 @@
+//! Fully connected layers.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::parameter::{Parameter, Regularizer, check_regularizers, kernel_and_bias};
+use super::shape::{Misfit, at_least_one, n_channels};
+use super::{Activation, ArgumentError, LayerType, yes};
+
+/// Arguments of a fully connected layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dense {
+    /// Number of outputs.
+    pub units: usize,
+    /// The activation function.
+    #[serde(default)]
+    pub activation: Activation,
+    /// Whether a bias is added.
+    #[serde(default = "yes")]
+    pub use_bias: bool,
+    /// Penalty on the kernel, as `{ l2 = 0.0001 }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_regularizer: Option<Regularizer>,
+    /// Penalty on the bias.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias_regularizer: Option<Regularizer>,
+}
+
+impl LayerType for Dense {
+    const EXAMPLE: &'static [&'static str] = &["units = 128"];
+
+    fn check(&self) -> Result<(), ArgumentError> {
+        check_regularizers([self.kernel_regularizer, self.bias_regularizer])
+    }
+
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, Misfit> {
+        at_least_one(self.units)?;
+        n_channels(input)?;
+        let mut shape = input.to_vec();
+        shape.pop();
+        shape.push(self.units);
+        Ok(shape)
+    }
+
+    fn parameters(&self, input: &[usize]) -> Result<Vec<Parameter>, Misfit> {
+        kernel_and_bias(
+            &[],
+            [n_channels(input)?, self.units],
+            self.units,
+            self.use_bias,
+            [self.kernel_regularizer, self.bias_regularizer],
+        )
+    }
+
+    fn activation(&self) -> Activation {
+        self.activation
+    }
+}

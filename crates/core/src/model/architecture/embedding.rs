@@ -1,0 +1,38 @@
+//! A vector for each index.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::LayerType;
+use super::parameter::{Initializer, Parameter};
+use super::shape::{Misfit, at_least_one};
+
+/// A vector for each index in `[0, input_dim)`; the first layer only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Embedding {
+    /// Number of indices.
+    pub input_dim: usize,
+    /// Length of a vector.
+    pub output_dim: usize,
+}
+
+impl LayerType for Embedding {
+    const EXAMPLE: &'static [&'static str] = &["input_dim = 10000", "output_dim = 64"];
+    const IS_FIRST: bool = true;
+
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, Misfit> {
+        at_least_one(self.input_dim)?;
+        at_least_one(self.output_dim)?;
+        Ok(input.iter().copied().chain([self.output_dim]).collect())
+    }
+
+    fn parameters(&self, _input: &[usize]) -> Result<Vec<Parameter>, Misfit> {
+        let shape = vec![self.input_dim, self.output_dim];
+        Ok(vec![Parameter::new(
+            "embeddings",
+            shape,
+            Initializer::Uniform,
+        )])
+    }
+}
