@@ -2,14 +2,18 @@
 //!
 //! Errors carry line, column and the nearest valid name. Paths stay as written: relative to the configuration file.
 
+mod checks;
 mod data;
 mod error;
 mod judging;
 mod keras;
 mod layers;
 mod name;
+mod optimizer;
+mod schedule;
 mod source;
 mod train;
+mod training;
 mod validate;
 
 use std::path::{Path, PathBuf};
@@ -22,16 +26,16 @@ pub use error::ConfigError;
 use error::Problem;
 pub use judging::JudgingConfig;
 pub use layers::LayerTable;
+pub use optimizer::{AdamSettings, Clip, Optimizer, OptimizerConfig, OptimizerKind, UpdateRule};
+pub use schedule::{EarlyStoppingConfig, Monitor, Schedule, ScheduleConfig, ScheduleKind};
 pub use source::{Remote, Source};
-pub use train::{
-    EarlyStoppingConfig, Monitor, OptimizerConfig, OptimizerKind, ScheduleConfig, ScheduleKind,
-    TrainConfig,
-};
+pub use train::TrainConfig;
+pub use training::Training;
 
 use crate::digest::Sha256Digest;
 use crate::gate::{MissingBaseline, Rule, RulesFrom};
+use crate::model::Task;
 use crate::model::architecture::NamedLayer;
-use crate::model::{Loss, Task};
 
 /// The configuration's usual file name.
 pub const FILE_NAME: &str = "trainyard.toml";
@@ -69,7 +73,7 @@ pub struct Config {
     /// Where rows come from.
     pub data: DataConfig,
     /// How the weights are found.
-    pub train: TrainConfig,
+    pub train: Training,
     /// How the model is scored.
     pub evaluate: EvaluateConfig,
     /// What it must reach.
@@ -212,8 +216,11 @@ impl ConfigFile {
         let model = model.ok_or_else(|| missing("model"))?;
         let data = data.ok_or_else(|| missing("data"))?;
         let is_keras = model.keras.is_some();
+        let model = model.resolve(base)?;
+        let has_validation = data.validation_fraction > 0.0;
+        let train = train.resolve(model.task, data.classes.as_deref(), has_validation)?;
         let config = Config {
-            model: model.resolve(base)?,
+            model,
             data,
             train,
             evaluate,
@@ -242,14 +249,6 @@ impl Config {
         Self::parse(&text, path)
     }
 
-    /// The loss in force.
-    pub fn loss(&self) -> Loss {
-        self.train.loss.unwrap_or(match self.model.task {
-            Task::Classification => Loss::SparseCategoricalCrossentropy,
-            Task::Regression => Loss::MeanSquaredError,
-        })
-    }
-
     /// Everything here that decides the weights, as JSON; paths, threads, rules and packing do not.
     pub fn training_value(&self) -> Result<serde_json::Value, ConfigError> {
         let Self {
@@ -260,9 +259,8 @@ impl Config {
             gate: _,
             image: _,
         } = self;
-        let train = TrainConfig {
+        let train = Training {
             threads: None,
-            loss: Some(self.loss()),
             ..train.clone()
         };
         let value = serde_json::json!({

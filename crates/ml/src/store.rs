@@ -92,7 +92,7 @@ pub fn write_model(
         output: tensor("output", vec![network.n_outputs()]),
         preprocessing: config.data.preprocessing.clone(),
         class_names: config.data.classes.clone(),
-        loss: config.loss(),
+        loss: config.train.loss,
         config_digest: config.training_digest()?,
         data_digest: rows.data_digest,
         seed: config.train.seed,

@@ -190,7 +190,7 @@ impl<'a> Trainer<'a> {
         let batch_size = config.train.batch_size.min(rows.n_rows());
         let n_batches = rows.n_rows().div_ceil(batch_size);
         let optimizer = Optimizer::new(&config.train.optimizer, network.specs());
-        let learning_rate = config.train.optimizer.learning_rate();
+        let learning_rate = config.train.optimizer.learning_rate;
         let weight_of =
             |class: &String| config.train.class_weight.get(class).copied().unwrap_or(1.0) as f32;
         let has_weights = !config.train.class_weight.is_empty();
@@ -409,7 +409,7 @@ impl<'a> Trainer<'a> {
 
 fn objective(config: &Config) -> Objective {
     Objective {
-        loss: config.loss(),
+        loss: config.train.loss,
         label_smoothing: config.train.label_smoothing,
         huber_delta: config.train.huber_delta,
     }

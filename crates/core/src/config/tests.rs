@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Loss;
 
 const GOOD: &str = r#"
 [model]
@@ -70,7 +71,7 @@ fn a_file_on_the_network_is_known_by_its_address_without_the_query() {
 fn defaults_are_filled_in_and_layers_are_named_as_keras_names_them() {
     let config = Config::parse(GOOD, Path::new("trainyard.toml")).unwrap();
     assert_eq!(config.train.batch_size, 32);
-    assert_eq!(config.loss(), Loss::SparseCategoricalCrossentropy);
+    assert_eq!(config.train.loss, Loss::SparseCategoricalCrossentropy);
     let names: Vec<&str> = config
         .model
         .layers
@@ -171,6 +172,31 @@ fn errors_name_the_line_and_the_remedy() {
             remote("https://me:secret@a/b"),
             ["trainyard.toml:23:11", "user name or password"],
         ),
+        (
+            changed("epochs = 3", "epochs = 3\noptimizer = { momentum = 0.9 }"),
+            ["trainyard.toml:28:15", "`adam` takes `beta_1`, `beta_2`"],
+        ),
+        (
+            changed("epochs = 3", "schedule = { factor = 0.5 }"),
+            [
+                "trainyard.toml:27:14",
+                "no effect with `type = \"constant\"`",
+            ],
+        ),
+        (
+            changed(
+                "epochs = 3",
+                "early_stopping = { patience = 2, monitor = \"val_loss\" }",
+            ),
+            [
+                "trainyard.toml:27:34",
+                "add `validation_fraction = 0.1` to `[data]`",
+            ],
+        ),
+        (
+            changed("epochs = 3", "huber_delta = 2"),
+            ["trainyard.toml:27:1", "belongs to `loss = \"huber\"`"],
+        ),
         ("[model".to_owned(), ["trainyard.toml:1:7", ""]),
     ];
     for (text, parts) in cases {
@@ -192,6 +218,12 @@ fn only_what_decides_the_weights_changes_the_training_digest() {
     let same = [
         changed("min = 0.9", "min = 0.5"),
         changed("epochs = 3", "epochs = 3\nthreads = 1"),
+        // The same settings, written out or left to their defaults.
+        changed(
+            "epochs = 3",
+            "epochs = 3\nbatch_size = 32\noptimizer = { type = \"adam\", learning_rate = 0.001 }",
+        ),
+        changed("kernel_size = 3", "kernel_size = [3, 3]\nstrides = 1"),
     ];
     let other = [
         changed("epochs = 3", "epochs = 4"),

@@ -27,7 +27,6 @@ impl Config {
             )
             .hint("leave out one of the two"));
         }
-        self.train.validate(self.data.classes.as_deref())?;
         self.evaluate.validate()?;
         self.gate.validate()?;
         self.image.validate()
@@ -47,7 +46,7 @@ impl Config {
                 .hint("end with a Dense layer after `type = \"Flatten\"`, so that one row gives one vector"));
         };
         let activation = layers.last().map(|named| named.layer.activation());
-        let loss = self.loss();
+        let loss = self.train.loss;
         let last = ["model", "layers", &last_idx];
         let needs_last = |problem: String, line: &str| {
             Err(Problem::at(&last, problem).hint(format!("write {line} in the last Dense layer")))

@@ -603,7 +603,7 @@ fn phases() {
         let threads = Threads::new(Some(n_threads));
         let mut workspace = Workspace::for_training(&network, 128);
         workspace.input_mut(128).copy_from_slice(&rows);
-        let config = trainyard_core::config::OptimizerConfig::default();
+        let config = trainyard_core::config::Optimizer::default();
         let mut optimizer = crate::optimizer::Optimizer::new(&config, network.specs());
         let mut best = [f64::INFINITY; 6];
         threads.within(|| {

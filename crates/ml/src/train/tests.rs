@@ -262,7 +262,7 @@ fn a_checkpoint_of_another_run_is_refused_with_what_differs() {
     checkpoint.save(folder.path(), &subject(&config)).unwrap();
     let mut other = config.clone();
     other.train.batch_size = 8;
-    other.train.optimizer.learning_rate = Some(0.5);
+    other.train.optimizer.learning_rate = 0.5;
     let error = Checkpoint::open(folder.path(), &subject(&other))
         .unwrap_err()
         .to_string();
@@ -271,7 +271,7 @@ fn a_checkpoint_of_another_run_is_refused_with_what_differs() {
         "{error}"
     );
     assert!(
-        error.contains("`train.optimizer.learning_rate` was null and is 0.5"),
+        error.contains("`train.optimizer.learning_rate` was 0.001 and is 0.5"),
         "{error}"
     );
 
