@@ -5,6 +5,9 @@
 //! fixed sizes and are summed in a fixed order, so that results do not depend on the number of threads.
 
 mod batch;
+mod buffers;
+mod fit;
+mod mode;
 mod ops;
 mod plan;
 mod rows;
@@ -21,8 +24,9 @@ use crate::kernels::Buffer;
 use crate::kernels::isa::with_avx2;
 use crate::random::{Purpose, Stream};
 pub(crate) use batch::load;
-pub use step::{Mode, Targets};
-pub use workspace::Workspace;
+pub use buffers::Workspace;
+pub use mode::Mode;
+pub use step::Targets;
 
 /// A network and its parameters.
 #[derive(Debug, Clone)]

@@ -10,15 +10,7 @@ mod model;
 use std::path::{Path, PathBuf};
 
 use crate::files::{self, FileError};
-use crate::model::architecture::NamedLayer;
-
-/// What `[model] keras` names, ready to take the place of `input_shape` and `layers`.
-#[derive(Debug, PartialEq)]
-pub(super) struct KerasModel {
-    /// Without the batch axis.
-    pub(super) input_shape: Vec<usize>,
-    pub(super) layers: Vec<NamedLayer>,
-}
+use model::KerasModel;
 
 /// Why a file is not an architecture that can be trained here.
 #[derive(Debug, thiserror::Error)]

@@ -81,6 +81,44 @@ fn defaults_are_filled_in_and_layers_are_named_as_keras_names_them() {
     assert_eq!(names, ["conv2d", "flatten", "dense"]);
 }
 
+/// What is wrong with layers of a Keras file is said of the line that names the file, with the layer's name.
+#[test]
+fn problems_of_a_keras_model_name_the_layer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trainyard.toml");
+    let layers = GOOD.find("input_shape").unwrap()..GOOD.find("[data]").unwrap();
+    let mut text = GOOD.to_owned();
+    text.replace_range(layers, "keras = \"m.json\"\n");
+    for (activation, dense, expected) in [
+        ("softmax", 2, None),
+        (
+            "relu",
+            2,
+            Some("layer `d` (Dense): a classifier's last layer must give probabilities"),
+        ),
+        (
+            "softmax",
+            0,
+            Some("layer `d` (Dense): Dense has a size of zero"),
+        ),
+    ] {
+        let model = serde_json::json!({"class_name": "Sequential", "config": {"layers": [
+            {"class_name": "InputLayer", "config": {"name": "i", "batch_shape": [null, 8]}},
+            {"class_name": "Dense", "config": {"name": "d", "units": dense, "activation": activation}},
+        ]}});
+        std::fs::write(folder.path().join("m.json"), model.to_string()).unwrap();
+        let message = Config::parse(&text, &path).map_err(|error| error.to_string());
+        match expected {
+            None => assert_eq!(message.unwrap().model.layers[0].name, "d"),
+            Some(expected) => {
+                let message = message.unwrap_err();
+                assert!(message.contains(expected), "{message}");
+                assert!(message.contains("trainyard.toml:4:1"), "{message}");
+            }
+        }
+    }
+}
+
 /// Each mistake, and what the message must name: the place, and what to write.
 #[test]
 fn errors_name_the_line_and_the_remedy() {

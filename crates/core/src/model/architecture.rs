@@ -3,16 +3,19 @@
 //! Comes in: a list of layers and the shape of one input. Goes out: each layer's output shape and parameter shapes.
 //! Shapes exclude the batch axis; images are `[height, width, channels]`, sequences `[steps, channels]`, as in Keras.
 //!
-//! A layer is a struct that implements [`LayerType`], in the file of its family, and one line of [`Layer`]. The struct
+//! A layer is a struct that implements `LayerType`, in the file of its family, and one line of [`Layer`]. The struct
 //! is at once what `[[model.layers]]` and Keras's JSON say and what `model.json` keeps: serde fills Keras's defaults in
 //! while it reads, so nothing after it asks whether an argument was given.
 
 mod activation;
+mod activation_layers;
+mod argument;
 mod axes;
 mod convolution;
 mod dense;
 mod dropout;
 mod embedding;
+mod layer_type;
 mod normalization;
 mod parameter;
 mod pooling;
@@ -21,21 +24,24 @@ mod reshaping;
 mod shape;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use activation::{Activation, ActivationLayer};
+pub use activation::Activation;
+pub use activation_layers::{ActivationLayer, LeakyReLU};
+pub use argument::ArgumentError;
 pub use convolution::{Conv, DepthwiseConv2D, Padding, effective_window, same_padding};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
+use layer_type::LayerType;
 pub use normalization::{BatchNormalization, LayerNormalization, Normalization};
 use parameter::Parameter;
 pub use parameter::{Initializer, ParameterSpec, Regularizer};
 pub use pooling::{GlobalPooling, Pooling};
 pub use rescaling::Rescaling;
 pub use reshaping::{Flatten, Reshape, ZeroPadding2D};
-pub use shape::{Misfit, ShapeError, shapes};
+use shape::n_values;
+pub use shape::{Misfit, ShapeError};
 
 /// A layer and the name under which its tensors are stored (`<name>/kernel`, `<name>/bias`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,52 +51,6 @@ pub struct NamedLayer {
     pub name: String,
     /// What the layer computes.
     pub layer: Layer,
-}
-
-/// An argument whose value makes no sense, and why.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("`{argument}`: {problem}")]
-pub struct ArgumentError {
-    /// Its name.
-    pub argument: &'static str,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
-impl ArgumentError {
-    fn new(argument: &'static str, problem: impl Into<String>) -> Self {
-        Self {
-            argument,
-            problem: problem.into(),
-        }
-    }
-}
-
-/// What every type of layer says of itself.
-trait LayerType: Serialize + DeserializeOwned + JsonSchema {
-    /// The arguments that have no default, as a user may write them: `units = 128`.
-    const EXAMPLE: &'static [&'static str] = &[];
-
-    /// Whether it takes raw rows only, so that no layer may stand before it.
-    const IS_FIRST: bool = false;
-
-    /// Whether the arguments make sense, as far as they alone can tell.
-    fn check(&self) -> Result<(), ArgumentError> {
-        Ok(())
-    }
-
-    /// The shape that comes out for one input of shape `input`, both without the batch axis.
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, Misfit>;
-
-    /// The tensors for an input of that shape, in Keras's order.
-    fn parameters(&self, _input: &[usize]) -> Result<Vec<Parameter>, Misfit> {
-        Ok(Vec::new())
-    }
-
-    /// The activation at the layer's end.
-    fn activation(&self) -> Activation {
-        Activation::Linear
-    }
 }
 
 /// Declares [`Layer`]: for each type Keras's name, the name that Keras gives the first such layer, and its struct.
@@ -225,6 +185,8 @@ layers! {
     Dropout("dropout", Dropout),
     /// An activation function on its own.
     Activation("activation", ActivationLayer),
+    /// `x`, or `negative_slope * x` where that is negative.
+    LeakyReLU("leaky_re_lu", LeakyReLU),
     /// All axes joined into one, in row-major (NHWC) order.
     Flatten("flatten", Flatten),
     /// Another shape for the same values in row-major order.
@@ -247,9 +209,29 @@ impl NamedLayer {
     }
 }
 
-/// Keras's default of many arguments.
-const fn yes() -> bool {
-    true
+/// The input shape of every layer, then the shape of the output: `layers.len() + 1` shapes.
+///
+/// On failure the index of the layer that does not fit comes with the reason.
+pub fn shapes(
+    layers: &[NamedLayer],
+    input: &[usize],
+) -> Result<Vec<Vec<usize>>, (usize, ShapeError)> {
+    let mut shapes = vec![input.to_vec()];
+    for (layer_idx, named) in layers.iter().enumerate() {
+        let input = &shapes[layer_idx];
+        let shape = named
+            .layer
+            .output_shape(input)
+            // Weights that are too large to hold are as bad as such values.
+            .and_then(|shape| named.parameters(input).map(|_| shape))
+            .and_then(|shape| match n_values(&shape) {
+                Ok(_) => Ok(shape),
+                Err(misfit) => Err(misfit.of(named.layer.type_name())),
+            })
+            .map_err(|error| (layer_idx, error))?;
+        shapes.push(shape);
+    }
+    Ok(shapes)
 }
 
 #[cfg(test)]

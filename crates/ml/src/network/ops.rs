@@ -10,6 +10,7 @@ mod depthwise;
 mod drop_out;
 mod embedding;
 mod layer_norm;
+mod leaky_relu;
 mod normalize;
 mod pad;
 mod pool;
@@ -17,8 +18,8 @@ mod rescale;
 
 use trainyard_core::model::architecture::Activation;
 
-use super::step::Mode;
-use super::workspace::ShardBuffers;
+use super::buffers::{Marks, Needs, ShardBuffers};
+use super::mode::Mode;
 use crate::kernels::Buffer;
 pub(super) use activate::Activate;
 pub(super) use batch_norm::BatchNorm;
@@ -28,37 +29,11 @@ pub(super) use depthwise::Depthwise;
 pub(super) use drop_out::DropOut;
 pub(super) use embedding::Embedding;
 pub(super) use layer_norm::LayerNorm;
+pub(super) use leaky_relu::LeakyRelu;
 pub(super) use normalize::Normalize;
 pub(super) use pad::Pad;
 pub(super) use pool::{AveragePool, MaxPool, Pooled};
 pub(super) use rescale::Rescale;
-
-/// What a workspace has to hold for an operation.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Needs {
-    /// Scratch values of a shard.
-    pub(super) scratch: usize,
-    /// Values of an image before it is pooled, for a shard.
-    pub(super) image: usize,
-    /// Channels whose moments are taken over the batch.
-    pub(super) moments: usize,
-    /// Values of a row's parts of an output that is summed up from parts.
-    pub(super) stretches: usize,
-    /// What is remembered of each maximum.
-    pub(super) marks: Marks,
-}
-
-/// What is remembered of each output value that is a maximum.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Marks {
-    /// It is not a maximum.
-    #[default]
-    None,
-    /// Where it lies in its image.
-    Places,
-    /// Which cell of its window it came from.
-    Cells,
-}
 
 /// What the workspace and the search for bad values need to know of any operation.
 pub(super) trait Operation {
@@ -174,7 +149,7 @@ macro_rules! operations {
 }
 
 operations! {
-    rows: Convolution, Depthwise, MaxPool, AveragePool, LayerNorm, Normalize, Rescale, DropOut, Activate, Pad,;
+    rows: Convolution, Depthwise, MaxPool, AveragePool, LayerNorm, LeakyRelu, Normalize, Rescale, DropOut, Activate, Pad,;
     batches: Dense, BatchNorm, Embedding,
 }
 

@@ -4,7 +4,7 @@ use trainyard_core::model::architecture::{Activation, Layer, NamedLayer};
 
 use super::ops::{
     Activate, AveragePool, BatchNorm, Convolution, Dense, Depthwise, DropOut, Embedding, LayerNorm,
-    MaxPool, Normalize, Op, Operation, Pad, Places, Pooled, Rescale, RowOp,
+    LeakyRelu, MaxPool, Normalize, Op, Operation, Pad, Places, Pooled, Rescale, RowOp,
 };
 use crate::kernels::activation;
 
@@ -210,6 +210,7 @@ fn operation(
         Layer::Normalization(_) => Normalize::new(input, places).into(),
         Layer::Rescaling(layer) => Rescale::new(layer).into(),
         Layer::Dropout(layer) => DropOut::new(layer).into(),
+        Layer::LeakyReLU(layer) => LeakyRelu::new(layer).into(),
         Layer::ZeroPadding2D(layer) => Pad::new(layer, input).into(),
         Layer::Activation(_) | Layer::Flatten(_) | Layer::Reshape(_) => return None,
     })

@@ -4,10 +4,11 @@
 use std::ops::Range;
 
 use super::Network;
+use super::buffers::{SHARD_ROWS, ShardBuffers, StepBuffers, Workspace, received};
+use super::mode::Mode;
 use super::ops::{Output, Passed, Row, RowOp};
 use super::plan::Step;
-use super::step::Mode;
-use super::workspace::{SHARD_ROWS, ShardBuffers, StepBuffers, Workspace, received};
+
 use crate::threads::Threads;
 
 /// What a shard's rows leave at one step. Marks are there where the step takes maxima, else empty.

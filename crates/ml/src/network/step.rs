@@ -3,28 +3,15 @@
 use trainyard_core::model::architecture::Activation;
 
 use super::Network;
+use super::buffers::Workspace;
+use super::mode::Mode;
 use super::ops::Placed;
 use super::plan::{Head, Segment};
-use super::workspace::Workspace;
 use crate::data::Labels;
 use crate::kernels::activation;
 use crate::kernels::loss::{BatchLoss, Objective};
 use crate::optimizer::Optimizer;
 use crate::threads::Threads;
-
-/// What a forward pass is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Dropout is the identity, and batch normalisation goes by its moving averages.
-    Score,
-    /// Dropout draws by the seed and the number of the optimiser step.
-    Train {
-        /// The run's seed.
-        seed: u64,
-        /// Optimiser steps before this one.
-        step: u32,
-    },
-}
 
 /// What a batch should have given.
 #[derive(Debug, Clone, PartialEq)]

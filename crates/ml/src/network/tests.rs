@@ -2,8 +2,8 @@ use candle_core::{Device, Tensor, Var};
 use trainyard_core::model::Loss;
 use trainyard_core::model::architecture::{
     Activation, ActivationLayer, BatchNormalization, Conv, Dense, DepthwiseConv2D, Dropout,
-    Embedding, Flatten, GlobalPooling, Layer, LayerNormalization, NamedLayer, Padding, Pooling,
-    Regularizer, Rescaling, Reshape, ZeroPadding2D,
+    Embedding, Flatten, GlobalPooling, Layer, LayerNormalization, LeakyReLU, NamedLayer, Padding,
+    Pooling, Regularizer, Rescaling, Reshape, ZeroPadding2D,
 };
 
 use super::*;
@@ -170,7 +170,11 @@ fn networks() -> Vec<(Vec<usize>, Vec<Layer>)> {
         (
             vec![4],
             vec![
-                dense(6, Activation::Sigmoid),
+                dense(6, Activation::Linear),
+                Layer::LeakyReLU(LeakyReLU {
+                    negative_slope: 0.3,
+                }),
+                dense(5, Activation::Linear),
                 Layer::Dropout(Dropout { rate: 0.3 }),
                 dense(1, Activation::Linear),
             ],

@@ -1,65 +1,10 @@
-//! Buffers of a network at work, used again from batch to batch.
+//! Buffers for a network, made once and used again from batch to batch.
 
 use super::Network;
-use super::ops::{Marks, Needs};
+use super::buffers::{Marks, Needs, SHARD_ROWS, ShardBuffers, StepBuffers, Workspace};
 use super::plan::Segment;
 use crate::kernels::Buffer;
 use crate::kernels::norm::Moments;
-
-/// Rows that one shard works on. Sums over rows are taken shard by shard, so it decides results and never changes.
-pub(super) const SHARD_ROWS: usize = 16;
-
-/// Buffers for batches of up to a fixed number of rows.
-#[derive(Debug, Clone)]
-pub struct Workspace {
-    pub(super) capacity: usize,
-    pub(super) input: Buffer,
-    pub(super) steps: Vec<StepBuffers>,
-    /// By each segment's output; empty for scoring.
-    pub(super) segment_gradients: Vec<Buffer>,
-    /// By each parameter; empty for scoring and for what is not trained.
-    pub(super) gradients: Vec<Buffer>,
-    pub(super) shards: Vec<ShardBuffers>,
-    /// Parts of a dense layer's output, one for each stretch of its inputs.
-    pub(super) stretches: Buffer,
-}
-
-#[derive(Debug, Clone, Default)]
-pub(super) struct StepBuffers {
-    pub(super) out: Buffer,
-    /// Where each maximum lies in its image.
-    pub(super) places: Vec<u32>,
-    /// Which cell of its window each maximum came from, where one kernel convolves and pools.
-    pub(super) cells: Vec<u8>,
-    /// Mean and variance of each channel of the last batch.
-    pub(super) moments: [Vec<f32>; 2],
-}
-
-/// What a step receives: the output of the last of the steps `before` it, or the batch where it is the first.
-pub(super) fn received<'a>(input: &'a [f32], before: &'a [StepBuffers]) -> &'a [f32] {
-    before.last().map_or(input, |step| &step.out)
-}
-
-/// What each shard needs for itself.
-#[derive(Debug, Clone, Default)]
-pub(super) struct ShardBuffers {
-    pub(super) scratch: Vec<f32>,
-    /// A convolution's output before it is pooled, and the gradient by it.
-    pub(super) image: Vec<f32>,
-    pub(super) gradient: Vec<f32>,
-    pub(super) next_gradient: Vec<f32>,
-    /// This shard's part of the gradient of each parameter of a step that works row by row.
-    pub(super) partials: Vec<Vec<f32>>,
-    /// This shard's part of a batch normalisation's sums.
-    pub(super) moments: Vec<Moments>,
-}
-
-impl ShardBuffers {
-    /// The sums of a batch normalisation; names the type where closures cannot.
-    pub(super) fn moments_of(shard: &mut Self) -> &mut [Moments] {
-        &mut shard.moments
-    }
-}
 
 impl Workspace {
     /// Buffers for scoring up to `capacity` rows at a time.

@@ -177,6 +177,8 @@ pub(super) fn read(
         };
         let key = match key.as_str() {
             "depthwise_regularizer" => "kernel_regularizer",
+            // Keras 2's name.
+            "alpha" if class == "LeakyReLU" => "negative_slope",
             key => key,
         };
         let value = toml::Value::try_from(value)
@@ -352,16 +354,6 @@ fn activation_layer(
             require("negative_slope", &json!(0), &[Value::Null, json!(0)])?;
             require("threshold", &json!(0), &[Value::Null, json!(0)])?;
             ("relu", &["max_value", "negative_slope", "threshold"])
-        }
-        "LeakyReLU" => {
-            // Keras 2 calls it alpha.
-            let key = if config.contains_key("alpha") {
-                "alpha"
-            } else {
-                "negative_slope"
-            };
-            require(key, &json!(0.3), &[json!(0.2)])?;
-            ("leaky_relu", &["alpha", "negative_slope"])
         }
         "ELU" => {
             require("alpha", &json!(1.0), &[json!(1.0)])?;

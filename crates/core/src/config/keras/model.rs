@@ -2,9 +2,17 @@
 
 use serde_json::{Map, Value};
 
-use super::KerasModel;
 use super::layer::{self, LayerProblem};
 use crate::config::layers;
+use crate::model::architecture::NamedLayer;
+
+/// What `[model] keras` names, ready to take the place of `input_shape` and `layers`.
+#[derive(Debug, PartialEq)]
+pub(in crate::config) struct KerasModel {
+    /// Without the batch axis.
+    pub(in crate::config) input_shape: Vec<usize>,
+    pub(in crate::config) layers: Vec<NamedLayer>,
+}
 
 /// Why a model of Keras cannot be trained here.
 #[derive(Debug, thiserror::Error)]

@@ -368,6 +368,23 @@ fn settings_that_change_nothing_are_taken_in_either_spelling() {
     }
 }
 
+/// Keras 2 and 3 name the slope differently; both take 0.3 where it is not given.
+#[test]
+fn a_leaky_relu_has_its_own_slope() {
+    for (config, expected) in [
+        (json!({"name": "l"}), 0.3),
+        (json!({"name": "l", "alpha": 0.25}), 0.25),
+        (json!({"name": "l", "negative_slope": 0.1}), 0.1),
+    ] {
+        let text = sequential(&[json!(6)], "LeakyReLU", &config).to_string();
+        let model = parse(&text).unwrap();
+        let Layer::LeakyReLU(leaky) = &model.layers[0].layer else {
+            panic!("{model:?}")
+        };
+        assert_eq!(leaky.negative_slope, expected);
+    }
+}
+
 /// Keras fills these in itself where they are not given.
 #[test]
 fn penalties_have_kerass_defaults() {

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::LayerError;
+use super::layer_error::LayerError;
 use crate::model::architecture::Layer;
 
 /// A table on its way through serde.

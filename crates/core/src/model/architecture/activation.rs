@@ -1,9 +1,7 @@
-//! Activation functions, inside a layer or on their own.
+//! Activation functions, by which many layers end.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use super::{LayerType, Misfit};
 
 /// An activation function, by Keras's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -32,24 +30,4 @@ pub enum Activation {
     Softplus,
     /// `e^x` over its sum along the last axis.
     Softmax,
-}
-
-/// An activation function on its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ActivationLayer {
-    /// The activation function.
-    pub activation: Activation,
-}
-
-impl LayerType for ActivationLayer {
-    const EXAMPLE: &'static [&'static str] = &["activation = \"relu\""];
-
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, Misfit> {
-        Ok(input.to_vec())
-    }
-
-    fn activation(&self) -> Activation {
-        self.activation
-    }
 }

@@ -3,10 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::activation::Activation;
+use super::argument::{ArgumentError, yes};
 use super::axes::{self, Sizes};
+use super::layer_type::LayerType;
 use super::parameter::{Parameter, Regularizer, check_regularizers, kernel_and_bias};
 use super::shape::{self, Misfit, at_least_one};
-use super::{Activation, ArgumentError, LayerType, yes};
 
 /// Arguments of a convolution over `N` axes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -3,9 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::activation::Activation;
+use super::argument::{ArgumentError, yes};
+use super::layer_type::LayerType;
 use super::parameter::{Parameter, Regularizer, check_regularizers, kernel_and_bias};
 use super::shape::{Misfit, at_least_one, n_channels};
-use super::{Activation, ArgumentError, LayerType, yes};
 
 /// Arguments of a fully connected layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::LayerType;
+use super::layer_type::LayerType;
 use super::parameter::{Initializer, Parameter};
-use super::shape::{Misfit, at_least_one};
+use super::shape::{Misfit, at_least_one, n_values};
 
 /// A vector for each index in `[0, input_dim)`; the first layer only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +29,7 @@ impl LayerType for Embedding {
 
     fn parameters(&self, _input: &[usize]) -> Result<Vec<Parameter>, Misfit> {
         let shape = vec![self.input_dim, self.output_dim];
+        n_values(&shape)?;
         Ok(vec![Parameter::new(
             "embeddings",
             shape,

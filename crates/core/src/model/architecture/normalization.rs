@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::argument::{ArgumentError, yes};
+use super::layer_type::LayerType;
 use super::parameter::{Initializer, Parameter};
 use super::shape::{Misfit, n_channels};
-use super::{ArgumentError, LayerType, yes};
 
 /// Each channel of the last axis over the batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ArgumentError;
+use super::argument::ArgumentError;
 use super::shape::{Misfit, n_values};
 
 /// One tensor of a layer.

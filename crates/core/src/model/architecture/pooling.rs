@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::LayerType;
 use super::axes::{self, Sizes};
 use super::convolution::{Padding, windows};
+use super::layer_type::LayerType;
 use super::shape::{self, Misfit};
 
 /// Arguments of a pooling over `N` axes.

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ArgumentError, LayerType, Misfit};
+use super::argument::ArgumentError;
+use super::layer_type::LayerType;
+use super::shape::Misfit;
 
 /// `x * scale + offset`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

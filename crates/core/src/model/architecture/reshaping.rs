@@ -7,8 +7,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::axes;
+use super::layer_type::LayerType;
 use super::shape::{self, Misfit, at_least_one, n_values};
-use super::{LayerType, axes};
 
 /// All axes joined into one, in row-major (NHWC) order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,7 +1,5 @@
 //! Shapes through a network, and what does not fit.
 
-use super::NamedLayer;
-
 /// Why a layer does not fit what it receives.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{layer} {misfit}")]
@@ -54,31 +52,6 @@ impl Misfit {
             misfit: self,
         }
     }
-}
-
-/// The input shape of every layer, then the shape of the output: `layers.len() + 1` shapes.
-///
-/// On failure the index of the layer that does not fit comes with the reason.
-pub fn shapes(
-    layers: &[NamedLayer],
-    input: &[usize],
-) -> Result<Vec<Vec<usize>>, (usize, ShapeError)> {
-    let mut shapes = vec![input.to_vec()];
-    for (layer_idx, named) in layers.iter().enumerate() {
-        let input = &shapes[layer_idx];
-        let shape = named
-            .layer
-            .output_shape(input)
-            // Weights that are too large to hold are as bad as such values.
-            .and_then(|shape| named.parameters(input).map(|_| shape))
-            .and_then(|shape| match n_values(&shape) {
-                Ok(_) => Ok(shape),
-                Err(misfit) => Err(misfit.of(named.layer.type_name())),
-            })
-            .map_err(|error| (layer_idx, error))?;
-        shapes.push(shape);
-    }
-    Ok(shapes)
 }
 
 /// The sizes of the `N` axes over which windows move, and the number of channels.

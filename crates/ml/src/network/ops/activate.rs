@@ -4,7 +4,7 @@ use trainyard_core::model::architecture::Activation;
 
 use super::{Operation, Output, Passed, Row, RowOperation, is_relu};
 use crate::kernels::activation;
-use crate::network::workspace::ShardBuffers;
+use crate::network::buffers::ShardBuffers;
 
 #[derive(Debug, Clone)]
 pub(in crate::network) struct Activate {

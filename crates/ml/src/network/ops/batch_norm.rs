@@ -7,8 +7,8 @@ use trainyard_core::model::architecture::BatchNormalization;
 use super::{Needs, Operation, Places, n_channels};
 use crate::kernels::Buffer;
 use crate::kernels::norm::{self, Moments};
-use crate::network::step::Mode;
-use crate::network::workspace::{SHARD_ROWS, ShardBuffers, StepBuffers, Workspace, received};
+use crate::network::buffers::{SHARD_ROWS, ShardBuffers, StepBuffers, Workspace, received};
+use crate::network::mode::Mode;
 use crate::threads::Threads;
 
 #[derive(Debug, Clone, Copy)]

@@ -11,7 +11,7 @@ use crate::kernels::activation;
 use crate::kernels::conv::{self, Conv2d};
 use crate::kernels::grey_conv::{self, GreyConv};
 use crate::kernels::pool::{self, Windows};
-use crate::network::workspace::ShardBuffers;
+use crate::network::buffers::ShardBuffers;
 
 #[derive(Debug, Clone)]
 pub(in crate::network) struct Convolution {

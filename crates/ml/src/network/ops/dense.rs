@@ -6,7 +6,7 @@ use trainyard_core::model::architecture::{self, Activation};
 use super::{Needs, Operation, Places, is_relu, n_channels};
 use crate::kernels::gemm::{Left, Out, Right, Then, matmul};
 use crate::kernels::{Buffer, activation, conv, sparse, with_scratch};
-use crate::network::workspace::{Workspace, received};
+use crate::network::buffers::{Workspace, received};
 use crate::optimizer;
 use crate::threads::Threads;
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::kernels::pool::Windows;
 use crate::kernels::{activation, depthwise};
-use crate::network::workspace::ShardBuffers;
+use crate::network::buffers::ShardBuffers;
 
 #[derive(Debug, Clone)]
 pub(in crate::network) struct Depthwise {

@@ -3,8 +3,8 @@
 use trainyard_core::model::architecture::Dropout;
 
 use super::{Operation, Output, Passed, Row, RowOperation};
-use crate::network::step::Mode;
-use crate::network::workspace::ShardBuffers;
+use crate::network::buffers::ShardBuffers;
+use crate::network::mode::Mode;
 use crate::random::{Purpose, Stream};
 
 #[derive(Debug, Clone)]

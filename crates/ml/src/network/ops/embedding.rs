@@ -4,7 +4,7 @@ use trainyard_core::model::architecture;
 
 use super::{Operation, Places};
 use crate::kernels::Buffer;
-use crate::network::workspace::{Workspace, received};
+use crate::network::buffers::{Workspace, received};
 
 #[derive(Debug, Clone, Copy)]
 pub(in crate::network) struct Embedding {
@@ -43,7 +43,7 @@ impl Embedding {
         for (index, out) in indices.iter().zip(rest[0].out.chunks_exact_mut(len)) {
             match self.index_of(*index) {
                 Some(index) => out.copy_from_slice(&table[index * len..(index + 1) * len]),
-                // Noticed like any other value that is no number.
+                // Noticed like any other value that is not a number.
                 None => out.fill(f32::NAN),
             }
         }

@@ -4,7 +4,7 @@ use trainyard_core::model::architecture::LayerNormalization;
 
 use super::{Operation, Output, Passed, Places, Row, RowOperation, n_channels, two_of};
 use crate::kernels::norm;
-use crate::network::workspace::ShardBuffers;
+use crate::network::buffers::ShardBuffers;
 
 #[derive(Debug, Clone)]
 pub(in crate::network) struct LayerNorm {

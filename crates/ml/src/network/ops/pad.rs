@@ -4,7 +4,7 @@ use trainyard_core::model::architecture::ZeroPadding2D;
 
 use super::{Operation, Output, Passed, Row, RowOperation, image_axes};
 use crate::kernels::pool;
-use crate::network::workspace::ShardBuffers;
+use crate::network::buffers::ShardBuffers;
 
 #[derive(Debug, Clone)]
 pub(in crate::network) struct Pad {

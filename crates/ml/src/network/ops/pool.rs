@@ -6,7 +6,7 @@ use super::{
     Marks, Needs, Operation, Output, Passed, Row, RowOperation, image_axes, n_channels, steps_axes,
 };
 use crate::kernels::pool::{self, Windows};
-use crate::network::workspace::ShardBuffers;
+use crate::network::buffers::ShardBuffers;
 
 /// Where the windows of a pooling lie.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 use trainyard_core::model::architecture::Rescaling;
 
 use super::{Operation, Output, Passed, Row, RowOperation};
-use crate::network::workspace::ShardBuffers;
+use crate::network::buffers::ShardBuffers;
 
 #[derive(Debug, Clone)]
 pub(in crate::network) struct Rescale {
