@@ -32,7 +32,7 @@ pub(super) enum KerasError {
     #[error("`{}`: {source}", path.display())]
     Model {
         path: PathBuf,
-        source: model::ModelError,
+        source: Box<model::ModelError>,
     },
 }
 
@@ -70,7 +70,7 @@ pub(super) fn read(path: &Path) -> Result<KerasModel, KerasError> {
     })?;
     model::read(&value).map_err(|source| KerasError::Model {
         path: path.to_owned(),
-        source,
+        source: Box::new(source),
     })
 }
 

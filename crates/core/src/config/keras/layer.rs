@@ -16,10 +16,7 @@ pub(in crate::config) enum LayerProblem {
         hint: Option<&'static str>,
     },
     #[error("`{key}` {problem}")]
-    Setting {
-        key: String,
-        problem: Box<LayerProblem>,
-    },
+    Setting { key: String, problem: Box<Self> },
     #[error("a class of your own (`{0}`) is not supported")]
     Custom(String),
     #[error("this class of layers is not supported")]
@@ -27,7 +24,7 @@ pub(in crate::config) enum LayerProblem {
     #[error("{}{source}", argument.as_ref().map(|argument| format!("`{argument}`: ")).unwrap_or_default())]
     Table {
         argument: Option<String>,
-        source: LayerError,
+        source: Box<LayerError>,
     },
     #[error("{0}")]
     Form(#[from] toml::ser::Error),
@@ -65,7 +62,7 @@ impl From<LayerError> for LayerProblem {
     fn from(source: LayerError) -> Self {
         Self::Table {
             argument: source.argument().map(str::to_owned),
-            source,
+            source: Box::new(source),
         }
     }
 }
@@ -299,6 +296,9 @@ fn is_last_axis(axis: &Value, received: Option<&[usize]>) -> bool {
     axis == -1 || received.is_some_and(|received| axis.as_u64() == Some(received.len() as u64))
 }
 
+const DEFAULT_WEIGHTS: &str =
+    "weights begin as Keras's default for this layer lets them: leave the initialiser out";
+
 /// The initialiser that is used for a tensor, by its key: Keras's default for all layers.
 fn initializer(key: &str, value: &Value) -> Result<bool, LayerProblem> {
     let expected = match key {
@@ -308,9 +308,7 @@ fn initializer(key: &str, value: &Value) -> Result<bool, LayerProblem> {
         "embeddings_initializer" => "RandomUniform",
         _ => return Ok(false),
     };
-    const HINT: &str =
-        "weights begin as Keras's default for this layer lets them: leave the initialiser out";
-    let refused = || LayerProblem::unsupported(value, Some(HINT));
+    let refused = || LayerProblem::unsupported(value, Some(DEFAULT_WEIGHTS));
     let class = match value {
         Value::String(name) => name,
         value => value["class_name"].as_str().ok_or_else(refused)?,
@@ -332,7 +330,7 @@ fn initializer(key: &str, value: &Value) -> Result<bool, LayerProblem> {
             "dtype" => json!("float32"),
             _ => return Err(of_setting(key)(LayerProblem::Unknown)),
         };
-        is_one_of(value, &[default], Some(HINT)).map_err(of_setting(key))?;
+        is_one_of(value, &[default], Some(DEFAULT_WEIGHTS)).map_err(of_setting(key))?;
     }
     Ok(true)
 }

@@ -102,13 +102,12 @@ pub(super) fn read(model: &Value) -> Result<KerasModel, ModelError> {
         ],
     )?;
     let config = &model["config"];
-    let list = match config {
+    let list = if let Value::Array(layers) = config {
         // The first versions of Keras 2 wrote a bare list.
-        Value::Array(layers) => layers,
-        _ => {
-            model_settings(config)?;
-            config["layers"].as_array().ok_or(ModelError::NotAModel)?
-        }
+        layers
+    } else {
+        model_settings(config)?;
+        config["layers"].as_array().ok_or(ModelError::NotAModel)?
     };
     let entries = list
         .iter()
