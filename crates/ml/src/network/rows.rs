@@ -45,11 +45,10 @@ fn marks_mut<'a, T>(marks: &'a mut [T], span: &Range<usize>) -> &'a mut [T] {
     }
 }
 
-/// Takes the marks of the next `len` values off, or nothing of a step that keeps none.
-fn take_marks<'a, T>(rest: &mut &'a mut [T], len: usize) -> &'a mut [T] {
-    let len = if rest.is_empty() { 0 } else { len };
-    rest.split_off_mut(..len)
-        .expect("a step keeps marks of all values or of none")
+/// The marks of the next `len` values and of those after them, or nothing of a step that keeps none.
+fn split_marks<T>(marks: &mut [T], len: usize) -> (&mut [T], &mut [T]) {
+    let len = if marks.is_empty() { 0 } else { len };
+    marks.split_at_mut(len)
 }
 
 impl Network {
@@ -96,9 +95,14 @@ impl Network {
             let (mut places, mut cells) = (places.as_mut_slice(), cells.as_mut_slice());
             let outs = out[..n_rows * n_outputs].chunks_mut(SHARD_ROWS * n_outputs);
             for (shard, values) in work.iter_mut().zip(outs) {
+                let (own_places, other_places) =
+                    split_marks(std::mem::take(&mut places), values.len());
+                let (own_cells, other_cells) =
+                    split_marks(std::mem::take(&mut cells), values.len());
+                (places, cells) = (other_places, other_cells);
                 shard.outputs.push(ShardOutput {
-                    places: take_marks(&mut places, values.len()),
-                    cells: take_marks(&mut cells, values.len()),
+                    places: own_places,
+                    cells: own_cells,
                     values,
                 });
             }

@@ -100,25 +100,24 @@ impl Network {
         for segment_idx in (0..self.plan.stages.len()).rev() {
             let stage = &self.plan.stages[segment_idx];
             let step_idx = stage.first_step;
-            match &stage.segment {
-                Segment::Dense(dense)
-                    if optimizer.is_local()
-                        && self.specs[dense.op.kernel()].regularizer.is_none() =>
-                {
-                    let kernel = dense.op.kernel();
-                    let at = Placed {
-                        segment_idx,
-                        step_idx,
-                        n_rows,
-                    };
-                    let state = optimizer.state_mut(kernel);
-                    let parameters = &mut self.parameters;
-                    dense
-                        .op
-                        .backward_and_update(parameters, workspace, at, &step, state, threads);
-                    is_done[kernel] = true;
-                }
-                _ => self.segment_backward(workspace, segment_idx, n_rows, mode, threads),
+            if let Segment::Dense(dense) = &stage.segment
+                && optimizer.is_local()
+                && self.specs[dense.op.kernel()].regularizer.is_none()
+            {
+                let kernel = dense.op.kernel();
+                let at = Placed {
+                    segment_idx,
+                    step_idx,
+                    n_rows,
+                };
+                let state = optimizer.state_mut(kernel);
+                let parameters = &mut self.parameters;
+                dense
+                    .op
+                    .backward_and_update(parameters, workspace, at, &step, state, threads);
+                is_done[kernel] = true;
+            } else {
+                self.segment_backward(workspace, segment_idx, n_rows, mode, threads);
             }
         }
         self.add_penalty_gradients(workspace);
@@ -145,18 +144,15 @@ impl Network {
         let n_rows = targets.labels.len();
         self.forward(workspace, n_rows, mode, threads);
         let len = n_rows * self.plan.n_outputs;
-        let mut loss = match workspace.segment_gradients.pop() {
-            Some(mut gradient) => {
-                gradient[..len].copy_from_slice(&workspace.last_output()[..len]);
-                let loss = self.loss_of(&mut gradient[..len], targets, objective);
-                workspace.segment_gradients.push(gradient);
-                loss
-            }
+        let mut loss = if let Some(mut gradient) = workspace.segment_gradients.pop() {
+            gradient[..len].copy_from_slice(&workspace.last_output()[..len]);
+            let loss = self.loss_of(&mut gradient[..len], targets, objective);
+            workspace.segment_gradients.push(gradient);
+            loss
+        } else {
             // A network of reshaping layers alone has nothing to learn.
-            None => {
-                let mut values = workspace.last_output()[..len].to_vec();
-                self.loss_of(&mut values, targets, objective)
-            }
+            let mut values = workspace.last_output()[..len].to_vec();
+            self.loss_of(&mut values, targets, objective)
         };
         loss.loss_sum += self.penalty() * n_rows as f64;
         loss
