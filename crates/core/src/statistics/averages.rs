@@ -1,0 +1,533 @@
+//! Averages over classes from a confusion matrix, `counts[label][predicted]`, and their intervals.
+//!
+//! A macro average weighs a class of three rows like one of three thousand, so its interval must be built from the intervals of the
+//! classes; a bootstrap over rows would find no variation in a class that happens to be all right.
+
+use super::binomial::{clopper_pearson, f1_of_jaccard};
+use super::special::normal_quantile;
+use super::{Interval, IntervalMethod, NoInterval};
+
+/// An average of a metric over classes.
+///
+/// Macro and weighted averages are over the classes that occur in labels or predictions, where 0/0 counts 0: scikit-learn's with
+/// `labels=None` and `zero_division=0`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Average {
+    /// Mean precision of the classes.
+    MacroPrecision,
+    /// Mean recall of the classes.
+    MacroRecall,
+    /// Mean F1 of the classes.
+    MacroF1,
+    /// Mean of the classes' Jaccard indices.
+    MacroJaccard,
+    /// Mean recall of the classes with labelled rows.
+    BalancedAccuracy,
+    /// Precision weighted by the labelled rows of each class.
+    WeightedPrecision,
+    /// Recall weighted by the labelled rows of each class, which is accuracy.
+    WeightedRecall,
+    /// F1 weighted by the labelled rows of each class.
+    WeightedF1,
+    /// Jaccard's index weighted by the labelled rows of each class.
+    WeightedJaccard,
+}
+
+/// What is averaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Precision,
+    Recall,
+    F1,
+    Jaccard,
+}
+
+impl Average {
+    /// The average; `None` when no row was judged.
+    pub fn value(self, counts: &[Vec<u64>]) -> Option<f64> {
+        let classes = self.classes(counts);
+        if classes.is_empty() {
+            return None;
+        }
+        let part = self.part();
+        let value = |class: &Class| part.share(class).map_or(0.0, |share| part.of_share(share));
+        Some(if self.is_weighted() {
+            let n: f64 = classes.iter().map(|class| class.n_labelled).sum();
+            classes
+                .iter()
+                .map(|class| class.n_labelled / n * value(class))
+                .sum()
+        } else {
+            classes.iter().map(value).sum::<f64>() / classes.len() as f64
+        })
+    }
+
+    /// The interval of the average.
+    pub fn interval(self, counts: &[Vec<u64>], confidence: f64) -> Result<Interval, NoInterval> {
+        let classes = self.classes(counts);
+        let value = self.value(counts).ok_or(NoInterval::NoRows)?;
+        if self.is_weighted() {
+            Ok(weighted(self.part(), &classes, counts, value, confidence))
+        } else {
+            Ok(mover(self.part(), &classes, counts, value, confidence))
+        }
+    }
+
+    const fn part(self) -> Part {
+        match self {
+            Self::MacroPrecision | Self::WeightedPrecision => Part::Precision,
+            Self::MacroRecall | Self::BalancedAccuracy | Self::WeightedRecall => Part::Recall,
+            Self::MacroF1 | Self::WeightedF1 => Part::F1,
+            Self::MacroJaccard | Self::WeightedJaccard => Part::Jaccard,
+        }
+    }
+
+    const fn is_weighted(self) -> bool {
+        matches!(
+            self,
+            Self::WeightedPrecision
+                | Self::WeightedRecall
+                | Self::WeightedF1
+                | Self::WeightedJaccard
+        )
+    }
+
+    /// The classes that the average is over.
+    fn classes(self, counts: &[Vec<u64>]) -> Vec<Class> {
+        let mut classes: Vec<Class> = (0..counts.len())
+            .map(|index| Class::of(counts, index))
+            .collect();
+        classes.retain(|class| match self {
+            Self::BalancedAccuracy => class.n_labelled > 0.0,
+            _ => class.n_labelled + class.n_predicted > 0.0,
+        });
+        classes
+    }
+}
+
+/// The counts of one class.
+#[derive(Debug, Clone, Copy)]
+struct Class {
+    index: usize,
+    n_right: f64,
+    n_labelled: f64,
+    n_predicted: f64,
+}
+
+impl Class {
+    fn of(counts: &[Vec<u64>], index: usize) -> Self {
+        let n_labelled: u64 = counts[index].iter().sum();
+        let n_predicted: u64 = counts.iter().map(|row| row[index]).sum();
+        Self {
+            index,
+            n_right: counts[index][index] as f64,
+            n_labelled: n_labelled as f64,
+            n_predicted: n_predicted as f64,
+        }
+    }
+
+    fn n_either(&self) -> f64 {
+        self.n_labelled + self.n_predicted - self.n_right
+    }
+}
+
+impl Part {
+    /// Rows that the proportion behind this metric is of.
+    fn n(self, class: &Class) -> f64 {
+        match self {
+            Self::Precision => class.n_predicted,
+            Self::Recall => class.n_labelled,
+            Self::F1 | Self::Jaccard => class.n_either(),
+        }
+    }
+
+    /// The proportion behind this metric; `None` for 0/0.
+    fn share(self, class: &Class) -> Option<f64> {
+        let n = self.n(class);
+        (n > 0.0).then(|| class.n_right / n)
+    }
+
+    /// The metric as a function of its proportion.
+    fn of_share(self, share: f64) -> f64 {
+        match self {
+            Self::F1 => f1_of_jaccard(share),
+            Self::Precision | Self::Recall | Self::Jaccard => share,
+        }
+    }
+
+    /// The derivative of [`Self::of_share`].
+    fn slope(self, share: f64) -> f64 {
+        match self {
+            Self::F1 => 2.0 / ((1.0 + share) * (1.0 + share)),
+            Self::Precision | Self::Recall | Self::Jaccard => 1.0,
+        }
+    }
+}
+
+/// The distances from a class's value to its ends.
+struct Reach {
+    below: f64,
+    above: f64,
+}
+
+/// The mean over `classes`: the distances to the ends of the classes' exact intervals, added like standard deviations.
+///
+/// G. Y. Zou and A. Donner (2008), "Construction of confidence limits about effect measures", Statistics in Medicine 27, 1693–1702.
+fn mover(
+    part: Part,
+    classes: &[Class],
+    counts: &[Vec<u64>],
+    value: f64,
+    confidence: f64,
+) -> Interval {
+    let z = normal_quantile(f64::midpoint(1.0, confidence));
+    // A class of 0/0 counts 0 and may be anything up to 1; what is not known at all does not cancel out.
+    let n_unknown = classes.iter().filter(|class| part.n(class) == 0.0).count() as f64;
+    let known: Vec<Class> = classes
+        .iter()
+        .filter(|class| part.n(class) > 0.0)
+        .copied()
+        .collect();
+    let reaches: Vec<Reach> = known
+        .iter()
+        .map(|class| reach(part, class, confidence, z))
+        .collect();
+    let correlations = Correlations::of(part, &known, counts);
+    let combined = |distance: fn(&Reach) -> f64| {
+        let mut sum = 0.0;
+        for (i, left) in reaches.iter().enumerate() {
+            sum += distance(left) * distance(left);
+            for (j, right) in reaches.iter().enumerate().skip(i + 1) {
+                sum += 2.0 * correlations.between(i, j) * distance(left) * distance(right);
+            }
+        }
+        sum.max(0.0).sqrt()
+    };
+    let n = classes.len() as f64;
+    Interval {
+        lower: (value - combined(|reach| reach.below) / n).max(0.0),
+        upper: (value + (combined(|reach| reach.above) + n_unknown) / n).min(1.0),
+        confidence,
+        method: IntervalMethod::Mover,
+    }
+}
+
+/// The distances of one class with a proportion behind it.
+///
+/// Neither is shorter than the distance by the variance of Laplace's estimate: where each class has a row or two, those that are all
+/// right have no distance above, and the sum would forget that others like them were not.
+fn reach(part: Part, class: &Class, confidence: f64, z: f64) -> Reach {
+    let n = part.n(class);
+    let share = class.n_right / n;
+    let (lower, upper) = clopper_pearson(class.n_right as u64, n as u64, confidence)
+        .map_or((0.0, 1.0), |interval| (interval.lower, interval.upper));
+    let smoothed = (class.n_right + 1.0) / (n + 2.0);
+    let spread = z * (smoothed * (1.0 - smoothed) / n).sqrt() * part.slope(smoothed);
+    let value = part.of_share(share);
+    Reach {
+        below: (value - part.of_share(lower)).max(spread),
+        above: (part.of_share(upper) - value).max(spread),
+    }
+}
+
+/// Correlations between the classes' values by the delta method.
+///
+/// Precisions have no row in common, nor have recalls. F1 and Jaccard's index of two classes are both lowered by the rows confused
+/// between them, so they rise and fall together.
+struct Correlations<'a> {
+    part: Part,
+    classes: &'a [Class],
+    counts: &'a [Vec<u64>],
+    /// Added to each pair's confusions, so that classes without errors are not taken for independent.
+    smoothing: f64,
+    deviations: Vec<f64>,
+    influences: Vec<f64>,
+}
+
+impl<'a> Correlations<'a> {
+    fn of(part: Part, classes: &'a [Class], counts: &'a [Vec<u64>]) -> Self {
+        let k = classes.len() as f64;
+        let smoothing = if classes.len() > 1 {
+            1.0 / (k * (k - 1.0))
+        } else {
+            0.0
+        };
+        let mut deviations = Vec::new();
+        let mut influences = Vec::new();
+        for class in classes {
+            let share = class.n_right / part.n(class);
+            // How much one row confused with another class, and one row right, moves the share.
+            let (wrong, right) = (share, 1.0 - share);
+            let n_wrong = class.n_either() - class.n_right + 2.0 * smoothing * (k - 1.0);
+            let variance = class.n_right * right * right + n_wrong * wrong * wrong;
+            deviations.push(variance.sqrt());
+            influences.push(wrong);
+        }
+        Self {
+            part,
+            classes,
+            counts,
+            smoothing,
+            deviations,
+            influences,
+        }
+    }
+
+    fn between(&self, i: usize, j: usize) -> f64 {
+        if matches!(self.part, Part::Precision | Part::Recall) {
+            return 0.0;
+        }
+        let scale = self.deviations[i] * self.deviations[j];
+        if scale <= 0.0 {
+            return 0.0;
+        }
+        let (left, right) = (self.classes[i].index, self.classes[j].index);
+        let n_confused = (self.counts[left][right] + self.counts[right][left]) as f64;
+        let shared = n_confused + 2.0 * self.smoothing;
+        (shared * self.influences[i] * self.influences[j] / scale).min(1.0)
+    }
+}
+
+/// An average weighted by support: the exact interval of accuracy, its distances scaled by the ratio of the two standard deviations.
+///
+/// A weighted average moves with accuracy, by the same errors; scaling keeps the exact interval's shape for few errors, and for many it
+/// is the interval of the delta method.
+fn weighted(
+    part: Part,
+    classes: &[Class],
+    counts: &[Vec<u64>],
+    value: f64,
+    confidence: f64,
+) -> Interval {
+    let n_right: f64 = classes.iter().map(|class| class.n_right).sum();
+    let n: f64 = classes.iter().map(|class| class.n_labelled).sum();
+    let accuracy = n_right / n;
+    let (lower, upper) = clopper_pearson(n_right as u64, n as u64, confidence)
+        .map_or((0.0, 1.0), |interval| (interval.lower, interval.upper));
+    if part == Part::Recall {
+        return Interval {
+            lower,
+            upper,
+            confidence,
+            method: IntervalMethod::ClopperPearson,
+        };
+    }
+    let scale = spread_ratio(part, classes, counts);
+    Interval {
+        lower: (value - (accuracy - lower) * scale).max(0.0),
+        upper: (value + (upper - accuracy) * scale).min(1.0),
+        confidence,
+        method: IntervalMethod::ScaledClopperPearson,
+    }
+}
+
+/// The standard deviation of a weighted average over that of accuracy, by the delta method.
+///
+/// The matrix is smoothed by one row spread over the diagonal and one over the rest, so that neither is zero.
+fn spread_ratio(part: Part, classes: &[Class], counts: &[Vec<u64>]) -> f64 {
+    let k = classes.len() as f64;
+    if classes.len() < 2 {
+        return 1.0;
+    }
+    let (on_diagonal, elsewhere) = (1.0 / k, 1.0 / (k * (k - 1.0)));
+    let margin = on_diagonal + elsewhere * (k - 1.0);
+    let smoothed: Vec<Class> = classes
+        .iter()
+        .map(|class| Class {
+            index: class.index,
+            n_right: class.n_right + on_diagonal,
+            n_labelled: class.n_labelled + margin,
+            n_predicted: class.n_predicted + margin,
+        })
+        .collect();
+    // Of one more row: the class's value by its larger weight, and what a row right or wrong does to the value itself.
+    let value = |class: &Class| part.share(class).map_or(0.0, |share| part.of_share(share));
+    let right = |class: &Class| {
+        let share = value(class);
+        class.n_labelled
+            * match part {
+                Part::Precision => (1.0 - share) / class.n_predicted,
+                Part::Recall => (1.0 - share) / class.n_labelled,
+                Part::F1 => 2.0 * (1.0 - share) / (class.n_labelled + class.n_predicted),
+                Part::Jaccard => (1.0 - share) / class.n_either(),
+            }
+    };
+    let lost = |class: &Class, is_label: bool| {
+        let share = value(class);
+        class.n_labelled
+            * match (part, is_label) {
+                (Part::Precision, true) | (Part::Recall, false) => 0.0,
+                (Part::Precision, false) => share / class.n_predicted,
+                (Part::Recall, true) => share / class.n_labelled,
+                (Part::F1, _) => share / (class.n_labelled + class.n_predicted),
+                (Part::Jaccard, _) => share / class.n_either(),
+            }
+    };
+    let n: f64 = smoothed.iter().map(|class| class.n_labelled).sum();
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for label in &smoothed {
+        for predicted in &smoothed {
+            let is_right = label.index == predicted.index;
+            let weight = counts[label.index][predicted.index] as f64
+                + if is_right { on_diagonal } else { elsewhere };
+            let influence = value(label)
+                + if is_right {
+                    right(label)
+                } else {
+                    -lost(label, true) - lost(predicted, false)
+                };
+            sum += weight * influence;
+            squares += weight * influence * influence;
+        }
+    }
+    let mean = sum / n;
+    let variance = (squares / n - mean * mean).max(0.0);
+    let accuracy = smoothed.iter().map(|class| class.n_right).sum::<f64>() / n;
+    (variance / (accuracy * (1.0 - accuracy))).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statistics::close;
+
+    const ALL: [Average; 9] = [
+        Average::MacroPrecision,
+        Average::MacroRecall,
+        Average::MacroF1,
+        Average::MacroJaccard,
+        Average::BalancedAccuracy,
+        Average::WeightedPrecision,
+        Average::WeightedRecall,
+        Average::WeightedF1,
+        Average::WeightedJaccard,
+    ];
+
+    /// The third class is only predicted, the fourth never; a fifth occurs in neither.
+    fn matrix() -> Vec<Vec<u64>> {
+        vec![
+            vec![50, 3, 1, 0, 0],
+            vec![4, 20, 0, 0, 0],
+            vec![0, 0, 0, 0, 0],
+            vec![2, 1, 0, 0, 0],
+            vec![0, 0, 0, 0, 0],
+        ]
+    }
+
+    /// Independent source: scikit-learn 1.9 `precision_score` and so on with `average="macro"` or `"weighted"` and `zero_division=0`,
+    /// and `balanced_accuracy_score`.
+    #[test]
+    fn values_match_scikit_learn() {
+        let expected = [
+            0.431_547_619_047_619_07,
+            0.439_814_814_814_814_8,
+            0.435_606_060_606_060_6,
+            0.386_904_761_904_761_9,
+            0.586_419_753_086_419_8,
+            0.842_151_675_485_008_9,
+            0.864_197_530_864_197_5,
+            0.852_974_186_307_519_6,
+            0.767_195_767_195_767_1,
+        ];
+        for (average, expected) in ALL.into_iter().zip(expected) {
+            let value = average.value(&matrix()).unwrap();
+            assert!((value - expected).abs() < 1e-14, "{average:?}: {value}");
+        }
+        assert!(Average::MacroF1.value(&[vec![0, 0], vec![0, 0]]).is_none());
+        assert_eq!(
+            Average::MacroF1.interval(&[], 0.95).unwrap_err(),
+            NoInterval::NoRows
+        );
+    }
+
+    #[test]
+    fn intervals_hold_their_value_and_grow_with_confidence() {
+        for average in ALL {
+            let value = average.value(&matrix()).unwrap();
+            let mut inner = (value, value);
+            for confidence in [0.5, 0.9, 0.95, 0.999] {
+                let Interval { lower, upper, .. } =
+                    average.interval(&matrix(), confidence).unwrap();
+                assert!(0.0 <= lower && lower < inner.0, "{average:?}: {lower}");
+                assert!(inner.1 < upper && upper <= 1.0, "{average:?}: {upper}");
+                inner = (lower, upper);
+            }
+        }
+    }
+
+    #[test]
+    fn a_matrix_without_errors_is_not_certain() {
+        let perfect = [vec![18, 0, 0], vec![0, 180, 0], vec![0, 0, 2]];
+        for average in ALL {
+            let interval = average.interval(&perfect, 0.95).unwrap();
+            assert_eq!(interval.upper, 1.0, "{average:?}");
+            assert!(interval.lower < 0.99, "{average:?}: {}", interval.lower);
+        }
+        let one_row = [vec![0, 0], vec![0, 1]];
+        let interval = Average::MacroRecall.interval(&one_row, 0.95).unwrap();
+        close(interval.lower, 0.025);
+    }
+
+    /// With two classes each confusion lowers both F1s, so they are as good as one figure.
+    #[test]
+    fn two_classes_share_their_errors() {
+        let balanced = [vec![90, 10], vec![10, 90]];
+        let interval = Average::MacroF1.interval(&balanced, 0.95).unwrap();
+        let one_class = super::super::f1_interval(90, 10, 10, 0.95).unwrap();
+        let independent = (one_class.upper - one_class.lower) / 2.0_f64.sqrt();
+        assert!(interval.upper - interval.lower > 1.2 * independent);
+        assert!(interval.upper - interval.lower < 1.1 * (one_class.upper - one_class.lower));
+    }
+
+    /// The class that is never predicted has a precision of 0 and may have any.
+    #[test]
+    fn a_class_never_predicted_widens_precision_upwards_only() {
+        let counts = [vec![900, 0, 0], vec![0, 900, 0], vec![50, 50, 0]];
+        let interval = Average::MacroPrecision.interval(&counts, 0.95).unwrap();
+        let value = Average::MacroPrecision.value(&counts).unwrap();
+        assert!(interval.upper > value + 1.0 / 3.0);
+        assert!(interval.lower > value - 0.02);
+    }
+
+    #[test]
+    fn weighted_recall_is_accuracy() {
+        let interval = Average::WeightedRecall.interval(&matrix(), 0.95).unwrap();
+        assert_eq!(interval, clopper_pearson(70, 81, 0.95).unwrap());
+    }
+
+    /// The delta method by finite differences: one more row of each kind, against the influence used.
+    #[test]
+    fn the_spread_ratio_follows_from_finite_differences() {
+        let counts = [
+            vec![5_000_000, 300_000, 100_000],
+            vec![400_000, 2_000_000, 50_000],
+            vec![70_000, 20_000, 60_000],
+        ];
+        let n: u64 = counts.iter().flatten().sum();
+        for average in [
+            Average::WeightedPrecision,
+            Average::WeightedF1,
+            Average::WeightedJaccard,
+        ] {
+            let base = average.value(&counts).unwrap();
+            let (mut sum, mut squares) = (0.0, 0.0);
+            for i in 0..3 {
+                for j in 0..3 {
+                    let mut more = counts.to_vec();
+                    more[i][j] += 100;
+                    let influence = (average.value(&more).unwrap() - base) * n as f64 / 100.0;
+                    sum += counts[i][j] as f64 * influence;
+                    squares += counts[i][j] as f64 * influence * influence;
+                }
+            }
+            let variance = squares / n as f64 - (sum / n as f64).powi(2);
+            let accuracy = 7_060_000.0 / n as f64;
+            let expected = (variance / (accuracy * (1.0 - accuracy))).sqrt();
+            let found = spread_ratio(average.part(), &average.classes(&counts), &counts);
+            assert!(
+                (found / expected - 1.0).abs() < 1e-3,
+                "{average:?}: {found}, {expected}"
+            );
+        }
+    }
+}
