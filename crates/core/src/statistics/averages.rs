@@ -203,13 +203,26 @@ fn mover(
         }
         sum.max(0.0).sqrt()
     };
+    // F1 is a concave function of an unbiased proportion, so it is low on average. Over many classes of few rows that adds up, while
+    // their errors cancel out.
+    let shortfall: f64 = match part {
+        Part::F1 => known.iter().map(f1_shortfall).sum(),
+        Part::Precision | Part::Recall | Part::Jaccard => 0.0,
+    };
     let n = classes.len() as f64;
     Interval {
         lower: (value - combined(|reach| reach.below) / n).max(0.0),
-        upper: (value + (combined(|reach| reach.above) + n_unknown) / n).min(1.0),
+        upper: (value + (combined(|reach| reach.above) + shortfall + n_unknown) / n).min(1.0),
         confidence,
         method: IntervalMethod::Mover,
     }
+}
+
+/// By how much F1 of one class is low on average: to the second order, and what is missing from that for a row or two.
+fn f1_shortfall(class: &Class) -> f64 {
+    let n = class.n_either();
+    let share = (class.n_right + 1.0) / (n + 2.0);
+    2.0 * share * (1.0 - share) / (n * (1.0 + share).powi(3)) * (1.0 + 0.5 / n)
 }
 
 /// The distances of one class with a proportion behind it.
@@ -255,7 +268,8 @@ impl<'a> Correlations<'a> {
         let mut deviations = Vec::new();
         let mut influences = Vec::new();
         for class in classes {
-            let share = class.n_right / part.n(class);
+            // Smoothed, else the errors of a class that has nothing right would count for nothing.
+            let share = (class.n_right + 1.0) / (part.n(class) + 2.0);
             // How much one row confused with another class, and one row right, moves the share.
             let (wrong, right) = (share, 1.0 - share);
             let n_wrong = class.n_either() - class.n_right + 2.0 * smoothing * (k - 1.0);
@@ -291,7 +305,7 @@ impl<'a> Correlations<'a> {
 /// An average weighted by support: the exact interval of accuracy, its distances scaled by the ratio of the two standard deviations.
 ///
 /// A weighted average moves with accuracy, by the same errors; scaling keeps the exact interval's shape for few errors, and for many it
-/// is the interval of the delta method.
+/// is the interval of the delta method. The ratio is itself an estimate, for which one part in √n is added.
 fn weighted(
     part: Part,
     classes: &[Class],
@@ -312,13 +326,49 @@ fn weighted(
             method: IntervalMethod::ClopperPearson,
         };
     }
-    let scale = spread_ratio(part, classes, counts);
+    let scale = spread_ratio(part, classes, counts) * (1.0 + n.sqrt().recip());
+    let bias = weighted_bias(part, classes);
+    // A class that is never predicted has a precision of 0 here, and may have any.
+    let unknown: f64 = classes
+        .iter()
+        .filter(|class| part.n(class) == 0.0)
+        .map(|class| class.n_labelled / n)
+        .sum();
     Interval {
-        lower: (value - (accuracy - lower) * scale).max(0.0),
-        upper: (value + (upper - accuracy) * scale).min(1.0),
+        lower: (value - (accuracy - lower) * scale - bias.max(0.0)).max(0.0),
+        upper: (value + (upper - accuracy) * scale - bias.min(0.0) + unknown).min(1.0),
         confidence,
         method: IntervalMethod::ScaledClopperPearson,
     }
+}
+
+/// By how much a weighted average is high on average, to the second order: a row that is right by chance raises both a class's value and
+/// its weight. Counts are smoothed, since a class of one row shows no variance.
+fn weighted_bias(part: Part, classes: &[Class]) -> f64 {
+    let n: f64 = classes.iter().map(|class| class.n_labelled).sum();
+    let of_class = |class: &Class| {
+        let (right, labelled, predicted) = (class.n_right, class.n_labelled, class.n_predicted);
+        match part {
+            Part::Recall => 0.0,
+            Part::Precision => {
+                let share = (right + 1.0) / (predicted + 2.0);
+                share * (1.0 - share)
+            }
+            Part::F1 => {
+                let both = labelled + predicted;
+                2.0 * right * (predicted - labelled) * (both - right) / both.powi(3)
+            }
+            Part::Jaccard => {
+                (right + 1.0) * (predicted - right + 0.5) / (class.n_either() + 2.0).powi(2)
+            }
+        }
+    };
+    classes
+        .iter()
+        .filter(|class| part.n(class) > 0.0)
+        .map(of_class)
+        .sum::<f64>()
+        / n
 }
 
 /// The standard deviation of a weighted average over that of accuracy, by the delta method.
@@ -493,6 +543,51 @@ mod tests {
     fn weighted_recall_is_accuracy() {
         let interval = Average::WeightedRecall.interval(&matrix(), 0.95).unwrap();
         assert_eq!(interval, clopper_pearson(70, 81, 0.95).unwrap());
+    }
+
+    /// The second-order bias is half the sum of second differences, each weighted by its cell.
+    #[test]
+    fn biases_follow_from_second_differences() {
+        let counts = [
+            vec![500_000, 30_000, 10_000],
+            vec![90_000, 200_000, 5_000],
+            vec![7_000, 2_000, 6_000],
+        ];
+        let step = 1000;
+        let second_differences = |average: Average| {
+            let base = average.value(&counts).unwrap();
+            let mut sum = 0.0;
+            for i in 0..3 {
+                for j in 0..3 {
+                    let mut changed = counts.to_vec();
+                    changed[i][j] += step;
+                    let more = average.value(&changed).unwrap();
+                    changed[i][j] -= 2 * step;
+                    let less = average.value(&changed).unwrap();
+                    sum += counts[i][j] as f64 * (more - 2.0 * base + less);
+                }
+            }
+            sum / (step * step) as f64 / 2.0
+        };
+        for average in [
+            Average::WeightedPrecision,
+            Average::WeightedF1,
+            Average::WeightedJaccard,
+        ] {
+            let bias = weighted_bias(average.part(), &average.classes(&counts));
+            let expected = second_differences(average);
+            assert!(
+                (bias / expected - 1.0).abs() < 0.02,
+                "{average:?}: {bias:e}, {expected:e}"
+            );
+        }
+        let classes = Average::MacroF1.classes(&counts);
+        let shortfall = classes.iter().map(f1_shortfall).sum::<f64>() / 3.0;
+        let expected = -second_differences(Average::MacroF1);
+        assert!(
+            (shortfall / expected - 1.0).abs() < 0.02,
+            "{shortfall:e}, {expected:e}"
+        );
     }
 
     /// The delta method by finite differences: one more row of each kind, against the influence used.

@@ -5,21 +5,48 @@
 use super::special::normal_quantile;
 use super::{Interval, IntervalMethod};
 
-/// Tango's score interval of `(n_gained - n_lost) / n`; `None` when `n` is zero.
+/// Half a row, since a difference of counts moves in whole ones.
 ///
-/// At each end, the score test of that difference is just not rejected. Unlike Wald's and Bonett and Price's intervals it keeps its
-/// level for few discordant rows, and one more row lost never raises an end.
+/// Without it an end misses in up to 5.2 % of samples where 2.5 % are meant (100 rows, 5 % lost, 0.2 % gained), and four rows lost
+/// against none are taken for proof, which chance alone brings one time in 16. With it no end misses more than one point too often.
+const CONTINUITY: f64 = 0.5;
+
+/// Tango's score interval of `(n_gained - n_lost) / n`, with a continuity correction; `None` when `n` is zero.
+///
+/// At each end, the score test of that difference is just not rejected. One more row lost never raises an end.
 /// T. Tango (1998), Statistics in Medicine 17, 891–908.
 pub fn tango(n_gained: u64, n_lost: u64, n: u64, confidence: f64) -> Option<Interval> {
+    score_interval(n_gained, n_lost, n, confidence, CONTINUITY)
+}
+
+fn score_interval(
+    n_gained: u64,
+    n_lost: u64,
+    n: u64,
+    confidence: f64,
+    continuity: f64,
+) -> Option<Interval> {
     if n == 0 {
         return None;
     }
-    let score = |difference| score(n_gained as f64, n_lost as f64, n as f64, difference);
+    let score = |difference, continuity| {
+        score(
+            n_gained as f64,
+            n_lost as f64,
+            n as f64,
+            difference,
+            continuity,
+        )
+    };
     let z = normal_quantile(f64::midpoint(1.0, confidence));
     let estimate = (n_gained as f64 - n_lost as f64) / n as f64;
     Some(Interval {
-        lower: crossing(-1.0, estimate, |difference| score(difference) > z),
-        upper: crossing(estimate, 1.0, |difference| score(difference) > -z),
+        lower: crossing(-1.0, estimate, |difference| {
+            score(difference, -continuity) > z
+        }),
+        upper: crossing(estimate, 1.0, |difference| {
+            score(difference, continuity) > -z
+        }),
         confidence,
         method: IntervalMethod::Tango,
     })
@@ -28,22 +55,16 @@ pub fn tango(n_gained: u64, n_lost: u64, n: u64, confidence: f64) -> Option<Inte
 /// The smallest drop of accuracy that these rows show with probability 0.8; `None` when `n` is zero.
 ///
 /// The test is one-sided at (1 − confidence) / 2, the share of discordant rows is taken from this very pair. Where few rows are discordant
-/// that share says too little: no drop is shown that is smaller than what Tango's interval allows when no row differs.
+/// that share says too little: no drop is shown that is smaller than what the interval allows when no row differs.
 pub fn smallest_detectable(n_gained: u64, n_lost: u64, n: u64, confidence: f64) -> Option<f64> {
-    if n == 0 {
-        return None;
-    }
-    let n = n as f64;
-    let z = normal_quantile(f64::midpoint(1.0, confidence));
-    let share = (n_gained as f64 + n_lost as f64) / n;
-    let by_power = (z + normal_quantile(0.8)) * (share / n).sqrt();
-    // Tango's upper end for no discordant row.
-    let by_rows = z * z / (n + z * z);
-    Some(by_power.max(by_rows).min(1.0))
+    let by_rows = tango(0, 0, n, confidence)?.upper;
+    let z = normal_quantile(f64::midpoint(1.0, confidence)) + normal_quantile(0.8);
+    let share = (n_gained as f64 + n_lost as f64) / n as f64;
+    Some((z * (share / n as f64).sqrt()).max(by_rows).min(1.0))
 }
 
 /// Tango's score statistic of `difference`, by the constrained maximum-likelihood estimate of the probability of a lost row.
-fn score(n_gained: f64, n_lost: f64, n: f64, difference: f64) -> f64 {
+fn score(n_gained: f64, n_lost: f64, n: f64, difference: f64, continuity: f64) -> f64 {
     let a = 2.0 * n;
     let b = -n_gained - n_lost + (2.0 * n - n_gained + n_lost) * difference;
     let c = -n_lost * difference * (1.0 - difference);
@@ -55,7 +76,7 @@ fn score(n_gained: f64, n_lost: f64, n: f64, difference: f64) -> f64 {
         (root - b) / (2.0 * a)
     };
     let variance = n * (2.0 * lost + difference * (1.0 - difference)).max(0.0);
-    let distance = n_gained - n_lost - n * difference;
+    let distance = n_gained - n_lost - n * difference + continuity;
     if distance == 0.0 {
         0.0
     } else {
@@ -132,7 +153,7 @@ mod tests {
     /// example of M. W. Fagerland, S. Lydersen and P. Laake (2014), Statistics in Medicine 33, 2850–2875, printed there as −0.517 to
     /// −0.026; the second has the counts of R. G. Newcombe (1998), Statistics in Medicine 17, 2635–2650.
     #[test]
-    fn tango_matches_published_and_independent_values() {
+    fn without_correction_it_matches_published_and_independent_values() {
         for (n_gained, n_lost, n, confidence, lower, upper) in [
             (
                 1,
@@ -199,11 +220,113 @@ mod tests {
                 0.097_714_374_887_819_32,
             ),
         ] {
+            let interval = score_interval(n_gained, n_lost, n, confidence, 0.0).unwrap();
+            close(interval.lower, lower);
+            close(interval.upper, upper);
+        }
+    }
+
+    /// Independent source: the corrected score equation solved by SciPy 1.17 `brentq` to 1e-16.
+    #[test]
+    fn with_correction_it_matches_independent_values() {
+        for (n_gained, n_lost, n, confidence, lower, upper) in [
+            (
+                1,
+                7,
+                21,
+                0.95,
+                -0.539_426_607_903_516_2,
+                0.002_473_967_417_203_221_7,
+            ),
+            (
+                0,
+                4,
+                200,
+                0.95,
+                -0.053_757_461_352_018_51,
+                0.003_871_117_727_523_633_2,
+            ),
+            (
+                0,
+                0,
+                100,
+                0.95,
+                -0.046_101_340_612_186_39,
+                0.046_101_340_612_186_39,
+            ),
+            (
+                10,
+                4,
+                100,
+                0.95,
+                -0.020_678_266_426_797_834,
+                0.147_389_465_213_626_92,
+            ),
+            (
+                100,
+                60,
+                10_000,
+                0.99,
+                0.000_706_596_788_867_349_6,
+                0.007_447_230_638_919_165,
+            ),
+        ] {
             let interval = tango(n_gained, n_lost, n, confidence).unwrap();
             close(interval.lower, lower);
             close(interval.upper, upper);
         }
         assert!(tango(0, 0, 0, 0.95).is_none());
+    }
+
+    /// Exact: the probabilities of all outcomes whose interval does not hold the true difference.
+    #[test]
+    fn no_end_misses_more_than_one_point_too_often() {
+        let n = 100_u32;
+        let log_factorials: Vec<f64> = (0..=n)
+            .scan(0.0, |sum, i| {
+                *sum += f64::from(i.max(1)).ln();
+                Some(*sum)
+            })
+            .collect();
+        let log_factorial = |i: u32| log_factorials[i as usize];
+        for confidence in [0.9, 0.95, 0.99] {
+            let mut intervals = Vec::new();
+            for n_gained in 0..=n {
+                for n_lost in 0..=n - n_gained {
+                    let interval =
+                        tango(n_gained.into(), n_lost.into(), n.into(), confidence).unwrap();
+                    intervals.push((n_gained, n_lost, interval));
+                }
+            }
+            for gained in [0.001, 0.01, 0.05, 0.2] {
+                for lost in [0.002, 0.02, 0.05, 0.1, 0.3] {
+                    let (mut below, mut above) = (0.0, 0.0);
+                    for (n_gained, n_lost, interval) in &intervals {
+                        let n_same = n - n_gained - n_lost;
+                        let probability = (log_factorial(n)
+                            - log_factorial(*n_gained)
+                            - log_factorial(*n_lost)
+                            - log_factorial(n_same)
+                            + f64::from(*n_gained) * f64::ln(gained)
+                            + f64::from(*n_lost) * f64::ln(lost)
+                            + f64::from(n_same) * (1.0 - gained - lost).ln())
+                        .exp();
+                        below += probability * f64::from(u8::from(interval.upper < gained - lost));
+                        above += probability * f64::from(u8::from(interval.lower > gained - lost));
+                    }
+                    let limit = (1.0 - confidence) / 2.0 + 0.01;
+                    assert!(below <= limit, "{gained} {lost}: {below} below");
+                    assert!(above <= limit, "{gained} {lost}: {above} above");
+                }
+            }
+        }
+    }
+
+    /// Four rows lost and none gained happen one time in 16 between equal models.
+    #[test]
+    fn four_lost_rows_against_none_prove_nothing() {
+        assert!(tango(0, 4, 200, 0.95).unwrap().upper > 0.0);
+        assert!(tango(0, 6, 200, 0.95).unwrap().upper < 0.0);
     }
 
     #[test]
