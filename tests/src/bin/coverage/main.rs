@@ -9,6 +9,7 @@ mod random;
 mod simulation;
 mod table;
 
+use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -78,7 +79,7 @@ fn simulate(settings: &Settings) -> Vec<Cell> {
         let threads: Vec<_> = (0..n_threads).map(|_| scope.spawn(work)).collect();
         threads
             .into_iter()
-            .flat_map(|thread| thread.join().expect("a simulation does not panic"))
+            .flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
             .collect()
     });
     done.sort_by_key(|(job, _)| *job);

@@ -107,6 +107,7 @@ fn accuracy(accuracy: f64) -> Population {
 }
 
 /// Classes of the given weights; each one's recall is drawn from `recalls`, its errors are spread evenly over the others.
+#[expect(clippy::expect_used, reason = "every sample has rows")]
 fn classes(name: &str, weights: &[f64], recalls: &Range<f64>, has_width_claim: bool) -> Population {
     let k = weights.len();
     let total: f64 = weights.iter().sum();
