@@ -1,4 +1,4 @@
-//! The percentile bootstrap over rows: what `benches` compare the closed forms with.
+//! The percentile bootstrap over rows, for callers that do not use the closed forms yet.
 
 use super::{Interval, IntervalMethod};
 

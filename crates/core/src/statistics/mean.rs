@@ -13,7 +13,7 @@ use super::{Interval, IntervalMethod, NoInterval};
 const MIN_ROWS: u64 = 30;
 
 /// Largest skewness over √n. It is at most 1, when a single row is all the variation.
-const MAX_RELATIVE_SKEWNESS: f64 = 0.85;
+const MAX_RELATIVE_SKEWNESS: f64 = 0.9;
 
 /// By how much the correction of the longer end exceeds Hall's. Chosen by simulation: a sample shows less skewness than its distribution
 /// has, the less the smaller it is.
