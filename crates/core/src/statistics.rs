@@ -7,6 +7,7 @@ mod averages;
 mod binomial;
 mod bootstrap;
 mod mean;
+mod normal;
 mod paired;
 mod quantile;
 mod special;
@@ -18,11 +19,10 @@ pub use averages::Average;
 pub use binomial::{clopper_pearson, f1_interval, jaccard_interval, wilson};
 pub use bootstrap::{Resampler, percentile_interval};
 pub use mean::Moments;
+pub use normal::normal_quantile;
 pub use paired::{mcnemar_exact, paired_difference, smallest_detectable, tango};
 pub use quantile::median_interval;
-pub use special::{
-    binomial_cdf, inverse_regularized_beta, normal_quantile, regularized_beta, student_quantile,
-};
+pub use special::{binomial_cdf, inverse_regularized_beta, regularized_beta, student_quantile};
 
 /// A confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]

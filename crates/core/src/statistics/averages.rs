@@ -3,9 +3,13 @@
 //! A macro average weighs a class of three rows like one of three thousand, so its interval must be built from the intervals of the
 //! classes; a bootstrap over rows would find no variation in a class that happens to be all right.
 
-use super::binomial::{clopper_pearson, f1_of_jaccard};
-use super::special::normal_quantile;
-use super::{Interval, IntervalMethod, NoInterval};
+mod mover;
+mod weighted;
+
+use self::mover::mover;
+use self::weighted::weighted;
+use super::binomial::f1_of_jaccard;
+use super::{Interval, NoInterval};
 
 /// An average of a metric over classes.
 ///
@@ -164,282 +168,12 @@ impl Part {
     }
 }
 
-/// The distances from a class's value to its ends.
-struct Reach {
-    below: f64,
-    above: f64,
-}
-
-/// The mean over `classes`: the distances to the ends of the classes' exact intervals, added like standard deviations.
-///
-/// G. Y. Zou and A. Donner (2008), "Construction of confidence limits about effect measures", Statistics in Medicine 27, 1693–1702.
-fn mover(
-    part: Part,
-    classes: &[Class],
-    counts: &[Vec<u64>],
-    value: f64,
-    confidence: f64,
-) -> Interval {
-    let z = normal_quantile(f64::midpoint(1.0, confidence));
-    // A class of 0/0 counts 0 and may be anything up to 1; what is not known at all does not cancel out.
-    let n_unknown = classes.iter().filter(|class| part.n(class) == 0.0).count() as f64;
-    let known: Vec<Class> = classes
-        .iter()
-        .filter(|class| part.n(class) > 0.0)
-        .copied()
-        .collect();
-    let reaches: Vec<Reach> = known
-        .iter()
-        .map(|class| reach(part, class, confidence, z))
-        .collect();
-    let correlations = Correlations::of(part, &known, counts);
-    let combined = |distance: fn(&Reach) -> f64| {
-        let mut sum = 0.0;
-        for (i, left) in reaches.iter().enumerate() {
-            sum += distance(left) * distance(left);
-            for (j, right) in reaches.iter().enumerate().skip(i + 1) {
-                sum += 2.0 * correlations.between(i, j) * distance(left) * distance(right);
-            }
-        }
-        sum.max(0.0).sqrt()
-    };
-    // F1 is a concave function of an unbiased proportion, so it is low on average. Over many classes of few rows that adds up, while
-    // their errors cancel out.
-    let shortfall: f64 = match part {
-        Part::F1 => known.iter().map(f1_shortfall).sum(),
-        Part::Precision | Part::Recall | Part::Jaccard => 0.0,
-    };
-    let n = classes.len() as f64;
-    Interval {
-        lower: (value - combined(|reach| reach.below) / n).max(0.0),
-        upper: (value + (combined(|reach| reach.above) + shortfall + n_unknown) / n).min(1.0),
-        confidence,
-        method: IntervalMethod::Mover,
-    }
-}
-
-/// By how much F1 of one class is low on average: to the second order, and what is missing from that for a row or two.
-fn f1_shortfall(class: &Class) -> f64 {
-    let n = class.n_either();
-    let share = (class.n_right + 1.0) / (n + 2.0);
-    2.0 * share * (1.0 - share) / (n * (1.0 + share).powi(3)) * (1.0 + 0.5 / n)
-}
-
-/// The distances of one class with a proportion behind it.
-///
-/// Neither is shorter than the distance by the variance of Laplace's estimate: where each class has a row or two, those that are all
-/// right have no distance above, and the sum would forget that others like them were not.
-fn reach(part: Part, class: &Class, confidence: f64, z: f64) -> Reach {
-    let n = part.n(class);
-    let share = class.n_right / n;
-    let (lower, upper) = clopper_pearson(class.n_right as u64, n as u64, confidence)
-        .map_or((0.0, 1.0), |interval| (interval.lower, interval.upper));
-    let smoothed = (class.n_right + 1.0) / (n + 2.0);
-    let spread = z * (smoothed * (1.0 - smoothed) / n).sqrt() * part.slope(smoothed);
-    let value = part.of_share(share);
-    Reach {
-        below: (value - part.of_share(lower)).max(spread),
-        above: (part.of_share(upper) - value).max(spread),
-    }
-}
-
-/// Correlations between the classes' values by the delta method.
-///
-/// Precisions have no row in common, nor have recalls. F1 and Jaccard's index of two classes are both lowered by the rows confused
-/// between them, so they rise and fall together.
-struct Correlations<'a> {
-    part: Part,
-    classes: &'a [Class],
-    counts: &'a [Vec<u64>],
-    /// Added to each pair's confusions, so that classes without errors are not taken for independent.
-    smoothing: f64,
-    deviations: Vec<f64>,
-    influences: Vec<f64>,
-}
-
-impl<'a> Correlations<'a> {
-    fn of(part: Part, classes: &'a [Class], counts: &'a [Vec<u64>]) -> Self {
-        let k = classes.len() as f64;
-        let smoothing = if classes.len() > 1 {
-            1.0 / (k * (k - 1.0))
-        } else {
-            0.0
-        };
-        let mut deviations = Vec::new();
-        let mut influences = Vec::new();
-        for class in classes {
-            // Smoothed, else the errors of a class that has nothing right would count for nothing.
-            let share = (class.n_right + 1.0) / (part.n(class) + 2.0);
-            // How much one row confused with another class, and one row right, moves the share.
-            let (wrong, right) = (share, 1.0 - share);
-            let n_wrong = class.n_either() - class.n_right + 2.0 * smoothing * (k - 1.0);
-            let variance = class.n_right * right * right + n_wrong * wrong * wrong;
-            deviations.push(variance.sqrt());
-            influences.push(wrong);
-        }
-        Self {
-            part,
-            classes,
-            counts,
-            smoothing,
-            deviations,
-            influences,
-        }
-    }
-
-    fn between(&self, i: usize, j: usize) -> f64 {
-        if matches!(self.part, Part::Precision | Part::Recall) {
-            return 0.0;
-        }
-        let scale = self.deviations[i] * self.deviations[j];
-        if scale <= 0.0 {
-            return 0.0;
-        }
-        let (left, right) = (self.classes[i].index, self.classes[j].index);
-        let n_confused = (self.counts[left][right] + self.counts[right][left]) as f64;
-        let shared = n_confused + 2.0 * self.smoothing;
-        (shared * self.influences[i] * self.influences[j] / scale).min(1.0)
-    }
-}
-
-/// An average weighted by support: the exact interval of accuracy, its distances scaled by the ratio of the two standard deviations.
-///
-/// A weighted average moves with accuracy, by the same errors; scaling keeps the exact interval's shape for few errors, and for many it
-/// is the interval of the delta method. The ratio is itself an estimate, for which one part in √n is added.
-fn weighted(
-    part: Part,
-    classes: &[Class],
-    counts: &[Vec<u64>],
-    value: f64,
-    confidence: f64,
-) -> Interval {
-    let n_right: f64 = classes.iter().map(|class| class.n_right).sum();
-    let n: f64 = classes.iter().map(|class| class.n_labelled).sum();
-    let accuracy = n_right / n;
-    let (lower, upper) = clopper_pearson(n_right as u64, n as u64, confidence)
-        .map_or((0.0, 1.0), |interval| (interval.lower, interval.upper));
-    if part == Part::Recall {
-        return Interval {
-            lower,
-            upper,
-            confidence,
-            method: IntervalMethod::ClopperPearson,
-        };
-    }
-    let scale = spread_ratio(part, classes, counts) * (1.0 + n.sqrt().recip());
-    let bias = weighted_bias(part, classes);
-    // A class that is never predicted has a precision of 0 here, and may have any.
-    let unknown: f64 = classes
-        .iter()
-        .filter(|class| part.n(class) == 0.0)
-        .map(|class| class.n_labelled / n)
-        .sum();
-    Interval {
-        lower: (value - (accuracy - lower) * scale - bias.max(0.0)).max(0.0),
-        upper: (value + (upper - accuracy) * scale - bias.min(0.0) + unknown).min(1.0),
-        confidence,
-        method: IntervalMethod::ScaledClopperPearson,
-    }
-}
-
-/// By how much a weighted average is high on average, to the second order: a row that is right by chance raises both a class's value and
-/// its weight. Counts are smoothed, since a class of one row shows no variance.
-fn weighted_bias(part: Part, classes: &[Class]) -> f64 {
-    let n: f64 = classes.iter().map(|class| class.n_labelled).sum();
-    let of_class = |class: &Class| {
-        let (right, labelled, predicted) = (class.n_right, class.n_labelled, class.n_predicted);
-        match part {
-            Part::Recall => 0.0,
-            Part::Precision => {
-                let share = (right + 1.0) / (predicted + 2.0);
-                share * (1.0 - share)
-            }
-            Part::F1 => {
-                let both = labelled + predicted;
-                2.0 * right * (predicted - labelled) * (both - right) / both.powi(3)
-            }
-            Part::Jaccard => {
-                (right + 1.0) * (predicted - right + 0.5) / (class.n_either() + 2.0).powi(2)
-            }
-        }
-    };
-    classes
-        .iter()
-        .filter(|class| part.n(class) > 0.0)
-        .map(of_class)
-        .sum::<f64>()
-        / n
-}
-
-/// The standard deviation of a weighted average over that of accuracy, by the delta method.
-///
-/// The matrix is smoothed by one row spread over the diagonal and one over the rest, so that neither is zero.
-fn spread_ratio(part: Part, classes: &[Class], counts: &[Vec<u64>]) -> f64 {
-    let k = classes.len() as f64;
-    if classes.len() < 2 {
-        return 1.0;
-    }
-    let (on_diagonal, elsewhere) = (1.0 / k, 1.0 / (k * (k - 1.0)));
-    let margin = on_diagonal + elsewhere * (k - 1.0);
-    let smoothed: Vec<Class> = classes
-        .iter()
-        .map(|class| Class {
-            index: class.index,
-            n_right: class.n_right + on_diagonal,
-            n_labelled: class.n_labelled + margin,
-            n_predicted: class.n_predicted + margin,
-        })
-        .collect();
-    // Of one more row: the class's value by its larger weight, and what a row right or wrong does to the value itself.
-    let value = |class: &Class| part.share(class).map_or(0.0, |share| part.of_share(share));
-    let right = |class: &Class| {
-        let share = value(class);
-        class.n_labelled
-            * match part {
-                Part::Precision => (1.0 - share) / class.n_predicted,
-                Part::Recall => (1.0 - share) / class.n_labelled,
-                Part::F1 => 2.0 * (1.0 - share) / (class.n_labelled + class.n_predicted),
-                Part::Jaccard => (1.0 - share) / class.n_either(),
-            }
-    };
-    let lost = |class: &Class, is_label: bool| {
-        let share = value(class);
-        class.n_labelled
-            * match (part, is_label) {
-                (Part::Precision, true) | (Part::Recall, false) => 0.0,
-                (Part::Precision, false) => share / class.n_predicted,
-                (Part::Recall, true) => share / class.n_labelled,
-                (Part::F1, _) => share / (class.n_labelled + class.n_predicted),
-                (Part::Jaccard, _) => share / class.n_either(),
-            }
-    };
-    let n: f64 = smoothed.iter().map(|class| class.n_labelled).sum();
-    let (mut sum, mut squares) = (0.0, 0.0);
-    for label in &smoothed {
-        for predicted in &smoothed {
-            let is_right = label.index == predicted.index;
-            let weight = counts[label.index][predicted.index] as f64
-                + if is_right { on_diagonal } else { elsewhere };
-            let influence = value(label)
-                + if is_right {
-                    right(label)
-                } else {
-                    -lost(label, true) - lost(predicted, false)
-                };
-            sum += weight * influence;
-            squares += weight * influence * influence;
-        }
-    }
-    let mean = sum / n;
-    let variance = (squares / n - mean * mean).max(0.0);
-    let accuracy = smoothed.iter().map(|class| class.n_right).sum::<f64>() / n;
-    (variance / (accuracy * (1.0 - accuracy))).sqrt()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::mover::f1_shortfall;
+    use super::weighted::{spread_ratio, weighted_bias};
     use super::*;
-    use crate::statistics::close;
+    use crate::statistics::{clopper_pearson, close, f1_interval};
 
     const ALL: [Average; 9] = [
         Average::MacroPrecision,
@@ -523,7 +257,7 @@ mod tests {
     fn two_classes_share_their_errors() {
         let balanced = [vec![90, 10], vec![10, 90]];
         let interval = Average::MacroF1.interval(&balanced, 0.95).unwrap();
-        let one_class = super::super::f1_interval(90, 10, 10, 0.95).unwrap();
+        let one_class = f1_interval(90, 10, 10, 0.95).unwrap();
         let independent = (one_class.upper - one_class.lower) / 2.0_f64.sqrt();
         assert!(interval.upper - interval.lower > 1.2 * independent);
         assert!(interval.upper - interval.lower < 1.1 * (one_class.upper - one_class.lower));

@@ -1,6 +1,7 @@
 //! Intervals of proportions, and of F1 and Jaccard's index of one class, which are functions of one.
 
-use super::special::{inverse_regularized_beta, normal_quantile};
+use super::normal::normal_quantile;
+use super::special::inverse_regularized_beta;
 use super::{Interval, IntervalMethod};
 
 /// Clopper and Pearson's exact interval for `n_successes` of `n`; `None` when `n` is zero.

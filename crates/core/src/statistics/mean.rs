@@ -6,7 +6,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::special::{normal_quantile, student_quantile};
+use super::normal::normal_quantile;
+use super::special::student_quantile;
 use super::{Interval, IntervalMethod, NoInterval};
 
 /// Fewest rows from which a mean has an interval: with fewer, skewness cannot be estimated at all.

@@ -2,7 +2,7 @@
 //!
 //! Only the discordant rows carry information: those gained (right by the new model alone) and those lost (right by the old one alone).
 
-use super::special::normal_quantile;
+use super::normal::normal_quantile;
 use super::{Interval, IntervalMethod};
 
 /// Half a row, since a difference of counts moves in whole ones.
