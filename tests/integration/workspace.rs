@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::{files, repository, run};
 
 /// Package, and the packages of ours that it may depend on.
-const EDGES: [(&str, &[&str]); 13] = [
+const EDGES: [(&str, &[&str]); 14] = [
     ("trainyard-core", &[]),
     ("trainyard-ml", &["trainyard-core"]),
     ("trainyard-runner", &["trainyard-core"]),
@@ -50,20 +50,27 @@ const EDGES: [(&str, &[&str]); 13] = [
             "trainyard-runner",
         ],
     ),
+    (
+        "trainyard-devtools",
+        &[
+            "trainyard-core",
+            "trainyard-evaluate",
+            "trainyard-gate",
+            "trainyard-ml",
+            "trainyard-publish-image",
+            "trainyard-runner",
+            "trainyard-train",
+        ],
+    ),
     ("xtask", &[]),
     (
         "trainyard-tests",
         &[
             "trainyard-core",
-            "trainyard-evaluate",
-            "trainyard-gate",
             "trainyard-github",
             "trainyard-ml",
             "trainyard-oci",
-            "trainyard-publish-image",
             "trainyard-runner",
-            "trainyard-serve",
-            "trainyard-train",
         ],
     ),
 ];

@@ -54,7 +54,8 @@ const TRAINING: &str = "tests/benches/training";
 pub(crate) fn run(args: &BenchArgs, workspace: &Workspace) -> Result<ExitCode> {
     let What::Training(args) = &args.what;
     let binaries = workspace.build_binaries()?;
-    let mut peak = workspace.cargo(&["build", "--package", "trainyard-tests", "--bin", "fma-peak"]);
+    let package = "trainyard-devtools";
+    let mut peak = workspace.cargo(&["build", "--package", package, "--bin", "fma-peak"]);
     process::run(&mut peak)?;
     let python = if let Some(python) = &args.python {
         python.clone()

@@ -44,8 +44,9 @@ impl Generated {
 fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("the tests package lies in the repository")?;
+        .ancestors()
+        .nth(2)
+        .context("this package lies in `crates/` of the repository")?;
     let actions = actions::all();
     let mut files = schemas::files()?;
     files.push(reference::file()?);

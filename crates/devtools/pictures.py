@@ -1,6 +1,6 @@
 """Makes the pictures of the documentation from the demo's own output.
 
-Run `cargo xtask demo` first, then `python docs/images/render.py BINARIES MERMAID`: the folder of the stages' binaries, and
+Run `cargo xtask demo` first, then `python crates/devtools/pictures.py BINARIES MERMAID`: the folder of the stages' binaries, and
 `mermaid.min.js` of npm's package `mermaid`. Needs `pip install cmarkgfm pillow`, which is GitHub's own Markdown, and Chromium.
 """
 
