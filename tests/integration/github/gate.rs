@@ -4,9 +4,8 @@ use serde_json::{Value, json};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::gate::{BaselineRecord, RulesFrom, Scorecard};
 
-use super::{Repository, address};
+use super::{Api, Repository};
 use crate::project::{Project, Said};
-use crate::support::has_peers;
 
 /// A run of the gate on GitHub Actions.
 pub(super) struct Run {
@@ -16,7 +15,7 @@ pub(super) struct Run {
     pub(super) payload: Value,
     /// What was pushed.
     pub(super) reference: &'static str,
-    pub(super) api: &'static str,
+    pub(super) api: Api,
 }
 
 impl Run {
@@ -36,7 +35,7 @@ impl Run {
                 "pull_request": { "number": 7, "head": head, "base": base },
                 "repository": repository,
             }),
-            api: "TRAINYARD_GITHUB_CHECKED",
+            api: Api::Checked,
         }
     }
 
@@ -54,7 +53,7 @@ impl Run {
         let is_pull_request = self.event == "pull_request";
         let mut gate = self.project.stage("gate", arguments);
         gate.env("GITHUB_ACTIONS", "true")
-            .env("GITHUB_API_URL", address(self.api))
+            .env("GITHUB_API_URL", self.api.address())
             .env("GITHUB_EVENT_NAME", self.event)
             .env("GITHUB_EVENT_PATH", self.project.path("event.json"))
             .env("GITHUB_OUTPUT", self.project.path("output"))
@@ -86,9 +85,6 @@ impl Run {
 
 #[test]
 fn a_pull_request_shows_a_check_and_a_comment_that_follow_the_verdict() {
-    if !has_peers() {
-        return;
-    }
     let run = Run::of_pull_request("gate").with_history();
     run.gate(1, &["--start"], 0);
     let state = run.repository.state();
@@ -153,9 +149,6 @@ fn n_calls(said: &Said) -> u64 {
 
 #[test]
 fn a_stage_that_broke_off_leaves_a_red_check() {
-    if !has_peers() {
-        return;
-    }
     let run = Run::of_pull_request("crash").with_history();
     run.gate(1, &["--start"], 0);
     std::fs::remove_dir_all(run.project.path("trainyard-out/evaluation")).unwrap();
@@ -167,11 +160,8 @@ fn a_stage_that_broke_off_leaves_a_red_check() {
 
 #[test]
 fn what_cannot_be_written_changes_no_verdict_and_is_annotated() {
-    if !has_peers() {
-        return;
-    }
     let mut run = Run::of_pull_request("read-only");
-    run.api = "TRAINYARD_GITHUB_FAKE";
+    run.api = Api::Direct;
     let refused =
         json!({ "status": 403, "message": "Resource not accessible by integration", "times": 100 });
     run.repository.fault(refused);
@@ -186,9 +176,6 @@ fn what_cannot_be_written_changes_no_verdict_and_is_annotated() {
 
 #[test]
 fn nothing_is_asked_with_a_forks_token_or_where_nothing_is_wanted() {
-    if !has_peers() {
-        return;
-    }
     let mut run = Run::of_pull_request("fork");
     run.gate(1, &["--comment", "never", "--no-check"], 0);
     let requests = run.repository.state()["requests"].clone();
@@ -214,9 +201,6 @@ fn nothing_is_asked_with_a_forks_token_or_where_nothing_is_wanted() {
 
 #[test]
 fn a_comment_only_for_failures_is_not_made_for_a_pass_but_turns_green_again() {
-    if !has_peers() {
-        return;
-    }
     let run = Run::of_pull_request("failures").with_history();
     let quiet = ["--comment", "failures", "--no-check"];
     run.gate(1, &quiet, 0);
@@ -235,9 +219,6 @@ fn a_comment_only_for_failures_is_not_made_for_a_pass_but_turns_green_again() {
 
 #[test]
 fn a_branchs_run_keeps_what_it_measured_for_later() {
-    if !has_peers() {
-        return;
-    }
     let mut run = Run::of_pull_request("branch").with_history();
     run.event = "push";
     run.payload = json!({
@@ -285,9 +266,6 @@ pub(super) fn check_with(text: &str, app: &str, sha: &str) -> Value {
 
 #[test]
 fn a_pull_request_is_compared_with_the_nearest_record_behind_the_merge_commits_first_parent() {
-    if !has_peers() {
-        return;
-    }
     let run = Run::of_pull_request("baseline");
     let [merge, base, older, head] = ["c", "d", "e", "b"].map(|digit| digit.repeat(40));
     run.repository.prepare(&json!({
@@ -325,12 +303,9 @@ fn a_pull_request_is_compared_with_the_nearest_record_behind_the_merge_commits_f
 
 #[test]
 fn a_baseline_that_cannot_be_looked_for_judges_nothing_green() {
-    if !has_peers() {
-        return;
-    }
     let mut run = Run::of_pull_request("baseline-refused");
     run.project.edit("min = 0.5", "min = 0.5\nmax_drop = 0.1");
-    run.api = "TRAINYARD_GITHUB_FAKE";
+    run.api = Api::Direct;
     let refused = json!({ "path": "commits", "status": 403, "message": "Resource not accessible by integration", "times": 9 });
     run.repository.fault(refused);
     run.gate(1, &["--no-check"], 3);
@@ -340,9 +315,6 @@ fn a_baseline_that_cannot_be_looked_for_judges_nothing_green() {
 
 #[test]
 fn a_first_run_has_no_baseline_and_says_so() {
-    if !has_peers() {
-        return;
-    }
     let run = Run::of_pull_request("baseline-first");
     run.project.edit("min = 0.5", "min = 0.5\nmax_drop = 0.1");
     let [merge, base, head] = ["c", "d", "b"].map(|digit| digit.repeat(40));
@@ -360,9 +332,6 @@ fn a_first_run_has_no_baseline_and_says_so() {
 
 #[test]
 fn the_missed_rule_is_marked_on_its_line_in_the_check() {
-    if !has_peers() {
-        return;
-    }
     let run = Run::of_pull_request("remarks").with_history();
     run.project.edit("min = 0.5", "min = 0.9999");
     run.gate(1, &[], 1);
@@ -387,9 +356,6 @@ fn the_missed_rule_is_marked_on_its_line_in_the_check() {
 
 #[test]
 fn the_last_values_are_charted_from_the_record_without_another_call() {
-    if !has_peers() {
-        return;
-    }
     let run = Run::of_pull_request("history").with_history();
     let card = card(&run);
     let rules = Sha256Digest::of(b"rules");
@@ -410,9 +376,6 @@ fn the_last_values_are_charted_from_the_record_without_another_call() {
 
 #[test]
 fn a_record_of_the_app_that_opened_the_check_is_believed() {
-    if !has_peers() {
-        return;
-    }
     let run = Run::of_pull_request("app").with_history();
     let base = "a".repeat(40);
     let text = record(&run, 0.5);
@@ -435,9 +398,6 @@ fn a_record_of_the_app_that_opened_the_check_is_believed() {
 
 #[test]
 fn the_base_branchs_rules_judge_where_its_record_says_so() {
-    if !has_peers() {
-        return;
-    }
     let run = Run::of_pull_request("base-rules").with_history();
     let own = std::fs::read_to_string(run.project.path("trainyard.toml")).unwrap();
     let strict = own.replace("min = 0.5", "min = 0.9999");
@@ -464,7 +424,7 @@ fn the_base_branchs_rules_judge_where_its_record_says_so() {
 
     // Rules that cannot be read let nothing through.
     let mut lost = run;
-    lost.api = "TRAINYARD_GITHUB_FAKE";
+    lost.api = Api::Direct;
     lost.repository
         .fault(json!({ "path": "contents/", "status": 404, "message": "Not Found", "times": 9 }));
     lost.gate(3, &[], 3);
@@ -475,9 +435,6 @@ fn the_base_branchs_rules_judge_where_its_record_says_so() {
 /// Each way to take the base branch's word back from a pull request's own configuration.
 #[test]
 fn a_change_cannot_take_the_base_branchs_rules_back() {
-    if !has_peers() {
-        return;
-    }
     let run = Run::of_pull_request("evasion").with_history();
     let own = std::fs::read_to_string(run.project.path("trainyard.toml")).unwrap();
     let strict = own.replace("min = 0.5", "min = 0.9999").replace(
@@ -523,9 +480,6 @@ fn a_change_cannot_take_the_base_branchs_rules_back() {
 
 #[test]
 fn the_base_branchs_baseline_file_goes_with_its_rules() {
-    if !has_peers() {
-        return;
-    }
     let run = Run::of_pull_request("base-file").with_history();
     let own = std::fs::read_to_string(run.project.path("trainyard.toml")).unwrap();
     let base = own.replace("min = 0.5", "max_drop = 0.01").replace(
@@ -549,9 +503,6 @@ fn override_comment(login: &str, kind: &str, text: &str) -> Value {
 
 #[test]
 fn a_person_who_may_write_lets_one_commit_through() {
-    if !has_peers() {
-        return;
-    }
     let mut run = Run::of_pull_request("override").with_history();
     run.project.edit("min = 0.5", "min = 0.9999");
     let head = "b".repeat(40);
@@ -611,9 +562,6 @@ fn a_person_who_may_write_lets_one_commit_through() {
 
 #[test]
 fn a_comment_is_about_the_pull_requests_commit() {
-    if !has_peers() {
-        return;
-    }
     let mut run = Run::of_pull_request("commented").with_history();
     run.event = "issue_comment";
     run.payload = json!({
@@ -648,9 +596,6 @@ fn a_comment_is_about_the_pull_requests_commit() {
 
 #[test]
 fn a_dry_run_says_what_would_be_written_and_asks_nothing() {
-    if !has_peers() {
-        return;
-    }
     let run = Run::of_pull_request("dry").with_history();
     run.project.edit("min = 0.5", "min = 0.9999");
     let said = run.gate(1, &["--dry-run"], 1);
@@ -674,9 +619,6 @@ fn a_dry_run_says_what_would_be_written_and_asks_nothing() {
 
 #[test]
 fn legs_with_a_key_have_a_comment_and_a_check_of_their_own() {
-    if !has_peers() {
-        return;
-    }
     let run = Run::of_pull_request("legs").with_history();
     run.gate(1, &["--comment-key", "linux"], 0);
     run.project.edit("min = 0.5", "min = 0.9999");
@@ -700,9 +642,6 @@ fn legs_with_a_key_have_a_comment_and_a_check_of_their_own() {
 
 #[test]
 fn a_merge_group_is_compared_with_its_base() {
-    if !has_peers() {
-        return;
-    }
     let mut run = Run::of_pull_request("queue").with_history();
     let [base, head] = ["a", "c"].map(|digit| digit.repeat(40));
     run.event = "merge_group";
@@ -730,9 +669,6 @@ fn a_merge_group_is_compared_with_its_base() {
 /// A large change that was merged fills a page of history before the next first parent.
 #[test]
 fn a_baseline_is_found_behind_a_large_merge() {
-    if !has_peers() {
-        return;
-    }
     let run = Run::of_pull_request("large-merge");
     let [older, base, head, merge] = ["e", "a", "b", "c"].map(|digit| digit.repeat(40));
     let sha = |idx: usize| format!("{idx:040}");
@@ -765,9 +701,6 @@ fn a_baseline_is_found_behind_a_large_merge() {
 /// `actions/checkout` with `ref` of the head: newer commits of the base branch are no part of what was tested.
 #[test]
 fn a_head_that_was_itself_checked_out_is_compared_at_the_merge_base() {
-    if !has_peers() {
-        return;
-    }
     let run = Run::of_pull_request("head-checkout").with_history();
     let base = "d".repeat(40);
     let text = record(&run, 0.5);
@@ -786,9 +719,6 @@ fn a_head_that_was_itself_checked_out_is_compared_at_the_merge_base() {
 
 #[test]
 fn a_release_is_compared_with_the_release_before_it() {
-    if !has_peers() {
-        return;
-    }
     let mut run = Run::of_pull_request("release");
     let [first, second, now] = ["d", "e", "c"].map(|digit| digit.repeat(40));
     run.event = "push";
@@ -815,9 +745,6 @@ fn a_release_is_compared_with_the_release_before_it() {
 /// `pull_request_target` checks out the base branch: its result says nothing of the pull request.
 #[test]
 fn a_target_run_reports_only_on_what_it_checked_out() {
-    if !has_peers() {
-        return;
-    }
     let mut run = Run::of_pull_request("target").with_history();
     run.event = "pull_request_target";
     run.gate(1, &[], 0).has_error("is not checked out");
@@ -827,9 +754,6 @@ fn a_target_run_reports_only_on_what_it_checked_out() {
 /// A run that follows another one of the repository's own pull request is compared at the pull request's base.
 #[test]
 fn a_run_after_a_run_of_an_own_branch_knows_its_base() {
-    if !has_peers() {
-        return;
-    }
     let mut run = Run::of_pull_request("after").with_history();
     let [base, head] = ["a", "b"].map(|digit| digit.repeat(40));
     run.event = "workflow_run";

@@ -10,17 +10,19 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use trainyard_ml::data::npz;
 
+use super::program;
+use super::registry::Registry;
 use crate::http::request;
 use crate::project::Project;
-use crate::registry::Registry;
 use crate::serve::images;
-use crate::support::{has_peers, output, run};
+use crate::support::{output, run};
 
 const N_IMAGES: usize = 100;
 
 /// podman with storage of its own, since this may be a container without the rights for more.
 fn podman(storage: &Path) -> Command {
-    let mut podman = Command::new("podman");
+    program("runc");
+    let mut podman = program("podman");
     podman.arg("--root").arg(storage.join("root"));
     podman.arg("--runroot").arg(storage.join("run"));
     podman.args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]);
@@ -95,9 +97,6 @@ impl Drop for Container<'_> {
 
 #[test]
 fn a_pushed_image_runs_under_podman_and_answers_like_the_evaluated_model() {
-    if !has_peers() {
-        return;
-    }
     let registry = Registry::start();
     let project = Project::passed();
     let repository = format!("{}/acme/digits", registry.address);
@@ -180,9 +179,6 @@ fn best(scores: impl Iterator<Item = f64>) -> usize {
 /// The very command that the stage prints works, but for what this machine's containers need.
 #[test]
 fn the_layout_runs_by_the_command_that_is_printed() {
-    if !has_peers() {
-        return;
-    }
     let project = Project::passed();
     let said = project.run("publish-image", &[], 0);
     said.has_output("run    podman run --rm --publish 8080:8080 oci:trainyard-out/image:latest");
@@ -199,14 +195,11 @@ fn the_layout_runs_by_the_command_that_is_printed() {
 
 #[test]
 fn skopeo_reads_the_layout_with_its_labels() {
-    if !has_peers() {
-        return;
-    }
     let project = Project::passed();
     project.run("publish-image", &["--tag", "1.0"], 0);
     let image = format!("oci:{}:1.0", project.path("trainyard-out/image").display());
     let found: Value =
-        serde_json::from_str(&run(Command::new("skopeo").args(["inspect", &image]))).unwrap();
+        serde_json::from_str(&run(program("skopeo").args(["inspect", &image]))).unwrap();
     let publication = project.json("image/publication.json");
     assert_eq!(found["Digest"], publication["image_digest"]);
     assert_eq!(
@@ -214,15 +207,4 @@ fn skopeo_reads_the_layout_with_its_labels() {
         publication["model_digest"]
     );
     assert_eq!(found["Layers"].as_array().unwrap().len(), 2);
-}
-
-#[test]
-fn an_unreachable_registry_and_a_wrong_reference_are_told_apart() {
-    let project = Project::passed();
-    project
-        .run("publish-image", &["--push", "acme/digits"], 2)
-        .has_error("names no registry");
-    project
-        .run("publish-image", &["--server", "/bin/sh"], 2)
-        .has_error("linked dynamically");
 }

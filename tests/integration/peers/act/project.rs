@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::Run;
+use crate::peers::program;
 use crate::support::{binaries, output, repository, run};
 
 /// A user's repository made from the example, with everything around it that GitHub would provide.
@@ -185,7 +186,7 @@ impl Project {
 
     pub(super) fn act_on(&self, workflow: &str, event: &str, payload: &Value) -> Run {
         self.write("event.json", &payload.to_string());
-        let mut act = Command::new("act");
+        let mut act = program("act");
         act.args([event, "--json", "--no-cache-server", "-W"]);
         act.arg(format!(".github/workflows/{workflow}"));
         act.args(["-P", "ubuntu-latest=-self-hosted"])

@@ -1,11 +1,9 @@
 //! A real registry, docker-registry, on a free port.
 
-mod push;
-
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,13 +11,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use trainyard_oci::ImageReference;
 
+use super::program;
 use crate::support::run;
 
 /// A registry of this test alone, gone when it is dropped.
 pub(crate) struct Registry {
     process: Child,
     pub(crate) address: String,
-    folder: TempDir,
+    pub(super) folder: TempDir,
 }
 
 impl Registry {
@@ -31,7 +30,7 @@ impl Registry {
     /// A registry for the user `ci` with the password `s3cret`.
     pub(crate) fn start_with_login() -> Self {
         Self::start_with(|folder| {
-            let users = run(Command::new("htpasswd").args(["-Bbn", "ci", "s3cret"]));
+            let users = run(program("htpasswd").args(["-Bbn", "ci", "s3cret"]));
             let path = folder.join("htpasswd");
             fs::write(&path, users).unwrap();
             json!({"htpasswd": {"realm": "test", "path": path}})
@@ -57,13 +56,13 @@ impl Registry {
         }
         let path = folder.path().join("config.yml");
         fs::write(&path, config.to_string()).unwrap();
-        let mut serve = Command::new("docker-registry");
+        let mut serve = program("docker-registry");
         serve
             .arg("serve")
             .arg(&path)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let process = serve.spawn().expect("docker-registry should start");
+        let process = serve.spawn().unwrap();
         let registry = Self {
             process,
             address,
@@ -81,12 +80,12 @@ impl Registry {
     pub(crate) fn digest(&self, repository: &str, tag: &str) -> String {
         let image = format!("docker://{}/{repository}:{tag}", self.address);
         let format = ["inspect", "--tls-verify=false", "--format", "{{.Digest}}"];
-        run(Command::new("skopeo").args(format).arg(image))
+        run(program("skopeo").args(format).arg(image))
             .trim()
             .to_owned()
     }
 
-    fn reference(&self, repository: &str) -> ImageReference {
+    pub(super) fn reference(&self, repository: &str) -> ImageReference {
         format!("{}/{repository}", self.address).parse().unwrap()
     }
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{files, has_peers, repository, run};
+use super::program;
+use crate::support::{files, repository, run};
 
 fn workflows() -> Vec<PathBuf> {
     let is_workflow = |path: &PathBuf| {
@@ -32,27 +33,22 @@ fn actions() -> Vec<PathBuf> {
     found
 }
 
-fn in_repository(program: &str) -> Command {
-    let mut command = Command::new(program);
+fn in_repository(name: &str) -> Command {
+    let mut command = program(name);
     command.current_dir(repository());
     command
 }
 
 #[test]
 fn actionlint_finds_nothing_in_the_workflows() {
-    if has_peers() {
-        run(in_repository("actionlint")
-            .args(["-no-color"])
-            .args(workflows()));
-    }
+    run(in_repository("actionlint")
+        .args(["-no-color"])
+        .args(workflows()));
 }
 
 /// actionlint knows the inputs and outputs of local actions only, so the example is shown ours as local ones.
 #[test]
 fn the_example_uses_inputs_and_outputs_that_our_actions_have() {
-    if !has_peers() {
-        return;
-    }
     let project = tempfile::tempdir().unwrap();
     run(Command::new("git")
         .args(["init", "--quiet"])
@@ -73,7 +69,7 @@ fn the_example_uses_inputs_and_outputs_that_our_actions_have() {
         let path = project.path().join(".github/workflows").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, local).unwrap();
-        run(Command::new("actionlint")
+        run(program("actionlint")
             .arg("-no-color")
             .arg(&path)
             .current_dir(project.path()));
@@ -82,9 +78,6 @@ fn the_example_uses_inputs_and_outputs_that_our_actions_have() {
 
 #[test]
 fn zizmor_finds_nothing_that_applies() {
-    if !has_peers() {
-        return;
-    }
     let mut zizmor = in_repository("zizmor");
     zizmor.args([
         "--offline",
@@ -105,9 +98,6 @@ fn zizmor_finds_nothing_that_applies() {
 
 #[test]
 fn workflows_actions_and_dependabot_fit_their_schemas() {
-    if !has_peers() {
-        return;
-    }
     for (schema, files) in [
         ("vendor.github-workflows", workflows()),
         ("vendor.github-actions", actions()),
@@ -124,9 +114,6 @@ fn workflows_actions_and_dependabot_fit_their_schemas() {
 
 #[test]
 fn shellcheck_finds_nothing_in_the_scripts() {
-    if !has_peers() {
-        return;
-    }
     let is_script = |path: &PathBuf| {
         let bytes = fs::read(repository().join(path)).unwrap_or_default();
         let first_line = bytes

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use super::project::Project;
 use super::{GATE, Run};
-use crate::github::{Repository, address};
-use crate::support::has_peers;
+use crate::github::{Api, Repository};
 
 const REPOSITORY: &str = "acme/digits";
 const HEAD: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -59,12 +58,9 @@ fn snapshot(name: &str, text: &str) {
 
 #[test]
 fn every_event_is_reported_where_reviewers_look() {
-    if !has_peers() {
-        return;
-    }
     let github = Repository { name: "digits" };
     let project = Project::new("0.5", "registry.invalid");
-    project.report_to(&address("TRAINYARD_GITHUB_CHECKED"), github.name);
+    project.report_to(&Api::Checked.address(), github.name);
 
     // A push to main leaves what it measured.
     let base = project.commit("on main");
@@ -145,12 +141,9 @@ fn every_event_is_reported_where_reviewers_look() {
 
 #[test]
 fn a_missed_rule_is_annotated_beside_the_job_and_in_the_check() {
-    if !has_peers() {
-        return;
-    }
     let github = Repository { name: "missed" };
     let project = Project::new("0.9999", "registry.invalid");
-    project.report_to(&address("TRAINYARD_GITHUB_CHECKED"), github.name);
+    project.report_to(&Api::Checked.address(), github.name);
     let tested = project.commit("a tag");
     github.prepare(&json!({ "commits": [[tested]] }));
     let run = project.tag("v1.2.3");
