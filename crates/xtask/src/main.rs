@@ -44,11 +44,11 @@ enum Command {
     /// Builds the binaries first. Results go to `trainyard-out/`, replacing those of an earlier demo. Stops at
     /// the first red stage with its exit code.
     Demo,
-    /// Run every check that CI runs: format, lints, generated files, tests against real third-party peers.
+    /// Run every check that CI runs: format, lints, generated files, dependencies, tests against third-party peers.
     ///
     /// Missing peers are installed: programs of the distribution by apt, Python packages into `target/peers`
-    /// (or `$TRAINYARD_PEERS_DIR`). All checks run, the failed ones are named at the end, and the test runner's
-    /// summary comes last.
+    /// (or `$TRAINYARD_PEERS_DIR`). All checks run, those that failed or could not run are named at the end, and the
+    /// test runner's summary comes last.
     Test(test::TestArgs),
     /// Measure Trainyard beside its peers, side by side in one run.
     Bench(bench::BenchArgs),
