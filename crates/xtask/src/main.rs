@@ -15,6 +15,7 @@ mod generate;
 mod github;
 mod peers;
 mod process;
+mod soak;
 mod stopwatch;
 mod test;
 mod workspace;
@@ -52,6 +53,8 @@ enum Command {
     Test(test::TestArgs),
     /// Measure Trainyard beside its peers, side by side in one run.
     Bench(bench::BenchArgs),
+    /// Run one fuzz target for minutes or hours; outside CI.
+    Soak(soak::SoakArgs),
     /// Write the generated files (`action.yml`, README tables, JSON schemas, reference pages).
     Generate(generate::GenerateArgs),
 }
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::run(&workspace),
         Command::Test(args) => test::run(&args, &workspace),
         Command::Bench(args) => bench::run(&args, &workspace),
+        Command::Soak(args) => soak::run(&args, &workspace),
         Command::Generate(args) => generate::run(&args, &workspace),
     });
     outcome.unwrap_or_else(|error| {
