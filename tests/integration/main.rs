@@ -12,6 +12,7 @@ mod foreign;
 mod github;
 mod harness;
 mod http;
+mod imports;
 mod peers;
 mod project;
 mod push;
