@@ -104,6 +104,27 @@ fn a_trained_model_is_found_and_a_changed_configuration_trains_anew() {
 }
 
 #[test]
+fn candle_trains_what_the_kernels_score_and_refuses_the_rest_before_any_data_are_read() {
+    let project = Project::new();
+    project.edit("[train]\n", "[train]\nengine = \"candle\"\n");
+    project.run("train", &[], 0);
+    let origin = &project.json("model/model.json")["origin"];
+    assert_eq!(
+        (&origin["type"], &origin["engine"]),
+        (&"trained".into(), &"candle".into())
+    );
+    project.run("evaluate", &[], 0);
+    let accuracy = project.json("evaluation/metrics.json")["accuracy"].as_f64();
+    assert!(accuracy.unwrap() > 0.7, "{accuracy:?}");
+
+    project.edit("train-images-idx3-ubyte.gz", "absent.gz");
+    project.edit("type = \"Flatten\"", "type = \"GlobalMaxPooling2D\"");
+    project
+        .run("train", &[], 2)
+        .has_error("`global_max_pooling2d`: it does not have GlobalMaxPooling2D");
+}
+
+#[test]
 fn a_missed_rule_is_1_and_is_not_published() {
     let project = Project::scored();
     project.edit("min = 0.5", "min = 0.9999");
@@ -131,7 +152,7 @@ fn what_cannot_be_judged_is_3_and_written_down() {
 
     project.write("nan.json", "{\"accuracy\": NaN, \"loss\": 0.1}");
     let said = project.run("gate", &["--metrics", "nan.json"], 3);
-    inconclusive(said, "holds NaN or infinity");
+    inconclusive(said, "`accuracy` has no value: it is NaN");
     let said = project.run("gate", &["--metrics", "absent.json"], 3);
     inconclusive(said, "cannot read `absent.json`");
 
@@ -374,7 +395,7 @@ fn a_baseline_is_compared_with_on_the_same_rows() {
     let said = project.run("gate", &["--baseline", "baseline.json"], 0);
     said.has_output("verdict: pass");
     let verdict = project.json("verdict/verdict.json");
-    assert_eq!(verdict["baseline"]["has_same_rows"], true);
+    assert_eq!(verdict["baseline"]["rows"]["rows"], "same");
     assert_eq!(verdict["baseline"]["paired"]["n_lost"], 0);
 
     // A worse model misses the rule.
@@ -383,7 +404,7 @@ fn a_baseline_is_compared_with_on_the_same_rows() {
     project.run("train", &[], 0);
     project.run("evaluate", &[], 0);
     let said = project.run("gate", &["--baseline", "baseline.json"], 1);
-    said.has_output("worse than the baseline by at most 0.001");
+    said.has_output("no more than 0.001 above the baseline");
 
     // A baseline that is named and not there cannot be judged by.
     project.run("gate", &["--baseline", "absent.json"], 3);

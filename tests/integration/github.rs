@@ -1,6 +1,7 @@
-//! What is written on GitHub, against a stand-in for its API. Prism stands before it with GitHub's own description and
-//! refuses every request and answer that does not fit; where a fault would not get through Prism, it is left out.
+//! What is written on GitHub, against a stand-in for its API: through Prism where it runs, so that every request and
+//! answer fits GitHub's own description; directly where a fault would not get through Prism.
 
+mod api;
 mod forks;
 mod gate;
 
@@ -12,25 +13,20 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use trainyard_github::{
-    Check, CheckAnnotation, CheckLevel, CheckReport, Conclusion, GitHub, GitHubError, Outcome,
-    Place, Retry, Stamp,
+    Check, CheckAnnotation, CheckLevel, CheckReport, Conclusion, GitHub, GitHubError, Options,
+    Outcome, Place, RetryPolicy, Stamp,
 };
-use trainyard_runner::{Context, Environment};
 
-use crate::support::has_peers;
+pub(crate) use api::Api;
 
 /// A repository of this test alone.
 pub(crate) struct Repository {
     pub(crate) name: &'static str,
 }
 
-pub(crate) fn address(variable: &str) -> String {
-    std::env::var(variable).expect("run `cargo xtask test`, which starts the stand-in for GitHub")
-}
-
 /// The body of an answer from the stand-in's own controls.
 fn control(method: &str, path: &str, body: &str) -> Value {
-    let fake = address("TRAINYARD_GITHUB_FAKE");
+    let fake = Api::Direct.address();
     let host = fake.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(host).unwrap();
     let request = format!(
@@ -62,25 +58,29 @@ impl Repository {
         self.prepare(&json!({ "fault": fault }));
     }
 
-    fn connect(&self, variable: &str) -> GitHub {
-        let retry = Retry {
-            n_attempts: 4,
-            first_delay: Duration::from_millis(20),
-            max_delay: Duration::from_secs(2),
+    fn connect(&self, api: Api) -> GitHub {
+        let options = Options {
+            retry: RetryPolicy {
+                n_attempts: 4,
+                first_delay: Duration::from_millis(20),
+                max_delay: Duration::from_secs(2),
+                deadline: Duration::from_secs(10),
+            },
+            ..Options::default()
         };
         let repository = format!("acme/{}", self.name);
         let _guard = runtime().enter();
-        GitHub::connect(&address(variable), &repository, "ghs_token", retry).unwrap()
+        GitHub::connect(&api.address(), &repository, "ghs_token", &options).unwrap()
     }
 
-    /// Through Prism.
+    /// Through Prism, where it runs.
     fn checked(&self) -> GitHub {
-        self.connect("TRAINYARD_GITHUB_CHECKED")
+        self.connect(Api::Checked)
     }
 
     /// Without Prism, which would not let faults through.
     fn direct(&self) -> GitHub {
-        self.connect("TRAINYARD_GITHUB_FAKE")
+        self.connect(Api::Direct)
     }
 
     pub(crate) fn bodies(&self) -> Vec<String> {
@@ -131,9 +131,6 @@ async fn write(github: &GitHub, run_id: u64, text: &str) -> Result<Outcome, GitH
 
 #[test]
 fn a_comment_is_made_once_changed_in_place_and_left_alone_when_it_is_right() {
-    if !has_peers() {
-        return;
-    }
     let repository = Repository { name: "in-place" };
     let github = repository.checked();
     block_on(async {
@@ -172,9 +169,6 @@ fn a_comment_is_made_once_changed_in_place_and_left_alone_when_it_is_right() {
 
 #[test]
 fn nobody_elses_comment_is_taken_for_ours() {
-    if !has_peers() {
-        return;
-    }
     let repository = Repository { name: "spoof" };
     let marker = "<!-- trainyard-report key=digits run=999.1 head=0 -->\nowned";
     repository.prepare(&json!({ "comments": [
@@ -196,14 +190,11 @@ fn nobody_elses_comment_is_taken_for_ours() {
 
 #[test]
 fn with_a_persons_token_the_comment_is_theirs_and_found_again() {
-    if !has_peers() {
-        return;
-    }
     let repository = Repository { name: "person" };
     let github = {
         let _guard = runtime().enter();
-        let api_url = address("TRAINYARD_GITHUB_CHECKED");
-        GitHub::connect(&api_url, "acme/person", "ghp_1", Retry::default()).unwrap()
+        let api_url = Api::Checked.address();
+        GitHub::connect(&api_url, "acme/person", "ghp_1", &Options::default()).unwrap()
     };
     block_on(async {
         let author = github.author_of("ghp_1").await.unwrap();
@@ -226,9 +217,6 @@ fn with_a_persons_token_the_comment_is_theirs_and_found_again() {
 
 #[test]
 fn our_comment_is_found_behind_a_thousand_others() {
-    if !has_peers() {
-        return;
-    }
     let repository = Repository { name: "thousand" };
     let other = json!({ "issue": 7, "login": "ann", "type": "User", "body": "hello" });
     let mut comments = vec![other; 1000];
@@ -245,9 +233,6 @@ fn our_comment_is_found_behind_a_thousand_others() {
 /// Each fault, once or twice; the comment is there once in the end.
 #[test]
 fn trouble_that_passes_leaves_one_comment() {
-    if !has_peers() {
-        return;
-    }
     let faults = [
         json!({ "method": "POST", "status": 502, "times": 2 }),
         json!({ "method": "POST", "status": 502, "is_carried_out": true, "times": 1 }),
@@ -281,9 +266,6 @@ fn trouble_that_passes_leaves_one_comment() {
 
 #[test]
 fn a_refusal_names_what_to_do_and_a_storm_ends() {
-    if !has_peers() {
-        return;
-    }
     let integration = "Resource not accessible by integration";
     let cases = [
         (
@@ -331,9 +313,6 @@ fn a_refusal_names_what_to_do_and_a_storm_ends() {
 
 #[test]
 fn twenty_runs_at_once_end_in_one_comment_that_shows_the_newest() {
-    if !has_peers() {
-        return;
-    }
     let repository = Repository { name: "race" };
     // The slower an answer, the older the view of the one who waits for it.
     for delay_ms in [3, 7, 1, 9, 5, 2, 8, 4] {
@@ -382,9 +361,6 @@ fn report(n_annotations: usize) -> CheckReport {
 
 #[test]
 fn a_check_is_opened_and_completed_and_a_lost_one_is_made_anew() {
-    if !has_peers() {
-        return;
-    }
     let repository = Repository { name: "check" };
     let github = repository.checked();
     block_on(async {
@@ -423,9 +399,6 @@ fn a_check_is_opened_and_completed_and_a_lost_one_is_made_anew() {
 
 #[test]
 fn a_check_whose_answer_was_lost_is_not_made_twice() {
-    if !has_peers() {
-        return;
-    }
     let repository = Repository { name: "check-lost" };
     repository
         .fault(json!({ "method": "POST", "status": 502, "is_carried_out": true, "times": 1 }));
@@ -441,9 +414,6 @@ fn a_check_whose_answer_was_lost_is_not_made_twice() {
 
 #[test]
 fn a_missing_permission_for_checks_is_named() {
-    if !has_peers() {
-        return;
-    }
     let repository = Repository {
         name: "check-refused",
     };
@@ -461,134 +431,18 @@ fn a_missing_permission_for_checks_is_named() {
 
 #[test]
 fn the_address_of_an_enterprise_server_keeps_its_path() {
-    if !has_peers() {
-        return;
-    }
-    let api_url = format!("{}/api/v3", address("TRAINYARD_GITHUB_FAKE"));
+    let api_url = format!("{}/api/v3", Api::Direct.address());
     let _guard = runtime().enter();
-    let github = GitHub::connect(
-        &api_url,
-        "acme/ghes",
-        "t",
-        Retry {
-            n_attempts: 1,
-            ..Retry::default()
-        },
-    )
-    .unwrap();
+    let options = Options::default();
+    let github = GitHub::connect(&api_url, "acme/ghes", "t", &options).unwrap();
     let error = block_on(github.start_check(&check("digits"), &report(0))).unwrap_err();
     // The stand-in has nothing there: what matters is that it was asked there.
     assert_eq!(error.status(), Some(404), "{error}");
-    let wrong = GitHub::connect(&api_url, "acme/a b", "t", Retry::default());
+    let wrong = GitHub::connect(&api_url, "acme/a b", "t", &options);
     assert!(
         wrong
             .unwrap_err()
             .to_string()
             .contains("no repository of the form")
     );
-}
-
-/// Commit, pull request, tag and whether a fork's, as the payload itself says them.
-fn told_by(event: &str, payload: &Value) -> (Option<String>, Option<u64>, Option<String>, bool) {
-    let text = |pointer: &str| {
-        payload
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
-    let only = |pointer: &str| {
-        let all = payload.pointer(pointer).and_then(Value::as_array);
-        all.filter(|all| all.len() == 1)
-            .and_then(|all| all[0]["number"].as_u64())
-    };
-    let own = text("/repository/full_name");
-    match event {
-        "pull_request" => (
-            text("/pull_request/head/sha"),
-            payload["number"].as_u64(),
-            None,
-            text("/pull_request/head/repo/full_name") != own,
-        ),
-        "workflow_run" => (
-            text("/workflow_run/head_sha"),
-            only("/workflow_run/pull_requests"),
-            None,
-            text("/workflow_run/head_repository/full_name") != own,
-        ),
-        "check_run" => (
-            text("/check_run/head_sha"),
-            only("/check_run/pull_requests"),
-            None,
-            text("/check_run/check_suite/head_branch").is_none(),
-        ),
-        "merge_group" => (text("/merge_group/head_sha"), None, None, false),
-        "release" => (Some("c".repeat(40)), None, text("/release/tag_name"), false),
-        _ => {
-            let tag =
-                text("/ref").and_then(|name| name.strip_prefix("refs/tags/").map(str::to_owned));
-            (Some("c".repeat(40)), None, tag, false)
-        }
-    }
-}
-
-#[test]
-fn githubs_own_examples_of_events_give_commit_pull_request_and_tag() {
-    if !has_peers() {
-        return;
-    }
-    let examples = std::fs::read_to_string(address("TRAINYARD_GITHUB_WEBHOOKS")).unwrap();
-    let examples: Vec<Value> = serde_json::from_str(&examples).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("event.json");
-    let mut n_checked = std::collections::BTreeMap::new();
-    for event in [
-        "pull_request",
-        "push",
-        "release",
-        "workflow_run",
-        "merge_group",
-        "check_run",
-    ] {
-        let of_event = examples
-            .iter()
-            .find(|example| example["name"] == event)
-            .unwrap();
-        for payload in of_event["examples"].as_array().unwrap() {
-            std::fs::write(&path, payload.to_string()).unwrap();
-            let reference = match event {
-                "release" => format!(
-                    "refs/tags/{}",
-                    payload["release"]["tag_name"].as_str().unwrap()
-                ),
-                "push" => payload["ref"].as_str().unwrap().to_owned(),
-                "pull_request" => "refs/pull/1/merge".to_owned(),
-                _ => "refs/heads/main".to_owned(),
-            };
-            let variables = [
-                ("GITHUB_ACTIONS", "true"),
-                ("GITHUB_EVENT_NAME", event),
-                ("GITHUB_EVENT_PATH", path.to_str().unwrap()),
-                ("GITHUB_REF", &reference),
-                ("GITHUB_SHA", &"c".repeat(40)),
-            ];
-            let environment: Environment = variables.into_iter().collect();
-            let context = Context::from_environment(&environment).unwrap();
-            let found = (
-                context.head_sha,
-                context.pull_request,
-                context.tag,
-                context.is_fork,
-            );
-            assert_eq!(
-                found,
-                told_by(event, payload),
-                "{event}: {}",
-                payload["action"]
-            );
-            assert!(context.repository.is_some());
-            *n_checked.entry(event).or_insert(0) += 1;
-        }
-    }
-    let n_checked: Vec<_> = n_checked.into_values().collect();
-    assert_eq!(n_checked, [9, 2, 29, 7, 13, 5]);
 }

@@ -3,21 +3,22 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::print_stderr,
     reason = "a test that fails says where; helpers of tests are not known to clippy as such"
 )]
 
-mod act;
 mod chain;
 mod examples;
 mod foreign;
 mod github;
+mod harness;
 mod http;
-mod image;
+mod imports;
+mod peers;
 mod project;
-mod registry;
+mod push;
+mod reported_data;
+mod reported_judging;
 mod run_sh;
 mod serve;
 mod support;
 mod workspace;
-mod yaml;

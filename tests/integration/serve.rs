@@ -20,7 +20,9 @@ pub(crate) fn images(n: usize) -> Value {
     };
     let dataset = Dataset::load(&config, folders, Split::Test).unwrap();
     let mut pixels = vec![0.0; n * 784];
-    dataset.gather(&(0..n as u32).collect::<Vec<_>>(), &mut pixels);
+    dataset
+        .gather(&(0..n as u32).collect::<Vec<_>>(), &mut pixels)
+        .unwrap();
     let rows = pixels.chunks_exact(784).map(|image| {
         let lines = image.chunks_exact(28);
         lines

@@ -48,15 +48,6 @@ pub(crate) fn stage(name: &str) -> Command {
     command
 }
 
-/// Whether third-party programs are to be run. Where they are, one that is missing is a failure.
-pub(crate) fn has_peers() -> bool {
-    let is_wanted = env::var("TRAINYARD_PEERS").is_ok_and(|value| value == "1");
-    if !is_wanted {
-        eprintln!("skipped: needs peers (run `cargo xtask test` without `--no-peers`)");
-    }
-    is_wanted
-}
-
 /// Runs `command` to success and returns its standard output.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> String {

@@ -1,8 +1,8 @@
 //! The repository's own shape: which crate may know which, and what must not be in any file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -10,14 +10,18 @@ use serde_json::Value;
 use crate::support::{files, repository, run};
 
 /// Package, and the packages of ours that it may depend on.
-const EDGES: [(&str, &[&str]); 13] = [
+const EDGES: [(&str, &[&str]); 15] = [
     ("trainyard-core", &[]),
     ("trainyard-ml", &["trainyard-core"]),
     ("trainyard-runner", &["trainyard-core"]),
-    ("trainyard-oci", &["trainyard-core"]),
+    ("trainyard-net", &["trainyard-core"]),
+    ("trainyard-oci", &["trainyard-core", "trainyard-net"]),
     ("trainyard-serve", &["trainyard-core", "trainyard-ml"]),
-    ("trainyard-fetch", &["trainyard-core", "trainyard-runner"]),
-    ("trainyard-github", &["trainyard-core", "trainyard-runner"]),
+    (
+        "trainyard-fetch",
+        &["trainyard-core", "trainyard-net", "trainyard-runner"],
+    ),
+    ("trainyard-github", &["trainyard-core", "trainyard-net"]),
     (
         "trainyard-train",
         &[
@@ -50,43 +54,75 @@ const EDGES: [(&str, &[&str]); 13] = [
             "trainyard-runner",
         ],
     ),
+    (
+        "trainyard-devtools",
+        &[
+            "trainyard-core",
+            "trainyard-evaluate",
+            "trainyard-gate",
+            "trainyard-ml",
+            "trainyard-publish-image",
+            "trainyard-runner",
+            "trainyard-train",
+        ],
+    ),
     ("xtask", &[]),
     (
         "trainyard-tests",
         &[
             "trainyard-core",
-            "trainyard-evaluate",
-            "trainyard-gate",
             "trainyard-github",
             "trainyard-ml",
             "trainyard-oci",
-            "trainyard-publish-image",
             "trainyard-runner",
-            "trainyard-serve",
-            "trainyard-train",
         ],
     ),
 ];
 
 /// What a package must not link, not even through others.
-const BANS: [(&str, &[&str]); 5] = [
+const BANS: [(&str, &[&str]); 8] = [
     ("trainyard-core", &["tokio", "candle-core", "reqwest"]),
     (
         "trainyard-ml",
-        &["tokio", "octocrab", "reqwest", "oci-client"],
+        &["tokio", "octocrab", "reqwest", "oci-client", "candle-core"],
     ),
+    ("trainyard-runner", &["tokio", "candle-core", "reqwest"]),
     ("trainyard-train", &["octocrab", "oci-client"]),
-    ("trainyard-gate", &["candle-core", "oci-client"]),
-    ("trainyard-serve", &["reqwest", "rustls", "oci-client"]),
+    (
+        "trainyard-evaluate",
+        &["octocrab", "oci-client", "candle-core"],
+    ),
+    (
+        "trainyard-gate",
+        &["trainyard-ml", "candle-core", "candle-nn", "oci-client"],
+    ),
+    (
+        "trainyard-publish-image",
+        &["octocrab", "candle-core", "candle-nn"],
+    ),
+    (
+        "trainyard-serve",
+        &[
+            "reqwest",
+            "rustls",
+            "oci-client",
+            "candle-core",
+            "candle-nn",
+        ],
+    ),
 ];
 
-fn metadata() -> Value {
+fn host() -> String {
     let version = run(Command::new("rustc").arg("-vV"));
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    host.unwrap().to_owned()
+}
+
+fn metadata() -> Value {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["metadata", "--format-version", "1", "--locked"]);
     // Without it, cargo would fetch what only other platforms need.
-    cargo.arg("--filter-platform").arg(host.unwrap());
+    cargo.arg("--filter-platform").arg(host());
     serde_json::from_str(&run(cargo.current_dir(repository()))).unwrap()
 }
 
@@ -134,60 +170,59 @@ fn a_crate_depends_only_on_those_before_it() {
     }
 }
 
+/// Names of the packages that `package` links when it is built by a command of its own, with the features that it and
+/// its dependencies ask for.
+fn linked(package: &str) -> BTreeSet<String> {
+    let mut tree = Command::new(env!("CARGO"));
+    tree.args([
+        "tree",
+        "--locked",
+        "--package",
+        package,
+        "--target",
+        &host(),
+    ]);
+    tree.args(["--edges", "normal", "--prefix", "none", "--format", "{p}"]);
+    let tree = run(tree.current_dir(repository()));
+    let name = |line: &str| line.split(' ').next().map(str::to_owned);
+    tree.lines().filter_map(name).collect()
+}
+
+/// By `cargo tree`, package by package: in the metadata of the whole workspace, what one package switches on counts for
+/// all.
 #[test]
 fn each_binary_links_only_what_it_needs() {
-    let metadata = metadata();
-    let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
-    let names: BTreeMap<&str, &str> = metadata["packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|package| {
-            (
-                package["id"].as_str().unwrap(),
-                package["name"].as_str().unwrap(),
-            )
-        })
-        .collect();
-    let normal: BTreeMap<&str, Vec<&str>> = nodes
-        .iter()
-        .map(|node| {
-            let dependencies = node["deps"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .filter(|dependency| {
-                    dependency["dep_kinds"]
-                        .as_array()
-                        .unwrap()
-                        .iter()
-                        .any(|kind| kind["kind"].is_null())
-                });
-            (
-                node["id"].as_str().unwrap(),
-                dependencies
-                    .filter_map(|dependency| dependency["pkg"].as_str())
-                    .collect(),
-            )
-        })
-        .collect();
     for (package, banned) in BANS {
-        let start = names.iter().find(|(_, name)| **name == package).unwrap().0;
-        let (mut seen, mut open) = (BTreeSet::new(), vec![*start]);
-        while let Some(id) = open.pop() {
-            if seen.insert(id) {
-                open.extend(&normal[id]);
-            }
-        }
-        let linked: BTreeSet<&str> = seen.iter().map(|id| names[id]).collect();
+        let linked = linked(package);
+        assert!(linked.contains(package), "{linked:?}");
         let strangers: Vec<_> = banned
             .iter()
-            .filter(|name| linked.contains(*name))
+            .filter(|name| linked.contains(**name))
             .collect();
         assert!(
             strangers.is_empty(),
             "{package} must not link {strangers:?}"
         );
+    }
+    // The search finds candle where it is.
+    assert!(linked("trainyard-train").contains("candle-core"));
+}
+
+/// What the resolver says is one thing, how the binaries were built another: packages built by one command share their
+/// features. A panic names the source file, so a program that holds candle's code holds its path.
+#[test]
+fn no_built_binary_but_train_holds_candle() {
+    for (stage, is_expected) in [
+        ("train", true),
+        ("evaluate", false),
+        ("gate", false),
+        ("publish-image", false),
+        ("serve", false),
+    ] {
+        let path = crate::support::binaries().join(format!("trainyard-{stage}"));
+        let program = fs::read(&path).unwrap();
+        let is_found = program.windows(11).any(|bytes| bytes == b"candle-core");
+        assert_eq!(is_found, is_expected, "{}", path.display());
     }
 }
 
@@ -270,6 +305,53 @@ fn core_is_pure() {
         let found: Vec<_> = words.filter(|word| text.contains(**word)).collect();
         assert!(found.is_empty(), "{}: {found:?}", file.display());
     }
+}
+
+/// What started a run is parsed once, in `runner/src/context`; all other code matches on its `Event`.
+#[test]
+fn events_are_named_in_one_place() {
+    let banned = [
+        "\"pull_request\"",
+        "\"pull_request_target\"",
+        "\"pull_request_review\"",
+        "\"pull_request_review_comment\"",
+        "\"merge_group\"",
+        "\"workflow_run\"",
+        "\"check_run\"",
+        "\"issue_comment\"",
+        "\"commit_comment\"",
+        "\"discussion_comment\"",
+        "\"workflow_dispatch\"",
+        "\"repository_dispatch\"",
+        "event_name",
+        "EVENT_NAME",
+        "EVENT_TYPE",
+    ];
+    let is_code = |path: &PathBuf| {
+        (path.starts_with("crates") || path.starts_with("actions"))
+            && path.extension().is_some_and(|extension| extension == "rs")
+    };
+    let context = Path::new("crates/runner/src/context");
+    let mut n_allowed = 0;
+    for file in files().into_iter().filter(is_code) {
+        let Ok(text) = fs::read_to_string(repository().join(&file)) else {
+            continue;
+        };
+        let found: Vec<_> = banned.iter().filter(|word| text.contains(**word)).collect();
+        if file.starts_with(context) {
+            n_allowed += found.len();
+        } else {
+            assert!(
+                found.is_empty(),
+                "{}: {found:?}; match on `trainyard_runner::Event`",
+                file.display()
+            );
+        }
+    }
+    assert!(
+        n_allowed >= banned.len(),
+        "the names are looked for as they are written"
+    );
 }
 
 /// Each `INPUT_…` that an action passes is an option of the binary that it runs.

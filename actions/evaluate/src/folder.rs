@@ -3,111 +3,93 @@
 use std::path::Path;
 
 use trainyard_core::evaluation::{
-    EVALUATION_FILE, Evaluation, MAX_LISTED_MISSES, METRICS_FILE, PREDICTIONS_FILE, SCHEMA_VERSION,
+    DataReference, Evaluation, METRICS_FILE, PREDICTIONS_FILE, SCHEMA_VERSION,
 };
 use trainyard_core::files;
-use trainyard_core::model::FileEntry;
+use trainyard_core::metrics::Measured;
+use trainyard_core::model::{FileEntry, Task};
 use trainyard_core::report;
-use trainyard_ml::data::Labels;
-use trainyard_ml::data::npz::{Array, write_npz};
-use trainyard_ml::predictions::{Answers, Predictions};
+use trainyard_core::results::ResultFolder;
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
-use crate::subject::{Figures, Subject};
+use crate::subject::Subject;
 
 /// The page for people.
 pub(crate) const REPORT_FILE: &str = "report.html";
 
 /// Writes the folder and returns what `evaluation.json` says.
 pub(crate) fn write(
-    folder: &Path,
+    results: &ResultFolder,
     subject: Subject,
-    figures: Figures,
+    measured: Measured,
     commit: Option<String>,
 ) -> anyhow::Result<Evaluation> {
-    // An earlier result must not be taken for this one, should this one break off.
-    files::remove(&folder.join(EVALUATION_FILE))?;
+    let folder = results.path();
     let Subject {
-        task,
         model,
-        data,
-        config,
+        confidence,
         predictions,
         history,
+        ..
     } = subject;
-    let archive = archive(&predictions)?;
+    let archive = predictions.to_npz().exit_code(ExitCode::Bug)?;
     files::write(&folder.join(PREDICTIONS_FILE), &archive)?;
-    let Figures {
-        metrics,
-        per_class,
-        confusion,
-        misses,
-    } = figures;
+    let (rows, missed_rows) = predictions.row_set(&measured.misses);
+    let is_classifier = predictions.task() == Task::Classification;
     let mut evaluation = Evaluation {
         schema_version: SCHEMA_VERSION,
-        task,
+        task: predictions.task(),
         model,
-        data,
-        confidence: config.confidence,
-        metrics,
-        per_class,
-        confusion,
-        misses: misses.filter(|misses| misses.len() <= MAX_LISTED_MISSES),
-        predictions: Some(FileEntry::measure(folder, PREDICTIONS_FILE)?),
+        data: DataReference {
+            digest: predictions.digest,
+            rows,
+        },
+        confidence,
+        measurements: measured.measurements,
+        undefined: measured.undefined,
+        confusion: measured.confusion,
+        missed_rows: is_classifier.then_some(missed_rows),
+        predictions: Some(FileEntry::of_bytes(PREDICTIONS_FILE, &archive)),
         files: Vec::new(),
         history,
+        notes: predictions.notes,
         trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
         commit,
     };
-    let mut siblings = vec![METRICS_FILE, REPORT_FILE];
-    files::write_json(&folder.join(METRICS_FILE), &evaluation.flat_metrics())?;
-    let page = report::evaluation_page(&evaluation).exit_code(ExitCode::Bug)?;
-    files::write(&folder.join(REPORT_FILE), page.as_bytes())?;
-    let charts = [
-        (
-            "charts/learning-curve.svg",
-            report::learning_curve(&evaluation.history),
-        ),
-        (
-            "charts/confusion-matrix.svg",
-            evaluation
-                .confusion
-                .as_ref()
-                .and_then(report::confusion_matrix),
-        ),
-    ];
-    for (path, chart) in charts {
-        match chart {
-            Some(svg) => {
-                files::write(&folder.join(path), svg.as_bytes())?;
-                siblings.push(path);
-            }
-            None => files::remove(&folder.join(path))?,
-        }
-    }
-    evaluation.files = siblings
-        .into_iter()
-        .map(|path| FileEntry::measure(folder, path))
-        .collect::<Result<_, _>>()?;
-    files::write_json(&folder.join(EVALUATION_FILE), &evaluation)?;
+    evaluation.files = write_siblings(folder, &evaluation)?;
+    results.finish(&evaluation)?;
     Ok(evaluation)
 }
 
-/// `predictions.npz`: `row_id`, `label`, and `score`, or `predicted` where only classes were given.
-fn archive(predictions: &Predictions) -> anyhow::Result<Vec<u8>> {
-    let n_classes = predictions.classes.len().max(1);
-    let row_id = Array::integers(predictions.row_ids.clone());
-    let label = match &predictions.labels {
-        Labels::Class(labels) => Array::integers(labels.iter().copied().map(i64::from).collect()),
-        Labels::Value(labels) => Array::numbers(labels.clone()),
-    };
-    let (name, answer) = match &predictions.answers {
-        Answers::Scores(scores) => ("score", Array::table(scores.clone(), n_classes)),
-        Answers::Values(values) => ("score", Array::table(values.clone(), 1)),
-        Answers::Classes(classes) => (
-            "predicted",
-            Array::integers(classes.iter().copied().map(i64::from).collect()),
+/// What lies beside `evaluation.json` for people and other tools.
+fn write_siblings(folder: &Path, evaluation: &Evaluation) -> anyhow::Result<Vec<FileEntry>> {
+    let metrics = files::json_bytes(&evaluation.flat_metrics()).exit_code(ExitCode::Bug)?;
+    let page = report::evaluation_page(evaluation).exit_code(ExitCode::Bug)?;
+    let confusion = evaluation.confusion.as_ref();
+    let siblings = [
+        (METRICS_FILE, Some(metrics)),
+        (REPORT_FILE, Some(page.into_bytes())),
+        (
+            "charts/learning-curve.svg",
+            report::learning_curve(&evaluation.history).map(String::into_bytes),
         ),
-    };
-    write_npz(&[("row_id", &row_id), ("label", &label), (name, &answer)]).exit_code(ExitCode::Data)
+        (
+            "charts/confusion-matrix.svg",
+            confusion
+                .and_then(report::confusion_matrix)
+                .map(String::into_bytes),
+        ),
+    ];
+    let mut entries = Vec::new();
+    for (path, content) in siblings {
+        match content {
+            Some(content) => {
+                files::write(&folder.join(path), &content)?;
+                entries.push(FileEntry::of_bytes(path, &content));
+            }
+            // A chart of an earlier evaluation is not one of this.
+            None => files::remove(&folder.join(path))?,
+        }
+    }
+    Ok(entries)
 }

@@ -1,4 +1,4 @@
-//! What `trainyard-evaluate` is told: its inputs as an action and its arguments as a program.
+//! The inputs of the action, which are the options of `trainyard-evaluate`.
 
 use std::path::PathBuf;
 
@@ -14,34 +14,34 @@ pub struct Inputs {
     /// The configuration file. Paths in it are relative to its folder.
     #[arg(long, value_name = "FILE", default_value = "trainyard.toml")]
     pub config: PathBuf,
-    /// Folder for results; the evaluation goes to `evaluation/` inside it.
+    /// Output folder; the evaluation is written to `evaluation/` in it.
     #[arg(long, value_name = "FOLDER", default_value = "trainyard-out")]
     pub out: PathBuf,
-    /// Score the model in this folder instead of the one in `model/` of the results' folder.
+    /// Score the model in this folder instead of `model/` in the output folder.
     #[arg(long, value_name = "FOLDER", conflicts_with = "predictions")]
     pub model: Option<PathBuf>,
     /// Score these predictions (CSV or npz, from any tool) instead of a model. The configuration may then be absent,
-    /// or have no `[model]` and `[data]`.
+    /// or lack `[model]` and `[data]`.
     #[arg(long, value_name = "FILE")]
     pub predictions: Option<PathBuf>,
-    /// With predictions: the model's name in reports, where the configuration gives none.
+    /// With predictions: the model's name in reports; overrides `[model] name`.
     #[arg(long, value_name = "NAME", requires = "predictions")]
     pub name: Option<String>,
-    /// With predictions: what is predicted, where the configuration does not say.
+    /// With predictions: what is predicted; overrides `[model] task`.
     #[arg(long, value_enum, value_name = "TASK", requires = "predictions")]
     pub task: Option<TaskInput>,
-    /// Compute with this many threads instead of one per core. The result does not depend on it.
+    /// Number of threads, instead of one per core. The result does not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
-    /// Where downloads are kept.
+    /// Cache of downloads.
     #[command(flatten)]
     pub cache: CacheArgs,
-    /// How to log.
+    /// Logging.
     #[command(flatten)]
     pub log: LogArgs,
 }
 
-/// What predictions mean.
+/// What is predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TaskInput {
     /// One of several classes.

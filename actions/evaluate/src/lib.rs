@@ -4,9 +4,11 @@ mod folder;
 mod inputs;
 mod subject;
 
-use trainyard_core::evaluation::Evaluation;
-use trainyard_core::gate::figure;
+use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation};
+use trainyard_core::figure::{self, count, figure, percent};
+use trainyard_core::measurement::Measurement;
 use trainyard_core::report;
+use trainyard_core::results::ResultFolder;
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
 pub use inputs::{Inputs, OUTPUTS, TaskInput};
@@ -15,11 +17,23 @@ use subject::Subject;
 /// Runs the stage.
 pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let stage = Stage::start("evaluate", &inputs.log)?;
-    let subject = Subject::load(&inputs)?;
-    let figures = subject.figures()?;
     let path = inputs.out.join("evaluation");
+    let results = ResultFolder::begin(&path, EVALUATION_FILE)?;
+    let subject = Subject::load(&inputs)?;
+    let measured = subject.measure()?;
     let commit = stage.context.head_sha.clone();
-    let evaluation = folder::write(&path, subject, figures, commit)?;
+    let evaluation = folder::write(&results, subject, measured, commit)?;
+    for note in &evaluation.notes {
+        tracing::info!("{note}");
+    }
+    let confusion = evaluation.confusion.as_ref();
+    let absent = confusion.map(|confusion| confusion.absent_classes());
+    if let Some(absent) = absent.filter(|absent| !absent.is_empty()) {
+        tracing::warn!(
+            "neither labelled nor predicted here, so left out of averages: {}",
+            absent.join(", ")
+        );
+    }
     tracing::info!("wrote `{}`", path.display());
 
     stage.set_output("evaluation", path.display())?;
@@ -38,18 +52,19 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
 
 /// The headline metrics for a terminal, one a line.
 fn table(evaluation: &Evaluation) -> String {
-    let width = evaluation
-        .metrics
-        .iter()
-        .map(|metric| metric.name.len())
-        .max()
-        .unwrap_or(0);
+    let width =
+        |text: fn(&Measurement) -> usize| evaluation.headline().map(text).max().unwrap_or(0);
+    let name_width = width(|found| found.key.metric.len());
+    let value_width = width(|found| figure(found.value).len());
     evaluation
-        .metrics
-        .iter()
-        .map(|metric| {
-            let (value, interval) = value_and_interval(metric);
-            let line = format!("{:width$}  {value:8}  {interval}", metric.name);
+        .headline()
+        .map(|found| {
+            let line = format!(
+                "{:name_width$}  {:value_width$}  {}",
+                found.key.metric,
+                figure(found.value),
+                interval(found)
+            );
             format!("{}\n", line.trim_end())
         })
         .collect()
@@ -57,27 +72,29 @@ fn table(evaluation: &Evaluation) -> String {
 
 fn summary(evaluation: &Evaluation) -> String {
     let rows: String = evaluation
-        .metrics
-        .iter()
-        .map(|metric| {
-            let (value, interval) = value_and_interval(metric);
+        .headline()
+        .map(|found| {
             format!(
-                "| {} | {value} | {interval} |\n",
-                report::escape(&metric.name)
+                "| {} | {} | {} |\n",
+                report::escape(&found.key.metric),
+                figure(found.value),
+                report::escape(&interval(found))
             )
         })
         .collect();
     format!(
-        "### Evaluated · {}\n\nOn {} rows that training never saw.\n\n| Metric | Value | {} % interval |\n| :-- | --: | :-: |\n{rows}",
+        "### Evaluated · {}\n\nOn {}.\n\n| Metric | Value | {} % interval |\n| :-- | --: | :-: |\n{rows}",
         report::escape(&evaluation.model.name),
-        evaluation.data.n_rows,
-        figure(evaluation.confidence * 100.0),
+        count(evaluation.data.rows.n_rows, "row"),
+        percent(evaluation.confidence),
     )
 }
 
-fn value_and_interval(metric: &trainyard_core::metrics::Metric) -> (String, String) {
-    let interval = metric
-        .interval
-        .map(|interval| format!("{} – {}", figure(interval.lower), figure(interval.upper)));
-    (figure(metric.value), interval.unwrap_or_default())
+/// The interval, or why there is none.
+fn interval(found: &Measurement) -> String {
+    match (&found.interval, &found.no_interval) {
+        (Some(interval), _) => figure::interval(interval),
+        (None, Some(reason)) => format!("no interval: {reason}"),
+        (None, None) => String::new(),
+    }
 }

@@ -2,36 +2,31 @@
 
 use std::path::Path;
 
-use trainyard_core::config::{Config, EvaluateConfig, JudgingConfig};
-use trainyard_core::evaluation::{DataReference, EpochRecord, ModelReference};
-use trainyard_core::metrics::{ClassMetrics, Confusion, Metric, classify, regress};
-use trainyard_core::model::{ModelFolder, Task};
+use trainyard_core::config::{Config, ConfigError, JudgingConfig};
+use trainyard_core::evaluation::{EpochRecord, ModelReference};
+use trainyard_core::metrics::{ClassifiedRows, Measured, ValuedRows, classify, regress};
+use trainyard_core::model::{Loss, ModelManifest, Origin, Task};
 use trainyard_ml::Threads;
 use trainyard_ml::data::{Dataset, Folders, Labels, Split};
-use trainyard_ml::predictions::{Answers, Predictions};
-use trainyard_ml::score::{Scorer, by_class};
+use trainyard_ml::predictions::{Given, Predictions, ScoreTable};
+use trainyard_ml::predictor::{Predictor, by_class};
 use trainyard_ml::store::{HISTORY_FILE, read_history};
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
 use crate::Inputs;
 
-/// Answers, and where they came from.
-pub(crate) struct Subject {
-    pub(crate) task: Task,
-    pub(crate) model: ModelReference,
-    pub(crate) data: DataReference,
-    pub(crate) config: EvaluateConfig,
-    pub(crate) predictions: Predictions,
-    pub(crate) history: Vec<EpochRecord>,
-}
+/// The column that stands for all raw inputs of a row.
+const INPUT_COLUMN: &str = "input";
 
-/// What the answers are worth.
-pub(crate) struct Figures {
-    pub(crate) metrics: Vec<Metric>,
-    pub(crate) per_class: Vec<ClassMetrics>,
-    pub(crate) confusion: Option<Confusion>,
-    /// Identifiers of the rows predicted wrong.
-    pub(crate) misses: Option<Vec<i64>>,
+/// Predictions, and where they came from.
+pub(crate) struct Subject {
+    pub(crate) model: ModelReference,
+    /// Two-sided level of the intervals.
+    pub(crate) confidence: f64,
+    pub(crate) predictions: Predictions,
+    /// What training minimised.
+    objective: Loss,
+    pub(crate) history: Vec<EpochRecord>,
 }
 
 impl Subject {
@@ -44,7 +39,7 @@ impl Subject {
 
     fn of_predictions(inputs: &Inputs, path: &Path) -> anyhow::Result<Self> {
         let config = match JudgingConfig::read(&inputs.config) {
-            Err(trainyard_core::config::ConfigError::Unreadable(error)) if error.is_not_found() => {
+            Err(ConfigError::Unreadable(error)) if error.is_not_found() => {
                 tracing::info!(
                     "there is no `{}`: scoring with defaults",
                     inputs.config.display()
@@ -53,24 +48,20 @@ impl Subject {
             }
             config => config.exit_code(ExitCode::Usage)?,
         };
-        let task = inputs.task.map(Task::from).or(config.task);
-        let task = task.unwrap_or(Task::Classification);
-        let predictions =
-            Predictions::read(path, task, config.classes.as_deref()).exit_code(ExitCode::Data)?;
+        let given = Given {
+            task: inputs.task.map(Task::from).or(config.task),
+            classes: config.classes.as_deref(),
+        };
+        let predictions = Predictions::read(path, &given).exit_code(ExitCode::Data)?;
         let name = inputs.name.clone().or(config.model_name);
         Ok(Self {
-            task,
             model: ModelReference {
                 name: name.unwrap_or_else(|| "model".to_owned()),
                 digest: None,
                 size_bytes: None,
             },
-            data: DataReference {
-                digest: predictions.digest.clone(),
-                row_set_digest: predictions.row_set_digest(),
-                n_rows: predictions.row_ids.len() as u64,
-            },
-            config: config.evaluate,
+            confidence: config.evaluate.confidence,
+            objective: default_objective(predictions.task()),
             predictions,
             history: Vec::new(),
         })
@@ -80,108 +71,124 @@ impl Subject {
         let config = Config::read(&inputs.config).exit_code(ExitCode::Usage)?;
         let default = inputs.out.join("model");
         let path = inputs.model.as_deref().unwrap_or(&default);
-        let folder = ModelFolder::open(path)
+        let threads = Threads::new(inputs.threads.map(|threads| threads as usize));
+        let predictor = Predictor::open(path, threads)
             .exit_code(ExitCode::Data)
             .hint("run `trainyard-train` first, or name the folder of a model with `--model`")?;
-        check_fit(&config, &folder)?;
-        let base = inputs.config.parent().unwrap_or(Path::new(""));
-        let downloads = inputs
-            .cache
-            .fetch(&Dataset::remotes(&config, Split::Test))?;
-        let folders = Folders {
-            base,
-            downloads: &downloads,
-        };
-        let dataset = Dataset::load(&config, folders, Split::Test).exit_code(ExitCode::Data)?;
-        if let Some(description) = &dataset.description {
-            tracing::info!("{description}");
-        }
-        let threads = Threads::new(inputs.threads.map(|threads| threads as usize));
-        let scorer = Scorer::open_with(&folder, threads).exit_code(ExitCode::Data)?;
+        let manifest = predictor.manifest();
+        check_fit(&config, manifest, path)?;
+        let dataset = load_test_data(inputs, &config)?;
         tracing::info!(
             "scoring `{}` ({}) on {} rows",
-            folder.manifest.name,
-            folder.digest.short(),
+            manifest.name,
+            predictor.digest().short(),
             dataset.n_rows()
         );
-        let scores = scorer.score_dataset(&dataset);
+        let scores = predictor
+            .score_dataset(&dataset)
+            .exit_code(ExitCode::Data)?;
         let history = path.join(HISTORY_FILE);
         let history = if history.exists() {
             read_history(&history).exit_code(ExitCode::Data)?
         } else {
             Vec::new()
         };
-        let task = folder.manifest.task;
         let digest = dataset.digest();
+        let has_row_ids = config
+            .data
+            .csv
+            .as_ref()
+            .is_some_and(|csv| csv.row_id.is_some());
+        let row_ids = has_row_ids.then(|| dataset.row_ids.iter().map(i64::to_string).collect());
+        let input_digest = dataset.input_digest().exit_code(ExitCode::Data)?;
+        let mut predictions = match manifest.task {
+            Task::Classification => {
+                let scores = by_class(&scores, predictor.n_outputs()).into_owned();
+                let classes = manifest.class_names.clone().unwrap_or_default();
+                Predictions::of_scores(dataset.labels, ScoreTable::F32(scores), classes, digest)
+            }
+            Task::Regression => {
+                let values = scores.into_iter().map(f64::from).collect();
+                Predictions::of_values(dataset.labels, values, digest)
+            }
+        };
+        predictions.row_ids = row_ids;
+        predictions.columns = [(INPUT_COLUMN.to_owned(), input_digest)].into();
         Ok(Self {
-            task,
-            data: DataReference {
-                digest: digest.clone(),
-                row_set_digest: dataset.row_set_digest(),
-                n_rows: dataset.n_rows() as u64,
-            },
-            predictions: Predictions {
-                digest,
-                row_ids: dataset.row_ids,
-                labels: dataset.labels,
-                answers: match task {
-                    Task::Classification => {
-                        Answers::Scores(by_class(&scores, scorer.n_outputs()).into_owned())
-                    }
-                    Task::Regression => Answers::Values(scores),
-                },
-                classes: folder.manifest.class_names.clone().unwrap_or_default(),
-            },
+            predictions,
             model: ModelReference {
-                name: folder.manifest.name,
-                digest: Some(folder.digest),
-                size_bytes: Some(folder.size_bytes),
+                name: manifest.name.clone(),
+                digest: Some(predictor.digest().clone()),
+                size_bytes: Some(predictor.folder().size_bytes),
             },
-            config: config.evaluate,
+            confidence: config.evaluate.confidence,
+            objective: match &manifest.origin {
+                Origin::Trained(trained) => trained.loss,
+                Origin::Imported(_) => default_objective(manifest.task),
+            },
             history,
         })
     }
 
-    pub(crate) fn figures(&self) -> anyhow::Result<Figures> {
+    /// Every metric that the predictions allow.
+    pub(crate) fn measure(&self) -> anyhow::Result<Measured> {
         let Predictions {
-            row_ids,
             labels,
-            answers,
+            predicted,
             classes,
             ..
         } = &self.predictions;
-        match (labels, answers) {
-            (Labels::Value(labels), Answers::Values(values)) => Ok(Figures {
-                metrics: regress(labels, values, &self.config).exit_code(ExitCode::Data)?,
-                per_class: Vec::new(),
-                confusion: None,
-                misses: None,
-            }),
-            (Labels::Class(labels), answers) => {
-                let scores = match answers {
-                    Answers::Scores(scores) => Some(scores.as_slice()),
-                    _ => None,
+        let measured = match (labels, predicted) {
+            (Labels::Value(labels), Labels::Value(predicted)) => {
+                let rows = ValuedRows {
+                    labels,
+                    predicted,
+                    objective: self.objective,
                 };
-                let predicted = self.predictions.predicted_classes().unwrap_or_default();
-                let result = classify(labels, &predicted, scores, classes, &self.config)
-                    .exit_code(ExitCode::Data)?;
-                let misses = result.misses.iter().map(|&row| row_ids[row]).collect();
-                Ok(Figures {
-                    metrics: result.metrics,
-                    per_class: result.per_class,
-                    confusion: Some(result.confusion),
-                    misses: Some(misses),
-                })
+                regress(&rows, self.confidence)
             }
-            (Labels::Value(_), _) => anyhow::bail!("numbers were labelled, but classes predicted"),
-        }
+            (Labels::Class(labels), Labels::Class(predicted)) => {
+                let rows = ClassifiedRows {
+                    labels,
+                    predicted,
+                    scores: self.predictions.scores(),
+                    classes,
+                };
+                classify(&rows, self.confidence)
+            }
+            _ => unreachable!("labels and predictions are read for one task"),
+        };
+        measured.exit_code(ExitCode::Data)
     }
 }
 
+/// What another tool's training is taken to have minimised.
+const fn default_objective(task: Task) -> Loss {
+    match task {
+        Task::Classification => Loss::SparseCategoricalCrossentropy,
+        Task::Regression => Loss::MeanSquaredError,
+    }
+}
+
+fn load_test_data(inputs: &Inputs, config: &Config) -> anyhow::Result<Dataset> {
+    let downloads = inputs.cache.fetch(&Dataset::remotes(config, Split::Test))?;
+    let folders = Folders {
+        base: inputs.config.parent().unwrap_or(Path::new("")),
+        downloads: &downloads,
+    };
+    let dataset = Dataset::load(config, folders, Split::Test).exit_code(ExitCode::Data)?;
+    for line in &dataset.description {
+        tracing::info!("{line}");
+    }
+    for warning in &dataset.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(dataset)
+}
+
 /// A model is scored by the configuration's test data only where both mean the same.
-fn check_fit(config: &Config, folder: &ModelFolder) -> anyhow::Result<()> {
-    let manifest = &folder.manifest;
-    let place = folder.path.display();
+fn check_fit(config: &Config, manifest: &ModelManifest, folder: &Path) -> anyhow::Result<()> {
+    let place = folder.display();
     let problem = if manifest.task != config.model.task {
         Some("was trained for another task than `[model] task`")
     } else if manifest.input.shape != config.model.input_shape {

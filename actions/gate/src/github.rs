@@ -5,15 +5,15 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use trainyard_core::config::JudgingConfig;
+use trainyard_core::figure::count;
 use trainyard_core::files;
-use trainyard_core::gate::{BaselineRecord, Given};
+use trainyard_core::gate::{Baseline, BaselineRecord, Override, Verdict};
 use trainyard_core::report::Report;
-use trainyard_core::verdict::{Override, Verdict};
 use trainyard_github::{
-    CheckReport, CheckRun, Found, GitHub, GitHubError, Outcome, Place, Pull, Release, RequestOf,
-    Retry, Start, WORKFLOWS_APP,
+    CheckReport, CheckRun, GitHub, GitHubError, Options, Outcome, Place, Pull, Release, RequestOf,
+    Search, Start, WORKFLOWS_APP,
 };
-use trainyard_runner::{Annotation, Context, Provider, Stage, path_in_repository};
+use trainyard_runner::{Annotation, Context, Event, Provider, Stage, path_in_repository};
 
 use crate::inputs::GitHubArgs;
 use crate::plan::{Plan, comment_text};
@@ -35,38 +35,6 @@ pub(crate) enum ReadError {
     NotThere,
     #[error("{0}")]
     Other(String),
-}
-
-/// What was found out about the baseline.
-#[derive(Debug)]
-pub(crate) enum LookedUp {
-    /// Nobody looked.
-    Nothing,
-    Found {
-        found: Box<Found>,
-        /// In words.
-        source: String,
-    },
-    Absent(String),
-    Unknown(String),
-}
-
-impl LookedUp {
-    pub(crate) fn given(&self) -> Given<'_> {
-        match self {
-            Self::Nothing => Given::Nothing,
-            Self::Found { found, source } => Given::Record(&found.record, source),
-            Self::Absent(reason) => Given::Absent(reason),
-            Self::Unknown(reason) => Given::Unknown(reason),
-        }
-    }
-
-    pub(crate) fn record(&self) -> Option<&BaselineRecord> {
-        match self {
-            Self::Found { found, .. } => Some(&found.record),
-            _ => None,
-        }
-    }
 }
 
 /// A check that was opened.
@@ -101,7 +69,7 @@ impl Link {
             tracing::info!("no token: the report is in the job summary and in `comment.md` alone");
             return None;
         };
-        if context.is_unverified() && context.event_name.as_deref() == Some("pull_request") {
+        if context.event == Event::PullRequest && context.is_unverified() {
             tracing::info!(
                 "a pull request of a fork or of Dependabot has a read-only token: the report is in the job summary and in `comment.md` alone"
             );
@@ -115,7 +83,9 @@ impl Link {
             .ok()?;
         let connected = {
             let _guard = runtime.enter();
-            GitHub::connect(&context.api_url, repository, token, Retry::default())
+            let mut options = Options::default();
+            options.client.ca.clone_from(&args.ca);
+            GitHub::connect(&context.api_url, repository, token, &options)
         };
         let github = connected
             .inspect_err(|error| tracing::warn!("{error}"))
@@ -123,28 +93,11 @@ impl Link {
         Some(Self { github, runtime })
     }
 
-    /// Learns what the event does not say: the commit of a pull request that was commented on, and the pull request of a
-    /// fork's run. `false` where nothing is to be written: the pull request has moved on, or is no more.
+    /// Learns what the event does not say: the pull request of a fork's run, and its base. `false` where nothing is to be written: the pull request has moved on, or is no more.
     pub(crate) fn complete(&self, context: &mut Context) -> Result<bool, GitHubError> {
         let number = context.pull_request;
-        match (context.event_name.as_deref(), number) {
-            (Some("issue_comment"), Some(number)) => {
-                let pull = self.runtime.block_on(self.github.pull_request(number))?;
-                // What is not its newest commit was not tested, whoever commented.
-                if checked_out(context).as_ref() != Some(&pull.head.sha) {
-                    tracing::warn!(
-                        "the newest commit of pull request {number} is not checked out, so nothing is written for it; check out `ref: refs/pull/{number}/head` before"
-                    );
-                    return Ok(false);
-                }
-                let own = context.repository.clone().unwrap_or_default();
-                context.is_fork = !pull.head.is_in(&own);
-                context.head_sha = Some(pull.head.sha.clone());
-                context.branch = Some(pull.head.branch.clone());
-                take_base(context, pull);
-                Ok(true)
-            }
-            (Some("pull_request_target"), Some(number))
+        match (&context.event, number) {
+            (Event::PullRequestTarget, Some(number))
                 if checked_out(context) != context.head_sha =>
             {
                 tracing::warn!(
@@ -152,12 +105,12 @@ impl Link {
                 );
                 Ok(false)
             }
-            (Some("workflow_run" | "check_run"), Some(number)) if !context.is_unverified() => {
+            (Event::WorkflowRun | Event::CheckRun, Some(number)) if !context.is_unverified() => {
                 let pull = self.runtime.block_on(self.github.pull_request(number))?;
                 take_base(context, pull);
                 Ok(true)
             }
-            (Some("workflow_run"), _) if context.is_unverified() => {
+            (Event::WorkflowRun, _) if context.is_unverified() => {
                 let asked = context
                     .head_repository
                     .as_ref()
@@ -198,7 +151,7 @@ impl Link {
 
 /// GitHub's merge commit of a pull request, where that was tested in the place of the head.
 pub(crate) fn merge_commit(context: &Context) -> Option<String> {
-    if context.event_name.as_deref() != Some("pull_request") {
+    if context.event != Event::PullRequest {
         return None;
     }
     let tested = checked_out(context).or_else(|| context.tested_sha.clone());
@@ -276,24 +229,26 @@ impl<'a> Reporter<'a> {
         is_ours.then_some(started)
     }
 
-    /// The record that the model is compared with.
-    pub(crate) fn baseline(&self, model: &str) -> LookedUp {
-        let release = match self.release_before() {
+    /// What the model is compared with, and its record, which brings the history, where there is one.
+    pub(crate) fn baseline(&self, model: &str) -> (Baseline, Option<BaselineRecord>) {
+        let unavailable = |error: GitHubError| (Baseline::Unavailable(error.to_string()), None);
+        let release = match self.release_before(model) {
             Ok(release) => release,
-            Err(error) => return LookedUp::Unknown(error.to_string()),
+            Err(error) => return unavailable(error),
         };
         let start = match &release {
             Some(release) => Some(Start::At(release.commit.clone())),
             None => self.start_of_baseline(),
         };
         let Some(start) = start else {
-            return LookedUp::Absent("nothing says which commit comes before this one".to_owned());
+            let reason = "nothing says which commit comes before this one";
+            return (Baseline::NotConfigured(reason.to_owned()), None);
         };
         let name = self.plan.check_name(model);
         let app = self.started(model).and_then(|started| started.app);
         let app = app.as_deref().unwrap_or(WORKFLOWS_APP);
         match self.block_on(self.link.github.find_baseline(&start, &name, app)) {
-            Ok(Some(found)) => {
+            Ok(Search::Found(found)) => {
                 let short: String = found.commit.chars().take(7).collect();
                 let short = match &release {
                     Some(release) => format!("{short} of release {}", release.tag),
@@ -301,25 +256,33 @@ impl<'a> Reporter<'a> {
                 };
                 let source = match found.distance {
                     0 => format!("commit {short}"),
-                    1 => format!("commit {short}, one commit further back"),
-                    n => format!("commit {short}, {n} commits further back"),
+                    n => format!("commit {short}, {} further back", count(n as u64, "commit")),
                 };
-                LookedUp::Found {
-                    found: Box::new(found),
-                    source,
-                }
+                (
+                    Baseline::of_record(&found.record, source),
+                    Some(found.record),
+                )
             }
-            Ok(None) => LookedUp::Absent(format!(
-                "no commit before this one has a record in the check `{name}`; the first run on the base branch leaves one"
-            )),
-            Err(error) => LookedUp::Unknown(error.to_string()),
+            Ok(Search::NoneAmong(n_commits)) => {
+                let reason = format!(
+                    "none of the {n_commits} commits before this one has a record in the check `{name}`, and the search ended there; set `[gate] on_missing_baseline = \"absolute-only\"` until a run on the base branch has left one"
+                );
+                (Baseline::Unavailable(reason), None)
+            }
+            Ok(Search::NoneEver) => {
+                let reason = format!(
+                    "no commit before this one has a record in the check `{name}`; the first run on the base branch leaves one"
+                );
+                (Baseline::NeverRecorded(reason), None)
+            }
+            Err(error) => unavailable(error),
         }
     }
 
     /// What a release tag is compared with: the release before it.
-    fn release_before(&self) -> Result<Option<Release>, GitHubError> {
+    fn release_before(&self, model: &str) -> Result<Option<Release>, GitHubError> {
         match &self.plan.context.tag {
-            Some(tag) => self.block_on(self.link.github.release_before(tag)),
+            Some(tag) => self.block_on(self.link.github.release_before(tag, model)),
             None => Ok(None),
         }
     }
@@ -331,8 +294,8 @@ impl<'a> Reporter<'a> {
         if let Some(merge_commit) = merge_commit(context) {
             return Some(Start::Before(merge_commit));
         }
-        match context.event_name.as_deref() {
-            Some("merge_group") => context.base_sha.clone().map(Start::At),
+        match context.event {
+            Event::MergeGroup => context.base_sha.clone().map(Start::At),
             _ if context.pull_request.is_some() => Some(Start::MergeBase {
                 base_branch: context.base_branch.clone()?,
                 head: head_sha,

@@ -1,4 +1,4 @@
-//! What `trainyard-gate` is told: its inputs as an action and its arguments as a program.
+//! The inputs of the action, which are the options of `trainyard-gate`.
 
 use std::path::PathBuf;
 
@@ -7,42 +7,42 @@ use trainyard_runner::LogArgs;
 
 /// Judge an evaluation by the rules in the configuration.
 ///
-/// Ends with 0 for `pass` and `warn`, 1 for `fail` and 3 for `inconclusive`.
+/// Exits with 0 for `pass` and `warn`, 1 for `fail` and 3 for `inconclusive`.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "trainyard-gate", version)]
 pub struct Inputs {
     /// The configuration file with `[[gate.rules]]`. Paths in it are relative to its folder.
     #[arg(long, value_name = "FILE", default_value = "trainyard.toml")]
     pub config: PathBuf,
-    /// Folder for results; the verdict goes to `verdict/` inside it.
+    /// Output folder; the verdict is written to `verdict/` in it.
     #[arg(long, value_name = "FOLDER", default_value = "trainyard-out")]
     pub out: PathBuf,
-    /// Judge the evaluation in this folder instead of the one in `evaluation/` of the results' folder.
+    /// Judge the evaluation in this folder instead of `evaluation/` in the output folder.
     #[arg(long, value_name = "FOLDER", conflicts_with = "metrics")]
     pub evaluation: Option<PathBuf>,
     /// Judge this JSON of metrics from any tool (DVC's layout) instead of an evaluation.
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
-    /// Compare with this `evaluation.json` or JSON of metrics instead of `[gate] baseline` and of what earlier commits
-    /// left on GitHub.
+    /// Compare with this `evaluation.json` or JSON of metrics instead of `[gate] baseline` and the records of earlier
+    /// commits on GitHub.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
-    /// The model's name on GitHub, where the configuration gives none.
+    /// The model's name on GitHub, if the configuration has none.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Open the check run on GitHub and stop: the first step of a job, so that the pull request shows that a verdict is
-    /// to come.
+    /// Open the check run on GitHub and exit. Use it as the first step of a job, so that the pull request shows a pending
+    /// check.
     #[arg(long)]
     pub start: bool,
-    /// What is written on GitHub.
+    /// Reporting on GitHub.
     #[command(flatten)]
     pub github: GitHubArgs,
-    /// How to log.
+    /// Logging.
     #[command(flatten)]
     pub log: LogArgs,
 }
 
-/// What is written on GitHub. Nothing is where no token is given, or outside of GitHub Actions.
+/// Reporting on GitHub. Nothing is written without a token or outside GitHub Actions.
 #[derive(Debug, Clone, Args)]
 pub struct GitHubArgs {
     /// Token that writes the comment (`pull-requests: write`) and the check run (`checks: write`).
@@ -53,17 +53,20 @@ pub struct GitHubArgs {
         hide_env_values = true
     )]
     pub token: Option<String>,
-    /// When the pull request gets a comment. One that is there is always brought up to date, except with `never`.
+    /// When to comment on the pull request. An existing comment is always updated, except with `never`.
     #[arg(long, value_enum, value_name = "WHEN", default_value = "always")]
     pub comment: CommentMode,
-    /// Tells this comment and check run from others; by default the model's name. Legs of a matrix that judge one model
-    /// need each their own.
+    /// Key of the comment and check run; by default the model's name. Legs of a matrix that judge the same model each
+    /// need their own.
     #[arg(long, value_name = "KEY")]
     pub comment_key: Option<String>,
-    /// Write no check run.
+    /// Do not write a check run.
     #[arg(long)]
     pub no_check: bool,
-    /// Print what would be written on GitHub instead of writing it. Needs no token and asks nothing.
+    /// PEM file of certificate authorities to trust in addition to the system's.
+    #[arg(long, value_name = "FILE", env = "TRAINYARD_CA")]
+    pub ca: Option<PathBuf>,
+    /// Print what would be written on GitHub instead of writing it. Needs no token and sends no request.
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -71,13 +74,13 @@ pub struct GitHubArgs {
 /// When a pull request gets a comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CommentMode {
-    /// Each time.
+    /// Always.
     Always,
-    /// Where a metric differs from the baseline's, or a rule does not simply hold.
+    /// If a metric differs from the baseline's, or the verdict is not `pass`.
     Changes,
-    /// Where the verdict is red.
+    /// If the verdict is red.
     Failures,
-    /// Not at all.
+    /// Never.
     Never,
 }
 
@@ -86,25 +89,25 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     ("verdict", "`pass`, `warn`, `inconclusive` or `fail`."),
     (
         "title",
-        "The verdict in one line, with model and headline metric.",
+        "The verdict in one line, with the model and the headline metric.",
     ),
     ("verdict-folder", "Folder of the verdict."),
     ("comment", "The report as Markdown."),
     (
         "overridden",
-        "`true` where a person let a red verdict through, else `false`.",
+        "`true` if a person let a red verdict through, else `false`.",
     ),
     (
         "comment-url",
-        "Where the comment is; empty where none was written.",
+        "URL of the comment; empty if none was written.",
     ),
     (
         "check-url",
-        "Where the check run is; empty where none was written.",
+        "URL of the check run; empty if none was written.",
     ),
     ("junit", "The rules as JUnit XML."),
     (
         "model-digest",
-        "Digest of the model that was judged; empty where only its metrics were.",
+        "Digest of the model that was judged; empty if only metrics were judged.",
     ),
 ];

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use trainyard_core::gate::BaselineRecord;
+use trainyard_core::gate::{BaselineRecord, Decision, Verdict};
+use trainyard_core::measurement::Measurement;
 use trainyard_core::report::{COMMENT_LIMIT, Report};
-use trainyard_core::verdict::{Decision, Verdict};
 use trainyard_github::{
     Check, CheckAnnotation, CheckLevel, CheckReport, Conclusion, MARKER_LIMIT, Place, Stamp,
 };
@@ -205,12 +205,11 @@ pub(crate) fn comment_text(report: &Report<'_>) -> String {
 /// Whether there is something to see: a rule that does not simply hold, another value than the baseline's, or no
 /// baseline at all.
 fn has_changed(verdict: &Verdict) -> bool {
-    let is_other = |value: f64, baseline: Option<f64>| baseline != Some(value);
     verdict.verdict != Decision::Pass
-        || verdict
-            .metrics
-            .iter()
-            .any(|row| is_other(row.value, row.baseline))
+        || verdict.headline().any(|row| {
+            let value = |measured: &Option<Measurement>| measured.as_ref().map(|m| m.value);
+            value(&row.measured) != value(&row.baseline)
+        })
 }
 
 /// What a comment's marker may hold.

@@ -1,17 +1,22 @@
 //! Where the image goes: tags from the event, credentials, and the push with its progress.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use trainyard_core::publication::Destination;
+use trainyard_core::release_tag::ReleaseTag;
 use trainyard_oci::spec::Descriptor;
 use trainyard_oci::tags::{self, Event, TagPlan};
 use trainyard_oci::{
-    ConnectOptions, Credentials, ImageReference, Layout, Progress, PushSource, Registry,
-    RetryPolicy,
+    ClientOptions, ConnectOptions, Credentials, ImageReference, Layout, Progress, PushSource,
+    Registry, RetryPolicy,
 };
 use trainyard_runner::{Context, Environment, ExitCode, WithExitCode as _};
 
 use crate::Inputs;
+
+/// Some registries answer a PUT only once they have hashed the blob.
+const READ_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// What follows from the event and the inputs, before any registry was asked.
 pub(crate) struct Naming<'a> {
@@ -21,6 +26,20 @@ pub(crate) struct Naming<'a> {
 }
 
 impl Naming<'_> {
+    /// Says that a git tag gave no version, since an image without `latest` is noticed late.
+    pub(crate) fn warn_of_no_version(&self, to: Option<&ImageReference>) {
+        let is_named = !self.inputs.tag.is_empty() || to.is_some_and(|to| to.tag().is_some());
+        let Some(tag) = self.context.tag.as_deref().filter(|_| !is_named) else {
+            return;
+        };
+        if ReleaseTag::parse(tag, self.model).is_none() {
+            tracing::warn!(
+                "the git tag `{tag}` names no version, so the image gets no version tag and no `latest`; a release tag is {}",
+                ReleaseTag::forms(self.model)
+            );
+        }
+    }
+
     /// The tags, where the repository already has `existing`.
     pub(crate) fn tags(
         &self,
@@ -58,6 +77,10 @@ pub(crate) async fn push(
     let options = ConnectOptions {
         credentials: credentials(naming.inputs, to.registry())?,
         plain_http: Vec::new(),
+        client: ClientOptions {
+            read_timeout: Some(READ_TIMEOUT),
+            ..ClientOptions::default().with_ca(naming.inputs.cache.ca.as_deref())
+        },
         retry: RetryPolicy::default(),
     };
     let shown = Mutex::new(Shown::default());
@@ -66,7 +89,8 @@ pub(crate) async fn push(
             shown.show(step);
         }
     });
-    let registry = Registry::connect(to, options, progress).exit_code(ExitCode::Service)?;
+    // Nothing is sent yet: what fails is the address or the file of authorities.
+    let registry = Registry::connect(to, options, progress).exit_code(ExitCode::Usage)?;
     let existing = if naming.context.tag.is_some() {
         registry.list_tags().await.exit_code(ExitCode::Service)?
     } else {
@@ -150,5 +174,38 @@ impl Shown {
                 wait.as_secs_f64()
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    /// The reported case a19: what release tools name a tag by default.
+    #[test]
+    fn every_form_of_a_release_tag_gives_the_version_and_its_series() {
+        let inputs = Inputs::parse_from(["trainyard-publish-image"]);
+        let tags = |tag: &str| {
+            let context = Context {
+                tag: Some(tag.to_owned()),
+                head_sha: Some("d".repeat(40)),
+                ..Context::default()
+            };
+            let naming = Naming {
+                inputs: &inputs,
+                context: &context,
+                model: "m",
+            };
+            let tags = naming.tags(None, &[])?.into_iter().map(|tag| tag.name);
+            anyhow::Ok(tags.collect::<Vec<_>>())
+        };
+        for tag in ["v1.2.3", "m-v1.2.3", "m@v1.2.3", "m/v1.2.3"] {
+            let expected = ["1.2.3", "sha-dddddddddddd", "1.2", "1", "latest"];
+            assert_eq!(tags(tag).unwrap(), expected, "{tag}");
+        }
+        assert_eq!(tags("nightly").unwrap(), ["nightly", "sha-dddddddddddd"]);
+        assert!(tags("n-v1.2.3").is_err());
     }
 }

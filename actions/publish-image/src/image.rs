@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use anyhow::Context as _;
 use trainyard_core::config::{Config, ImageConfig};
+use trainyard_core::gate::Verdict;
 use trainyard_core::model::ModelFolder;
-use trainyard_core::verdict::Verdict;
 use trainyard_oci::annotation::Description;
 use trainyard_oci::{Compression, Image, LayerFile, LayerPlan, Layout, RuntimeConfig};
 use trainyard_runner::{Context, Environment, ExitCode, WithExitCode as _};
@@ -120,8 +121,14 @@ impl Parts<'_> {
 /// When the image counts as made, in seconds since 1970: `SOURCE_DATE_EPOCH`, else the commit's time, else 0.
 pub(crate) fn created_s(base: &Path) -> anyhow::Result<u64> {
     if let Some(text) = Environment::from_process().get("SOURCE_DATE_EPOCH") {
-        let seconds = text.parse().map_err(|_| {
-            anyhow::anyhow!("`SOURCE_DATE_EPOCH` is `{text}`, which is no count of seconds")
+        let seconds = text
+            .parse()
+            .ok()
+            .filter(|seconds| *seconds <= trainyard_oci::MAX_SECONDS);
+        let seconds = seconds.with_context(|| {
+            format!(
+                "`SOURCE_DATE_EPOCH` is `{text}`, which is not a number of seconds from 1970 to the year 9999"
+            )
         });
         return seconds.exit_code(ExitCode::Usage);
     }

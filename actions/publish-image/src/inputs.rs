@@ -1,4 +1,4 @@
-//! What `trainyard-publish-image` is told: its inputs as an action and its arguments as a program.
+//! The inputs of the action, which are the options of `trainyard-publish-image`.
 
 use std::path::PathBuf;
 
@@ -6,37 +6,37 @@ use clap::Parser;
 use trainyard_fetch::CacheArgs;
 use trainyard_runner::LogArgs;
 
-/// Pack a model that passed the gate and its server into an OCI image, and push it.
+/// Package a model that passed the gate, with its server, as an OCI image, and push it.
 ///
-/// Without a destination the image stays in an OCI layout on disk. Ends with 1 for a model that failed the gate and
-/// with 3 where no verdict passes exactly this model.
+/// Without a destination, the image stays in an OCI layout on disk. Exits with 1 for a model that failed the gate, and
+/// with 3 if no verdict passes exactly this model or no rule was judged.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "trainyard-publish-image", version)]
 pub struct Inputs {
     /// The configuration file. Paths in it are relative to its folder.
     #[arg(long, value_name = "FILE", default_value = "trainyard.toml")]
     pub config: PathBuf,
-    /// Folder of the earlier stages' results; the image goes to `image/` inside it.
+    /// Output folder of the earlier stages; the image is written to `image/` in it.
     #[arg(long, value_name = "FOLDER", default_value = "trainyard-out")]
     pub out: PathBuf,
-    /// Push to this repository instead of `[image] repository`: `ghcr.io/owner/name`. With a tag, as in
-    /// `ghcr.io/owner/name:1.0`, that is the only one.
+    /// Push to this repository instead of `[image] repository`: `ghcr.io/owner/name`. A tag, as in
+    /// `ghcr.io/owner/name:1.0`, replaces all others.
     #[arg(long, value_name = "REFERENCE")]
     pub push: Option<String>,
-    /// Publish a model that a person let through against its rules, by `/trainyard override`. The image says so.
+    /// Also publish a model that failed but was let through by `/trainyard override`. The image is annotated with it.
     #[arg(long)]
     pub allow_override: bool,
-    /// Give the image these tags instead of those that follow from the event; one a line, or repeated.
+    /// Tags of the image, instead of those derived from the event; one per line, or repeated.
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
-    /// The baseline that `gate` was given, where it was given one.
+    /// The baseline that `gate` was given, if any.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
-    /// Pack this server instead of the `trainyard-serve` beside this program. It must be linked statically.
+    /// Package this server instead of the `trainyard-serve` next to this program. It must be statically linked.
     #[arg(long, value_name = "FILE")]
     pub server: Option<PathBuf>,
-    /// User of the registry; by default Docker's own configuration is asked, and on GitHub Actions the workflow's
-    /// token serves for ghcr.io.
+    /// User name for the registry. By default Docker's configuration is used, and for ghcr.io on GitHub Actions the
+    /// workflow's token.
     #[arg(
         long,
         value_name = "NAME",
@@ -44,7 +44,7 @@ pub struct Inputs {
         requires = "registry_password"
     )]
     pub registry_username: Option<String>,
-    /// Password or token of that user. Better set as a variable than as an argument, which others can see.
+    /// Password or token of that user. Prefer the environment variable: arguments are visible to other processes.
     #[arg(
         long,
         value_name = "PASSWORD",
@@ -53,10 +53,10 @@ pub struct Inputs {
         requires = "registry_username"
     )]
     pub registry_password: Option<String>,
-    /// Where downloads are kept.
+    /// Cache of downloads.
     #[command(flatten)]
     pub cache: CacheArgs,
-    /// How to log.
+    /// Logging.
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -66,9 +66,9 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     ("digest", "Digest of the image, `sha256:…`."),
     (
         "image",
-        "The pushed image by digest, as a deployment should name it; empty where nothing was pushed.",
+        "The pushed image by digest, for use in a deployment; empty if nothing was pushed.",
     ),
-    ("tags", "The image's tags, one a line."),
+    ("tags", "The image's tags, one per line."),
     (
         "image-folder",
         "Folder of the OCI layout and `publication.json`.",

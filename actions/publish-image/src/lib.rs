@@ -13,10 +13,10 @@ use anyhow::Context as _;
 use tokio::runtime::Runtime;
 use trainyard_core::config::Config;
 use trainyard_core::evaluation::Evaluation;
-use trainyard_core::files;
 use trainyard_core::model::ModelFolder;
 use trainyard_core::publication::{PUBLICATION_FILE, Publication, SCHEMA_VERSION};
 use trainyard_core::report::escape;
+use trainyard_core::results::ResultFolder;
 use trainyard_ml::data::{Dataset, Folders, Split};
 use trainyard_oci::spec::Descriptor;
 use trainyard_oci::{ImageReference, Layout};
@@ -31,6 +31,8 @@ use smoke::Sample;
 /// Runs the stage.
 pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let stage = Stage::start("publish-image", &inputs.log)?;
+    let folder = inputs.out.join("image");
+    let results = ResultFolder::begin(&folder, PUBLICATION_FILE)?;
     let config = Config::read(&inputs.config).exit_code(ExitCode::Usage)?;
     let base = inputs.config.parent().unwrap_or(Path::new(""));
     let to = inputs.push.as_ref().or(config.image.repository.as_ref());
@@ -52,8 +54,6 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     )?;
     let server = Server::find(inputs.server.as_deref())?;
 
-    let folder = inputs.out.join("image");
-    files::remove(&folder.join(PUBLICATION_FILE))?;
     let layout = Layout::create(&folder).exit_code(ExitCode::Data)?;
     let parts = Parts {
         config: &config,
@@ -79,6 +79,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         context: &stage.context,
         model: &model.manifest.name,
     };
+    naming.warn_of_no_version(to.as_ref());
     let names: Vec<String> = naming
         .tags(to.as_ref(), &[])?
         .into_iter()
@@ -122,7 +123,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: stage.context.head_sha.clone(),
     };
-    files::write_json(&folder.join(PUBLICATION_FILE), &publication)?;
+    results.finish(&publication)?;
     report(&stage, &publication, &folder)?;
     Ok(ExitCode::Success)
 }

@@ -12,13 +12,15 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::{Evaluation, PREDICTIONS_FILE};
 use trainyard_core::files;
 use trainyard_core::metrics::argmax;
 use trainyard_core::model::{ModelManifest, Task};
 use trainyard_ml::data::Dataset;
 use trainyard_ml::data::npz;
-use trainyard_ml::score::by_class;
+use trainyard_ml::predictor::by_class;
+use trainyard_runner::{ExitCode, WithExitCode as _};
 
 use crate::image::{MODEL_FOLDER, server_path};
 
@@ -48,14 +50,23 @@ impl Sample {
     ) -> anyhow::Result<Self> {
         ensure!(
             dataset.digest() == evaluation.data.digest
-                && dataset.row_set_digest() == evaluation.data.row_set_digest,
+                && dataset.n_rows() as u64 == evaluation.data.rows.n_rows,
             "the test data is not what the model was evaluated on"
         );
         let path = folder.join(PREDICTIONS_FILE);
-        let arrays = npz::read_npz(&files::read(&path)?)
-            .map_err(|problem| anyhow!("`{}`: {problem}", path.display()))?;
+        let bytes = files::read(&path)?;
+        let digest = evaluation.predictions.as_ref().map(|file| &file.sha256);
+        ensure!(
+            digest == Some(&Sha256Digest::of(&bytes)),
+            "`{}` has changed since it was evaluated",
+            path.display()
+        );
+        let arrays =
+            npz::read_npz(&bytes).map_err(|problem| anyhow!("`{}`: {problem}", path.display()))?;
+        // A regression has no scores but its predictions.
         let recorded = arrays
             .get("score")
+            .or_else(|| arrays.get("predicted"))
             .with_context(|| format!("`{}` holds no scores", path.display()))?;
         let n_outputs = recorded.shape.get(1).copied().unwrap_or(1);
         ensure!(
@@ -63,13 +74,17 @@ impl Sample {
             "`{}` holds another number of rows than the test data",
             path.display()
         );
-        let recorded = recorded.to_f32();
+        let recorded = recorded
+            .to_f32()
+            .with_context(|| format!("`{}` holds texts in place of scores", path.display()))?;
         let n_rows = n_rows.min(dataset.n_rows());
         let chosen: Vec<u32> = (0..n_rows)
             .map(|i| (i * dataset.n_rows() / n_rows) as u32)
             .collect();
         let mut rows = vec![0.0; n_rows * dataset.row_len()];
-        dataset.gather(&chosen, &mut rows);
+        dataset
+            .gather(&chosen, &mut rows)
+            .exit_code(ExitCode::Data)?;
         let scores = chosen
             .iter()
             .flat_map(|&row| {

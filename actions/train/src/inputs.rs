@@ -1,4 +1,4 @@
-//! What `trainyard-train` is told: its inputs as an action and its arguments as a program.
+//! The inputs of the action, which are the options of `trainyard-train`.
 
 use std::path::PathBuf;
 
@@ -13,35 +13,35 @@ pub struct Inputs {
     /// The configuration file. Paths in it are relative to its folder.
     #[arg(long, value_name = "FILE", default_value = "trainyard.toml")]
     pub config: PathBuf,
-    /// Folder for results; the model goes to `model/` inside it.
+    /// Output folder; the model is written to `model/` in it.
     #[arg(long, value_name = "FOLDER", default_value = "trainyard-out")]
     pub out: PathBuf,
-    /// Train for this many epochs instead of `[train] epochs`.
+    /// Number of epochs, instead of `[train] epochs`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
-    /// Draw by this seed instead of `[train] seed`.
+    /// Random seed, instead of `[train] seed`.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Compute with this many threads instead of one per core. The result does not depend on it.
+    /// Number of threads, instead of one per core. The result of the kernels does not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
-    /// Go on from the checkpoint of a run that was cut off, where there is one. It must be of the same configuration and
-    /// data; the end is the same as without the interruption.
+    /// Resume from the checkpoint of an interrupted run, if there is one. Configuration and data must be the same; the
+    /// result is the same as without the interruption.
     #[arg(long)]
     pub resume: bool,
-    /// Train even where the folder already holds the model of exactly this configuration and data.
+    /// Train even if the output folder already holds the model of exactly this configuration and data.
     #[arg(long)]
     pub force: bool,
-    /// Print the configuration with all defaults filled in, and stop.
+    /// Print the configuration with all defaults filled in, and exit.
     #[arg(long)]
     pub print_config: bool,
-    /// Print the key that changes exactly when training would give another model, and stop.
+    /// Print the key that changes exactly when training would give another model, and exit.
     #[arg(long)]
     pub content_key: bool,
-    /// Where downloads are kept.
+    /// Cache of downloads.
     #[command(flatten)]
     pub cache: CacheArgs,
-    /// How to log.
+    /// Logging.
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -59,6 +59,6 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     ),
     (
         "skipped",
-        "`true` when the folder already held this model, so that nothing was trained.",
+        "`true` if the output folder already held this model, so training was skipped.",
     ),
 ];

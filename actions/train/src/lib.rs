@@ -9,12 +9,13 @@ use std::time::Instant;
 
 use trainyard_core::config::Config;
 use trainyard_core::digest::Sha256Digest;
-use trainyard_core::files;
-use trainyard_core::model::{ModelFolder, RunRecord};
+use trainyard_core::model::{Engine, MANIFEST_FILE, ModelFolder, Origin, RunRecord, TrainedOrigin};
+use trainyard_core::results::ResultFolder;
 use trainyard_ml::data::{Dataset, Folders, Split};
-use trainyard_ml::store::{self, HISTORY_FILE, RUN_FILE, TrainingRows};
+use trainyard_ml::input_summary::summarise;
+use trainyard_ml::store::{self, HISTORY_FILE, TrainingRows};
 use trainyard_ml::train::{
-    self, Checkpoint, CheckpointError, Event, Flow, Job, Outcome, Subject, TrainError,
+    self, Checkpoint, CheckpointError, EngineError, Event, Flow, Job, Outcome, Subject, TrainError,
 };
 use trainyard_ml::{Threads, instruction_set};
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
@@ -29,11 +30,19 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let stage = Stage::start("train", &inputs.log)?;
     let start = Instant::now();
+    let folder = inputs.out.join("model");
+    // What only asks touches nothing.
+    let results = if inputs.print_config || inputs.content_key {
+        None
+    } else {
+        Some(ResultFolder::begin(&folder, MANIFEST_FILE)?)
+    };
     let config = configuration(&inputs)?;
     if inputs.print_config {
         stage.print(&toml::to_string_pretty(&config).exit_code(ExitCode::Bug)?)?;
         return Ok(ExitCode::Success);
     }
+    train::check_engine(&config).exit_code(ExitCode::Usage)?;
     let base = inputs.config.parent().unwrap_or(Path::new(""));
     let downloads = inputs
         .cache
@@ -43,8 +52,11 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         downloads: &downloads,
     };
     let dataset = Dataset::load(&config, folders, Split::Train).exit_code(ExitCode::Data)?;
-    if let Some(description) = &dataset.description {
-        tracing::info!("{description}");
+    for line in &dataset.description {
+        tracing::info!("{line}");
+    }
+    for warning in &dataset.warnings {
+        tracing::warn!("{warning}");
     }
     let data_digest = dataset.digest();
     let content_key = content_key(&config, &data_digest)?;
@@ -54,8 +66,8 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::Success);
     }
 
-    let folder = inputs.out.join("model");
-    if let Some(model) = finished(&folder, &config, &data_digest)?.filter(|_| !inputs.force) {
+    let results = results.expect("a run that trains has put its earlier result aside");
+    if let Some(model) = finished(&results, &config, &data_digest)?.filter(|_| !inputs.force) {
         tracing::info!(
             "`{}` already holds the model of this configuration and data: nothing to train",
             folder.display()
@@ -76,6 +88,11 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         rows.n_rows(),
         threads.count()
     );
+    if config.train.engine == Engine::Candle {
+        tracing::info!(
+            "candle computes: the weights are reproducible on this machine and with this number of threads alone"
+        );
+    }
     let place = inputs.out.join("checkpoint");
     let subject = Subject {
         config: config.training_value().exit_code(ExitCode::Usage)?,
@@ -111,7 +128,10 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
     progress.finish();
     saved.exit_code(ExitCode::Data)?;
     let code = match &outcome {
-        Err(TrainError::NotFinite { .. } | TrainError::Checkpoint(_)) => ExitCode::Data,
+        Err(TrainError::NotFinite { .. } | TrainError::Checkpoint(_) | TrainError::Data(_)) => {
+            ExitCode::Data
+        }
+        Err(TrainError::Engine(EngineError::Candle(_))) => ExitCode::Bug,
         _ => ExitCode::Usage,
     };
     let trained = match outcome.exit_code(code)? {
@@ -144,9 +164,10 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         data_digest,
         n_rows: rows.n_rows(),
         n_validation_rows: validation.map_or(0, Dataset::n_rows),
+        input_summary: summarise(rows).exit_code(ExitCode::Data)?,
     };
     let model =
-        store::write_model(&folder, &config, &trained, rows, &run).exit_code(ExitCode::Data)?;
+        store::write_model(&results, &config, &trained, rows, &run).exit_code(ExitCode::Data)?;
     Checkpoint::remove(&place).exit_code(ExitCode::Data)?;
     tracing::info!("wrote `{}`, {}", folder.display(), model.digest);
     finish(&stage, &model, false)?;
@@ -206,22 +227,33 @@ fn content_key(config: &Config, data_digest: &Sha256Digest) -> anyhow::Result<Sh
     Ok(Sha256Digest::of(text.as_bytes()))
 }
 
-/// The model in `folder`, when it is whole and the one that training would give.
+/// The model that was put aside, when it is whole and the one that training would give; it is then a result again.
 fn finished(
-    folder: &Path,
+    results: &ResultFolder,
     config: &Config,
     data_digest: &Sha256Digest,
 ) -> anyhow::Result<Option<ModelFolder>> {
-    let Ok(model) = ModelFolder::open(folder) else {
+    if !results.restore()? {
         return Ok(None);
+    }
+    let is_same = |model: &ModelFolder, config_digest: &Sha256Digest| match &model.manifest.origin {
+        Origin::Trained(origin) => {
+            origin.config_digest == *config_digest
+                && origin.data_digest == *data_digest
+                && origin.instruction_set == instruction_set()
+                && origin.trainyard_version == VERSION
+        }
+        Origin::Imported(_) => false,
     };
-    let run: Option<RunRecord> = files::read_json(&folder.join(RUN_FILE), "run record").ok();
-    let manifest = &model.manifest;
-    let is_same = manifest.config_digest == config.training_digest().exit_code(ExitCode::Usage)?
-        && manifest.data_digest == *data_digest
-        && manifest.instruction_set == instruction_set()
-        && run.is_some_and(|run| run.trainyard_version == VERSION);
-    Ok(is_same.then_some(model))
+    let config_digest = config.training_digest().exit_code(ExitCode::Usage)?;
+    match ModelFolder::open(results.path()) {
+        Ok(model) if is_same(&model, &config_digest) => Ok(Some(model)),
+        // Another model, or one that is damaged: aside again.
+        _ => {
+            ResultFolder::begin(results.path(), MANIFEST_FILE)?;
+            Ok(None)
+        }
+    }
 }
 
 /// Outputs and summary.
@@ -230,24 +262,31 @@ fn finish(stage: &Stage, model: &ModelFolder, is_skipped: bool) -> anyhow::Resul
     stage.set_output("model-digest", &model.digest)?;
     stage.set_output("skipped", is_skipped)?;
     let manifest = &model.manifest;
-    let training = &manifest.training;
-    let mut rows = vec![
-        ("Model", format!("`{}`", model.digest.short())),
-        ("Parameters", training.n_parameters.to_string()),
-        (
-            "Rows",
-            format!(
-                "{} and {} for validation",
-                training.n_rows, training.n_validation_rows
+    let mut rows = vec![("Model", format!("`{}`", model.digest.short()))];
+    if let Origin::Trained(TrainedOrigin {
+        engine, training, ..
+    }) = &manifest.origin
+    {
+        rows.extend([
+            ("Parameters", training.n_parameters.to_string()),
+            (
+                "Rows",
+                format!(
+                    "{} and {} for validation",
+                    training.n_rows, training.n_validation_rows
+                ),
             ),
-        ),
-        (
-            "Epochs",
-            format!("{} of batch {}", training.epochs, training.batch_size),
-        ),
-        ("Optimizer", training.optimizer.clone()),
-        ("Training loss", format!("{:.4}", training.final_loss)),
-    ];
+            (
+                "Epochs",
+                format!("{} of batch {}", training.epochs, training.batch_size),
+            ),
+            ("Optimizer", training.optimizer.clone()),
+            ("Training loss", format!("{:.4}", training.final_loss)),
+        ]);
+        if *engine != Engine::default() {
+            rows.push(("Engine", engine.name().to_owned()));
+        }
+    }
     if let Ok(history) = store::read_history(&model.path.join(HISTORY_FILE)) {
         let last = history.last();
         rows.extend(

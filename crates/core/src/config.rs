@@ -2,13 +2,18 @@
 //!
 //! Errors carry line, column and the nearest valid name. Paths stay as written: relative to the configuration file.
 
+mod checks;
 mod data;
 mod error;
 mod judging;
 mod keras;
 mod layers;
+mod name;
+mod optimizer;
+mod schedule;
 mod source;
 mod train;
+mod training;
 mod validate;
 
 use std::path::{Path, PathBuf};
@@ -16,21 +21,21 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use data::{ColumnType, CsvConfig, DataConfig, DataFiles, DataFormat, Missing};
+pub use data::{ColumnType, CsvConfig, DataConfig, DataFiles, DataFormat, Decimal, Missing};
 pub use error::ConfigError;
 use error::Problem;
 pub use judging::JudgingConfig;
-pub use layers::{LayerKind, LayerTable, PaddingInput, Pair, ScaleInput};
+pub use layers::LayerTable;
+pub use optimizer::{AdamSettings, Clip, Optimizer, OptimizerConfig, OptimizerKind, UpdateRule};
+pub use schedule::{EarlyStoppingConfig, Monitor, Schedule, ScheduleConfig, ScheduleKind};
 pub use source::{Remote, Source};
-pub use train::{
-    EarlyStoppingConfig, Monitor, OptimizerConfig, OptimizerKind, ScheduleConfig, ScheduleKind,
-    TrainConfig,
-};
+pub use train::TrainConfig;
+pub use training::Training;
 
 use crate::digest::Sha256Digest;
 use crate::gate::{MissingBaseline, Rule, RulesFrom};
+use crate::model::Task;
 use crate::model::architecture::NamedLayer;
-use crate::model::{Loss, Task};
 
 /// The configuration's usual file name.
 pub const FILE_NAME: &str = "trainyard.toml";
@@ -39,35 +44,36 @@ pub const FILE_NAME: &str = "trainyard.toml";
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigFile {
-    /// The network. Not needed where another tool trains.
+    /// The network. Not needed if another tool trains.
     #[serde(default)]
     pub model: Option<ModelConfig>,
-    /// Where rows come from. Not needed where another tool brings predictions or metrics.
+    /// The data. Not needed if another tool provides predictions or metrics.
     #[serde(default)]
     pub data: Option<DataConfig>,
-    /// How the weights are found.
+    /// How the model is trained.
     #[serde(default)]
     pub train: TrainConfig,
     /// How the model is scored.
     #[serde(default)]
     pub evaluate: EvaluateConfig,
-    /// What it must reach.
+    /// The rules that the model must meet.
     #[serde(default)]
     pub gate: GateConfig,
-    /// How it is packed.
+    /// How the model is packaged.
     #[serde(default)]
     pub image: ImageConfig,
 }
 
-/// A configuration with all that our own models need.
+/// A configuration with all that our own models need, in which nothing is left to be decided: every default is filled in
+/// and every layer is resolved, so that nothing after it can fail on the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Config {
     /// The network.
-    pub model: ModelConfig,
+    pub model: Model,
     /// Where rows come from.
     pub data: DataConfig,
     /// How the weights are found.
-    pub train: TrainConfig,
+    pub train: Training,
     /// How the model is scored.
     pub evaluate: EvaluateConfig,
     /// What it must reach.
@@ -76,20 +82,33 @@ pub struct Config {
     pub image: ImageConfig,
 }
 
-/// `[model]`: the network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ModelConfig {
-    /// Names the model in reports, checks and the server's paths: letters, digits, `-`, `_` and `.`.
+/// The network, resolved.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Model {
+    /// Names the model in reports, checks and the server's paths.
     pub name: String,
     /// What the output means.
+    pub task: Task,
+    /// Shape of one row as the first layer receives it, without the batch axis.
+    pub input_shape: Vec<usize>,
+    /// First to last, each with its name.
+    pub layers: Vec<NamedLayer>,
+}
+
+/// `[model]`: the network, as it is written.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The model's name in reports, checks and the server's paths: letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// What is predicted.
     #[serde(default = "default_task")]
     pub task: Task,
-    /// The network as Keras writes it: the output of `model.to_json()` of a Sequential model, relative to this file, in
-    /// place of `input_shape` and `layers`.
+    /// A file with the output of Keras 2's or 3's `model.to_json()`, for a model whose layers form a chain; relative to
+    /// this file. Replaces `input_shape` and `layers`. Its `compile` settings are ignored; `[train]` holds instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keras: Option<PathBuf>,
-    /// Shape of one row as the first layer receives it, without the batch axis: `[28, 28, 1]`.
+    /// Shape of one input row, without the batch axis: `[28, 28, 1]`.
     #[serde(default)]
     pub input_shape: Vec<usize>,
     /// The layers of a Sequential network, first to last.
@@ -101,58 +120,50 @@ pub struct ModelConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvaluateConfig {
-    /// Level of the confidence intervals.
+    /// Two-sided level of the confidence intervals.
     pub confidence: f64,
-    /// Resamples behind intervals that have no closed form.
-    pub bootstrap_samples: usize,
-    /// Seed of the resampling.
-    pub seed: u64,
 }
 
 impl Default for EvaluateConfig {
     fn default() -> Self {
-        Self {
-            confidence: 0.95,
-            bootstrap_samples: 1000,
-            seed: 42,
-        }
+        Self { confidence: 0.95 }
     }
 }
 
-/// `[gate]`: what the model must reach.
+/// `[gate]`: the rules that the model must meet.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GateConfig {
     /// An `evaluation.json` or a flat JSON of metrics to compare with, relative to the configuration file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<PathBuf>,
-    /// What it comes to when that file is not there, as on the first run.
+    /// What happens if the baseline cannot be read: the file is missing or invalid, or a request failed.
     pub on_missing_baseline: MissingBaseline,
     /// Whose rules judge a pull request.
     pub rules_from: RulesFrom,
-    /// Each is judged on its own; the worst decides.
+    /// The rules. Each is judged on its own; the worst outcome is the verdict.
     pub rules: Vec<Rule>,
 }
 
-/// `[image]`: how the model is packed.
+/// `[image]`: how the model is packaged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageConfig {
-    /// Where the image is pushed, without a tag: `ghcr.io/owner/name`. Nothing is pushed when not given.
+    /// Repository to push the image to, without a tag: `ghcr.io/owner/name`. If not given, nothing is pushed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
-    /// Shown by registries; the model's name when not given.
+    /// Title shown by registries; by default the model's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// Shown by registries.
+    /// Description shown by registries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// SPDX expression for the label `org.opencontainers.image.licenses`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub licenses: Option<String>,
-    /// Port that the server listens on inside the container.
+    /// Port of the server inside the container.
     pub port: u16,
-    /// Held-out rows that the packed server must answer as the evaluated model did, before anything is pushed.
+    /// Number of held-out rows in the smoke test: before the push, the packaged server must match the evaluation on them.
     pub smoke_test_rows: usize,
 }
 
@@ -178,8 +189,8 @@ impl ConfigFile {
         toml::from_str(text).map_err(|source| ConfigError::from_toml(path, text, &source))
     }
 
-    /// All sections, where `[model]` and `[data]` are among them.
-    fn complete(self) -> Result<Config, Problem> {
+    /// What it comes to; `base` is the folder of the file.
+    fn resolve(self, base: &Path) -> Result<Config, Problem> {
         let Self {
             model,
             data,
@@ -190,52 +201,43 @@ impl ConfigFile {
         } = self;
         let missing = |section: &str| {
             Problem::at(&[section], "this section is missing").hint(format!(
-                "add `[{section}]`; only judging another tool's predictions or metrics goes without it"
+                "add `[{section}]`; only judging another tool's predictions or metrics works without it"
             ))
         };
-        Ok(Config {
-            model: model.ok_or_else(|| missing("model"))?,
-            data: data.ok_or_else(|| missing("data"))?,
+        let model = model.ok_or_else(|| missing("model"))?;
+        let data = data.ok_or_else(|| missing("data"))?;
+        let is_keras = model.keras.is_some();
+        let model = model.resolve(base)?;
+        let has_validation = data.validation_fraction > 0.0;
+        let train = train.resolve(model.task, data.classes.as_deref(), has_validation)?;
+        let config = Config {
+            model,
+            data,
             train,
             evaluate,
             gate,
             image,
-        })
+        };
+        match config.validate() {
+            Ok(()) => Ok(config),
+            Err(problem) if is_keras => Err(problem.in_keras(&config.model.layers)),
+            Err(problem) => Err(problem),
+        }
     }
 }
 
 impl Config {
     /// Reads and validates `text`; `path` is named in errors.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let mut config = ConfigFile::parse(text, path)?
-            .complete()
-            .map_err(|problem| problem.located(path, text))?;
-        config
-            .model
-            .read_keras(path.parent().unwrap_or(Path::new("")))
-            .and_then(|()| config.validate())
-            .map_err(|problem| problem.located(path, text))?;
-        Ok(config)
+        ConfigFile::parse(text, path)?
+            .resolve(path.parent().unwrap_or(Path::new("")))
+            .map_err(|problem| problem.located(path, text))
     }
 
     /// Reads and validates the file at `path`.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = crate::files::read_text(path).map_err(ConfigError::Unreadable)?;
         Self::parse(&text, path)
-    }
-
-    /// The network's layers with Keras's default names where none is given.
-    pub fn layers(&self) -> Result<Vec<NamedLayer>, ConfigError> {
-        layers::named(&self.model.layers)
-            .map_err(|problem| problem.located(Path::new(FILE_NAME), ""))
-    }
-
-    /// The loss in force.
-    pub fn loss(&self) -> Loss {
-        self.train.loss.unwrap_or(match self.model.task {
-            Task::Classification => Loss::SparseCategoricalCrossentropy,
-            Task::Regression => Loss::MeanSquaredError,
-        })
     }
 
     /// Everything here that decides the weights, as JSON; paths, threads, rules and packing do not.
@@ -248,9 +250,8 @@ impl Config {
             gate: _,
             image: _,
         } = self;
-        let train = TrainConfig {
+        let train = Training {
             threads: None,
-            loss: Some(self.loss()),
             ..train.clone()
         };
         let value = serde_json::json!({
@@ -258,7 +259,7 @@ impl Config {
                 "name": &model.name,
                 "task": model.task,
                 "input_shape": &model.input_shape,
-                "layers": self.layers()?,
+                "layers": &model.layers,
             },
             "data": {
                 "classes": &data.classes,
@@ -280,22 +281,41 @@ impl Config {
 }
 
 impl ModelConfig {
-    /// Fills in what `keras` names.
-    fn read_keras(&mut self, base: &Path) -> Result<(), Problem> {
-        let Some(file) = &self.keras else {
-            return Ok(());
+    /// The network that is described here or in the file that `keras` names.
+    fn resolve(self, base: &Path) -> Result<Model, Problem> {
+        let Self {
+            name,
+            task,
+            keras,
+            input_shape,
+            layers,
+        } = self;
+        let (input_shape, layers) = match keras {
+            None => (input_shape, layers::resolve(&layers)?),
+            Some(_) if !(layers.is_empty() && input_shape.is_empty()) => {
+                return Err(Problem::at(
+                    &["model", "keras"],
+                    "replaces `input_shape` and `layers`",
+                )
+                .hint("remove one or the other"));
+            }
+            Some(file) => {
+                let model = keras::read(&base.join(file)).map_err(|error| {
+                    let problem = Problem::at(&["model", "keras"], error.to_string());
+                    match error.hint() {
+                        Some(hint) => problem.hint(hint),
+                        None => problem,
+                    }
+                })?;
+                (model.input_shape, model.layers)
+            }
         };
-        if !(self.layers.is_empty() && self.input_shape.is_empty()) {
-            return Err(Problem::at(
-                &["model", "keras"],
-                "stands in place of `input_shape` and `layers`",
-            )
-            .hint("leave out one or the other"));
-        }
-        let (input_shape, layers) = keras::read(&base.join(file))
-            .map_err(|problem| Problem::at(&["model", "keras"], problem))?;
-        (self.input_shape, self.layers) = (input_shape, layers);
-        Ok(())
+        Ok(Model {
+            name,
+            task,
+            input_shape,
+            layers,
+        })
     }
 }
 

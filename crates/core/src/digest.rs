@@ -78,6 +78,36 @@ impl Sha256Digest {
     }
 }
 
+/// A digest over texts and bytes that come one after the other, each with its length, so that where one ends and the
+/// next begins is part of the digest.
+#[derive(Debug, Clone)]
+pub struct DigestBuilder(Sha256);
+
+impl DigestBuilder {
+    /// A digest of things of `kind`: the same texts of another kind have another digest.
+    pub fn new(kind: &str) -> Self {
+        let mut builder = Self(Sha256::new());
+        builder.text(kind);
+        builder
+    }
+
+    /// Adds a text.
+    pub fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    /// Adds bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    /// The digest of all that was added.
+    pub fn finish(self) -> Sha256Digest {
+        Sha256Digest::from_hash(self.0.finalize().as_slice())
+    }
+}
+
 impl fmt::Display for Sha256Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)

@@ -1,6 +1,5 @@
 //! `evaluation.json`: what a model scored on which rows. It never sees a baseline.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -8,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256Digest;
 use crate::files::{self, FileError};
-use crate::metrics::{ClassMetrics, Confusion, Metric};
+use crate::measurement::{Measurement, MetricKey, Undefined};
+use crate::metrics::Confusion;
 use crate::model::{FileEntry, Task};
+use crate::row_mask::RowMask;
+use crate::row_set::RowSet;
 
 /// The version of `evaluation.json` that this build writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -22,9 +24,6 @@ pub const METRICS_FILE: &str = "metrics.json";
 
 /// The predictions beside it.
 pub const PREDICTIONS_FILE: &str = "predictions.npz";
-
-/// Beyond this many wrong rows they are not listed, and a later gate cannot pair them.
-pub const MAX_LISTED_MISSES: usize = 100_000;
 
 /// What a model scored, and on what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,25 +39,29 @@ pub struct Evaluation {
     pub data: DataReference,
     /// Two-sided level of the intervals.
     pub confidence: f64,
-    /// Headline metrics.
-    pub metrics: Vec<Metric>,
-    /// Figures of each class; empty for regression.
-    pub per_class: Vec<ClassMetrics>,
+    /// Every metric that has a value: those of all rows first, then those of classes, slices and folds.
+    pub measurements: Vec<Measurement>,
+    /// Every metric that has none, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undefined: Vec<Undefined>,
     /// Labels against predictions; absent for regression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confusion: Option<Confusion>,
-    /// Identifiers of the rows predicted wrong, for pairing with another evaluation of the same rows.
+    /// The rows predicted wrong, in the canonical order of the row set; absent for regression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub misses: Option<Vec<i64>>,
+    pub missed_rows: Option<RowMask>,
     /// The predictions' file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predictions: Option<FileEntry>,
     /// The other files beside this one, for people and other tools.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileEntry>,
-    /// Training's course, where the model brought it.
+    /// One record an epoch of training, where the model brought them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<EpochRecord>,
+    /// What a reader should know beside the numbers, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Version of Trainyard.
     pub trainyard_version: String,
     /// Commit that was checked out, when known.
@@ -75,7 +78,7 @@ pub struct ModelReference {
     /// Its digest; absent when only its predictions were at hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Sha256Digest>,
-    /// Bytes of `model.json` and the weights.
+    /// Size in bytes of `model.json` and the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
 }
@@ -86,10 +89,8 @@ pub struct ModelReference {
 pub struct DataReference {
     /// Digest of the files that they came from.
     pub digest: Sha256Digest,
-    /// Digest of the rows' identifiers and labels: equal for two evaluations exactly when their rows can be paired.
-    pub row_set_digest: Sha256Digest,
-    /// Number of rows.
-    pub n_rows: u64,
+    /// Which rows they are.
+    pub rows: RowSet,
 }
 
 /// One epoch of training: a row of `history.tsv`.
@@ -126,7 +127,7 @@ pub enum EvaluationError {
         found: u32,
     },
     /// The predictions are not those that were scored.
-    #[error("`{}` does not match the digest in {EVALUATION_FILE}: the folder was changed or only partly written", path.display())]
+    #[error("`{}` does not match the digest in {EVALUATION_FILE}: the folder was changed or only partly written; run `trainyard-evaluate` again", path.display())]
     Predictions {
         /// The predictions' file.
         path: PathBuf,
@@ -134,9 +135,9 @@ pub enum EvaluationError {
 }
 
 impl Evaluation {
-    /// Reads `evaluation.json` at `path`, without looking at the files beside it.
-    pub fn read(path: &Path) -> Result<Self, EvaluationError> {
-        let evaluation: Self = files::read_json(path, "evaluation")?;
+    /// The evaluation in `bytes`, which came from `path`.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, EvaluationError> {
+        let evaluation: Self = files::parse_json(bytes, path, "evaluation")?;
         if evaluation.schema_version != SCHEMA_VERSION {
             return Err(EvaluationError::SchemaVersion {
                 path: path.to_owned(),
@@ -146,10 +147,12 @@ impl Evaluation {
         Ok(evaluation)
     }
 
-    /// Reads the evaluation in `folder` and checks the predictions beside it; the digest is that of `evaluation.json`.
+    /// Reads the evaluation in `folder` and checks the predictions beside it. The digest is that of the very bytes of
+    /// `evaluation.json` that were read.
     pub fn open(folder: &Path) -> Result<(Self, Sha256Digest), EvaluationError> {
         let path = folder.join(EVALUATION_FILE);
-        let evaluation = Self::read(&path)?;
+        let bytes = files::read(&path)?;
+        let evaluation = Self::parse(&bytes, &path)?;
         if let Some(predictions) = &evaluation.predictions {
             let is_plain = Path::new(&predictions.path).components().count() == 1;
             if !is_plain || FileEntry::measure(folder, &predictions.path)? != *predictions {
@@ -158,57 +161,25 @@ impl Evaluation {
                 });
             }
         }
-        let digest = Sha256Digest::of(&files::read(&path)?);
-        Ok((evaluation, digest))
+        Ok((evaluation, Sha256Digest::of(&bytes)))
     }
 
-    /// The headline metric called `name`.
-    pub fn metric(&self, name: &str) -> Option<&Metric> {
-        self.metrics.iter().find(|metric| metric.name == name)
+    /// The measurement with `key`.
+    pub fn measurement(&self, key: &MetricKey) -> Option<&Measurement> {
+        self.measurements.iter().find(|found| found.key == *key)
+    }
+
+    /// The measurements of all rows.
+    pub fn headline(&self) -> impl Iterator<Item = &Measurement> {
+        self.measurements
+            .iter()
+            .filter(|measurement| measurement.key.is_overall())
     }
 
     /// The flat metrics of `metrics.json`, in the evaluation's order.
     pub fn flat_metrics(&self) -> serde_json::Map<String, serde_json::Value> {
-        self.metrics
-            .iter()
-            .map(|metric| (metric.name.clone(), metric.value.into()))
+        self.headline()
+            .map(|measurement| (measurement.key.metric.clone(), measurement.value.into()))
             .collect()
     }
-}
-
-/// The digest that tells whether two evaluations judged the same rows: over row identifiers and labels, in order.
-///
-/// Lines are `<row id> <label>\n`; labels are class indices or the shortest decimal form of a number.
-pub fn row_set_digest(row_ids: &[i64], labels: impl Iterator<Item = String>) -> Sha256Digest {
-    let lines: String = row_ids
-        .iter()
-        .zip(labels)
-        .map(|(row_id, label)| format!("{row_id} {label}\n"))
-        .collect();
-    Sha256Digest::of(lines.as_bytes())
-}
-
-/// A flat JSON of metrics, as DVC writes and reads it: nested objects become dotted names, lists and texts are no metrics.
-pub fn flatten_metrics(value: &serde_json::Value) -> BTreeMap<String, f64> {
-    fn descend(prefix: &str, value: &serde_json::Value, metrics: &mut BTreeMap<String, f64>) {
-        match value {
-            serde_json::Value::Object(entries) => {
-                for (key, value) in entries {
-                    let name = if prefix.is_empty() {
-                        key.clone()
-                    } else {
-                        format!("{prefix}.{key}")
-                    };
-                    descend(&name, value, metrics);
-                }
-            }
-            serde_json::Value::Number(number) => {
-                metrics.extend(number.as_f64().map(|value| (prefix.to_owned(), value)));
-            }
-            _ => {}
-        }
-    }
-    let mut metrics = BTreeMap::new();
-    descend("", value, &mut metrics);
-    metrics
 }

@@ -30,7 +30,7 @@ pub enum FileError {
         /// What the system said.
         source: io::Error,
     },
-    /// The file is no JSON of the expected form.
+    /// The file is not JSON of the expected form.
     #[error("`{}` is not a valid {kind}", path.display())]
     Json {
         /// The file.
@@ -47,6 +47,11 @@ impl FileError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
+}
+
+/// Whether there is a file at `path`.
+pub fn is_there(path: &Path) -> bool {
+    path.is_file()
 }
 
 /// Reads the whole file.
@@ -67,11 +72,26 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
 
 /// Reads a JSON file; `kind` is what it should be, for the error message.
 pub fn read_json<T: DeserializeOwned>(path: &Path, kind: &'static str) -> Result<T, FileError> {
-    serde_json::from_slice(&read(path)?).map_err(|source| FileError::Json {
+    parse_json(&read(path)?, path, kind)
+}
+
+/// The value in `bytes`, read from the JSON file at `path`, with or without a byte order mark; `kind` is what it should
+/// be, for the error message.
+pub fn parse_json<T: DeserializeOwned>(
+    bytes: &[u8],
+    path: &Path,
+    kind: &'static str,
+) -> Result<T, FileError> {
+    serde_json::from_slice(without_byte_order_mark(bytes)).map_err(|source| FileError::Json {
         path: path.to_owned(),
         kind,
         source,
     })
+}
+
+/// `bytes` without the byte order mark that some tools put before UTF-8.
+pub fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
 }
 
 /// Digest and size in bytes of the file, in constant memory.
@@ -144,6 +164,18 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
             source,
         }),
         _ => Ok(()),
+    }
+}
+
+/// Gives the file at `from` the name `to`, in the same folder; `false` where it is not there.
+pub fn rename(from: &Path, to: &Path) -> Result<bool, FileError> {
+    match fs::rename(from, to) {
+        Ok(()) => Ok(true),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(FileError::Write {
+            path: from.to_owned(),
+            source,
+        }),
     }
 }
 

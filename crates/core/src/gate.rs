@@ -1,20 +1,34 @@
-//! The gate: a scorecard, a baseline and rules in, a verdict out. No clock: the same files judge the same, whichever
-//! stage asks.
+//! The gate: a candidate, a baseline and rules in, one immutable verdict out. No clock: the same [`Case`] gives the same
+//! [`Verdict`], whichever stage asks.
 
+mod baseline;
+mod bound;
+mod candidate;
 mod case;
-mod judge;
+mod change;
+mod decision;
+mod reading;
 mod record;
 mod rule;
 mod scorecard;
+mod summary;
+mod verdict;
 
-pub use case::{Candidate, Case, Given};
-pub use judge::figure;
-pub use judge::{Baseline, Chain, judge};
+pub use baseline::Baseline;
+pub use bound::Bound;
+pub use candidate::{Candidate, CandidateError};
+pub use case::{Case, RulesInForce, RulesOrigin, Trust};
+pub use decision::{Decision, Outcome};
+pub use reading::ReadingError;
 pub use record::{
-    BASELINE_FILE, BaselineRecord, HistoryPoint, MAX_RECORD_CHARS, RecordError, RecordedMetric,
+    BASELINE_FILE, BaselineRecord, HistoryPoint, MAX_RECORD_CHARS, PredictionsArtifact, RecordError,
 };
 pub use rule::{Level, MissingBaseline, Rule, RulesFrom, WhenUncertain};
-pub use scorecard::{Measured, Scorecard, ScorecardError};
+pub use scorecard::Scorecard;
+pub use verdict::{
+    BaselineReference, Comparison, Override, PairedComparison, RuleResult, VERDICT_FILE, Verdict,
+    VerdictError,
+};
 
 #[cfg(test)]
 mod tests;

@@ -2,18 +2,25 @@
 //!
 //! No network, no clock, no environment, no async runtime and no tensor library: only [`files`] touches the disk.
 
+pub mod digest;
+pub mod error_chain;
+pub mod figure;
+pub mod files;
+pub mod results;
+
 pub mod config;
 pub mod model;
 
-pub mod evaluation;
-pub mod metrics;
+pub mod measurement;
 pub mod statistics;
 
+pub mod metrics;
+pub mod row_mask;
+pub mod row_set;
+
+pub mod evaluation;
 pub mod gate;
 pub mod publication;
-pub mod verdict;
+pub mod release_tag;
 
 pub mod report;
-
-pub mod digest;
-pub mod files;

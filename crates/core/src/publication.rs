@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256Digest;
-use crate::verdict::Decision;
+use crate::gate::Decision;
 
 /// The version of `publication.json` that this build writes.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -1,6 +1,9 @@
 //! One report value, rendered for every place where people read it. Figures and charts come from the same numbers.
+//!
+//! A report renders keys and numbers; it decides nothing, and joins by key, never by words.
 
 mod chart;
+mod classes;
 mod html;
 mod junit;
 mod markdown;
@@ -8,9 +11,9 @@ mod mermaid;
 mod terminal;
 
 use crate::evaluation::Evaluation;
-use crate::gate::{HistoryPoint, figure};
-use crate::statistics::Interval;
-use crate::verdict::{Decision, MetricRow, Verdict};
+use crate::figure::{aligned, change, figure};
+use crate::gate::{Comparison, Decision, HistoryPoint, RuleResult, Verdict};
+use crate::measurement::MetricKey;
 
 pub use chart::{confusion_matrix, learning_curve};
 pub use html::evaluation_page;
@@ -30,7 +33,7 @@ pub struct Report<'a> {
     pub run_url: Option<&'a str>,
     /// The commit that was checked out, where it is not the one that the verdict names: GitHub's merge commit.
     pub tested_commit: Option<&'a str>,
-    /// Headline values of earlier commits and of this one, the oldest first.
+    /// The runs before this one and itself, the oldest first.
     pub history: &'a [HistoryPoint],
 }
 
@@ -40,7 +43,10 @@ impl Report<'_> {
         let model = shortened(self.verdict.model_name.as_deref().unwrap_or("model"));
         let headline = self
             .headline()
-            .map(|row| format!(": {} {}", shortened(&row.name), with_change(row)))
+            .and_then(|row| {
+                let value = value_and_change(row)?;
+                Some(format!(": {} {value}", shortened(&row.key.to_string())))
+            })
             .unwrap_or_default();
         format!("{} · {model}{headline}", self.decision())
     }
@@ -61,7 +67,7 @@ impl Report<'_> {
 
     /// The report as GitHub-flavoured Markdown of at most `max_chars` characters.
     ///
-    /// What does not fit is left out, least important first, and named.
+    /// What does not fit is omitted, least important first, and named.
     pub fn markdown(&self, max_chars: usize) -> String {
         markdown::render(self, max_chars)
     }
@@ -71,31 +77,54 @@ impl Report<'_> {
         terminal::render(self, has_colour)
     }
 
-    /// The metric that stands in the title: that of the worst rule that is not met, else the [`headline_metric`].
-    fn headline(&self) -> Option<&MetricRow> {
-        let worst = self
-            .verdict
-            .rules
-            .iter()
-            .filter(|rule| rule.decision >= Decision::Warn)
-            .max_by_key(|rule| rule.decision);
+    /// The comparison that stands in the title: that of the worst rule that does not hold, else the [`headline_metric`].
+    fn headline(&self) -> Option<&Comparison> {
+        let not_met =
+            self.verdict.rules.iter().filter(|rule| {
+                rule.decision >= Decision::Warn && rule.comparison.measured.is_some()
+            });
+        // The first of the worst.
+        let worst = not_met.min_by_key(|rule| std::cmp::Reverse(rule.decision));
         worst
-            .and_then(|rule| row_of(self.verdict, &rule.subject))
+            .map(|rule| &rule.comparison)
             .or_else(|| headline_metric(self.verdict))
+    }
+
+    /// The rows of the table of metrics: every metric of all rows, then every other key that a rule names; each with the
+    /// rules on it.
+    fn rows(&self) -> Vec<(&Comparison, Vec<&RuleResult>)> {
+        let rules_on = |key: &MetricKey| {
+            let rules = self.verdict.rules.iter();
+            rules.filter(|rule| rule.key() == key).collect::<Vec<_>>()
+        };
+        let mut rows: Vec<(&Comparison, Vec<&RuleResult>)> = self
+            .verdict
+            .headline()
+            .map(|row| (row, rules_on(&row.key)))
+            .collect();
+        for rule in &self.verdict.rules {
+            if rows.iter().all(|(row, _)| row.key != *rule.key()) {
+                // Intervals of the table are all at one level, whatever level a rule asks for.
+                let measured = self
+                    .verdict
+                    .metrics
+                    .iter()
+                    .find(|row| row.key == *rule.key());
+                rows.push((measured.unwrap_or(&rule.comparison), rules_on(rule.key())));
+            }
+        }
+        rows
     }
 }
 
 /// The metric that stands for the model from commit to commit: that of the first rule, else accuracy, else the first.
-pub fn headline_metric(verdict: &Verdict) -> Option<&MetricRow> {
-    let mut rules = verdict.rules.iter();
+pub fn headline_metric(verdict: &Verdict) -> Option<&Comparison> {
+    let of = |metric: &str| verdict.headline().find(|row| row.key.metric == metric);
+    let mut rules = verdict.rules.iter().filter(|rule| rule.key().is_overall());
     rules
-        .find_map(|rule| row_of(verdict, &rule.subject))
-        .or_else(|| row_of(verdict, "accuracy"))
-        .or_else(|| verdict.metrics.first())
-}
-
-fn row_of<'a>(verdict: &'a Verdict, metric: &str) -> Option<&'a MetricRow> {
-    verdict.metrics.iter().find(|row| row.name == metric)
+        .find_map(|rule| of(&rule.key().metric))
+        .or_else(|| of("accuracy"))
+        .or_else(|| verdict.headline().next())
 }
 
 /// A name as long as a heading bears, in one line.
@@ -116,37 +145,32 @@ fn cut(text: &str, max_chars: usize) -> String {
 }
 
 /// `0.9861`, or `0.9861 (+0.0012)` with a baseline.
-fn with_change(row: &MetricRow) -> String {
-    match row.baseline {
-        Some(baseline) => format!("{} ({})", figure(row.value), signed(row.value - baseline)),
-        None => figure(row.value),
-    }
+fn value_and_change(row: &Comparison) -> Option<String> {
+    let value = row.measured.as_ref()?.value;
+    Some(match change_of(row) {
+        Some(change) => format!("{} ({change})", figure(value)),
+        None => figure(value),
+    })
 }
 
-/// An interval as people read it: both ends with as many decimals as show its width in two digits.
-fn interval_in_words(interval: &Interval) -> String {
-    let Interval { lower, upper, .. } = *interval;
-    let width = upper - lower;
-    if !(1e-9..1e9).contains(&width) {
-        return format!("{} – {}", figure(lower), figure(upper));
-    }
-    let decimals = (1 - width.log10().floor() as i32).clamp(0, 12) as usize;
-    format!("{lower:.decimals$} – {upper:.decimals$}")
+/// The change from the baseline, with its sign.
+fn change_of(row: &Comparison) -> Option<String> {
+    let (measured, baseline) = (row.measured.as_ref()?, row.baseline.as_ref()?);
+    Some(change(measured.value, baseline.value))
 }
 
-/// A change with its sign in three significant digits, `±0` for none.
-fn signed(change: f64) -> String {
-    // Beyond six decimals a difference of two shares is rounding.
-    let mut rounded = (change * 1e6).round() / 1e6;
-    if rounded != 0.0 && rounded.abs() < 1e9 {
-        let scale = 10_f64.powi(2 - rounded.abs().log10().floor() as i32);
-        rounded = (rounded * scale).round() / scale;
-    }
-    match rounded {
-        0.0 => "±0".to_owned(),
-        change if change > 0.0 => format!("+{}", figure(change)),
-        change => format!("−{}", figure(-change)),
-    }
+/// The values of a row, the candidate's and the baseline's, with the same decimals.
+fn values_of(row: &Comparison) -> (Option<String>, Option<String>) {
+    let value = |measured: &Option<crate::measurement::Measurement>| {
+        measured.as_ref().map(|measured| measured.value)
+    };
+    let (measured, baseline) = (value(&row.measured), value(&row.baseline));
+    let both: Vec<f64> = [measured, baseline].into_iter().flatten().collect();
+    let mut texts = aligned(&both).into_iter();
+    (
+        measured.and_then(|_| texts.next()),
+        baseline.and_then(|_| texts.next()),
+    )
 }
 
 fn capitalised(decision: Decision) -> &'static str {

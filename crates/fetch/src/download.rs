@@ -3,19 +3,25 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use reqwest::header::{CONTENT_RANGE, RANGE, RETRY_AFTER};
+use reqwest::header::{CONTENT_RANGE, RANGE};
 use reqwest::{Client, Response, StatusCode};
 use trainyard_core::config::Remote;
 use trainyard_core::digest::Sha256Digest;
+use trainyard_net::{
+    ClientError, ClientOptions, Failure, Jitter, RetryPolicy, Trouble, attempts, is_transient,
+    retry_after,
+};
 use trainyard_runner::ExitCode;
 
-const N_ATTEMPTS: u32 = 5;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// A server that is silent for so long is taken for gone.
-const READ_TIMEOUT: Duration = Duration::from_mins(1);
-const MAX_DELAY: Duration = Duration::from_mins(1);
+/// A large file takes hours, and what was there before a cut is kept, so the deadline is long.
+const RETRY: RetryPolicy = RetryPolicy {
+    n_attempts: 5,
+    first_delay: Duration::from_millis(500),
+    max_delay: Duration::from_mins(1),
+    deadline: Duration::from_hours(1),
+};
 /// How often a long download says how far it is.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -29,6 +35,14 @@ pub enum FetchError {
         address: String,
         /// What it said.
         problem: String,
+    },
+    /// Nothing can be downloaded at all.
+    #[error("cannot download `{address}`")]
+    Client {
+        /// The address.
+        address: String,
+        /// Why not.
+        source: ClientError,
     },
     /// The file at the address is another one than the configuration names.
     #[error(
@@ -58,6 +72,7 @@ impl FetchError {
     /// How a stage that needs the file ends.
     pub const fn exit_code(&self) -> ExitCode {
         match self {
+            Self::Client { .. } => ExitCode::Usage,
             Self::Refused { .. } => ExitCode::Service,
             Self::Digest { .. } | Self::Write { .. } => ExitCode::Data,
         }
@@ -68,13 +83,14 @@ impl FetchError {
 #[derive(Debug, Clone)]
 pub struct Downloads {
     folder: PathBuf,
-    first_delay: Duration,
+    client: ClientOptions,
+    retry: RetryPolicy,
 }
 
 /// How an attempt went wrong.
-enum Trouble {
-    /// Another attempt may do better, after this time if the server named one.
-    Passing(String, Option<Duration>),
+enum Problem {
+    /// What the server or the network did.
+    Server(String),
     Final(FetchError),
 }
 
@@ -83,14 +99,22 @@ impl Downloads {
     pub fn to(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
-            first_delay: Duration::from_millis(500),
+            client: ClientOptions::default(),
+            retry: RETRY,
         }
     }
 
-    /// Waits this long before the second attempt, and twice as long before each one after it.
+    /// Trusts the certificate authorities in this PEM file too.
+    #[must_use]
+    pub fn with_ca(mut self, ca: Option<&Path>) -> Self {
+        self.client = self.client.with_ca(ca);
+        self
+    }
+
+    /// Waits about this long before the second attempt, and twice as long before each one after it.
     #[must_use]
     pub const fn with_first_delay(mut self, first_delay: Duration) -> Self {
-        self.first_delay = first_delay;
+        self.retry.first_delay = first_delay;
         self
     }
 
@@ -118,51 +142,54 @@ impl Downloads {
             address: remote.address().to_owned(),
             problem,
         };
-        let client = Client::builder()
-            .user_agent(concat!("trainyard/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .build()
-            .map_err(|error| refused(in_full(&error)))?;
-        let mut delay = self.first_delay;
-        for attempt in 1.. {
-            let (problem, wait) = match attempt_once(&client, remote, partial).await {
-                Ok(()) => return Ok(()),
-                Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Passing(problem, wait)) => (problem, wait),
-            };
-            if attempt == N_ATTEMPTS {
-                return Err(refused(format!("{problem} ({N_ATTEMPTS} attempts)")));
+        let client = self.client.build();
+        let client = client.map_err(|source| FetchError::Client {
+            address: remote.address().to_owned(),
+            source,
+        })?;
+        let done = self.retry.run(
+            Jitter::default(),
+            async || attempt_once(&client, remote, partial).await,
+            |retrying| {
+                if let Problem::Server(problem) = retrying.error {
+                    let (address, wait) = (remote.address(), retrying.wait.as_secs_f64());
+                    tracing::warn!("`{address}`: {problem}; trying again in {wait:.1} s");
+                }
+            },
+        );
+        done.await.map_err(|given_up| match given_up.error {
+            Problem::Final(error) => error,
+            Problem::Server(problem) if given_up.is_transient => {
+                refused(format!("{problem} ({})", attempts(given_up.n_attempts)))
             }
-            let wait = wait.unwrap_or(delay).min(MAX_DELAY);
-            tracing::warn!(
-                "`{}`: {problem}; trying again in {:.1} s",
-                remote.address(),
-                wait.as_secs_f64()
-            );
-            tokio::time::sleep(wait).await;
-            delay *= 2;
-        }
-        Ok(())
+            Problem::Server(problem) => refused(problem),
+        })
     }
 }
 
-async fn attempt_once(client: &Client, remote: &Remote, partial: &Partial) -> Result<(), Trouble> {
-    let write = |source| Trouble::Final(partial.error(source));
-    let passing = |error: reqwest::Error| Trouble::Passing(in_full(&error.without_url()), None);
+async fn attempt_once(
+    client: &Client,
+    remote: &Remote,
+    partial: &Partial,
+) -> Result<(), Trouble<Problem>> {
+    let write = |source| Trouble::Permanent(Problem::Final(partial.error(source)));
+    let failed = |error: reqwest::Error| match Failure::of_request(error) {
+        Failure::Permanent(cause) => Trouble::Permanent(Problem::Server(cause.to_string())),
+        Failure::Transient(text) => Trouble::transient(Problem::Server(text)),
+    };
     let n_there = partial.len().map_err(write)?;
     let mut request = client.get(&remote.url);
     if n_there > 0 {
         request = request.header(RANGE, format!("bytes={n_there}-"));
     }
-    let response = request.send().await.map_err(passing)?;
+    let response = request.send().await.map_err(failed)?;
     let status = response.status();
     let is_continued = status == StatusCode::PARTIAL_CONTENT && starts_at(&response, n_there);
     if !(is_continued || status == StatusCode::OK) {
         if status == StatusCode::PARTIAL_CONTENT || status == StatusCode::RANGE_NOT_SATISFIABLE {
             partial.clear().map_err(write)?;
         }
-        return Err(trouble_of(&response, remote));
+        return Err(trouble_of(&response));
     }
     if !is_continued {
         partial.clear().map_err(write)?;
@@ -171,7 +198,7 @@ async fn attempt_once(client: &Client, remote: &Remote, partial: &Partial) -> Re
         .append(response, remote.address())
         .await
         .map_err(|error| match error {
-            AppendError::Network(error) => passing(error),
+            AppendError::Network(error) => failed(error),
             AppendError::Disk(error) => write(error),
         })?;
     let actual = Sha256Digest::of_file(&partial.path).map_err(write)?;
@@ -182,17 +209,15 @@ async fn attempt_once(client: &Client, remote: &Remote, partial: &Partial) -> Re
     partial.clear().map_err(write)?;
     if is_continued {
         // The file changed between two attempts, or the cache was damaged.
-        return Err(Trouble::Passing(
-            "what was there already does not fit the rest".to_owned(),
-            None,
-        ));
+        let problem = "what was there already does not fit the rest".to_owned();
+        return Err(Trouble::transient(Problem::Server(problem)));
     }
-    Err(Trouble::Final(FetchError::Digest {
+    Err(Trouble::Permanent(Problem::Final(FetchError::Digest {
         address: remote.address().to_owned(),
         expected: remote.sha256.clone(),
         actual,
         size_bytes,
-    }))
+    })))
 }
 
 fn starts_at(response: &Response, place: u64) -> bool {
@@ -202,26 +227,21 @@ fn starts_at(response: &Response, place: u64) -> bool {
         .is_some_and(|range| range.starts_with(&format!("bytes {place}-")))
 }
 
-fn trouble_of(response: &Response, remote: &Remote) -> Trouble {
+fn trouble_of(response: &Response) -> Trouble<Problem> {
     let status = response.status();
-    let problem = format!("the server answers {status}");
-    let is_passing = status.is_server_error()
-        || matches!(
-            status,
-            StatusCode::REQUEST_TIMEOUT
-                | StatusCode::TOO_MANY_REQUESTS
-                | StatusCode::RANGE_NOT_SATISFIABLE
-                | StatusCode::PARTIAL_CONTENT
-        );
-    if is_passing {
-        let wait = response.headers().get(RETRY_AFTER);
-        let wait = wait.and_then(|wait| wait.to_str().ok()?.parse().ok());
-        return Trouble::Passing(problem, wait.map(Duration::from_secs));
+    let error = Problem::Server(format!("the server answers {status}"));
+    // A part that does not fit what is there is asked for anew.
+    let is_other_part = matches!(
+        status,
+        StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::PARTIAL_CONTENT
+    );
+    if is_other_part || is_transient(status) {
+        return Trouble::Transient {
+            error,
+            retry_after: retry_after(response.headers(), SystemTime::now()),
+        };
     }
-    Trouble::Final(FetchError::Refused {
-        address: remote.address().to_owned(),
-        problem,
-    })
+    Trouble::Permanent(error)
 }
 
 /// The part of a file that is there, locked against other processes.
@@ -310,15 +330,4 @@ fn is_intact(path: &Path, remote: &Remote) -> bool {
 
 fn megabytes(n_bytes: u64) -> String {
     format!("{:.1} MB", n_bytes as f64 / 1e6)
-}
-
-/// The error with what caused it, which reqwest's own words leave out.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

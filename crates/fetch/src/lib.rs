@@ -15,9 +15,12 @@ pub use download::{Downloads, FetchError};
 /// Where downloads are kept.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CacheArgs {
-    /// Folder that keeps downloads from one run to the next; by default `trainyard` in the user's cache folder.
+    /// Folder in which downloads are cached; by default `trainyard` in the user's cache folder.
     #[arg(long, value_name = "FOLDER", env = "TRAINYARD_CACHE")]
     pub cache: Option<PathBuf>,
+    /// PEM file of certificate authorities to trust in addition to the system's.
+    #[arg(long, value_name = "FILE", env = "TRAINYARD_CA")]
+    pub ca: Option<PathBuf>,
 }
 
 impl CacheArgs {
@@ -34,7 +37,7 @@ impl CacheArgs {
             .ok_or_else(|| anyhow::anyhow!("there is no cache folder to download to"))
             .exit_code(ExitCode::Usage)
             .hint("name one with `--cache` or `TRAINYARD_CACHE`")?;
-        let downloads = Downloads::to(&folder);
+        let downloads = Downloads::to(&folder).with_ca(self.ca.as_deref());
         for remote in remotes {
             let outcome = downloads.fetch(remote);
             let code = outcome.as_ref().err().map(FetchError::exit_code);

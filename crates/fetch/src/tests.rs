@@ -1,4 +1,4 @@
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -222,6 +222,50 @@ fn a_server_that_is_not_there_is_named_without_the_query() {
 }
 
 #[test]
+fn what_will_fail_again_is_said_at_once_with_its_cause() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+        // To close with bytes unread would reset the connection, maybe before the answer is read.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let remote = Remote {
+        url: format!("https://{address}/x?signature=s3cret"),
+        sha256: Sha256Digest::of(b"x"),
+    };
+    // With the usual waits, which would be noticed.
+    let error = Downloads::to(folder.path()).fetch(&remote).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("does not speak TLS"), "{text}");
+    assert!(
+        !text.contains("attempts") && !text.contains("s3cret"),
+        "{text}"
+    );
+    assert_eq!(error.exit_code(), ExitCode::Service);
+}
+
+#[test]
+fn a_file_of_authorities_that_is_not_there_is_a_wrong_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(b"x", &[]);
+    let ca = folder.path().join("ca.pem");
+    let error = downloads(&folder)
+        .with_ca(Some(&ca))
+        .fetch(&server.remote(b"x"))
+        .unwrap_err();
+    assert_eq!(error.exit_code(), ExitCode::Usage);
+    let text = trainyard_net::in_one_line(&error);
+    assert!(
+        text.contains("authorities in") && text.contains("ca.pem"),
+        "{text}"
+    );
+    assert!(!text.contains("s3cret"), "{text}");
+}
+
+#[test]
 fn two_at_once_download_once() {
     let content = content();
     let server = Server::start(&content, &[Answer::Whole]);
@@ -241,6 +285,7 @@ fn the_cache_is_where_the_user_says_or_the_system_keeps_caches() {
     let of = |cache: Option<&str>, variables: &[(&str, &str)]| {
         let args = CacheArgs {
             cache: cache.map(PathBuf::from),
+            ca: None,
         };
         args.folder(&variables.iter().copied().collect())
     };

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde::Deserialize;
 use trainyard_core::gate::{BaselineRecord, RecordError};
+use trainyard_net::encode;
 
-use crate::check::{App, query};
+use crate::check::App;
 use crate::client::{GitHub, Request};
 use crate::error::{GitHubError, Permission};
 
@@ -49,6 +50,24 @@ pub struct Found {
     pub record: BaselineRecord,
 }
 
+/// What a search for a record came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Search {
+    /// A record.
+    Found(Box<Found>),
+    /// The history was read to its end, and no commit has one.
+    NoneEver,
+    /// None of this many commits has one, and there are more.
+    NoneAmong(usize),
+}
+
+/// Commits along first parents, the newest first. Never empty.
+struct Chain {
+    commits: Vec<String>,
+    /// Whether the last one has no parent.
+    is_whole: bool,
+}
+
 #[derive(Debug, Deserialize)]
 struct Commit {
     sha: String,
@@ -83,48 +102,57 @@ struct Output {
 
 impl GitHub {
     /// The nearest record from `start` backwards along first parents, under the check called `check_name`, by `app`.
-    /// `None` where the last [`MAX_DISTANCE`] commits have none.
+    /// At most [`MAX_DISTANCE`] commits are looked at.
     pub async fn find_baseline(
         &self,
         start: &Start,
         check_name: &str,
         app: &str,
-    ) -> Result<Option<Found>, GitHubError> {
+    ) -> Result<Search, GitHubError> {
         let chain = match start {
-            Start::Before(sha) => self.first_parents(sha).await?.split_off(1),
+            Start::Before(sha) => {
+                let mut chain = self.first_parents(sha).await?;
+                chain.commits.remove(0);
+                chain
+            }
             Start::At(sha) => self.first_parents(sha).await?,
             Start::MergeBase { base_branch, head } => {
                 let base = self.merge_base(base_branch, head).await?;
                 self.first_parents(&base).await?
             }
         };
-        for (distance, commit) in chain.into_iter().take(MAX_DISTANCE).enumerate() {
+        let Chain { commits, is_whole } = chain;
+        for (distance, commit) in commits.into_iter().take(MAX_DISTANCE).enumerate() {
             match self.record_of(&commit, check_name, app).await? {
                 Some(Ok(record)) => {
-                    return Ok(Some(Found {
+                    return Ok(Search::Found(Box::new(Found {
                         commit,
                         distance,
                         record,
-                    }));
+                    })));
                 }
                 Some(Err(error)) => tracing::warn!("commit {commit}: {error}"),
                 None => {}
             }
         }
-        Ok(None)
+        Ok(if is_whole {
+            Search::NoneEver
+        } else {
+            Search::NoneAmong(MAX_DISTANCE)
+        })
     }
 
     /// The commit and those before it along first parents, [`MAX_DISTANCE`] at most. Never empty.
     ///
     /// A page of history holds the commits of merged branches too, so where it ends before the chain does, the history of
     /// the last commit is asked for.
-    async fn first_parents(&self, sha: &str) -> Result<Vec<String>, GitHubError> {
-        let mut chain = vec![sha.to_owned()];
+    async fn first_parents(&self, sha: &str) -> Result<Chain, GitHubError> {
+        let mut commits_back = vec![sha.to_owned()];
         let mut last = sha.to_owned();
         for _ in 0..MAX_PAGES {
             let request = Request {
                 method: Method::GET,
-                route: self.path(&format!("/commits?sha={}&per_page=100", query(&last))),
+                route: self.path(&format!("/commits?sha={}&per_page=100", encode(&last))),
                 body: None,
                 doing: "read the history",
                 permission: Permission::ContentsRead,
@@ -138,14 +166,20 @@ impl GitHub {
                 })
                 .collect();
             while let Some(known) = parents.remove(&last) {
-                let Some(parent) = known.filter(|_| chain.len() <= MAX_DISTANCE) else {
-                    return Ok(chain);
+                let (Some(parent), true) = (&known, commits_back.len() <= MAX_DISTANCE) else {
+                    return Ok(Chain {
+                        commits: commits_back,
+                        is_whole: known.is_none(),
+                    });
                 };
-                chain.push(parent.clone());
-                last = parent;
+                commits_back.push(parent.clone());
+                last.clone_from(parent);
             }
         }
-        Ok(chain)
+        Ok(Chain {
+            commits: commits_back,
+            is_whole: false,
+        })
     }
 
     async fn merge_base(&self, base_branch: &str, head: &str) -> Result<String, GitHubError> {
@@ -153,8 +187,8 @@ impl GitHub {
             method: Method::GET,
             route: self.path(&format!(
                 "/compare/{}...{}?per_page=1",
-                query(base_branch),
-                query(head)
+                encode(base_branch),
+                encode(head)
             )),
             body: None,
             doing: "find the merge base",
@@ -171,13 +205,13 @@ impl GitHub {
         check_name: &str,
         app: &str,
     ) -> Result<Option<Result<BaselineRecord, RecordError>>, GitHubError> {
-        let name = query(check_name);
+        let name = encode(check_name);
         let request = Request {
             method: Method::GET,
             // Runs of pull requests may have left a newer check of the same name, so all are looked at.
             route: self.path(&format!(
                 "/commits/{}/check-runs?check_name={name}&filter=all&per_page=100",
-                query(sha)
+                encode(sha)
             )),
             body: None,
             doing: "read the baseline's check run",

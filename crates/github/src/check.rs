@@ -1,10 +1,9 @@
 //! One check run per model on the commit that people wrote.
 
-use std::fmt::Write as _;
-
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use trainyard_net::encode;
 
 use crate::client::{GitHub, Request};
 use crate::error::{GitHubError, Permission};
@@ -199,7 +198,7 @@ impl GitHub {
             route: self.path(&format!(
                 "/commits/{}/check-runs?check_name={}&filter=latest&per_page=100",
                 check.head_sha,
-                query(&check.name)
+                encode(&check.name)
             )),
             body: None,
             doing: "read the check runs",
@@ -237,20 +236,4 @@ fn body_of(check: &Check, report: &Report) -> Value {
         body["details_url"] = json!(url);
     }
     body
-}
-
-/// The text as a value in a query.
-pub(crate) fn query(text: &str) -> String {
-    text.bytes()
-        .fold(String::with_capacity(text.len()), |mut encoded, byte| {
-            let is_plain =
-                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
-            // Writing to a text cannot fail.
-            let _ = if is_plain {
-                write!(encoded, "{}", char::from(byte))
-            } else {
-                write!(encoded, "%{byte:02X}")
-            };
-            encoded
-        })
 }

@@ -12,29 +12,43 @@ use octocrab::Octocrab;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use trainyard_net::{
+    ClientOptions, Failure, Jitter, RetryPolicy, Retrying, Trouble, in_one_line, is_transient,
+    retry_after,
+};
 
 use crate::error::{GitHubError, Permission, hint};
 
 /// A server that does not answer for so long is taken for gone.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often, and after which time, a request is made again.
-#[derive(Debug, Clone, Copy)]
-pub struct Retry {
-    /// How often at most.
-    pub n_attempts: u32,
-    /// Time before the second attempt; twice as long before each one after it.
-    pub first_delay: Duration,
-    /// The longest wait, also where GitHub asks for a longer one.
-    pub max_delay: Duration,
+/// When a request is made again where the caller does not say. GitHub asks for a minute after a secondary rate limit; a
+/// report is not worth more than a few.
+const RETRY: RetryPolicy = RetryPolicy {
+    n_attempts: 5,
+    first_delay: Duration::from_secs(1),
+    max_delay: Duration::from_mins(1),
+    deadline: Duration::from_mins(3),
+};
+
+/// How GitHub is reached.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Proxies, authorities and time-outs.
+    pub client: ClientOptions,
+    /// When a request is made again.
+    pub retry: RetryPolicy,
 }
 
-impl Default for Retry {
+impl Default for Options {
     fn default() -> Self {
         Self {
-            n_attempts: 5,
-            first_delay: Duration::from_secs(1),
-            max_delay: Duration::from_mins(1),
+            client: ClientOptions {
+                connect_timeout: Some(TIMEOUT),
+                read_timeout: Some(TIMEOUT),
+                ..ClientOptions::default()
+            },
+            retry: RETRY,
         }
     }
 }
@@ -45,7 +59,7 @@ pub struct GitHub {
     octocrab: Octocrab,
     /// `owner/name`.
     repository: String,
-    pub(crate) retry: Retry,
+    pub(crate) retry: RetryPolicy,
     n_calls: AtomicU64,
 }
 
@@ -62,15 +76,13 @@ pub(crate) struct Request {
     pub(crate) permission: Permission,
 }
 
-/// How one attempt went wrong.
-enum Trouble {
-    /// Nothing was done; it may be asked again after this time.
-    Wait {
-        problem: String,
-        delay: Option<Duration>,
-    },
-    /// Nobody knows whether it was done.
+/// Why an attempt has no answer that counts.
+enum Refusal {
+    /// No answer, or the answer that the server has trouble. It may have been carried out.
     Uncertain(String),
+    /// GitHub was too busy to carry it out.
+    Busy(String),
+    /// Said no, or nothing can be asked.
     Final(GitHubError),
 }
 
@@ -80,7 +92,7 @@ impl GitHub {
         api_url: &str,
         repository: &str,
         token: &str,
-        retry: Retry,
+        options: &Options,
     ) -> Result<Self, GitHubError> {
         let setup = |problem: String| GitHubError::Setup {
             api_url: api_url.to_owned(),
@@ -100,19 +112,18 @@ impl GitHub {
                 "`{repository}` is no repository of the form `owner/name`"
             )));
         }
+        let client = options.client.build();
+        let client = client.map_err(|error| setup(in_one_line(&error)))?;
         let octocrab = Octocrab::builder()
             .base_uri(api_url)
             .map_err(|error| setup(error.to_string()))?
-            .set_connect_timeout(Some(TIMEOUT))
-            .set_read_timeout(Some(TIMEOUT))
-            .set_write_timeout(Some(TIMEOUT))
             .personal_token(token.to_owned())
-            .build()
-            .map_err(|error| setup(error.to_string()))?;
+            .build_with_reqwest(client)
+            .map_err(|error| setup(in_one_line(&error)))?;
         Ok(Self {
             octocrab,
             repository: repository.to_owned(),
-            retry,
+            retry: options.retry,
             n_calls: AtomicU64::new(0),
         })
     }
@@ -192,56 +203,68 @@ impl GitHub {
     /// The same, for an answer of any form; `null` for none.
     pub(crate) async fn send_for_value(&self, request: &Request) -> Result<Value, GitHubError> {
         let is_repeatable = request.method != Method::POST;
-        let mut delay = self.retry.first_delay;
-        let mut n_attempts = 0;
-        loop {
-            n_attempts += 1;
-            let unreachable = |problem| GitHubError::Unreachable {
+        let attempt = async || {
+            self.attempt(request)
+                .await
+                .map_err(|trouble| match trouble {
+                    // It may be there already: whoever asked must look.
+                    Trouble::Transient { error, .. }
+                        if !is_repeatable && matches!(error, Refusal::Uncertain(_)) =>
+                    {
+                        Trouble::Permanent(error)
+                    }
+                    other => other,
+                })
+        };
+        let on_retry = |retrying: Retrying<'_, Refusal>| {
+            if let Refusal::Uncertain(problem) | Refusal::Busy(problem) = retrying.error {
+                let wait = retrying.wait.as_secs_f64();
+                tracing::debug!("{problem}; trying again in {wait:.1} s");
+            }
+        };
+        let done = self.retry.run(Jitter::default(), attempt, on_retry).await;
+        done.map_err(|given_up| match given_up.error {
+            Refusal::Final(error) => error,
+            Refusal::Uncertain(problem) | Refusal::Busy(problem) => GitHubError::Unreachable {
                 doing: request.doing,
                 problem,
-                n_attempts,
-            };
-            let (problem, wait) = match self.attempt(request).await {
-                Ok(answer) => return Ok(answer),
-                Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Uncertain(problem)) if !is_repeatable => {
-                    return Err(unreachable(problem));
-                }
-                Err(Trouble::Uncertain(problem)) => (problem, None),
-                Err(Trouble::Wait { problem, delay }) => (problem, delay),
-            };
-            let is_too_long = wait.is_some_and(|wait| wait > self.retry.max_delay);
-            if n_attempts >= self.retry.n_attempts || is_too_long {
-                return Err(unreachable(problem));
-            }
-            let wait = wait.unwrap_or(delay);
-            tracing::debug!("{problem}; trying again in {:.1} s", wait.as_secs_f64());
-            tokio::time::sleep(wait).await;
-            delay = (delay * 2).min(self.retry.max_delay);
-        }
+                n_attempts: given_up.n_attempts,
+            },
+        })
     }
 
-    async fn attempt(&self, request: &Request) -> Result<Value, Trouble> {
+    async fn attempt(&self, request: &Request) -> Result<Value, Trouble<Refusal>> {
         self.n_calls.fetch_add(1, Ordering::Relaxed);
         let route = &*request.route;
         let body = request.body.as_ref();
+        let uncertain = |error: octocrab::Error| match Failure::of(&error) {
+            Failure::Permanent(cause) => {
+                Trouble::Permanent(Refusal::Final(GitHubError::Permanent {
+                    doing: request.doing,
+                    cause,
+                }))
+            }
+            Failure::Transient(problem) => Trouble::transient(Refusal::Uncertain(problem)),
+        };
         let sent = match request.method {
             Method::POST => self.octocrab._post(route, body).await,
             Method::PATCH => self.octocrab._patch(route, body).await,
             Method::DELETE => self.octocrab._delete(route, body).await,
             _ => self.octocrab._get(route).await,
         };
-        let response = sent.map_err(|error| Trouble::Uncertain(in_full(&error)))?;
+        let response = sent.map_err(uncertain)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let text = self.octocrab.body_to_string(response).await;
         if status.is_success() {
-            let text = text.map_err(|error| Trouble::Uncertain(in_full(&error)))?;
+            let text = text.map_err(uncertain)?;
             if text.is_empty() {
                 return Ok(Value::Null);
             }
             // An answer that ends in the middle.
-            return serde_json::from_str(&text)
-                .map_err(|error| Trouble::Uncertain(format!("the answer is no JSON ({error})")));
+            return serde_json::from_str(&text).map_err(|error| {
+                let problem = format!("the answer is not JSON ({error})");
+                Trouble::transient(Refusal::Uncertain(problem))
+            });
         }
         let text = text.unwrap_or_default();
         Err(self.trouble_of(request, status, &headers, &text))
@@ -253,7 +276,7 @@ impl GitHub {
         status: StatusCode,
         headers: &HeaderMap,
         text: &str,
-    ) -> Trouble {
+    ) -> Trouble<Refusal> {
         let message = message_of(text);
         let problem = format!("GitHub answers {status}: {message}");
         let is_limited = status == StatusCode::TOO_MANY_REQUESTS
@@ -261,16 +284,17 @@ impl GitHub {
                 && (headers.contains_key(RETRY_AFTER)
                     || is_used_up(headers)
                     || message.contains("secondary rate limit")));
-        if is_limited {
-            return Trouble::Wait {
-                problem,
-                delay: wait_of(headers),
+        if is_limited || is_transient(status) {
+            return Trouble::Transient {
+                error: if is_limited {
+                    Refusal::Busy(problem)
+                } else {
+                    Refusal::Uncertain(problem)
+                },
+                retry_after: wait_of(headers),
             };
         }
-        if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
-            return Trouble::Uncertain(problem);
-        }
-        Trouble::Final(GitHubError::Refused {
+        Trouble::Permanent(Refusal::Final(GitHubError::Refused {
             doing: request.doing,
             status: status.as_u16(),
             hint: hint(
@@ -280,7 +304,7 @@ impl GitHub {
                 &self.repository,
             ),
             message,
-        })
+        }))
     }
 }
 
@@ -316,26 +340,15 @@ fn is_used_up(headers: &HeaderMap) -> bool {
 
 /// How long GitHub asks to wait.
 fn wait_of(headers: &HeaderMap) -> Option<Duration> {
-    if let Some(seconds) = number(headers, RETRY_AFTER) {
-        return Some(Duration::from_secs(seconds));
+    let now = SystemTime::now();
+    if let Some(wait) = retry_after(headers, now) {
+        return Some(wait);
     }
     let reset = number(headers, HeaderName::from_static("x-ratelimit-reset"))
         .filter(|_| is_used_up(headers))?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let now = now.duration_since(UNIX_EPOCH).ok()?.as_secs();
     Some(Duration::from_secs(reset.saturating_sub(now)))
 }
 
-/// The error with what caused it, without the backtraces that octocrab prints.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default().to_owned();
-        if !parts.last().is_some_and(|last| last.ends_with(&first)) {
-            parts.push(first);
-        }
-        next = error.source();
-    }
-    parts.join(": ")
-}
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use trainyard_net::{PermanentCause, attempts};
+
 /// A line of a workflow's `permissions:` that a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
@@ -33,7 +35,7 @@ impl fmt::Display for Permission {
 #[derive(Debug, thiserror::Error)]
 pub enum GitHubError {
     /// There is no answer, or only the answer that the server has trouble.
-    #[error("cannot {doing}: {problem} ({n_attempts} attempts)")]
+    #[error("cannot {doing}: {problem} ({})", attempts(*n_attempts))]
     Unreachable {
         /// What was to be done.
         doing: &'static str,
@@ -41,6 +43,14 @@ pub enum GitHubError {
         problem: String,
         /// How often it was tried.
         n_attempts: u32,
+    },
+    /// Asking again would not help.
+    #[error("cannot {doing}: {cause}")]
+    Permanent {
+        /// What was to be done.
+        doing: &'static str,
+        /// Why there is no answer.
+        cause: PermanentCause,
     },
     /// GitHub said no.
     #[error("cannot {doing}: GitHub answers {status}: {message}\nhint: {hint}")]

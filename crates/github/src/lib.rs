@@ -1,6 +1,6 @@
 //! GitHub's REST API as Trainyard uses it: one comment per key, one check run per model, whatever else happens meanwhile.
 //!
-//! Requests go through octocrab; when to try again is decided here. Everything that GitHub answers is read into types
+//! Requests go through octocrab, over `net`'s client and its retries. Everything that GitHub answers is read into types
 //! of our own, which hold what we use.
 
 mod baseline;
@@ -12,10 +12,11 @@ mod overriding;
 mod pull;
 mod release;
 
-pub use baseline::{Found, Start, WORKFLOWS_APP};
+pub use baseline::{Found, Search, Start, WORKFLOWS_APP};
 pub use check::{Check, CheckAnnotation, CheckLevel, CheckRun, Conclusion, Report as CheckReport};
-pub use client::{GitHub, Retry};
+pub use client::{GitHub, Options};
 pub use comment::{Comment, MARKER_LIMIT, Outcome, Place, Stamp};
 pub use error::{GitHubError, Permission};
 pub use pull::{Pull, RequestOf};
 pub use release::Release;
+pub use trainyard_net::{ClientOptions, RetryPolicy};

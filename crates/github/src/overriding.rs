@@ -2,9 +2,9 @@
 
 use http::Method;
 use serde::Deserialize;
-use trainyard_core::verdict::Override;
+use trainyard_core::gate::Override;
+use trainyard_net::encode;
 
-use crate::check::query;
 use crate::client::{GitHub, Request};
 use crate::comment::Comment;
 use crate::error::{GitHubError, Permission};
@@ -62,7 +62,7 @@ impl GitHub {
     async fn may_write(&self, login: &str) -> Result<bool, GitHubError> {
         let request = Request {
             method: Method::GET,
-            route: self.path(&format!("/collaborators/{}/permission", query(login))),
+            route: self.path(&format!("/collaborators/{}/permission", encode(login))),
             body: None,
             doing: "ask who may override",
             permission: Permission::ContentsRead,

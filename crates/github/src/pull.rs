@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use http::Method;
 use serde::Deserialize;
+use trainyard_net::encode;
 
-use crate::check::query;
 use crate::client::{GitHub, Request};
 use crate::error::{GitHubError, Permission};
 
@@ -82,7 +82,7 @@ impl GitHub {
         sha: &str,
     ) -> Result<RequestOf, GitHubError> {
         let owner = repository.split('/').next().unwrap_or_default();
-        let head = query(&format!("{owner}:{branch}"));
+        let head = encode(&format!("{owner}:{branch}"));
         let pulls: Vec<Pull> = self
             .send(&Request {
                 method: Method::GET,
@@ -114,8 +114,8 @@ impl GitHub {
                 method: Method::GET,
                 route: self.path(&format!(
                     "/contents/{}?ref={}",
-                    query(path),
-                    query(reference)
+                    encode(path),
+                    encode(reference)
                 )),
                 body: None,
                 doing: DOING,

@@ -1,7 +1,7 @@
 //! Which release came before a release tag.
 
-use semver::Version;
 use serde::Deserialize;
+use trainyard_core::release_tag::ReleaseTag;
 
 use crate::client::GitHub;
 use crate::error::{GitHubError, Permission};
@@ -29,21 +29,16 @@ struct Commit {
     sha: String,
 }
 
-/// What stands before the version, and the version: `digits@v1.2.3` is `digits@` and 1.2.3.
-fn split(tag: &str) -> Option<(&str, Version)> {
-    let start = tag.rfind(['@', '/']).map_or(0, |at| at + 1);
-    let (prefix, version) = tag.split_at(start);
-    let version = version.strip_prefix('v').unwrap_or(version);
-    Some((prefix, Version::parse(version).ok()?))
-}
-
 /// The highest stable version of the same series below the tag's own.
-fn previous(tag: &str, tags: Vec<Tag>) -> Option<Release> {
-    let (series, version) = split(tag)?;
+fn previous(release: &ReleaseTag<'_>, model: &str, tags: Vec<Tag>) -> Option<Release> {
     let earlier = tags.into_iter().filter_map(|tag| {
-        let (other, found) = split(&tag.name)?;
-        let is_earlier = other == series && found.pre.is_empty() && found < version;
-        is_earlier.then_some((found, tag))
+        let found = ReleaseTag::parse(&tag.name, model)?;
+        let version = found.version.clone();
+        // Build metadata has no rank: 1.2.3+gpu is not before 1.2.3+cpu.
+        let is_earlier = found.is_same_series(release)
+            && version.pre.is_empty()
+            && version.cmp_precedence(&release.version).is_lt();
+        is_earlier.then_some((version, tag))
     });
     let (_, tag) = earlier.max_by(|(a, _), (b, _)| a.cmp(b))?;
     Some(Release {
@@ -53,11 +48,15 @@ fn previous(tag: &str, tags: Vec<Tag>) -> Option<Release> {
 }
 
 impl GitHub {
-    /// The release before `tag`; `None` where there is none, or the tag is no version.
-    pub async fn release_before(&self, tag: &str) -> Result<Option<Release>, GitHubError> {
-        if split(tag).is_none() {
+    /// The release of `model` before `tag`; `None` where there is none, or the tag names no version.
+    pub async fn release_before(
+        &self,
+        tag: &str,
+        model: &str,
+    ) -> Result<Option<Release>, GitHubError> {
+        let Some(release) = ReleaseTag::parse(tag, model) else {
             return Ok(None);
-        }
+        };
         let tags = self
             .all_pages(
                 "/tags",
@@ -66,7 +65,7 @@ impl GitHub {
                 Permission::ContentsRead,
             )
             .await?;
-        Ok(previous(tag, tags))
+        Ok(previous(&release, model, tags))
     }
 }
 
@@ -88,6 +87,10 @@ mod tests {
             "digits@v1.3.0",
             "letters@v1.4.0",
             "models/x/v1.0.0",
+            "iris-v1.0.0",
+            "iris-v1.1.0-rc.1",
+            "iris-v1.1.0+cpu",
+            "data-2024.1.1",
         ];
         let before = |tag: &str| {
             let tags = names.iter().map(|name| Tag {
@@ -96,7 +99,8 @@ mod tests {
                     sha: format!("sha of {name}"),
                 },
             });
-            previous(tag, tags.collect()).map(|release| release.tag)
+            let release = ReleaseTag::parse(tag, "digits")?;
+            previous(&release, "digits", tags.collect()).map(|release| release.tag)
         };
         for (tag, expected) in [
             ("v1.11.0", Some("v1.10.0")),
@@ -105,6 +109,8 @@ mod tests {
             ("v1.2.1", Some("v1.2.0")),
             ("digits@v1.5.0", Some("digits@v1.3.0")),
             ("models/x/v1.0.1", Some("models/x/v1.0.0")),
+            ("iris-v1.2.0", Some("iris-v1.1.0+cpu")),
+            ("iris-v1.1.0+gpu", Some("iris-v1.0.0")),
             ("v0.9.0", None),
             ("nightly", None),
         ] {

@@ -1,81 +1,33 @@
 //! Datasets: files named by the configuration in, raw rows and labels out. Preprocessing is the network's business.
 
+mod arrays;
 mod column;
 mod elements;
+mod error;
 mod features;
 pub mod idx;
 mod images;
+mod labels;
 mod load;
 pub mod npz;
+mod sample;
 mod table;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use column::CellProblem;
+pub(crate) use error::refuse_lfs_pointer;
+pub use error::{DataError, Excerpt, Names};
 pub use features::{Features, Stored};
+pub use images::ImageProblem;
+pub use labels::LabelProblem;
+pub use table::{Place, TableProblem};
 use trainyard_core::config::{Config, Missing, Remote, Source};
-use trainyard_core::digest::{self, Sha256Digest};
-use trainyard_core::evaluation;
-use trainyard_core::files::FileError;
+use trainyard_core::digest::{self, DigestBuilder, Sha256Digest};
 use trainyard_core::model::FileEntry;
 
 use crate::random::{Purpose, Stream};
-
-/// Why data cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DataError {
-    /// A file is missing or unreadable.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// A pointer of Git LFS stands where the data should be.
-    #[error(
-        "`{}` is a Git LFS pointer, not the data itself\nhint: set `lfs: true` on `actions/checkout`, or run `git lfs pull`",
-        path.display()
-    )]
-    LfsPointer {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A file does not hold what its format says.
-    #[error("`{}`: {problem}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and where.
-        problem: String,
-    },
-    /// Two files do not belong together.
-    #[error("`{}` has {n_features} rows, but `{}` has {n_labels} labels", features.display(), labels.display())]
-    Counts {
-        /// The file of features.
-        features: PathBuf,
-        /// Its rows.
-        n_features: usize,
-        /// The file of labels.
-        labels: PathBuf,
-        /// Its rows.
-        n_labels: usize,
-    },
-}
-
-impl DataError {
-    /// What the system said about a file.
-    pub(crate) fn read(path: &Path) -> impl Fn(std::io::Error) -> Self + Copy {
-        |source| {
-            Self::File(FileError::Read {
-                path: path.to_owned(),
-                source,
-            })
-        }
-    }
-
-    pub(crate) fn malformed(path: &Path, problem: impl Into<String>) -> Self {
-        Self::Malformed {
-            path: path.to_owned(),
-            problem: problem.into(),
-        }
-    }
-}
 
 /// Which part of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,11 +48,8 @@ pub struct Folders<'a> {
 }
 
 impl Folders<'_> {
-    fn locate(&self, source: Option<&Source>) -> PathBuf {
-        source.map_or_else(
-            || self.base.to_owned(),
-            |source| source.locate(self.base, self.downloads),
-        )
+    fn locate(&self, source: &Source) -> PathBuf {
+        source.locate(self.base, self.downloads)
     }
 }
 
@@ -119,8 +68,11 @@ pub struct Dataset {
     pub weights: Option<Vec<f32>>,
     /// Each row's place in its file, from 0.
     pub row_ids: Vec<i64>,
-    /// For a table: its columns by role, with the types that were found, in a line of text.
-    pub description: Option<String>,
+    /// What was read, in lines of text: of a table its columns by role, with the types that were found; of a folder its
+    /// images by class.
+    pub description: Vec<String>,
+    /// What was not read though it lies there, in lines of text.
+    pub warnings: Vec<String>,
     /// The files that it came from, with paths as the configuration writes them.
     pub files: Vec<FileEntry>,
 }
@@ -146,17 +98,6 @@ impl Labels {
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    pub(crate) fn row_set_digest(&self, row_ids: &[i64]) -> Sha256Digest {
-        match self {
-            Self::Class(labels) => {
-                evaluation::row_set_digest(row_ids, labels.iter().map(u32::to_string))
-            }
-            Self::Value(labels) => {
-                evaluation::row_set_digest(row_ids, labels.iter().map(f64::to_string))
-            }
-        }
     }
 
     fn gather(&self, rows: &[usize]) -> Self {
@@ -210,21 +151,42 @@ impl Dataset {
         Sha256Digest::of(format!("{files} {}\n", self.n_rows()).as_bytes())
     }
 
-    /// The digest that two evaluations share exactly when their rows can be paired.
-    pub fn row_set_digest(&self) -> Sha256Digest {
-        self.labels.row_set_digest(&self.row_ids)
+    /// A digest of the raw input of all rows, before preprocessing: what tells rows without ids apart.
+    ///
+    /// # Errors
+    ///
+    /// Where rows are left on the disk and their file cannot be read any more.
+    pub fn input_digest(&self) -> Result<Sha256Digest, DataError> {
+        const BATCH_ROWS: usize = 256;
+        let rows: Vec<u32> = (0..self.n_rows() as u32).collect();
+        let mut values = vec![0.0_f32; BATCH_ROWS * self.row_len()];
+        let mut digest = DigestBuilder::new("input");
+        let mut bytes = Vec::with_capacity(values.len() * 4);
+        for batch in rows.chunks(BATCH_ROWS) {
+            let values = &mut values[..batch.len() * self.row_len()];
+            self.gather(batch, values)?;
+            bytes.clear();
+            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            digest.bytes(&bytes);
+        }
+        Ok(digest.finish())
     }
 
     /// Writes the raw features of `rows` to `out[rows.len(), row_len]`.
-    pub fn gather(&self, rows: &[u32], out: &mut [f32]) {
+    ///
+    /// # Errors
+    ///
+    /// Where rows are left on the disk and their file cannot be read any more.
+    pub fn gather(&self, rows: &[u32], out: &mut [f32]) -> Result<(), DataError> {
         let row_len = self.row_len();
         for (&row, out) in rows.iter().zip(out.chunks_exact_mut(row_len)) {
             let stored = self
                 .selection
                 .as_ref()
                 .map_or(row, |selection| selection[row as usize]);
-            self.features.read(stored as usize * row_len, out);
+            self.features.read(stored as usize * row_len, out)?;
         }
+        Ok(())
     }
 
     /// The labels of `rows`.
@@ -261,6 +223,7 @@ impl Dataset {
                 .map(|weights| rows.iter().map(|&row| weights[row]).collect()),
             row_ids: rows.iter().map(|&row| self.row_ids[row]).collect(),
             description: self.description.clone(),
+            warnings: self.warnings.clone(),
             files: self.files.clone(),
         }
     }
@@ -290,16 +253,6 @@ impl Dataset {
             (0..self.n_rows()).partition(|&row| is_held_out[row]);
         (!held_out.is_empty()).then(|| (self.subset(&kept), self.subset(&held_out)))
     }
-}
-
-/// Refuses a Git LFS pointer; `head` is how the file begins.
-pub(crate) fn refuse_lfs_pointer(path: &Path, head: &[u8]) -> Result<(), DataError> {
-    if head.starts_with(b"version https://git-lfs.github.com/spec/") {
-        return Err(DataError::LfsPointer {
-            path: path.to_owned(),
-        });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

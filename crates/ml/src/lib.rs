@@ -4,17 +4,20 @@
 //! number of threads.
 
 pub mod data;
+mod engine;
+pub mod input_summary;
 pub mod kernels;
 pub mod network;
 pub mod optimizer;
 pub mod predictions;
+pub mod predictor;
 pub mod random;
 mod schedule;
-pub mod score;
 pub mod store;
 pub mod train;
 
 mod threads;
+mod weights;
 
 pub use threads::Threads;
 

@@ -4,16 +4,17 @@
 //! Layers that work image by image run in shards of rows; dense layers in blocks of inputs. Shards and blocks have
 //! fixed sizes and are summed in a fixed order, so that results do not depend on the number of threads.
 
-mod batch_norm;
-mod dense;
-mod embedding;
-mod normalization;
+mod batch;
+mod buffers;
+mod fit;
+mod mode;
+mod ops;
 mod plan;
 mod rows;
 mod step;
 mod workspace;
 
-use candle_core::{Device, Tensor};
+use safetensors::{SafeTensorError, SafeTensors};
 use trainyard_core::model::Preprocessing;
 use trainyard_core::model::architecture::{
     self, Initializer, NamedLayer, ParameterSpec, ShapeError,
@@ -22,8 +23,11 @@ use trainyard_core::model::architecture::{
 use crate::kernels::Buffer;
 use crate::kernels::isa::with_avx2;
 use crate::random::{Purpose, Stream};
-pub use step::{Mode, Targets};
-pub use workspace::Workspace;
+use crate::weights::{self, Floats};
+pub(crate) use batch::load;
+pub use buffers::Workspace;
+pub use mode::Mode;
+pub use step::Targets;
 
 /// A network and its parameters.
 #[derive(Debug, Clone)]
@@ -54,9 +58,15 @@ pub enum NetworkError {
         /// The shape that it must have.
         shape: Vec<usize>,
     },
-    /// candle failed.
-    #[error("cannot convert a tensor")]
-    Tensor(#[from] candle_core::Error),
+    /// A tensor belongs to no layer.
+    #[error("there is a tensor `{name}`, but no layer has one of that name")]
+    Stray {
+        /// Its name.
+        name: String,
+    },
+    /// The weights cannot be read or written.
+    #[error("the weights are not a file of safetensors")]
+    Format(#[from] SafeTensorError),
 }
 
 impl Network {
@@ -96,24 +106,27 @@ impl Network {
     }
 
     /// A network whose parameters are taken from `tensors`, by name.
-    pub fn with_tensors(
+    pub fn with_weights(
         layers: &[NamedLayer],
         input_shape: &[usize],
         preprocessing: &[Preprocessing],
-        tensors: &std::collections::HashMap<String, Tensor>,
+        tensors: &SafeTensors<'_>,
     ) -> Result<Self, NetworkError> {
         let mut network = Self::empty(layers, input_shape, preprocessing)?;
-        for (spec, values) in network.specs.iter().zip(&mut network.parameters) {
-            let tensor = tensors
-                .get(&spec.name)
-                .filter(|tensor| {
-                    tensor.dims() == spec.shape && tensor.dtype() == candle_core::DType::F32
-                })
-                .ok_or_else(|| NetworkError::Parameter {
-                    name: spec.name.clone(),
-                    shape: spec.shape.clone(),
-                })?;
-            values.copy_from_slice(&tensor.flatten_all()?.to_vec1()?);
+        let is_stray = |name: &&&str| network.specs.iter().all(|spec| spec.name != **name);
+        if let Some(name) = tensors.names().iter().find(is_stray) {
+            return Err(NetworkError::Stray {
+                name: (*name).to_owned(),
+            });
+        }
+        for (spec, own) in network.specs.iter().zip(&mut network.parameters) {
+            let tensor = tensors.tensor(&spec.name).ok();
+            let tensor = tensor.filter(|tensor| tensor.shape() == spec.shape);
+            let values = tensor.and_then(|tensor| weights::values(&tensor));
+            *own = values.ok_or_else(|| NetworkError::Parameter {
+                name: spec.name.clone(),
+                shape: spec.shape.clone(),
+            })?;
         }
         Ok(network)
     }
@@ -146,19 +159,14 @@ impl Network {
         })
     }
 
-    /// The parameters as candle tensors, in Keras layout, by name.
-    pub fn tensors(&self) -> Result<Vec<(String, Tensor)>, NetworkError> {
-        let tensor = |(spec, values): (&ParameterSpec, &Buffer)| {
-            Ok((
-                spec.name.clone(),
-                Tensor::from_slice(values, spec.shape.as_slice(), &Device::Cpu)?,
-            ))
-        };
-        self.specs
-            .iter()
-            .zip(&self.parameters)
-            .map(tensor)
-            .collect()
+    /// The parameters as the bytes of a file of safetensors, in Keras layout.
+    pub fn weights(&self) -> Result<Vec<u8>, NetworkError> {
+        let tensors = self.specs.iter().zip(&self.parameters);
+        let tensors = tensors.map(|(spec, values)| {
+            let tensor = Floats::new(spec.shape.clone(), values);
+            (spec.name.clone(), tensor)
+        });
+        Ok(weights::serialise(tensors)?)
     }
 
     /// Number of trained values.

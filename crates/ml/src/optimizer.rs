@@ -1,10 +1,10 @@
 //! Optimiser steps in place over parameter buffers; rules and defaults are Keras 3's.
 
-use trainyard_core::config::{OptimizerConfig, OptimizerKind};
+use trainyard_core::config::{self, Clip, UpdateRule};
+use trainyard_core::model::architecture::ParameterSpec;
 
 use crate::kernels::Buffer;
 use crate::kernels::isa::with_avx2;
-use crate::network::Network;
 use crate::threads::Threads;
 
 /// Values that one thread updates at a time. Norms are summed chunk by chunk, so it decides results and never changes.
@@ -13,7 +13,7 @@ const CHUNK: usize = 1 << 14;
 /// An optimiser and its state.
 #[derive(Debug, Clone)]
 pub struct Optimizer {
-    config: OptimizerConfig,
+    config: config::Optimizer,
     pub(crate) n_steps: u32,
     /// sgd, rmsprop: the velocity. adam, adamw: the mean of gradients. Empty for what is not trained.
     pub(crate) first: Vec<Buffer>,
@@ -22,14 +22,16 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// An optimiser for the network's parameters, its state all zero.
-    pub fn new(config: &OptimizerConfig, network: &Network) -> Self {
-        let is_adam = matches!(config.kind, OptimizerKind::Adam | OptimizerKind::Adamw);
-        let has_first = is_adam || config.momentum > 0.0;
-        let has_second = is_adam || config.kind == OptimizerKind::Rmsprop;
+    /// An optimiser for a network's parameters, its state all zero.
+    pub fn new(config: &config::Optimizer, parameters: &[ParameterSpec]) -> Self {
+        let (has_first, has_second) = match config.rule {
+            UpdateRule::Adam(_) | UpdateRule::Adamw(_) => (true, true),
+            UpdateRule::Sgd { momentum, .. } => (momentum > 0.0, false),
+            UpdateRule::Rmsprop { momentum, .. } => (momentum > 0.0, true),
+        };
         let zeros = |is_needed: bool| {
-            let trained = network.specs().iter();
-            trained
+            parameters
+                .iter()
                 .map(|spec| {
                     let len = spec.shape.iter().product();
                     Buffer::zeros(if is_needed && spec.is_trainable {
@@ -57,27 +59,41 @@ impl Optimizer {
     pub(crate) fn begin(&mut self, learning_rate: f64) -> Step {
         self.n_steps += 1;
         let config = &self.config;
-        let steps = f64::from(self.n_steps);
-        let correction =
-            (1.0 - config.beta_2.powf(steps)).sqrt() / (1.0 - config.beta_1.powf(steps));
+        let rate = learning_rate as f32;
+        let update = match config.rule {
+            UpdateRule::Adam(adam) | UpdateRule::Adamw(adam) => {
+                let steps = f64::from(self.n_steps);
+                let correction =
+                    (1.0 - adam.beta_2.powf(steps)).sqrt() / (1.0 - adam.beta_1.powf(steps));
+                Update::Adam {
+                    corrected_rate: (learning_rate * correction) as f32,
+                    shares: [(1.0 - adam.beta_1) as f32, (1.0 - adam.beta_2) as f32],
+                    epsilon: adam.epsilon as f32,
+                }
+            }
+            UpdateRule::Sgd { momentum, nesterov } => Update::Sgd {
+                rate,
+                momentum: momentum as f32,
+                nesterov,
+            },
+            UpdateRule::Rmsprop {
+                rho,
+                momentum,
+                epsilon,
+            } => Update::Rmsprop {
+                rate,
+                settings: [rho as f32, momentum as f32, epsilon as f32],
+            },
+        };
         Step {
-            kind: config.kind,
-            rate: learning_rate as f32,
-            corrected_rate: (learning_rate * correction) as f32,
-            decay: (learning_rate * config.weight_decay()) as f32,
-            betas: [(1.0 - config.beta_1) as f32, (1.0 - config.beta_2) as f32],
-            rho: config.rho as f32,
-            momentum: config.momentum as f32,
-            nesterov: config.nesterov,
-            epsilon: config.epsilon as f32,
+            decay: (learning_rate * config.weight_decay) as f32,
+            update,
         }
     }
 
     /// Whether a part of a gradient can be used before the whole is known.
     pub(crate) const fn is_local(&self) -> bool {
-        self.config.clipnorm.is_none()
-            && self.config.global_clipnorm.is_none()
-            && self.config.clipvalue.is_none()
+        self.config.clip.is_none()
     }
 
     /// The state that belongs to a parameter.
@@ -104,14 +120,9 @@ impl Optimizer {
             .zip(states)
             .zip(is_done);
         for (((parameter, gradient), (first, second)), _) in all.filter(|(_, is_done)| !**is_done) {
-            let (mut firsts, mut seconds) = (first.chunks_mut(CHUNK), second.chunks_mut(CHUNK));
-            for (parameter, gradient) in parameter.chunks_mut(CHUNK).zip(gradient.chunks(CHUNK)) {
-                let state = [
-                    firsts.next().unwrap_or_default(),
-                    seconds.next().unwrap_or_default(),
-                ];
-                work.push((parameter, gradient, state));
-            }
+            // What is not trained has no gradient.
+            let pieces = pieces(parameter, [first, second], CHUNK).zip(gradient.chunks(CHUNK));
+            work.extend(pieces.map(|((parameter, state), gradient)| (parameter, gradient, state)));
         }
         threads.for_each(work, |(parameter, gradient, state)| {
             step.apply(parameter, gradient, state);
@@ -138,50 +149,80 @@ impl Optimizer {
                 gradient.iter_mut().for_each(|value| *value *= factor);
             }
         };
-        if let Some(limit) = self.config.clipnorm {
-            for gradient in &mut *gradients {
-                let norm = squares(gradient).sqrt();
-                scale(gradient, norm, limit);
+        match self.config.clip {
+            None => {}
+            Some(Clip::Norm(limit)) => {
+                for gradient in gradients {
+                    let norm = squares(gradient).sqrt();
+                    scale(gradient, norm, limit);
+                }
+            }
+            Some(Clip::GlobalNorm(limit)) => {
+                let squares = gradients.iter().map(|gradient| squares(gradient));
+                let norm = squares.sum::<f64>().sqrt();
+                gradients
+                    .iter_mut()
+                    .for_each(|gradient| scale(gradient, norm, limit));
+            }
+            Some(Clip::Value(limit)) => {
+                let limit = limit as f32;
+                let values = gradients.iter_mut().flatten();
+                values.for_each(|value| {
+                    *value = if value.is_nan() {
+                        *value
+                    } else {
+                        value.clamp(-limit, limit)
+                    }
+                });
             }
         }
-        if let Some(limit) = self.config.global_clipnorm {
-            let norm = gradients
-                .iter()
-                .map(|gradient| squares(gradient))
-                .sum::<f64>()
-                .sqrt();
-            gradients
-                .iter_mut()
-                .for_each(|gradient| scale(gradient, norm, limit));
-        }
-        if let Some(limit) = self.config.clipvalue {
-            let limit = limit as f32;
-            let values = gradients.iter_mut().flatten();
-            values.for_each(|value| {
-                *value = if value.is_nan() {
-                    *value
-                } else {
-                    value.clamp(-limit, limit)
-                }
-            });
-        }
     }
+}
+
+/// Pieces of `len` values of a parameter, each with its state; a rule that keeps none has empty state.
+pub(crate) fn pieces<'a>(
+    parameter: &'a mut [f32],
+    state: [&'a mut [f32]; 2],
+    len: usize,
+) -> impl Iterator<Item = (&'a mut [f32], [&'a mut [f32]; 2])> {
+    let mut state = state;
+    parameter.chunks_mut(len).map(move |piece| {
+        let state = state.each_mut().map(|rest| {
+            let len = if rest.is_empty() { 0 } else { piece.len() };
+            rest.split_off_mut(..len)
+                .expect("a rule keeps state of all values or of none")
+        });
+        (piece, state)
+    })
 }
 
 /// One step of an optimiser, value by value.
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
-    kind: OptimizerKind,
-    rate: f32,
-    /// adam: the rate with the bias corrections in it.
-    corrected_rate: f32,
+    /// What it takes away of each value before anything else.
     decay: f32,
-    /// adam: what new gradients count in the means.
-    betas: [f32; 2],
-    rho: f32,
-    momentum: f32,
-    nesterov: bool,
-    epsilon: f32,
+    update: Update,
+}
+
+#[derive(Debug, Clone)]
+enum Update {
+    Adam {
+        /// The rate with the bias corrections in it.
+        corrected_rate: f32,
+        /// What new gradients count in the means.
+        shares: [f32; 2],
+        epsilon: f32,
+    },
+    Sgd {
+        rate: f32,
+        momentum: f32,
+        nesterov: bool,
+    },
+    Rmsprop {
+        rate: f32,
+        /// `rho`, momentum and epsilon.
+        settings: [f32; 3],
+    },
 }
 
 impl Step {
@@ -193,29 +234,27 @@ impl Step {
                 .for_each(|value| *value -= *value * self.decay);
         }
         let [first, second] = state;
-        match self.kind {
-            OptimizerKind::Adam | OptimizerKind::Adamw => {
-                adam(
-                    parameter,
-                    gradient,
-                    first,
-                    second,
-                    self.corrected_rate,
-                    self.betas,
-                    self.epsilon,
-                );
-            }
-            OptimizerKind::Sgd => sgd(
+        match self.update {
+            Update::Adam {
+                corrected_rate,
+                shares,
+                epsilon,
+            } => adam(
                 parameter,
                 gradient,
                 first,
-                self.rate,
-                self.momentum,
-                self.nesterov,
+                second,
+                corrected_rate,
+                shares,
+                epsilon,
             ),
-            OptimizerKind::Rmsprop => {
-                let settings = [self.rho, self.momentum, self.epsilon];
-                rmsprop(parameter, gradient, first, second, self.rate, settings);
+            Update::Sgd {
+                rate,
+                momentum,
+                nesterov,
+            } => sgd(parameter, gradient, first, rate, momentum, nesterov),
+            Update::Rmsprop { rate, settings } => {
+                rmsprop(parameter, gradient, first, second, rate, settings);
             }
         }
     }
@@ -280,29 +319,26 @@ with_avx2! {
 
 #[cfg(test)]
 mod tests {
+    use trainyard_core::model::architecture::Initializer;
+
     use super::*;
 
-    /// A network of two weights.
-    fn network() -> Network {
-        let layer = trainyard_core::model::architecture::Dense {
-            units: 1,
-            activation: trainyard_core::model::architecture::Activation::Linear,
-            use_bias: false,
-            kernel_regularizer: None,
-            bias_regularizer: None,
-        };
-        let layer = trainyard_core::model::architecture::NamedLayer {
-            name: "dense".to_owned(),
-            layer: trainyard_core::model::architecture::Layer::Dense(layer),
-        };
-        Network::new(&[layer], &[2], &[], 0).unwrap()
+    /// The one parameter of a network of two weights.
+    fn weights() -> [ParameterSpec; 1] {
+        [ParameterSpec {
+            name: "dense/kernel".to_owned(),
+            shape: vec![2, 1],
+            initializer: Initializer::Zeros,
+            is_trainable: true,
+            regularizer: None,
+        }]
     }
 
-    fn run(config: &OptimizerConfig) -> Vec<f32> {
+    fn run(config: &config::Optimizer) -> Vec<f32> {
         let mut parameters = [Buffer::from(&[1.0, -2.0][..])];
-        let mut optimizer = Optimizer::new(config, &network());
+        let mut optimizer = Optimizer::new(config, &weights());
         for gradient in [[0.5, -0.25], [0.1, 4.0], [-1.0, 0.0]] {
-            let rate = config.learning_rate();
+            let rate = config.learning_rate;
             optimizer.step(
                 &mut parameters,
                 &mut [Buffer::from(&gradient[..])],
@@ -328,7 +364,7 @@ mod tests {
 
     #[test]
     fn adam_follows_kerass_formula() {
-        let found = run(&OptimizerConfig::default());
+        let found = run(&config::Optimizer::default());
         for (found, expected) in found.iter().zip([
             expected_adam([0.5, 0.1, -1.0], 1.0),
             expected_adam([-0.25, 4.0, 0.0], -2.0),
@@ -342,12 +378,10 @@ mod tests {
 
     #[test]
     fn sgd_follows_kerass_formula() {
-        let config = |momentum, nesterov| OptimizerConfig {
-            kind: OptimizerKind::Sgd,
-            learning_rate: Some(0.1),
-            momentum,
-            nesterov,
-            ..OptimizerConfig::default()
+        let config = |momentum, nesterov| config::Optimizer {
+            rule: UpdateRule::Sgd { momentum, nesterov },
+            learning_rate: 0.1,
+            ..config::Optimizer::default()
         };
         let close = |found: f32, expected: f32| {
             assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
@@ -365,10 +399,10 @@ mod tests {
     /// Worked out by hand from Keras's formulas, one step from 1.0 with the gradient 0.5.
     #[test]
     fn decay_clipping_and_rmsprop_follow_kerass_formulas() {
-        let one_step = |config: &OptimizerConfig| {
+        let one_step = |config: &config::Optimizer| {
             let mut parameters = [Buffer::from(&[1.0, 0.0][..])];
-            let mut optimizer = Optimizer::new(config, &network());
-            let rate = config.learning_rate();
+            let mut optimizer = Optimizer::new(config, &weights());
+            let rate = config.learning_rate;
             optimizer.step(
                 &mut parameters,
                 &mut [Buffer::from(&[0.5, 0.0][..])],
@@ -380,50 +414,61 @@ mod tests {
         let close = |found: f32, expected: f32| {
             assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
         };
-        let sgd = OptimizerConfig {
-            kind: OptimizerKind::Sgd,
-            learning_rate: Some(0.1),
-            ..OptimizerConfig::default()
+        let sgd = config::Optimizer {
+            rule: UpdateRule::Sgd {
+                momentum: 0.0,
+                nesterov: false,
+            },
+            learning_rate: 0.1,
+            ..config::Optimizer::default()
         };
         close(
-            one_step(&OptimizerConfig {
-                weight_decay: Some(0.5),
+            one_step(&config::Optimizer {
+                weight_decay: 0.5,
                 ..sgd.clone()
             }),
             0.95 - 0.05,
         );
         close(
-            one_step(&OptimizerConfig {
-                clipvalue: Some(0.2),
+            one_step(&config::Optimizer {
+                clip: Some(Clip::Value(0.2)),
                 ..sgd.clone()
             }),
             1.0 - 0.02,
         );
         close(
-            one_step(&OptimizerConfig {
-                clipnorm: Some(0.25),
+            one_step(&config::Optimizer {
+                clip: Some(Clip::Norm(0.25)),
                 ..sgd.clone()
             }),
             1.0 - 0.025,
         );
         close(
-            one_step(&OptimizerConfig {
-                global_clipnorm: Some(1.0),
+            one_step(&config::Optimizer {
+                clip: Some(Clip::GlobalNorm(1.0)),
                 ..sgd
             }),
             1.0 - 0.05,
         );
-        let rmsprop = OptimizerConfig {
-            kind: OptimizerKind::Rmsprop,
-            ..OptimizerConfig::default()
+        let rmsprop = config::Optimizer {
+            rule: UpdateRule::Rmsprop {
+                rho: 0.9,
+                momentum: 0.0,
+                epsilon: 1e-7,
+            },
+            ..config::Optimizer::default()
         };
         close(
             one_step(&rmsprop),
             1.0 - 0.001 * 0.5 / (0.1_f32 * 0.25 + 1e-7).sqrt(),
         );
-        let adamw = OptimizerConfig {
-            kind: OptimizerKind::Adamw,
-            ..OptimizerConfig::default()
+        let UpdateRule::Adam(adam) = config::Optimizer::default().rule else {
+            panic!("adam is the default")
+        };
+        let adamw = config::Optimizer {
+            rule: UpdateRule::Adamw(adam),
+            weight_decay: 0.004,
+            ..config::Optimizer::default()
         };
         close(one_step(&adamw), 1.0 - 0.001 * 0.004 - 0.001);
     }

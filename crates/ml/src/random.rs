@@ -17,6 +17,8 @@ pub enum Purpose {
     Dropout = 3,
     /// The validation split; the index is the class.
     Split = 4,
+    /// Rows kept by `max_train_rows` and `max_test_rows`; the index is the class.
+    Sample = 5,
 }
 
 /// A stream of random numbers, decided by seed, purpose and index.

@@ -1,13 +1,13 @@
 //! What changes from epoch to epoch beside the weights: the learning rate, and whether to go on.
 
 use serde::{Deserialize, Serialize};
-use trainyard_core::config::{EarlyStoppingConfig, Monitor, ScheduleConfig, ScheduleKind};
+use trainyard_core::config::{self, EarlyStoppingConfig, Monitor};
 use trainyard_core::evaluation::EpochRecord;
 
 /// The learning rate over time.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
-    config: ScheduleConfig,
+    rule: config::Schedule,
     learning_rate: f64,
     n_steps_per_epoch: u64,
     n_steps: u64,
@@ -31,13 +31,13 @@ pub(crate) struct Watch {
 
 impl Schedule {
     pub(crate) fn new(
-        config: &ScheduleConfig,
+        rule: &config::Schedule,
         learning_rate: f64,
         n_steps_per_epoch: usize,
         n_epochs: usize,
     ) -> Self {
         Self {
-            config: config.clone(),
+            rule: rule.clone(),
             learning_rate,
             n_steps_per_epoch: n_steps_per_epoch as u64,
             n_steps: (n_steps_per_epoch * n_epochs) as u64,
@@ -47,64 +47,71 @@ impl Schedule {
 
     /// The rate of the step that comes after `step` others.
     pub(crate) fn rate(&self, step: u32) -> f64 {
-        let ScheduleConfig {
-            kind,
-            warmup_steps,
-            decay_steps,
-            decay_rate,
-            staircase,
-            alpha,
-            every_epochs,
-            factor,
-            min_learning_rate,
-            ..
-        } = &self.config;
         let step = u64::from(step);
         let rate = self.learning_rate;
-        match kind {
-            ScheduleKind::Constant => rate,
-            ScheduleKind::Step => {
+        match self.rule {
+            config::Schedule::Constant => rate,
+            config::Schedule::Step {
+                every_epochs,
+                factor,
+            } => {
                 let epoch = step / self.n_steps_per_epoch.max(1);
-                rate * factor.powi((epoch / *every_epochs as u64) as i32)
+                rate * factor.powi((epoch / every_epochs as u64) as i32)
             }
-            ScheduleKind::Exponential => {
-                let periods = step as f64 / decay_steps.unwrap_or(1) as f64;
-                let periods = if *staircase { periods.floor() } else { periods };
+            config::Schedule::Exponential {
+                decay_steps,
+                decay_rate,
+                staircase,
+            } => {
+                let periods = step as f64 / decay_steps as f64;
+                let periods = if staircase { periods.floor() } else { periods };
                 rate * decay_rate.powf(periods)
             }
-            ScheduleKind::Cosine if step < *warmup_steps => {
-                rate * step as f64 / *warmup_steps as f64
+            config::Schedule::Cosine { warmup_steps, .. } if step < warmup_steps => {
+                rate * step as f64 / warmup_steps as f64
             }
-            ScheduleKind::Cosine => {
-                let remaining = self.n_steps.saturating_sub(*warmup_steps).max(1);
+            config::Schedule::Cosine {
+                warmup_steps,
+                decay_steps,
+                alpha,
+            } => {
+                let remaining = self.n_steps.saturating_sub(warmup_steps).max(1);
                 let decay_steps = decay_steps.unwrap_or(remaining);
                 let share = ((step - warmup_steps) as f64 / decay_steps as f64).min(1.0);
                 let cosine = 0.5 * (1.0 + (std::f64::consts::PI * share).cos());
                 rate * ((1.0 - alpha) * cosine + alpha)
             }
-            ScheduleKind::ReduceOnPlateau => {
-                (rate * factor.powi(self.plateau.n_reductions)).max(*min_learning_rate)
-            }
+            config::Schedule::ReduceOnPlateau {
+                factor,
+                min_learning_rate,
+                ..
+            } => (rate * factor.powi(self.plateau.n_reductions)).max(min_learning_rate),
         }
     }
 
     /// Hears of a finished epoch. Keras's `ReduceLROnPlateau`.
     pub(crate) fn observe(&mut self, record: &EpochRecord) {
-        if self.config.kind != ScheduleKind::ReduceOnPlateau {
+        let config::Schedule::ReduceOnPlateau {
+            patience,
+            min_delta,
+            cooldown,
+            monitor,
+            ..
+        } = self.rule
+        else {
+            // The other rules go by the number of steps alone.
             return;
-        }
+        };
         let plateau = &mut self.plateau;
-        let (value, is_higher_better) = watched(self.config.monitor, record);
+        let (value, is_higher_better) = watched(monitor, record);
         let is_cooling = plateau.n_cooling > 0;
-        let is_better = plateau
-            .watch
-            .observe(value, is_higher_better, self.config.min_delta);
+        let is_better = plateau.watch.observe(value, is_higher_better, min_delta);
         if is_cooling {
             plateau.n_cooling -= 1;
             plateau.watch.n_waiting = 0;
-        } else if !is_better && plateau.watch.n_waiting >= self.config.patience {
+        } else if !is_better && plateau.watch.n_waiting >= patience {
             plateau.n_reductions += 1;
-            plateau.n_cooling = self.config.cooldown;
+            plateau.n_cooling = cooldown;
             plateau.watch.n_waiting = 0;
         }
     }
@@ -183,34 +190,30 @@ mod tests {
     /// `CosineDecay(0.0, 20, alpha=0.1, warmup_target=0.1, warmup_steps=5)` at these steps.
     #[test]
     fn rates_are_kerass() {
-        let schedule = |config| Schedule::new(&config, 0.1, 10, 10);
+        let schedule = |rule| Schedule::new(&rule, 0.1, 10, 10);
         let close = |found: f64, expected: f64| {
             assert!((found - expected).abs() < 1e-7, "{found} is not {expected}");
         };
-        let mut exponential = ScheduleConfig {
-            kind: ScheduleKind::Exponential,
-            decay_steps: Some(10),
-            decay_rate: 0.5,
-            ..ScheduleConfig::default()
+        let exponential = |staircase| {
+            schedule(config::Schedule::Exponential {
+                decay_steps: 10,
+                decay_rate: 0.5,
+                staircase,
+            })
         };
-        close(schedule(exponential.clone()).rate(15), 0.035_355_339);
-        exponential.staircase = true;
-        close(schedule(exponential).rate(15), 0.05);
-        let cosine = schedule(ScheduleConfig {
-            kind: ScheduleKind::Cosine,
+        close(exponential(false).rate(15), 0.035_355_339);
+        close(exponential(true).rate(15), 0.05);
+        let cosine = schedule(config::Schedule::Cosine {
             decay_steps: Some(20),
             alpha: 0.1,
             warmup_steps: 5,
-            ..ScheduleConfig::default()
         });
         for (step, expected) in [(0, 0.0), (3, 0.06), (5, 0.1), (15, 0.055), (40, 0.01)] {
             close(cosine.rate(step), expected);
         }
-        let step = schedule(ScheduleConfig {
-            kind: ScheduleKind::Step,
+        let step = schedule(config::Schedule::Step {
             every_epochs: 2,
             factor: 0.5,
-            ..ScheduleConfig::default()
         });
         assert_eq!(
             [step.rate(19), step.rate(20), step.rate(45)],
@@ -221,12 +224,13 @@ mod tests {
     #[test]
     fn a_plateau_halves_the_rate_and_then_cools_down() {
         let mut schedule = Schedule::new(
-            &ScheduleConfig {
-                kind: ScheduleKind::ReduceOnPlateau,
+            &config::Schedule::ReduceOnPlateau {
                 factor: 0.5,
                 patience: 2,
+                min_delta: 1e-4,
                 cooldown: 1,
-                ..ScheduleConfig::default()
+                min_learning_rate: 0.0,
+                monitor: None,
             },
             0.1,
             1,

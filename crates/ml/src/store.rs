@@ -8,9 +8,11 @@ use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::EpochRecord;
 use trainyard_core::files::{self, FileError};
 use trainyard_core::model::{
-    FileEntry, MANIFEST_FILE, ModelError, ModelFolder, ModelManifest, RunRecord, SCHEMA_VERSION,
-    TensorSpec, TrainingSummary, WEIGHTS_FILE,
+    Artifact, FileEntry, InputSummary, ModelError, ModelFolder, ModelManifest, NetworkArtifact,
+    Origin, RunRecord, SCHEMA_VERSION, TensorSpec, TrainedOrigin, TrainingSummary, WEIGHTS_FILE,
 };
+
+use trainyard_core::results::ResultFolder;
 
 use crate::network::NetworkError;
 use crate::train::Trained;
@@ -36,9 +38,6 @@ pub enum StoreError {
     /// The configuration is not valid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The weights cannot be serialised.
-    #[error("cannot serialise the weights")]
-    Serialise(#[from] safetensors::SafeTensorError),
     /// A history cannot be read back.
     #[error("`{path}`, line {line}: {problem}")]
     History {
@@ -52,7 +51,7 @@ pub enum StoreError {
 }
 
 /// What a model was trained on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TrainingRows {
     /// Digest of the training data.
     pub data_digest: Sha256Digest,
@@ -60,55 +59,67 @@ pub struct TrainingRows {
     pub n_rows: usize,
     /// Rows held out for validation.
     pub n_validation_rows: usize,
+    /// How the raw values of the rows trained on are distributed.
+    pub input_summary: InputSummary,
 }
 
-/// Writes `model.json`, the weights, `history.tsv` and `run.json` to `folder`, and opens the result.
+/// Writes the weights, `history.tsv`, `run.json` and last `model.json`, and opens the result.
 pub fn write_model(
-    folder: &Path,
+    results: &ResultFolder,
     config: &Config,
     trained: &Trained,
     rows: TrainingRows,
     run: &RunRecord,
 ) -> Result<ModelFolder, StoreError> {
-    files::remove(&folder.join(MANIFEST_FILE))?;
-    let tensors = trained.network.tensors()?;
-    let bytes = safetensors::serialize(
-        tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)),
-        None,
-    )?;
-    files::write(&folder.join(WEIGHTS_FILE), &bytes)?;
+    let folder = results.path();
+    let weights = trained.network.weights()?;
+    files::write(&folder.join(WEIGHTS_FILE), &weights)?;
     files::write(
         &folder.join(HISTORY_FILE),
         history_tsv(&trained.history).as_bytes(),
     )?;
     files::write_json(&folder.join(RUN_FILE), run)?;
     let network = &trained.network;
+    let TrainingRows {
+        data_digest,
+        n_rows,
+        n_validation_rows,
+        input_summary,
+    } = rows;
     let manifest = ModelManifest {
         schema_version: SCHEMA_VERSION,
         name: config.model.name.clone(),
         task: config.model.task,
-        architecture: config.layers()?,
         input: tensor("input", config.model.input_shape.clone()),
         output: tensor("output", vec![network.n_outputs()]),
         preprocessing: config.data.preprocessing.clone(),
         class_names: config.data.classes.clone(),
-        loss: config.loss(),
-        config_digest: config.training_digest()?,
-        data_digest: rows.data_digest,
-        seed: config.train.seed,
-        training: TrainingSummary {
-            n_rows: rows.n_rows,
-            n_validation_rows: rows.n_validation_rows,
-            epochs: config.train.epochs,
-            batch_size: config.train.batch_size,
-            optimizer: config.train.optimizer.describe(),
-            n_parameters: network.n_parameters(),
-            final_loss: trained.history.last().map_or(0.0, |record| record.loss),
-        },
-        instruction_set: crate::instruction_set(),
-        weights: FileEntry::measure(folder, WEIGHTS_FILE)?,
+        artifact: Artifact::Network(NetworkArtifact {
+            architecture: config.model.layers.clone(),
+            weights: FileEntry::of_bytes(WEIGHTS_FILE, &weights),
+        }),
+        origin: Origin::Trained(TrainedOrigin {
+            trainyard_version: run.trainyard_version.clone(),
+            config_digest: config.training_digest()?,
+            data_digest,
+            seed: config.train.seed,
+            engine: config.train.engine,
+            instruction_set: crate::instruction_set(),
+            loss: config.train.loss,
+            training: TrainingSummary {
+                n_rows,
+                n_validation_rows,
+                // Fewer than configured where training stopped early.
+                epochs: trained.history.len(),
+                batch_size: config.train.batch_size,
+                optimizer: config.train.optimizer.describe(),
+                n_parameters: network.n_parameters(),
+                final_loss: trained.history.last().map_or(0.0, |record| record.loss),
+            },
+        }),
+        input_summary: Some(input_summary),
     };
-    files::write_json(&folder.join(MANIFEST_FILE), &manifest)?;
+    results.finish(&manifest)?;
     Ok(ModelFolder::open(folder)?)
 }
 

@@ -8,10 +8,12 @@ use trainyard_core::config::Config;
 use trainyard_core::evaluation::EpochRecord;
 use trainyard_core::model::Task;
 
-use crate::data::{Dataset, Labels};
+use crate::data::{DataError, Dataset, Labels};
+use crate::engine::{Batch, Engine};
+pub use crate::engine::{EngineError, check as check_engine};
 use crate::kernels::Buffer;
 use crate::kernels::loss::{BatchLoss, Objective};
-use crate::network::{Mode, Network, NetworkError, Targets, Workspace};
+use crate::network::{Mode, Network, NetworkError, Targets, load};
 use crate::optimizer::Optimizer;
 use crate::random::{Purpose, Stream};
 use crate::schedule::{Schedule, Watch};
@@ -85,9 +87,12 @@ pub enum TrainError {
     /// The layers do not fit.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// The configuration's layers are not valid.
+    /// The engine cannot train the network.
     #[error(transparent)]
-    Config(#[from] trainyard_core::config::ConfigError),
+    Engine(#[from] EngineError),
+    /// Rows cannot be read any more.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// The checkpoint does not hold what this network needs.
     #[error("the checkpoint does not fit the network: {0}")]
     Checkpoint(&'static str),
@@ -170,7 +175,7 @@ struct Trainer<'a> {
     class_weights: Option<Vec<f32>>,
     batch_size: usize,
     network: Network,
-    workspace: Workspace,
+    engine: Engine,
     optimizer: Optimizer,
     schedule: Schedule,
     position: Position,
@@ -185,25 +190,31 @@ struct Trainer<'a> {
 impl<'a> Trainer<'a> {
     fn new(job: Job<'a>) -> Result<Self, TrainError> {
         let Job { config, rows, .. } = job;
-        let layers = config.layers()?;
+        let layers = &config.model.layers;
         let seed = config.train.seed;
         let preprocessing = &config.data.preprocessing;
-        let mut network = Network::new(&layers, &config.model.input_shape, preprocessing, seed)?;
-        network.fit_normalizations(rows, job.threads);
+        let mut network = Network::new(layers, &config.model.input_shape, preprocessing, seed)?;
+        network.fit_normalizations(rows, job.threads)?;
         let batch_size = config.train.batch_size.min(rows.n_rows());
         let n_batches = rows.n_rows().div_ceil(batch_size);
-        let optimizer = Optimizer::new(&config.train.optimizer, &network);
-        let learning_rate = config.train.optimizer.learning_rate();
+        let optimizer = Optimizer::new(&config.train.optimizer, network.specs());
+        let learning_rate = config.train.optimizer.learning_rate;
         let weight_of =
             |class: &String| config.train.class_weight.get(class).copied().unwrap_or(1.0) as f32;
         let has_weights = !config.train.class_weight.is_empty();
         let class_weights = config.data.classes.as_ref().filter(|_| has_weights);
         Ok(Self {
             objective: objective(config),
-            layer_names: layers.into_iter().map(|named| named.name).collect(),
+            engine: Engine::new(
+                config.train.engine,
+                &network,
+                layers,
+                &config.model.input_shape,
+                batch_size,
+            )?,
+            layer_names: layers.iter().map(|named| named.name.clone()).collect(),
             class_weights: class_weights.map(|classes| classes.iter().map(weight_of).collect()),
             batch_size,
-            workspace: Workspace::for_training(&network, batch_size),
             optimizer,
             schedule: Schedule::new(
                 &config.train.schedule,
@@ -256,7 +267,7 @@ impl<'a> Trainer<'a> {
                 return Ok(Flow::Stop);
             }
         }
-        let record = self.close_epoch(epoch);
+        let record = self.close_epoch(epoch)?;
         let seconds = start.elapsed().as_secs_f64();
         self.epoch_s.push(seconds);
         let event = Event::Epoch {
@@ -284,24 +295,27 @@ impl<'a> Trainer<'a> {
             threads,
             ..
         } = self.job;
-        load(&self.network, &mut self.workspace, rows, batch, threads);
+        let input = self.engine.input_mut(batch.len());
+        load(&self.network, input, rows, batch, threads)?;
         let targets = self.targets(rows, batch);
         let mode = Mode::Train {
             seed: config.train.seed,
             step: self.optimizer.n_steps(),
         };
         let learning_rate = self.schedule.rate(self.optimizer.n_steps());
-        let loss = self.network.train_step(
-            &mut self.workspace,
-            &targets,
-            &self.objective,
+        let loss = self.engine.train_step(
+            &mut self.network,
+            Batch {
+                targets: &targets,
+                objective: &self.objective,
+                threads,
+            },
             mode,
             &mut self.optimizer,
             learning_rate,
-            threads,
-        );
+        )?;
         if !loss.loss_sum.is_finite() {
-            let place = match self.network.first_not_finite(&self.workspace, batch.len()) {
+            let place = match self.engine.first_not_finite(&self.network, batch.len())? {
                 Some((layer_idx, is_in_weights)) => {
                     let name = self.layer_names.get(layer_idx).map_or("?", String::as_str);
                     let what = if is_in_weights {
@@ -309,7 +323,7 @@ impl<'a> Trainer<'a> {
                     } else {
                         "the values that come out of the layer"
                     };
-                    format!("{what} `{name}` are no finite numbers")
+                    format!("{what} `{name}` are not finite")
                 }
                 None => "the scores are too far from the labels".to_owned(),
             };
@@ -340,14 +354,17 @@ impl<'a> Trainer<'a> {
     }
 
     /// Judges the epoch and decides what follows from it.
-    fn close_epoch(&mut self, epoch: usize) -> EpochRecord {
+    fn close_epoch(&mut self, epoch: usize) -> Result<EpochRecord, TrainError> {
         let Job {
             config, validation, ..
         } = self.job;
         let accuracy = |total: BatchLoss, n: usize| {
             (config.model.task == Task::Classification).then(|| total.n_right as f64 / n as f64)
         };
-        let held_out = validation.map(|rows| (self.judge(rows), rows.n_rows()));
+        let held_out = match validation {
+            Some(rows) => Some((self.judge(rows)?, rows.n_rows())),
+            None => None,
+        };
         let Position { total, n_seen, .. } = self.position;
         let record = EpochRecord {
             epoch,
@@ -369,33 +386,29 @@ impl<'a> Trainer<'a> {
                 self.best = Some((epoch, self.network.parameters_mut().to_vec()));
             }
         }
-        record
+        Ok(record)
     }
 
     /// The loss of rows by the network as it is.
-    fn judge(&mut self, rows: &Dataset) -> BatchLoss {
+    fn judge(&mut self, rows: &Dataset) -> Result<BatchLoss, TrainError> {
         let mut total = BatchLoss::default();
         let all: Vec<u32> = (0..rows.n_rows() as u32).collect();
+        let threads = self.job.threads;
         for batch in all.chunks(self.batch_size) {
-            load(
-                &self.network,
-                &mut self.workspace,
-                rows,
-                batch,
-                self.job.threads,
-            );
+            let input = self.engine.input_mut(batch.len());
+            load(&self.network, input, rows, batch, threads)?;
             let targets = Targets {
                 labels: rows.labels_of(batch),
                 weights: None,
             };
-            total += self.network.loss(
-                &mut self.workspace,
-                &targets,
-                &self.objective,
-                self.job.threads,
-            );
+            let batch = Batch {
+                targets: &targets,
+                objective: &self.objective,
+                threads,
+            };
+            total += self.engine.loss(&self.network, batch)?;
         }
-        total
+        Ok(total)
     }
 
     fn finish(mut self) -> Trained {
@@ -412,33 +425,14 @@ impl<'a> Trainer<'a> {
 
 fn objective(config: &Config) -> Objective {
     Objective {
-        loss: config.loss(),
+        loss: config.train.loss,
         label_smoothing: config.train.label_smoothing,
         huber_delta: config.train.huber_delta,
     }
 }
 
-/// Writes the preprocessed rows of a batch into the workspace.
-pub(crate) fn load(
-    network: &Network,
-    workspace: &mut Workspace,
-    rows: &Dataset,
-    batch: &[u32],
-    threads: &Threads,
-) {
-    const ROWS: usize = 16;
-    let row_len = network.n_inputs();
-    let input = workspace.input_mut(batch.len());
-    let work = input
-        .chunks_mut(ROWS * row_len)
-        .zip(batch.chunks(ROWS))
-        .collect();
-    threads.for_each(work, |(input, batch): (&mut [f32], &[u32])| {
-        rows.gather(batch, input);
-        network.preprocess(input);
-    });
-}
-
+#[cfg(test)]
+mod engines;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]

@@ -7,7 +7,6 @@ use std::io;
 use std::path::PathBuf;
 
 use docker_credential::{CredentialRetrievalError, DockerCredential};
-use oci_distribution::secrets::RegistryAuth;
 
 /// What a registry is shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -82,15 +81,6 @@ impl Credentials {
         match self {
             Self::Anonymous => None,
             Self::Basic { username, .. } => Some(username),
-        }
-    }
-
-    pub(crate) fn to_auth(&self) -> RegistryAuth {
-        match self {
-            Self::Anonymous => RegistryAuth::Anonymous,
-            Self::Basic { username, password } => {
-                RegistryAuth::Basic(username.clone(), password.clone())
-            }
         }
     }
 

@@ -1,8 +1,11 @@
-//! Hashing what flows by, so that nothing is read twice.
+//! Blobs on their way to the disk: hashed as they flow by, so that nothing is read twice, and named once they are whole.
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 use trainyard_core::digest::Sha256Digest;
 
 /// Passes bytes on and keeps their SHA-256 and number.
@@ -44,6 +47,20 @@ impl<W: Write> Write for DigestWriter<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
     }
+}
+
+/// Gives a finished temporary file its name, readable like any other file of the user.
+pub(crate) fn persist(mut temporary: NamedTempFile, path: &Path) -> io::Result<()> {
+    temporary.flush()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        temporary
+            .as_file()
+            .set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    temporary.persist(path).map_err(|failed| failed.error)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ impl LayerPlan {
             .into_inner()
             .map_err(|failed| error(failed.into_error()))?;
         let path = blobs.join(digest.hex());
-        crate::layout::persist(temporary, &path).map_err(error)?;
+        crate::digest_writer::persist(temporary, &path).map_err(error)?;
         Ok(Layer {
             digest,
             diff_id,

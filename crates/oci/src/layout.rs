@@ -4,11 +4,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
-use tempfile::NamedTempFile;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::files::{self, FileError};
 
@@ -283,20 +282,6 @@ impl Layout {
         }
         Ok(())
     }
-}
-
-/// Gives a finished temporary file its name, readable like any other file of the user.
-pub(crate) fn persist(mut temporary: NamedTempFile, path: &Path) -> io::Result<()> {
-    temporary.flush()?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        temporary
-            .as_file()
-            .set_permissions(fs::Permissions::from_mode(0o644))?;
-    }
-    temporary.persist(path).map_err(|failed| failed.error)?;
-    Ok(())
 }
 
 #[cfg(test)]

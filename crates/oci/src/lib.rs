@@ -21,8 +21,10 @@ pub use image::{EncodedImage, Image, ImageError, Platform, RuntimeConfig};
 pub use layer::{Compression, Layer, LayerError, LayerFile, LayerPlan};
 pub use layout::{Layout, LayoutError};
 pub use push::{
-    ConnectOptions, Progress, ProgressFn, PushError, PushSource, Pushed, Registry, RetryPolicy,
+    Challenge, ConnectOptions, Progress, ProgressFn, PushError, PushSource, Pushed, Registry,
+    RequestError, Server,
 };
 pub use reference::{ImageReference, ReferenceError};
-pub use timestamp::rfc3339;
+pub use timestamp::{MAX_SECONDS, rfc3339};
+pub use trainyard_net::{ClientOptions, RetryPolicy};
 pub use unpack::{UnpackError, unpack};

@@ -4,27 +4,41 @@
 //! The order makes a push that breaks off harmless: immutable tags are checked before anything is sent, blobs
 //! come before the manifest, version tags before floating ones.
 
+mod answer;
+mod challenge;
 mod error;
-mod retry;
+mod session;
+#[cfg(test)]
+mod tests;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream};
-use oci_distribution::client::{Client, ClientConfig, ClientProtocol};
-use oci_distribution::errors::OciDistributionError;
-use oci_distribution::secrets::RegistryAuth;
-use oci_distribution::{Reference, RegistryOperation};
+use oci_distribution::manifest::{
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
+    OCI_IMAGE_MEDIA_TYPE,
+};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use reqwest::{Body, Response, StatusCode, Url};
+use serde::Deserialize;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
+use tokio::time::Instant;
 use trainyard_core::digest::Sha256Digest;
+use trainyard_net::{ClientOptions, Jitter, RetryPolicy, Retrying, Trouble};
 
+use answer::{Attempt, failed, malformed};
+pub use answer::{RequestError, Server};
+pub use challenge::Challenge;
 pub use error::PushError;
-pub use retry::RetryPolicy;
+use session::Session;
+use watch::watched;
 
 use crate::credentials::Credentials;
 use crate::layout::{Layout, LayoutError};
@@ -38,10 +52,16 @@ const READ_BYTES: usize = 256 << 10;
 /// Tags asked for at a time; registries may give fewer.
 const TAGS_PER_PAGE: usize = 1000;
 
-/// A silent connection is taken for dead after this time.
-const READ_TIMEOUT: Duration = Duration::from_mins(2);
+/// Addresses that an upload may be sent on to.
+const MAX_REDIRECTS: usize = 5;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// The manifests that are asked for. Without `Accept` some registries convert them to an old form of another digest.
+const MANIFESTS: [&str; 4] = [
+    OCI_IMAGE_MEDIA_TYPE,
+    OCI_IMAGE_INDEX_MEDIA_TYPE,
+    IMAGE_MANIFEST_MEDIA_TYPE,
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE,
+];
 
 /// How a registry is reached.
 #[derive(Debug, Clone)]
@@ -50,7 +70,9 @@ pub struct ConnectOptions {
     pub credentials: Credentials,
     /// Registries, as `host:port`, that are spoken to without TLS. Those of this machine always are.
     pub plain_http: Vec<String>,
-    /// What to do about transient failures.
+    /// Proxies, authorities and time-outs. The read time-out is that of a small request, and of an upload that does not move.
+    pub client: ClientOptions,
+    /// When a request is made again.
     pub retry: RetryPolicy,
 }
 
@@ -124,10 +146,11 @@ pub struct Pushed {
 
 /// A connection to one repository of a registry.
 pub struct Registry {
-    client: Client,
-    auth: RegistryAuth,
-    credentials: Credentials,
+    session: Session,
+    username: Option<String>,
     repository: ImageReference,
+    /// An upload that does not move for so long is taken for dead.
+    silence: Option<Duration>,
     retry: RetryPolicy,
     progress: ProgressFn,
 }
@@ -142,33 +165,45 @@ impl Registry {
         let ConnectOptions {
             credentials,
             plain_http,
+            client,
             retry,
         } = options;
         let registry = image.registry();
         let is_plain = is_this_machine(registry) || plain_http.iter().any(|host| host == registry);
-        let config = ClientConfig {
-            protocol: if is_plain {
-                ClientProtocol::Http
-            } else {
-                ClientProtocol::Https
-            },
-            // One PUT of known length: registries differ in how they take chunks, but all take this.
-            use_monolithic_push: true,
-            read_timeout: Some(READ_TIMEOUT),
-            connect_timeout: Some(CONNECT_TIMEOUT),
-            user_agent: concat!("trainyard/", env!("CARGO_PKG_VERSION")),
-            ..ClientConfig::default()
+        let scheme = if is_plain { "http" } else { "https" };
+        // Docker Hub's name for people is not that of its API.
+        let host = if registry == "docker.io" {
+            "registry-1.docker.io"
+        } else {
+            registry
         };
-        // `Client::new` would fall back to a default configuration in silence.
-        let client = Client::try_from(config).map_err(|source| PushError::Client {
+        let base =
+            Url::parse(&format!("{scheme}://{host}/")).map_err(|source| PushError::Address {
+                registry: registry.to_owned(),
+                problem: source.to_string(),
+            })?;
+        let silence = client.read_timeout;
+        // The client's own read time-out runs while a body is sent, which takes any time.
+        let client = ClientOptions {
+            read_timeout: None,
+            ..client
+        };
+        let client = client.build().map_err(|source| PushError::Client {
             registry: registry.to_owned(),
-            source: Box::new(source),
+            source,
         })?;
+        let username = credentials.username().map(str::to_owned);
         Ok(Self {
-            client,
-            auth: credentials.to_auth(),
-            credentials,
+            session: Session::new(
+                client,
+                base,
+                image.repository().to_owned(),
+                credentials,
+                silence,
+            ),
+            username,
             repository: image.clone(),
+            silence,
             retry,
             progress,
         })
@@ -176,21 +211,28 @@ impl Registry {
 
     /// All tags of the repository, sorted; none where it does not exist yet.
     pub async fn list_tags(&self) -> Result<Vec<String>, PushError> {
-        let reference = client_reference(&self.repository)?;
+        #[derive(Deserialize)]
+        struct Page {
+            /// `null` where there are none.
+            tags: Option<Vec<String>>,
+        }
         let mut tags = BTreeSet::new();
         loop {
             let last = tags.last().cloned();
             let page = self
                 .request("listing the tags", async || {
-                    let page = self
-                        .client
-                        .list_tags(&reference, &self.auth, Some(TAGS_PER_PAGE), last.as_deref())
-                        .await;
-                    match page {
-                        Ok(page) => Ok(page.tags),
-                        Err(error) if error::status(&error) == Some(404) => Ok(Vec::new()),
-                        Err(error) => Err(error),
-                    }
+                    let mut url = self.session.url("tags/list")?;
+                    url.query_pairs_mut()
+                        .append_pair("n", &TAGS_PER_PAGE.to_string())
+                        .extend_pairs(last.iter().map(|last| ("last", last)));
+                    let response = self.session.send(|client| client.get(url)).await;
+                    let Some(response) = unless_missing(response)? else {
+                        return Ok(Vec::new());
+                    };
+                    let bytes = response.bytes().await.map_err(failed)?;
+                    let page: Page = serde_json::from_slice(&bytes)
+                        .map_err(|error| malformed(Server::Registry, &format!("tags ({error})")))?;
+                    Ok(page.tags.unwrap_or_default())
                 })
                 .await?;
             // A registry may cap the page, or give everything and ignore `last`: only a page without news is the end.
@@ -204,18 +246,31 @@ impl Registry {
 
     /// The digest that `tag` names, if it exists.
     pub async fn digest_of(&self, tag: &str) -> Result<Option<String>, PushError> {
-        let image = self.repository.with_tag(tag)?;
-        let reference = client_reference(&image)?;
+        // What is no tag could be another path.
+        self.repository.with_tag(tag)?;
+        let accept = MANIFESTS.join(", ");
         self.request("reading a tag", async || {
-            let digest = self
-                .client
-                .fetch_manifest_digest(&reference, &self.auth)
+            let url = self.session.url(&format!("manifests/{tag}"))?;
+            let head = self
+                .session
+                .send(|client| client.head(url.clone()).header(ACCEPT, &accept))
                 .await;
-            match digest {
-                Ok(digest) => Ok(Some(digest)),
-                Err(error) if error::status(&error) == Some(404) => Ok(None),
-                Err(error) => Err(error),
+            let Some(head) = unless_missing(head)? else {
+                return Ok(None);
+            };
+            if let Some(digest) = digest_in(head.headers()) {
+                return Ok(Some(digest));
             }
+            // A registry need not say the digest.
+            let manifest = self
+                .session
+                .send(|client| client.get(url).header(ACCEPT, &accept))
+                .await;
+            let Some(manifest) = unless_missing(manifest)? else {
+                return Ok(None);
+            };
+            let bytes = manifest.bytes().await.map_err(failed)?;
+            Ok(Some(Sha256Digest::of(&bytes).to_string()))
         })
         .await
     }
@@ -263,16 +318,9 @@ impl Registry {
         Ok(pushed)
     }
 
-    /// Fetches a token where the registry wants one. A wrong password of basic authentication only shows later.
+    /// Gets a token where the registry wants one. A wrong password of basic authentication only shows later.
     async fn log_in(&self) -> Result<(), PushError> {
-        let reference = client_reference(&self.repository)?;
-        self.request("logging in", async || {
-            self.client
-                .auth(&reference, &self.auth, RegistryOperation::Push)
-                .await
-                .map(|_| ())
-        })
-        .await
+        self.request("logging in", async || Ok(())).await
     }
 
     async fn refuse_other_digest(&self, tag: &str, ours: &Descriptor) -> Result<(), PushError> {
@@ -304,18 +352,15 @@ impl Registry {
             Ok(metadata) if metadata.len() == blob.size => {}
             _ => return Err(LayoutError::Blob { path }.into()),
         }
-        let reference = client_reference(&self.repository)?;
         let is_sent = self
             .request(&format!("uploading {}", blob.digest), async || {
                 // Asked before each attempt: the registry may have taken a blob whose answer was lost.
-                let digest = blob.digest.as_str();
-                if self.client.blob_exists(&reference, digest).await? {
+                let url = self.session.url(&format!("blobs/{}", blob.digest))?;
+                let head = self.session.send(|client| client.head(url)).await;
+                if unless_missing(head)?.is_some() {
                     return Ok(false);
                 }
-                let stream = self.blob_stream(&path, blob).await?;
-                self.client
-                    .push_blob_stream(&reference, stream, digest, Some(blob.size))
-                    .await?;
+                self.upload(&path, blob).await?;
                 Ok(true)
             })
             .await?;
@@ -328,19 +373,52 @@ impl Registry {
         Ok(is_sent)
     }
 
+    /// One PUT of known length: registries differ in how they take chunks, but all take this.
+    async fn upload(&self, path: &Path, blob: &Descriptor) -> Attempt<()> {
+        let url = self.session.url("blobs/uploads/")?;
+        let begun = self
+            .session
+            .send(|client| client.post(url).header(CONTENT_LENGTH, 0))
+            .await?;
+        let mut url = Session::location(&begun)?;
+        url.query_pairs_mut()
+            .append_pair("digest", blob.digest.as_str());
+        for _ in 0..=MAX_REDIRECTS {
+            let moved = Arc::new(Mutex::new(Instant::now()));
+            let stream = self.blob_stream(path, blob, moved.clone()).await;
+            let stream = stream.map_err(|error| Trouble::Permanent(error.into()))?;
+            let request = self
+                .session
+                .client()
+                .put(url)
+                .header(CONTENT_TYPE, "application/octet-stream")
+                .header(CONTENT_LENGTH, blob.size)
+                .body(Body::wrap_stream(stream));
+            let response = watched(self.session.send_large(request), moved, self.silence).await?;
+            if !response.status().is_redirection() {
+                return Ok(());
+            }
+            // A body that is streamed cannot be sent again by the client.
+            url = Session::location(&response)?;
+        }
+        Err(malformed(Server::Registry, "a circle of redirections"))
+    }
+
     /// The blob's bytes, a few at a time, reporting how far it got.
     async fn blob_stream(
         &self,
         path: &Path,
         blob: &Descriptor,
-    ) -> io::Result<impl Stream<Item = Result<Bytes, OciDistributionError>> + Send + 'static> {
+        moved: Arc<Mutex<Instant>>,
+    ) -> io::Result<impl Stream<Item = io::Result<Bytes>> + Send + 'static> {
         let file = File::open(path).await?;
         let (progress, digest, size) = (self.progress.clone(), blob.digest.clone(), blob.size);
         Ok(stream::try_unfold((file, 0), move |(mut file, sent)| {
-            let (progress, digest) = (progress.clone(), digest.clone());
+            let (progress, digest, moved) = (progress.clone(), digest.clone(), moved.clone());
             async move {
                 let mut buffer = BytesMut::with_capacity(READ_BYTES);
                 let n_read = file.read_buf(&mut buffer).await?;
+                *moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
                 if n_read == 0 {
                     return Ok(None);
                 }
@@ -358,14 +436,15 @@ impl Registry {
         bytes: &Bytes,
     ) -> Result<(), PushError> {
         let image = self.repository.with_tag(tag)?;
-        let reference = client_reference(&image)?;
-        let content_type = &manifest.media_type;
         self.request(&format!("writing the tag `{tag}`"), async || {
-            let content_type = content_type.parse().map_err(|_| {
-                OciDistributionError::UnsupportedMediaTypeError(content_type.clone())
-            })?;
-            self.client
-                .push_manifest_raw(&reference, bytes.clone(), content_type)
+            let url = self.session.url(&format!("manifests/{tag}"))?;
+            self.session
+                .send(|client| {
+                    client
+                        .put(url)
+                        .header(CONTENT_TYPE, &manifest.media_type)
+                        .body(bytes.clone())
+                })
                 .await
         })
         .await?;
@@ -381,13 +460,33 @@ impl Registry {
         Ok(())
     }
 
-    /// Makes a request with retries, and tells its failure apart by what the user can do about it.
+    /// Makes a request with retries and the login that it needs, and tells its failure apart by what the user can do about
+    /// it.
     async fn request<T>(
         &self,
         during: &str,
-        request: impl AsyncFnMut() -> Result<T, OciDistributionError>,
+        mut request: impl AsyncFnMut() -> Attempt<T>,
     ) -> Result<T, PushError> {
-        let on_retry = |n_attempts, wait, error: &OciDistributionError| {
+        let mut was_renewed = false;
+        let attempt = async || {
+            self.session.log_in().await?;
+            let done = request().await;
+            let Err(Trouble::Permanent(error)) = done else {
+                return done;
+            };
+            // A token may have ended before its time.
+            if !was_renewed && self.session.renew(&error).await? {
+                was_renewed = true;
+                return request().await;
+            }
+            Err(Trouble::Permanent(error))
+        };
+        let on_retry = |retrying: Retrying<'_, RequestError>| {
+            let Retrying {
+                n_attempts,
+                wait,
+                error,
+            } = retrying;
             tracing::debug!(%error, during, n_attempts, "transient failure");
             (self.progress)(Progress::Retrying {
                 during: during.to_owned(),
@@ -396,52 +495,25 @@ impl Registry {
                 reason: error.to_string(),
             });
         };
-        let failed = match self.retry.run(request, on_retry).await {
-            Ok(value) => return Ok(value),
-            Err(failed) => failed,
-        };
-        let (source, n_attempts) = failed;
-        let is_transient = error::is_transient(&source);
-        let status = error::status(&source);
-        let source = Box::new(source);
-        let registry = self.repository.registry().to_owned();
-        let username = self.credentials.username().map(str::to_owned);
-        let during = during.to_owned();
-        Err(match status {
-            Some(401) => PushError::Unauthorized {
-                registry,
-                username,
-                source,
-            },
-            Some(403) => PushError::Forbidden {
-                image: Box::new(self.repository.clone()),
-                username,
-                source,
-            },
-            _ if is_transient => PushError::Unreachable {
-                registry,
-                during,
-                n_attempts,
-                source,
-            },
-            _ => PushError::Refused {
-                registry,
-                during,
-                source,
-            },
+        let done = self.retry.run(Jitter::default(), attempt, on_retry).await;
+        done.map_err(|given_up| {
+            PushError::of_request(given_up, during, &self.repository, self.username.clone())
         })
     }
 }
 
-/// A reference as the client wants it.
-fn client_reference(image: &ImageReference) -> Result<Reference, PushError> {
-    image
-        .to_string()
-        .parse()
-        .map_err(|source| PushError::ClientReference {
-            image: Box::new(image.clone()),
-            source,
-        })
+/// `None` where the registry does not have it.
+fn unless_missing(response: Attempt<Response>) -> Attempt<Option<Response>> {
+    match response {
+        Ok(response) => Ok(Some(response)),
+        Err(Trouble::Permanent(error)) if error.status() == Some(StatusCode::NOT_FOUND) => Ok(None),
+        Err(trouble) => Err(trouble),
+    }
+}
+
+fn digest_in(headers: &HeaderMap) -> Option<String> {
+    let digest = headers.get("docker-content-digest")?.to_str().ok()?;
+    Some(digest.to_owned())
 }
 
 /// Whether a registry is on this machine, where TLS is neither usual nor needed.
@@ -451,29 +523,4 @@ fn is_this_machine(registry: &str) -> bool {
         _ => registry,
     };
     matches!(host, "localhost" | "127.0.0.1" | "[::1]")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn this_machine_is_known_by_its_names() {
-        for registry in [
-            "localhost",
-            "localhost:5000",
-            "127.0.0.1:80",
-            "[::1]",
-            "[::1]:5000",
-        ] {
-            assert!(is_this_machine(registry), "{registry}");
-        }
-        for registry in [
-            "ghcr.io",
-            "localhost.example.org",
-            "127.0.0.1.example.org:80",
-        ] {
-            assert!(!is_this_machine(registry), "{registry}");
-        }
-    }
 }

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use oci_distribution::Reference;
 use trainyard_core::digest::{ParseDigestError, Sha256Digest};
 
 /// Longest name, registry included, that registries take.
@@ -222,11 +223,10 @@ impl FromStr for ImageReference {
             .map(str::parse)
             .transpose()
             .map_err(|source| ReferenceError::Digest { reference, source })?;
-        let is_official = registry == "docker.io" && !repository.contains('/');
-        let prefix = if is_official { "library/" } else { "" };
+        let (registry, repository) = full_name(registry, repository);
         Ok(Self {
-            registry: registry.to_owned(),
-            repository: format!("{prefix}{repository}"),
+            registry,
+            repository,
             tag: tag.map(str::to_owned),
             digest,
         })
@@ -247,15 +247,15 @@ fn check_repository(text: &str, registry: &str, repository: &str) -> Result<(), 
             suggestion,
         });
     }
+    let n_chars = registry.len() + 1 + repository.len();
+    if n_chars > MAX_NAME_CHARS {
+        return Err(ReferenceError::TooLong { reference, n_chars });
+    }
     if let Some(part) = repository.split('/').find(|part| !is_name_part(part)) {
         return Err(ReferenceError::Name {
             reference,
             part: part.to_owned(),
         });
-    }
-    let n_chars = registry.len() + 1 + repository.len();
-    if n_chars > MAX_NAME_CHARS {
-        return Err(ReferenceError::TooLong { reference, n_chars });
     }
     Ok(())
 }
@@ -287,17 +287,21 @@ fn is_host(text: &str) -> bool {
     has_valid_port && (is_ipv6 || host.split('.').all(is_label))
 }
 
-/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*` of the distribution specification.
+/// Whether `part` may stand between the slashes of a repository's name. One part at a time, to name the wrong one.
 fn is_name_part(part: &str) -> bool {
-    let is_alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let is_bounded = part.starts_with(is_alphanumeric) && part.ends_with(is_alphanumeric);
-    let separators = part
-        .split(is_alphanumeric)
-        .filter(|separator| !separator.is_empty());
-    let is_separator = |separator: &str| {
-        matches!(separator, "." | "_" | "__") || separator.bytes().all(|b| b == b'-')
-    };
-    is_bounded && separators.into_iter().all(is_separator)
+    let name = format!("localhost/{part}").parse::<Reference>();
+    // What it takes for a tag is no part of the name.
+    name.is_ok_and(|name| name.repository() == part)
+}
+
+/// Registry and repository as the registry itself calls them: Docker Hub has two host names, and its official images lie
+/// in `library`.
+fn full_name(registry: &str, repository: &str) -> (String, String) {
+    match format!("{registry}/{repository}").parse::<Reference>() {
+        Ok(name) => (name.registry().to_owned(), name.repository().to_owned()),
+        // An IPv6 address, which that grammar lacks: never Docker Hub.
+        Err(_) => (registry.to_owned(), repository.to_owned()),
+    }
 }
 
 /// Whether `text` is a tag by the distribution specification.
@@ -336,6 +340,7 @@ mod tests {
             ("localhost:80/a:x", "localhost:80", "a", Some("x")),
             ("[::1]:5000/a", "[::1]:5000", "a", None),
             ("docker.io/alpine", "docker.io", "library/alpine", None),
+            ("index.docker.io/a:1", "docker.io", "library/a", Some("1")),
         ] {
             let reference = parsed(text);
             assert_eq!(reference.registry(), registry);
@@ -390,6 +395,7 @@ mod tests {
         }
         assert!("ghcr.io/a@sha256:12".parse::<ImageReference>().is_err());
         assert!("ghcr.io/a___b".parse::<ImageReference>().is_err());
+        assert!("ghcr.io/a:b/c".parse::<ImageReference>().is_err());
         assert!("ghcr.io/a//b".parse::<ImageReference>().is_err());
         assert!(
             format!("ghcr.io/{}", "a".repeat(250))
@@ -404,8 +410,7 @@ mod tests {
             if let Ok(reference) = text.parse::<ImageReference>() {
                 let again: ImageReference = reference.to_string().parse().unwrap();
                 prop_assert_eq!(&again, &reference);
-                // The independent reader here is the crate oci-spec.
-                let other: oci_spec::distribution::Reference = reference.to_string().parse().unwrap();
+                let other: Reference = reference.to_string().parse().unwrap();
                 prop_assert_eq!(other.repository(), reference.repository());
             }
         }

@@ -1,22 +1,16 @@
 //! The documents of the OCI image specification 1.1, as far as images of ours hold them.
 //!
-//! Own structs instead of a crate's: maps are sorted, so that the same image always gives the same bytes.
+//! Own structs instead of oci-client's: digests are checked when a document is read, as they become paths.
 
 use std::collections::BTreeMap;
 
+pub use oci_distribution::manifest::{
+    IMAGE_CONFIG_MEDIA_TYPE as CONFIG, IMAGE_LAYER_GZIP_MEDIA_TYPE as LAYER_TAR_GZIP,
+    IMAGE_LAYER_MEDIA_TYPE as LAYER_TAR, OCI_IMAGE_INDEX_MEDIA_TYPE as INDEX,
+    OCI_IMAGE_MEDIA_TYPE as MANIFEST,
+};
 use serde::{Deserialize, Serialize};
 use trainyard_core::digest::Sha256Digest;
-
-/// Media type of an image manifest.
-pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// Media type of an image index.
-pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-/// Media type of an image configuration.
-pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-/// Media type of an uncompressed layer.
-pub const LAYER_TAR: &str = "application/vnd.oci.image.layer.v1.tar";
-/// Media type of a layer compressed by gzip.
-pub const LAYER_TAR_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// A blob by type, digest and size (descriptor.md).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,13 +5,15 @@
 //! overwritten; floating tags come last, so that a push that breaks off has moved nothing.
 
 use semver::Version;
+use trainyard_core::release_tag::ReleaseTag;
 
 use crate::reference::MAX_TAG_CHARS;
 
 /// What caused the publication. Absent parts are not known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Event<'a> {
-    /// The git tag that was pushed: `v1.2.3` or, in a repository of several models, `model@v1.2.3`.
+    /// The git tag that was pushed: `v1.2.3` or, in a repository of several models, `model@v1.2.3` and the other forms of
+    /// [`ReleaseTag`].
     pub tag: Option<&'a str>,
     /// The branch that was pushed.
     pub branch: Option<&'a str>,
@@ -37,13 +39,15 @@ pub struct TagPlan {
 pub enum TagError {
     /// The tag of another model.
     #[error(
-        "the git tag `{tag}` releases the model `{tagged}`, not `{model}`; start this job only on tags `{model}@v*`, or set `[model] name`"
+        "the git tag `{tag}` releases `{tagged}`, not the model `{model}`; start this job only on tags `{model}{separator}v*`, or set `[model] name`"
     )]
     OtherModel {
         /// The git tag.
         tag: String,
         /// The model that it names.
         tagged: String,
+        /// What separates its name from the version.
+        separator: char,
         /// The model that is published.
         model: String,
     },
@@ -90,23 +94,20 @@ pub fn plan(event: &Event<'_>, existing: &[String]) -> Result<Vec<TagPlan>, TagE
 
 /// The version that a git tag releases; `Ok(Err(tag))` when it is no release.
 fn release<'a>(tag: &'a str, model: &str) -> Result<Result<Version, &'a str>, TagError> {
-    let (tagged, version) = match tag.rsplit_once('@') {
-        Some((tagged, version)) => (Some(tagged), version),
-        None => (None, tag),
-    };
-    let Ok(version) = Version::parse(version.strip_prefix('v').unwrap_or(version)) else {
+    let Some(release) = ReleaseTag::parse(tag, model) else {
         return Ok(Err(tag));
     };
-    if version_tag(&version).len() > MAX_TAG_CHARS {
+    if version_tag(&release.version).len() > MAX_TAG_CHARS {
         return Ok(Err(tag));
     }
-    match tagged {
-        Some(tagged) if tagged != model => Err(TagError::OtherModel {
+    match release.component() {
+        Some(tagged) if !release.is_of(model) => Err(TagError::OtherModel {
             tag: tag.to_owned(),
             tagged: tagged.to_owned(),
+            separator: release.separator(),
             model: model.to_owned(),
         }),
-        _ => Ok(Ok(version)),
+        _ => Ok(Ok(release.version)),
     }
 }
 
@@ -254,10 +255,20 @@ mod tests {
 
     #[test]
     fn tags_of_several_models_are_kept_apart() {
-        assert_eq!(
-            planned(Some("mnist@v1.2.3"), None, &[]),
-            ["1.2.3", "1.2", "1", "latest"]
-        );
+        for tag in [
+            "mnist@v1.2.3",
+            "mnist/v1.2.3",
+            "mnist-v1.2.3",
+            "models/mnist/v1.2.3",
+        ] {
+            assert_eq!(
+                planned(Some(tag), None, &[]),
+                ["1.2.3", "1.2", "1", "latest"],
+                "{tag}"
+            );
+        }
+        // What names no version moves none.
+        assert_eq!(planned(Some("mnist-nightly"), None, &[]), ["mnist-nightly"]);
         let event = Event {
             tag: Some("iris@v1.2.3"),
             model: "mnist",
@@ -265,9 +276,15 @@ mod tests {
         };
         assert_eq!(
             plan(&event, &[]).unwrap_err().to_string(),
-            "the git tag `iris@v1.2.3` releases the model `iris`, not `mnist`; start this job only on tags \
+            "the git tag `iris@v1.2.3` releases `iris`, not the model `mnist`; start this job only on tags \
              `mnist@v*`, or set `[model] name`"
         );
+        let event = Event {
+            tag: Some("iris-v1.2.3"),
+            ..event
+        };
+        let error = plan(&event, &[]).unwrap_err().to_string();
+        assert!(error.contains("only on tags `mnist-v*`"), "{error}");
     }
 
     #[test]

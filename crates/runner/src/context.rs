@@ -6,11 +6,16 @@
 mod event;
 mod github;
 mod jenkins;
+mod payload;
 mod travis;
+mod trust;
 
 use std::path::PathBuf;
 
 use trainyard_core::files::FileError;
+
+pub use event::Event;
+pub use trust::Trust;
 
 use crate::environment::Environment;
 
@@ -74,8 +79,8 @@ pub struct CiRun {
 pub struct Context {
     /// The CI system.
     pub provider: Provider,
-    /// What started the run, in the CI system's words: `push`, `pull_request`, `cron`, ….
-    pub event_name: Option<String>,
+    /// What started the run.
+    pub event: Event,
     /// The commit that people wrote and that a report belongs to: the head of the pull request, never GitHub's
     /// merge commit.
     pub head_sha: Option<String>,
@@ -140,24 +145,9 @@ impl Context {
         Ok(context)
     }
 
-    /// Whether what was computed proves nothing: by a fork's code, or where nobody has looked at it yet.
-    pub const fn is_unverified(&self) -> bool {
-        self.is_fork || self.is_dependabot
-    }
-
     /// Whether the run is of a branch itself, and not about somebody's request or another run.
     pub fn is_of_branch(&self) -> bool {
-        let is_about_another = matches!(
-            self.event_name.as_deref(),
-            Some(
-                "pull_request"
-                    | "pull_request_target"
-                    | "workflow_run"
-                    | "check_run"
-                    | "issue_comment"
-            )
-        );
-        self.pull_request.is_none() && !self.is_unverified() && !is_about_another
+        self.pull_request.is_none() && !self.is_unverified() && !self.event.is_about_another()
     }
 
     /// Whether the run is about a commit of the repository's own default branch: no pull request, no tag, and

@@ -1,6 +1,4 @@
-//! How a stage ends: its exit code, and what it says about an error.
-
-mod ending;
+//! Which exit code an error stands for, and what it says beside its causes.
 
 use std::error::Error;
 use std::fmt;
@@ -9,37 +7,9 @@ use std::io;
 use trainyard_core::config::ConfigError;
 use trainyard_core::files::FileError;
 
-pub use self::ending::run;
 use crate::context::ContextError;
+pub use crate::exit_code::ExitCode;
 use crate::log::LogError;
-
-/// What a stage tells its caller. The numbers are part of the interface: scripts depend on them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum ExitCode {
-    /// The stage did its work; the gate passed, maybe with warnings.
-    Success = 0,
-    /// The gate failed, or publish met a failed verdict.
-    GateFailed = 1,
-    /// Wrong usage or configuration.
-    Usage = 2,
-    /// The gate could not judge, or publish met no valid verdict.
-    Inconclusive = 3,
-    /// Data or a model could not be read, or a result not be written.
-    Data = 4,
-    /// GitHub, a registry or a cluster was unreachable or refused.
-    Service = 5,
-    /// A deployment failed and the one before it was restored.
-    RolledBack = 6,
-    /// A deployment failed, and so did restoring the one before it.
-    RollbackFailed = 7,
-    /// A bug of Trainyard.
-    Bug = 70,
-    /// Interrupted by the user (SIGINT), with a checkpoint to resume from.
-    Interrupted = 130,
-    /// Ended by the system (SIGTERM), with a checkpoint to resume from.
-    Terminated = 143,
-}
 
 impl ExitCode {
     /// The code that the error carries, or else the one that its kind stands for.
@@ -65,23 +35,11 @@ impl ExitCode {
     }
 }
 
-impl From<ExitCode> for u8 {
-    fn from(code: ExitCode) -> Self {
-        code as Self
-    }
-}
-
-impl From<ExitCode> for std::process::ExitCode {
-    fn from(code: ExitCode) -> Self {
-        Self::from(u8::from(code))
-    }
-}
-
 /// An error together with its exit code and with hints. It reads like the error that it holds.
 #[derive(Debug)]
 pub struct Failure {
     code: Option<ExitCode>,
-    hints: Vec<String>,
+    pub(crate) hints: Vec<String>,
     source: anyhow::Error,
 }
 
@@ -141,7 +99,7 @@ fn change(error: anyhow::Error, change: impl FnOnce(&mut Failure)) -> anyhow::Er
     anyhow::Error::new(failure)
 }
 
-fn failures(error: &anyhow::Error) -> impl Iterator<Item = &Failure> {
+pub(crate) fn failures(error: &anyhow::Error) -> impl Iterator<Item = &Failure> {
     error.chain().filter_map(<dyn Error>::downcast_ref)
 }
 
@@ -150,7 +108,7 @@ fn attached(error: &anyhow::Error) -> Option<ExitCode> {
 }
 
 /// The first error of the type among the error and its causes, also where a [`Failure`] stands for it.
-fn find<T: Error + Send + Sync + 'static>(error: &anyhow::Error) -> Option<&T> {
+pub(crate) fn find<T: Error + Send + Sync + 'static>(error: &anyhow::Error) -> Option<&T> {
     let behind = |cause: &'_ Failure| cause.source.is::<T>();
     error
         .chain()
@@ -173,24 +131,6 @@ mod tests {
 
     fn missing_file() -> Result<(), FileError> {
         trainyard_core::files::read(Path::new("no/such/file")).map(drop)
-    }
-
-    #[test]
-    fn the_numbers_are_those_of_the_design() {
-        let codes = [
-            ExitCode::Success,
-            ExitCode::GateFailed,
-            ExitCode::Usage,
-            ExitCode::Inconclusive,
-            ExitCode::Data,
-            ExitCode::Service,
-            ExitCode::RolledBack,
-            ExitCode::RollbackFailed,
-            ExitCode::Bug,
-            ExitCode::Interrupted,
-            ExitCode::Terminated,
-        ];
-        assert_eq!(codes.map(u8::from), [0, 1, 2, 3, 4, 5, 6, 7, 70, 130, 143]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use clap::{Arg, ArgAction, Command, Parser};
 
 use crate::annotate::{Annotation, Annotator};
 use crate::environment::Environment;
-use crate::exit::ExitCode;
+use crate::exit_code::ExitCode;
 use crate::redact::Redactor;
 
 /// Parses the arguments and the inputs of this process.

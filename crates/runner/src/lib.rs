@@ -14,7 +14,9 @@ pub mod log;
 pub mod outputs;
 pub mod summary;
 
+mod ending;
 pub mod exit;
+mod exit_code;
 
 pub mod stage;
 
@@ -22,9 +24,11 @@ pub mod redact;
 mod timestamp;
 
 pub use annotate::{Annotation, Annotator, Level, path_in_repository};
-pub use context::{Context, ContextError, Provider};
+pub use context::{Context, ContextError, Event, Provider, Trust};
+pub use ending::run;
 pub use environment::Environment;
-pub use exit::{ExitCode, Failure, WithExitCode, run};
+pub use exit::{Failure, WithExitCode};
+pub use exit_code::ExitCode;
 pub use log::LogArgs;
 pub use outputs::{OutputError, Outputs};
 pub use redact::Redactor;

@@ -25,7 +25,7 @@ use tracing_subscriber::registry::Registry;
 use self::ecs::Ecs;
 use crate::annotate::neutralise;
 use crate::environment::Environment;
-use crate::exit::ExitCode;
+use crate::exit_code::ExitCode;
 use crate::redact::Redactor;
 use crate::timestamp::rfc3339;
 
@@ -47,6 +47,17 @@ pub enum LogError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// The file of `--log-file` lies in a folder that is not there.
+    #[error(
+        "cannot open the log file `{}`: there is no folder `{}`\nhint: create it first, or name a path below the working directory",
+        path.display(), folder.display()
+    )]
+    Folder {
+        /// The file.
+        path: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
     },
     /// Something in this process has started another log.
     #[error("the log of this process is already set up")]
@@ -89,7 +100,7 @@ pub enum LogFormat {
     /// Lines for people.
     #[default]
     Text,
-    /// One JSON object a line, in the Elastic Common Schema.
+    /// One JSON object per line, in the Elastic Common Schema.
     Json,
 }
 
@@ -97,14 +108,13 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 #[command(next_help_heading = "Logging")]
 pub struct LogArgs {
-    /// How much to log: `info` unless `TRAINYARD_LOG` names a level, `debug` where debug logging is on for the
-    /// workflow run
+    /// Log level: `info` unless `TRAINYARD_LOG` names another, `debug` if debug logging is enabled for the workflow run
     #[arg(long, value_name = "LEVEL", value_enum)]
     pub log_level: Option<LogLevel>,
-    /// Form of the log lines
+    /// Format of the log lines
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
-    /// Append the log to this file, in the form of `--log-format`; standard error then shows text
+    /// Append the log to this file, in the format of `--log-format`; standard error then shows text
     #[arg(long, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
 }
@@ -164,8 +174,17 @@ fn open(path: &Path) -> Result<Sink, LogError> {
         path: path.to_owned(),
         source,
     };
+    // The folder of a relative path is made, like the output folder. That of an absolute one is most often a mount that
+    // is missing or a typo: a log in a folder that was made for it there is a log that is lost.
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(error)?;
+        if path.is_relative() {
+            fs::create_dir_all(folder).map_err(error)?;
+        } else if !folder.is_dir() {
+            return Err(LogError::Folder {
+                path: path.to_owned(),
+                folder: folder.to_owned(),
+            });
+        }
     }
     let file = OpenOptions::new().append(true).create(true).open(path);
     Ok(Sink::new(Box::new(file.map_err(error)?)))

@@ -16,7 +16,6 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
-use trainyard_core::model::ModelFolder;
 
 pub use model::Model;
 pub use server::router;
@@ -53,9 +52,7 @@ pub fn main() -> ExitCode {
         .with_target(false)
         .with_ansi(false)
         .init();
-    let opened = ModelFolder::open(&args.model)
-        .map_err(anyhow::Error::from)
-        .and_then(|folder| Ok(Model::open(&folder)?))
+    let opened = Model::open(&args.model)
         .with_context(|| format!("cannot serve the model in `{}`", args.model.display()));
     let model = match opened {
         Ok(model) => model,

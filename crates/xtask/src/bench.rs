@@ -1,6 +1,6 @@
-//! `cargo xtask bench`: figures beside those of peers, from one run, for anyone to repeat.
+//! `cargo xtask bench`: figures beside those of peers, and coverage by simulation, for anyone to repeat.
 //!
-//! The peers are heavy (several gigabytes), so nothing but this installs them.
+//! The peers are heavy (several gigabytes), so nothing but `training` installs them.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -23,6 +23,22 @@ pub(crate) struct BenchArgs {
 enum What {
     /// Train the article's network beside Keras and PyTorch: wall, CPU, memory, accuracy.
     Training(TrainingArgs),
+    /// Simulate how often the ends of our intervals miss the truth; fails where one misses more often than claimed.
+    Coverage(CoverageArgs),
+}
+
+/// What `cargo xtask bench coverage` takes.
+#[derive(Args)]
+struct CoverageArgs {
+    /// Samples of each cell; fewer are quicker and allow for more chance.
+    #[arg(long, default_value_t = 2000)]
+    samples: u32,
+    /// Two-sided level of the intervals.
+    #[arg(long, default_value_t = 0.95)]
+    confidence: f64,
+    /// Seed of all samples.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 /// What `cargo xtask bench training` takes.
@@ -50,11 +66,43 @@ struct TrainingArgs {
 
 const TRAINING: &str = "tests/benches/training";
 
-/// Builds, installs and measures.
+/// Runs the one that was asked for.
 pub(crate) fn run(args: &BenchArgs, workspace: &Workspace) -> Result<ExitCode> {
-    let What::Training(args) = &args.what;
+    match &args.what {
+        What::Training(args) => training(args, workspace),
+        What::Coverage(args) => coverage(args, workspace),
+    }
+}
+
+/// Builds the simulation and runs it; the table goes to standard output.
+fn coverage(args: &CoverageArgs, workspace: &Workspace) -> Result<ExitCode> {
+    let CoverageArgs {
+        samples,
+        confidence,
+        seed,
+    } = args;
+    let mut build = workspace.cargo(&[
+        "build",
+        "--package",
+        "trainyard-devtools",
+        "--bin",
+        "coverage",
+    ]);
+    process::run(&mut build)?;
+    let mut simulation = Command::new(workspace.binaries().join("coverage"));
+    simulation
+        .args(["--samples", &samples.to_string()])
+        .args(["--confidence", &confidence.to_string()])
+        .args(["--seed", &seed.to_string()]);
+    process::run(&mut simulation)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds, installs and measures.
+fn training(args: &TrainingArgs, workspace: &Workspace) -> Result<ExitCode> {
     let binaries = workspace.build_binaries()?;
-    let mut peak = workspace.cargo(&["build", "--package", "trainyard-tests", "--bin", "fma-peak"]);
+    let package = "trainyard-devtools";
+    let mut peak = workspace.cargo(&["build", "--package", package, "--bin", "fma-peak"]);
     process::run(&mut peak)?;
     let python = if let Some(python) = &args.python {
         python.clone()

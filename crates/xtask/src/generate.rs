@@ -1,4 +1,4 @@
-//! `cargo xtask generate`: hands over to the `generate` binary of the tests package, which can see every
+//! `cargo xtask generate`: hands over to the `generate` binary of `crates/devtools`, which can see every
 //! Rust type the files are generated from; `xtask` itself stays free of our crates.
 
 use std::process::{Command, ExitCode};
@@ -25,8 +25,8 @@ pub(crate) fn run(args: &GenerateArgs, workspace: &Workspace) -> Result<ExitCode
 
 /// The command that writes the generated files, or with `check` compares them.
 pub(crate) fn command(workspace: &Workspace, check: bool) -> Command {
-    let mut command =
-        workspace.cargo(&["run", "--package", "trainyard-tests", "--bin", "generate"]);
+    let package = "trainyard-devtools";
+    let mut command = workspace.cargo(&["run", "--package", package, "--bin", "generate"]);
     if check {
         command.args(["--", "--check"]);
     }

@@ -15,6 +15,7 @@ mod generate;
 mod github;
 mod peers;
 mod process;
+mod soak;
 mod stopwatch;
 mod test;
 mod workspace;
@@ -44,14 +45,16 @@ enum Command {
     /// Builds the binaries first. Results go to `trainyard-out/`, replacing those of an earlier demo. Stops at
     /// the first red stage with its exit code.
     Demo,
-    /// Run every check that CI runs: format, lints, generated files, tests against real third-party peers.
+    /// Run every check that CI runs: format, lints, generated files, dependencies, tests against third-party peers.
     ///
     /// Missing peers are installed: programs of the distribution by apt, Python packages into `target/peers`
-    /// (or `$TRAINYARD_PEERS_DIR`). All checks run, the failed ones are named at the end, and the test runner's
-    /// summary comes last.
+    /// (or `$TRAINYARD_PEERS_DIR`). All checks run, those that failed or could not run are named at the end, and the
+    /// test runner's summary comes last.
     Test(test::TestArgs),
     /// Measure Trainyard beside its peers, side by side in one run.
     Bench(bench::BenchArgs),
+    /// Run one fuzz target for minutes or hours; outside CI.
+    Soak(soak::SoakArgs),
     /// Write the generated files (`action.yml`, README tables, JSON schemas, reference pages).
     Generate(generate::GenerateArgs),
 }
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::run(&workspace),
         Command::Test(args) => test::run(&args, &workspace),
         Command::Bench(args) => bench::run(&args, &workspace),
+        Command::Soak(args) => soak::run(&args, &workspace),
         Command::Generate(args) => generate::run(&args, &workspace),
     });
     outcome.unwrap_or_else(|error| {

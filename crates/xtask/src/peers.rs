@@ -2,6 +2,8 @@
 //! runner, linters, scikit-learn.
 //!
 //! Programs of the distribution come by apt, Python packages go into a virtual environment in a cache folder.
+//! `cargo deny` and `cargo shear` come as Python packages too: as wheels that Astral builds, in seconds, where
+//! `cargo install` would compile for minutes.
 //! What is there already is left alone, so a second call takes milliseconds.
 
 use std::env;
@@ -212,7 +214,13 @@ pub(crate) fn names() -> String {
         .lines()
         .filter_map(|line| line.split_once("=="))
         .map(|(name, _)| name);
-    programs.chain(packages).collect::<Vec<_>>().join(", ")
+    // Of an aggregate's name, what is inside.
+    let packages = packages.map(|name| name.trim_start_matches("astral-dev-toolchain-"));
+    programs
+        .chain(packages)
+        .chain(["Prism"])
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// What to put before `apt-get`: nothing for root, `sudo` where it asks no password, `None` where neither.
@@ -264,6 +272,11 @@ mod tests {
     #[test]
     fn names_are_bare() {
         assert!(names().contains("skopeo, podman"));
-        assert!(names().ends_with("scikit-learn, zizmor"), "{}", names());
+        assert!(names().contains(", cargo-deny, cargo-shear, "));
+        assert!(
+            names().ends_with("scikit-learn, zizmor, Prism"),
+            "{}",
+            names()
+        );
     }
 }

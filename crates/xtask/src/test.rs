@@ -3,6 +3,8 @@
 //! The checks are independent, so all of them run and the failed ones are named at the end; the test runner's
 //! own summary is the last thing printed.
 
+use std::env;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -40,8 +42,14 @@ pub(crate) fn run(args: &TestArgs, workspace: &Workspace) -> Result<ExitCode> {
     })?;
     let binaries = stopwatch.time("build", || workspace.build_binaries())?;
 
+    let path = toolbox.path()?;
     let mut failed = Vec::new();
-    for (name, mut check) in static_checks(workspace) {
+    let mut checks = static_checks(workspace);
+    if !args.no_peers {
+        checks.extend(dependency_checks(workspace));
+    }
+    for (name, mut check) in checks {
+        check.env("PATH", &path);
         if !stopwatch
             .time(name, || process::status(&mut check))?
             .success()
@@ -49,8 +57,18 @@ pub(crate) fn run(args: &TestArgs, workspace: &Workspace) -> Result<ExitCode> {
             failed.push(name);
         }
     }
+    let mut not_run = Vec::new();
+    if args.no_peers {
+        not_run.push(format!("every check against {}", peers::names()));
+    } else {
+        match stopwatch.time(ADVISORIES, || check_advisories(workspace, &path))? {
+            Advisories::Passed => {}
+            Advisories::Failed => failed.push(ADVISORIES),
+            Advisories::NotRun(reason) => not_run.push(format!("{ADVISORIES} ({reason})")),
+        }
+    }
     let mut tests = test_runner(args, workspace, &binaries);
-    tests.env("PATH", toolbox.path()?);
+    tests.env("PATH", &path);
     let api = if args.no_peers {
         None
     } else {
@@ -65,11 +83,8 @@ pub(crate) fn run(args: &TestArgs, workspace: &Workspace) -> Result<ExitCode> {
     }
 
     println!("\nTimes\n{stopwatch}\n");
-    if args.no_peers {
-        println!(
-            "Left out (`--no-peers`): every check against {}.\n",
-            peers::names()
-        );
+    for check in not_run {
+        println!("Not run: {check}.\n");
     }
     if !failed.is_empty() {
         println!(
@@ -86,10 +101,10 @@ pub(crate) fn run(args: &TestArgs, workspace: &Workspace) -> Result<ExitCode> {
 }
 
 /// The checks that start none of our binaries, cheapest first.
-fn static_checks(workspace: &Workspace) -> [(&'static str, Command); 4] {
+fn static_checks(workspace: &Workspace) -> Vec<(&'static str, Command)> {
     let mut clippy = workspace.cargo(&["clippy", "--workspace", "--all-targets"]);
     clippy.args(["--", "--deny", "warnings"]);
-    [
+    vec![
         (
             "format",
             workspace.plain_cargo(&["fmt", "--all", "--check"]),
@@ -103,14 +118,55 @@ fn static_checks(workspace: &Workspace) -> [(&'static str, Command); 4] {
     ]
 }
 
-fn test_runner(args: &TestArgs, workspace: &Workspace, binaries: &Path) -> Command {
-    let mut command = workspace.cargo(&["nextest", "run", "--workspace", "--profile", "ci"]);
-    command.args(&args.nextest).env("TRAINYARD_BIN", binaries);
-    if args.no_peers {
-        command.env_remove("TRAINYARD_PEERS");
-    } else {
-        command.env("TRAINYARD_PEERS", "1");
+/// What comes into the dependency tree, and what is in it for nothing.
+fn dependency_checks(workspace: &Workspace) -> [(&'static str, Command); 2] {
+    let mut deny = workspace.plain_cargo(&["deny", "--locked", "check"]);
+    deny.args(["bans", "licenses", "sources"]);
+    let shear = workspace.plain_cargo(&["shear", "--locked", "--deny-warnings"]);
+    [("dependencies", deny), ("unused dependencies", shear)]
+}
+
+const ADVISORIES: &str = "advisories";
+
+/// How the check for known vulnerabilities ended.
+enum Advisories {
+    Passed,
+    Failed,
+    NotRun(&'static str),
+}
+
+/// Holds the dependencies against RustSec's advisories. Their database is a git repository, which no package registry
+/// has, so that a machine may install every peer and still not reach it; on GitHub it is always there.
+fn check_advisories(workspace: &Workspace, path: &OsStr) -> Result<Advisories> {
+    let deny = |arguments: &[&str]| {
+        let mut command = workspace.plain_cargo(&["deny", "--locked"]);
+        command.args(arguments).env("PATH", path);
+        // A proxy that asks for a password fails at once.
+        command.env("GIT_TERMINAL_PROMPT", "0");
+        command
+    };
+    if !process::status(&mut deny(&["fetch", "db"]))?.success() {
+        return Ok(if env::var_os("GITHUB_ACTIONS").is_some() {
+            Advisories::Failed
+        } else {
+            Advisories::NotRun(
+                "the database, https://github.com/RustSec/advisory-db, is unreachable",
+            )
+        });
     }
+    let check = process::status(&mut deny(&["--offline", "check", "advisories"]))?;
+    Ok(if check.success() {
+        Advisories::Passed
+    } else {
+        Advisories::Failed
+    })
+}
+
+/// nextest leaves out what its profile does not name, and counts it as skipped.
+fn test_runner(args: &TestArgs, workspace: &Workspace, binaries: &Path) -> Command {
+    let profile = if args.no_peers { "ci" } else { "peers" };
+    let mut command = workspace.cargo(&["nextest", "run", "--workspace", "--profile", profile]);
+    command.args(&args.nextest).env("TRAINYARD_BIN", binaries);
     command
 }
 

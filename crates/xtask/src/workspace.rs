@@ -11,13 +11,19 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
-/// The packages whose binaries make up the chain; each binary carries its package's name.
-const BINARY_PACKAGES: [&str; 5] = [
-    "trainyard-train",
-    "trainyard-evaluate",
-    "trainyard-gate",
-    "trainyard-publish-image",
-    "trainyard-serve",
+/// The packages whose binaries make up the chain; each binary carries its package's name. Those of one group are built
+/// by one command.
+///
+/// Cargo gives a crate that several packages of a command depend on the features that any of them asks for. Only `train`
+/// asks for candle, so it is built on its own; built with the others, it would put candle into the server too.
+const BINARY_PACKAGES: [&[&str]; 2] = [
+    &["trainyard-train"],
+    &[
+        "trainyard-evaluate",
+        "trainyard-gate",
+        "trainyard-publish-image",
+        "trainyard-serve",
+    ],
 ];
 
 /// Linked statically, the server runs in an image with nothing else in it.
@@ -99,11 +105,13 @@ impl Workspace {
 
     /// Builds every binary of the chain and returns the folder they are in.
     pub(crate) fn build_binaries(&self) -> Result<PathBuf> {
-        let mut build = self.cargo(&["build"]);
-        for package in BINARY_PACKAGES {
-            build.args(["--package", package]);
+        for group in BINARY_PACKAGES {
+            let mut build = self.cargo(&["build"]);
+            for package in group {
+                build.args(["--package", package]);
+            }
+            process::run(&mut build)?;
         }
-        process::run(&mut build)?;
         Ok(self.binaries())
     }
 

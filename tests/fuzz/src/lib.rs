@@ -33,7 +33,7 @@ pub fn load(text: &str, base: &Path) {
     assert_eq!(dataset.labels.len(), dataset.n_rows());
     let mut row = vec![0.0; dataset.row_len()];
     for idx in 0..dataset.n_rows() as u32 {
-        dataset.gather(&[idx], &mut row);
+        dataset.gather(&[idx], &mut row).expect("the files are still there");
         assert!(row.iter().all(|value| value.is_finite()));
     }
 }

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::gate::{Run, check_with};
 use crate::project::Said;
-use crate::support::has_peers;
 
 const NAME: &str = "trainyard / mnist (fork, unverified)";
 
@@ -76,9 +75,6 @@ fn forge(run: &Run, change: impl FnOnce(&mut Value)) {
 
 #[test]
 fn a_pass_is_never_green_a_fail_is_red_and_neither_is_a_baseline() {
-    if !has_peers() {
-        return;
-    }
     let run = of_fork("forged");
     report(&run, 1, 0);
     run.project.edit("min = 0.5", "min = 0.9999");
@@ -91,9 +87,6 @@ fn a_pass_is_never_green_a_fail_is_red_and_neither_is_a_baseline() {
 
 #[test]
 fn a_forged_verdict_is_worked_out_anew() {
-    if !has_peers() {
-        return;
-    }
     let run = of_fork("verdict");
     report(&run, 1, 0);
     // The artifact's verdict says pass, and brings a baseline of its own; the base branch's rules are stricter.
@@ -116,13 +109,10 @@ fn a_forged_verdict_is_worked_out_anew() {
 
 #[test]
 fn forged_numbers_stay_unverified_under_the_configured_name() {
-    if !has_peers() {
-        return;
-    }
     let run = of_fork("numbers");
     forge(&run, |evaluation| {
         evaluation["model"]["name"] = json!("letters");
-        for metric in evaluation["metrics"].as_array_mut().unwrap() {
+        for metric in evaluation["measurements"].as_array_mut().unwrap() {
             metric["value"] = json!(1.0);
         }
     });
@@ -130,15 +120,15 @@ fn forged_numbers_stay_unverified_under_the_configured_name() {
     assert_eq!(checks(&run), [seen("neutral")]);
     let state = run.repository.state();
     let summary = state["checks"][0]["output"]["summary"].as_str().unwrap();
-    assert!(summary.contains("nobody has verified them"), "{summary}");
+    assert!(
+        summary.contains("nothing here has verified them"),
+        "{summary}"
+    );
     assert!(!summary.contains("letters"), "{summary}");
 }
 
 #[test]
 fn the_number_of_a_check_in_the_artifact_is_not_believed() {
-    if !has_peers() {
-        return;
-    }
     let run = of_fork("number");
     let base = "a".repeat(40);
     run.repository
@@ -159,9 +149,6 @@ fn the_number_of_a_check_in_the_artifact_is_not_believed() {
 #[cfg(unix)]
 #[test]
 fn an_artifact_with_a_link_is_not_read() {
-    if !has_peers() {
-        return;
-    }
     let run = of_fork("link");
     let path = run.project.path("fork/evaluation/evaluation.json");
     let elsewhere = run.project.path("elsewhere.json");
@@ -180,9 +167,6 @@ fn an_artifact_with_a_link_is_not_read() {
 
 #[test]
 fn a_run_that_left_nothing_is_reported_as_red() {
-    if !has_peers() {
-        return;
-    }
     let run = of_fork("crashed");
     std::fs::remove_dir_all(run.project.path("fork")).unwrap();
     report(&run, 1, 3);
@@ -191,15 +175,14 @@ fn a_run_that_left_nothing_is_reported_as_red() {
 
 #[test]
 fn hostile_names_neither_ping_nor_break_out() {
-    if !has_peers() {
-        return;
-    }
     let run = of_fork("names");
     let hostile = "@everyone </details> | ![x](https://evil.example/x.png) ::set-output name=x::y";
     forge(&run, |evaluation| {
-        evaluation["per_class"][0]["class"] = json!(hostile);
-        evaluation["per_class"][1]["class"] = json!("x".repeat(1 << 20));
-        evaluation["metrics"][0]["name"] = json!(format!("{hostile}\n# heading"));
+        let measurements = evaluation["measurements"].as_array_mut().unwrap();
+        let n = measurements.len();
+        measurements[n - 1]["key"]["class"] = json!(hostile);
+        measurements[n - 2]["key"]["class"] = json!("x".repeat(1 << 20));
+        measurements[0]["key"]["metric"] = json!(format!("{hostile}\n# heading"));
     });
     let said = report(&run, 1, 3);
     assert!(
@@ -222,9 +205,6 @@ fn hostile_names_neither_ping_nor_break_out() {
 
 #[test]
 fn nothing_is_written_for_a_commit_that_is_not_the_newest_or_has_no_request() {
-    if !has_peers() {
-        return;
-    }
     let run = of_fork("outdated");
     run.repository
         .prepare(&json!({ "pulls": [request("outdated", "d")] }));
@@ -242,9 +222,6 @@ fn nothing_is_written_for_a_commit_that_is_not_the_newest_or_has_no_request() {
 
 #[test]
 fn dependabots_run_takes_the_same_path() {
-    if !has_peers() {
-        return;
-    }
     let mut run = of_fork("dependabot");
     run.payload["workflow_run"]["head_repository"]["full_name"] = json!("acme/dependabot");
     run.payload["workflow_run"]["actor"]["login"] = json!("dependabot[bot]");
@@ -258,9 +235,6 @@ fn dependabots_run_takes_the_same_path() {
 
 #[test]
 fn an_override_does_not_turn_a_fork_green() {
-    if !has_peers() {
-        return;
-    }
     let run = of_fork("overridden");
     run.project.edit("min = 0.5", "min = 0.9999");
     run.repository.prepare(&json!({

@@ -18,29 +18,31 @@ pub struct DataConfig {
     /// Format of the files.
     #[serde(default)]
     pub format: DataFormat,
-    /// Rows to train on.
+    /// Training data.
+    #[serde(default)]
     pub train: DataFiles,
-    /// Rows to score on, never seen in training.
+    /// Test data, never seen in training.
+    #[serde(default)]
     pub test: DataFiles,
-    /// One name per class, in the order of the labels 0, 1, …; required for classification.
+    /// Class names, in the order of the labels 0, 1, … and of the columns of scores; required for classification.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
-    /// Steps from raw rows to the network's input, such as `{ divide_by = 255 }`.
+    /// Preprocessing steps, such as `{ divide_by = 255 }`; stored in the model and applied by the server too.
     #[serde(default)]
     pub preprocessing: Vec<Preprocessing>,
-    /// Share of the training rows held out for validation, drawn by seed and stratified by class; 0 for none.
+    /// Fraction of the training data held out for validation, drawn by seed and stratified by class; 0 for none.
     #[serde(default)]
     pub validation_fraction: f64,
-    /// Use only this many rows of the training file, from the start; for a quick try.
+    /// Train on only this many rows, stratified by class and the same each time; for a quick try.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_train_rows: Option<usize>,
-    /// Use only this many rows of the test file, from the start; for a quick try.
+    /// Score only this many test rows, stratified by class and the same each time; for a quick try.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_test_rows: Option<usize>,
-    /// images: whether images of another size are resized to `[model] input_shape`.
+    /// images: resize images to `[model] input_shape`; otherwise another size is an error.
     #[serde(default)]
     pub resize: bool,
-    /// csv: the roles of columns.
+    /// csv: column roles and dialect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csv: Option<CsvConfig>,
 }
@@ -49,18 +51,18 @@ pub struct DataConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DataFormat {
-    /// IDX, the format of MNIST; compressed or not.
+    /// IDX, the format of MNIST; optionally compressed with gzip.
     #[default]
     Idx,
     /// NumPy's `.npy` and `.npz`.
     Npy,
     /// A table with a header; see `[data.csv]`.
     Csv,
-    /// A folder with a folder of PNG and JPEG files for each class.
+    /// A folder with one subfolder of images (PNG, JPEG, BMP, GIF, WebP or PNM) per class.
     Images,
 }
 
-/// Where a part of the rows lies.
+/// Files of the training or the test data.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataFiles {
@@ -70,10 +72,10 @@ pub struct DataFiles {
     /// idx, npy: the file of labels, written like `features`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<Source>,
-    /// npy: name of the array of features in an `.npz`; needed where it holds several.
+    /// npy: name of the array of features in an `.npz`; needed if it holds several arrays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub features_array: Option<String>,
-    /// npy: name of the array of labels in an `.npz`; needed where it holds several.
+    /// npy: name of the array of labels in an `.npz`; needed if it holds several arrays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels_array: Option<String>,
     /// csv: the table, written like `features`. images: the folder, relative to the configuration file.
@@ -103,36 +105,62 @@ impl DataFiles {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CsvConfig {
-    /// The column to predict.
+    /// Name of the label column.
     pub label: String,
-    /// The columns to predict from, in this order; all others when not given.
+    /// Names of the feature columns, in this order; by default all others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub features: Option<Vec<String>>,
-    /// Columns that are left out.
+    /// Columns to ignore.
     #[serde(default)]
     pub ignore: Vec<String>,
-    /// A column that says what each row counts in training.
+    /// Name of the column of sample weights, for training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
-    /// A column of whole numbers that name the rows.
+    /// Name of the column of row ids, which are unique integers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_id: Option<String>,
-    /// What the cells of columns are, where that is to be checked rather than inferred: `{ age = "integer" }`.
+    /// Column types that are enforced rather than inferred: `{ age = "integer" }`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, ColumnType>,
-    /// What becomes of empty cells: `"error"`, `"drop"` (the row), `"mean"` (of the training rows) or a number.
+    /// How missing values are handled: `"error"`, `"drop"` (the row), `"mean"` (of the training data) or a number.
     #[serde(default)]
     pub missing: Missing,
-    /// What stands between cells.
+    /// Field delimiter.
     #[serde(default = "comma")]
     pub delimiter: char,
+    /// Decimal separator: `"."` (`1.5`) or `","` (`1,5`).
+    #[serde(default, skip_serializing_if = "Decimal::is_point")]
+    pub decimal: Decimal,
 }
 
 const fn comma() -> char {
     ','
 }
 
-/// What the cells of a column are.
+/// Decimal separator of the numbers in a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum Decimal {
+    /// `1.5`
+    #[default]
+    #[serde(rename = ".")]
+    Point,
+    /// `1,5`
+    #[serde(rename = ",")]
+    Comma,
+}
+
+impl Decimal {
+    // The default is not written, so that configurations older than this setting keep their digest.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
+    const fn is_point(&self) -> bool {
+        matches!(self, Self::Point)
+    }
+}
+
+/// Type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnType {
@@ -144,17 +172,17 @@ pub enum ColumnType {
     Number,
 }
 
-/// What becomes of empty cells.
+/// How missing values are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Missing {
-    /// Nothing: they are an error.
+    /// They are an error.
     #[default]
     Error,
-    /// Their row is left out.
+    /// Their row is dropped.
     Drop,
-    /// The column's mean over the training rows.
+    /// They become the column's mean over the training data.
     Mean,
-    /// This number.
+    /// They become this number.
     Value(f64),
 }
 
@@ -218,6 +246,26 @@ impl JsonSchema for Missing {
     }
 }
 
+impl CsvConfig {
+    fn validate(&self) -> Result<(), Problem> {
+        let delimiter = &["data", "csv", "delimiter"];
+        if !self.delimiter.is_ascii() {
+            return Err(Problem::at(delimiter, "must be an ASCII character"));
+        }
+        if matches!(self.delimiter, '"' | '\r' | '\n' | '\0') {
+            let problem = "a quote or a line break cannot be the field delimiter";
+            return Err(Problem::at(delimiter, problem)
+                .hint("write `delimiter = \",\"`, `\";\"` or `\"\\t\"`"));
+        }
+        if self.delimiter == ',' && self.decimal == Decimal::Comma {
+            let problem = "the comma is also the field delimiter";
+            return Err(Problem::at(&["data", "csv", "decimal"], problem)
+                .hint("write `delimiter = \";\"`, or the field delimiter of that file"));
+        }
+        Ok(())
+    }
+}
+
 impl DataConfig {
     pub(super) fn validate(
         &self,
@@ -230,7 +278,7 @@ impl DataConfig {
         if self.format == DataFormat::Images && task == Task::Regression {
             return Err(Problem::at(
                 &["data", "format"],
-                "an image folder has classes, and regression has none",
+                "an image folder is for classification, but `[model] task` is `regression`",
             ));
         }
         for (step_idx, step) in self.preprocessing.iter().enumerate() {
@@ -244,7 +292,7 @@ impl DataConfig {
                 let place = ["data", "preprocessing", &step_idx.to_string()];
                 return Err(Problem::at(
                     &place,
-                    "this step divides by zero, or by something that is no number",
+                    "needs finite numbers and a divisor other than 0 (`std`: above 0)",
                 ));
             }
         }
@@ -291,8 +339,14 @@ impl DataConfig {
         let classes = self.classes.as_deref().unwrap_or_default();
         for (class_idx, class) in classes.iter().enumerate() {
             if class.trim().is_empty() || classes[..class_idx].contains(class) {
-                let problem = format!("the name `{class}` is empty or there twice");
+                let problem = format!("the class name `{class}` is empty or a duplicate");
                 return Err(Problem::at(&["data", "classes"], problem));
+            }
+            // Cells of a table lose the blanks around them, so such a name would match none.
+            if class.trim() != class {
+                let problem = format!("the class name `{class}` begins or ends with a space");
+                return Err(Problem::at(&["data", "classes"], problem)
+                    .hint(format!("write `{:?}`", class.trim())));
             }
         }
         Ok(())
@@ -313,9 +367,21 @@ impl DataConfig {
                         .hint(format!("add `{key} = \"…\"`, a path relative to this file")));
                 }
                 if is_given && !is_wanted {
-                    let problem =
-                        format!("the format `{:?}` takes no `{key}`", self.format).to_lowercase();
+                    let problem = format!("the format `{:?}` does not use `{key}`", self.format)
+                        .to_lowercase();
                     return Err(Problem::at(&["data", part, key], problem));
+                }
+            }
+            let arrays = [
+                ("features_array", &files.features_array),
+                ("labels_array", &files.labels_array),
+            ];
+            for (key, _) in arrays.iter().filter(|(_, array)| array.is_some()) {
+                if self.format != DataFormat::Npy {
+                    return Err(Problem::at(
+                        &["data", part, key],
+                        "belongs to `format = \"npy\"`",
+                    ));
                 }
             }
             for (key, source) in files.sources() {
@@ -330,21 +396,19 @@ impl DataConfig {
                 }
             }
         }
+        if self.resize && self.format != DataFormat::Images {
+            return Err(Problem::at(
+                &["data", "resize"],
+                "belongs to `format = \"images\"`",
+            ));
+        }
         match (self.format, &self.csv) {
             (DataFormat::Csv, None) => {
-                return Err(Problem::at(
-                    &["data"],
-                    "a table needs to say which column is predicted",
-                )
-                .hint("add `[data.csv]` with `label = \"…\"`"));
+                return Err(Problem::at(&["data"], "a table needs a label column")
+                    .hint("add `[data.csv]` with `label = \"…\"`"));
             }
-            (DataFormat::Csv, Some(csv)) if !csv.delimiter.is_ascii() => {
-                return Err(Problem::at(
-                    &["data", "csv", "delimiter"],
-                    "must be an ASCII character",
-                ));
-            }
-            (DataFormat::Csv, _) | (_, None) => {}
+            (DataFormat::Csv, Some(csv)) => csv.validate()?,
+            (_, None) => {}
             (_, Some(_)) => {
                 return Err(Problem::at(
                     &["data", "csv"],
@@ -356,7 +420,7 @@ impl DataConfig {
         if self.format == DataFormat::Images && !is_image {
             return Err(Problem::at(
                 &["model", "input_shape"],
-                "images are `[height, width, channels]`",
+                "must be `[height, width, channels]` for images",
             )
             .hint("write 1 channel for grey, 3 for RGB or 4 for RGBA"));
         }

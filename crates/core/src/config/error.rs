@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use crate::files::FileError;
+use crate::model::architecture::NamedLayer;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,27 @@ impl Problem {
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same problem where the layers stand in a file that `[model] keras` names.
+    pub(super) fn in_keras(mut self, layers: &[NamedLayer]) -> Self {
+        let keys: Vec<&str> = self.place.iter().map(String::as_str).collect();
+        let prefix = match keys.as_slice() {
+            ["model", "layers", layer_idx] => layer_idx
+                .parse::<usize>()
+                .ok()
+                .and_then(|layer_idx| layers.get(layer_idx))
+                .map(|NamedLayer { name, layer }| {
+                    format!("layer `{name}` ({}): ", layer.type_name())
+                }),
+            ["model", "layers" | "input_shape"] => Some(String::new()),
+            _ => None,
+        };
+        if let Some(prefix) = prefix {
+            self.problem = format!("{prefix}{}", self.problem);
+            self.place = ["model", "keras"].map(str::to_owned).to_vec();
+        }
         self
     }
 
@@ -155,13 +177,22 @@ fn invalid(
 }
 
 /// The valid name nearest to the one that serde's message calls unknown.
-fn nearest_name(message: &str) -> Option<&str> {
+pub(super) fn nearest_name(message: &str) -> Option<&str> {
     let mut names = message.split('`').skip(1).step_by(2);
     if !message.starts_with("unknown field") && !message.starts_with("unknown variant") {
         return None;
     }
     let unknown = names.next()?;
+    nearest(unknown, names)
+}
+
+/// The name nearest to `unknown`, where one is near enough to be what was meant.
+pub(super) fn nearest<'a>(
+    unknown: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     names
+        .into_iter()
         .map(|name| {
             let is_prefix = name.len() >= 3 && unknown.starts_with(name)
                 || unknown.len() >= 3 && name.starts_with(unknown);

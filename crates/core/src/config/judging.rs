@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, ConfigError, ConfigFile, EvaluateConfig, GateConfig};
+use super::{Config, ConfigError, ConfigFile, EvaluateConfig, GateConfig, ModelConfig};
 use crate::model::Task;
 
 /// The configuration as `gate` and `evaluate --predictions` see it: another tool's model needs no `[model]` and `[data]`.
@@ -24,7 +24,9 @@ impl JudgingConfig {
     /// Reads and validates `text`; `path` is named in errors.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let file = ConfigFile::parse(text, path)?;
-        if file.model.is_some() && file.data.is_some() {
+        // Classes and a name alone describe another tool's model.
+        let has_network = |model: &ModelConfig| !model.layers.is_empty() || model.keras.is_some();
+        if file.model.as_ref().is_some_and(has_network) && file.data.is_some() {
             return Config::parse(text, path).map(Self::from);
         }
         let ConfigFile {

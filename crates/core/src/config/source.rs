@@ -21,11 +21,11 @@ pub enum Source {
     Remote(Remote),
 }
 
-/// A file on the network, which is downloaded once and used only where its content has the digest.
+/// A file on the network, downloaded once and used only if its content has the digest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Remote {
-    /// An address that begins with `https://` or `http://`.
+    /// URL that begins with `https://` or `http://`.
     pub url: String,
     /// SHA-256 of the file, as `sha256sum` prints it.
     #[serde(deserialize_with = "digest")]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Loss;
 
 const GOOD: &str = r#"
 [model]
@@ -70,14 +71,53 @@ fn a_file_on_the_network_is_known_by_its_address_without_the_query() {
 fn defaults_are_filled_in_and_layers_are_named_as_keras_names_them() {
     let config = Config::parse(GOOD, Path::new("trainyard.toml")).unwrap();
     assert_eq!(config.train.batch_size, 32);
-    assert_eq!(config.loss(), Loss::SparseCategoricalCrossentropy);
-    let names: Vec<String> = config
-        .layers()
-        .unwrap()
-        .into_iter()
-        .map(|layer| layer.name)
+    assert_eq!(config.train.loss, Loss::SparseCategoricalCrossentropy);
+    let names: Vec<&str> = config
+        .model
+        .layers
+        .iter()
+        .map(|layer| layer.name.as_str())
         .collect();
     assert_eq!(names, ["conv2d", "flatten", "dense"]);
+}
+
+/// What is wrong with layers of a Keras file is said of the line that names the file, with the layer's name.
+#[test]
+fn problems_of_a_keras_model_name_the_layer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trainyard.toml");
+    let layers = GOOD.find("input_shape").unwrap()..GOOD.find("[data]").unwrap();
+    let mut text = GOOD.to_owned();
+    text.replace_range(layers, "keras = \"m.json\"\n");
+    for (activation, dense, expected) in [
+        ("softmax", 2, None),
+        (
+            "relu",
+            2,
+            Some("layer `d` (Dense): a classifier's last layer must give probabilities"),
+        ),
+        (
+            "softmax",
+            0,
+            Some("layer `d` (Dense): Dense has a size of zero"),
+        ),
+    ] {
+        let model = serde_json::json!({"class_name": "Sequential", "config": {"layers": [
+            {"class_name": "InputLayer", "config": {"name": "i", "batch_shape": [null, 8]}},
+            {"class_name": "Dense", "config": {"name": "d", "units": dense, "activation": activation}},
+        ]}});
+        let keras = folder.path().join("m.json");
+        crate::files::write(&keras, model.to_string().as_bytes()).unwrap();
+        let message = Config::parse(&text, &path).map_err(|error| error.to_string());
+        match expected {
+            None => assert_eq!(message.unwrap().model.layers[0].name, "d"),
+            Some(expected) => {
+                let message = message.unwrap_err();
+                assert!(message.contains(expected), "{message}");
+                assert!(message.contains("trainyard.toml:4:1"), "{message}");
+            }
+        }
+    }
 }
 
 /// Each mistake, and what the message must name: the place, and what to write.
@@ -94,7 +134,7 @@ fn errors_name_the_line_and_the_remedy() {
         ),
         (
             changed("\"Flatten\"", "\"Flaten\""),
-            ["trainyard.toml:13:8", "did you mean `Flatten`?"],
+            ["trainyard.toml:13:1", "did you mean `Flatten`?"],
         ),
         (
             changed("epochs = 3", "epochs = 0"),
@@ -138,11 +178,11 @@ fn errors_name_the_line_and_the_remedy() {
         ),
         (
             changed("divide_by = 16", "divide_by = 0"),
-            ["trainyard.toml:22:18", "divides by zero"],
+            ["trainyard.toml:22:18", "a divisor other than 0"],
         ),
         (
             changed("type = \"Flatten\"", "type = \"Flatten\"\nunits = 3"),
-            ["trainyard.toml:14:1", "takes no `units`"],
+            ["trainyard.toml:14:1", "has no argument `units`"],
         ),
         (
             changed("name = \"digits\"", "name = \"di gits\""),
@@ -171,6 +211,31 @@ fn errors_name_the_line_and_the_remedy() {
             remote("https://me:secret@a/b"),
             ["trainyard.toml:23:11", "user name or password"],
         ),
+        (
+            changed("epochs = 3", "epochs = 3\noptimizer = { momentum = 0.9 }"),
+            ["trainyard.toml:28:15", "`adam` takes `beta_1`, `beta_2`"],
+        ),
+        (
+            changed("epochs = 3", "schedule = { factor = 0.5 }"),
+            [
+                "trainyard.toml:27:14",
+                "no effect with `type = \"constant\"`",
+            ],
+        ),
+        (
+            changed(
+                "epochs = 3",
+                "early_stopping = { patience = 2, monitor = \"val_loss\" }",
+            ),
+            [
+                "trainyard.toml:27:34",
+                "add `validation_fraction = 0.1` to `[data]`",
+            ],
+        ),
+        (
+            changed("epochs = 3", "huber_delta = 2"),
+            ["trainyard.toml:27:1", "belongs to `loss = \"huber\"`"],
+        ),
         ("[model".to_owned(), ["trainyard.toml:1:7", ""]),
     ];
     for (text, parts) in cases {
@@ -192,6 +257,12 @@ fn only_what_decides_the_weights_changes_the_training_digest() {
     let same = [
         changed("min = 0.9", "min = 0.5"),
         changed("epochs = 3", "epochs = 3\nthreads = 1"),
+        // The same settings, written out or left to their defaults.
+        changed(
+            "epochs = 3",
+            "epochs = 3\nbatch_size = 32\noptimizer = { type = \"adam\", learning_rate = 0.001 }",
+        ),
+        changed("kernel_size = 3", "kernel_size = [3, 3]\nstrides = 1"),
     ];
     let other = [
         changed("epochs = 3", "epochs = 4"),
@@ -206,4 +277,54 @@ fn lines_of_rules_are_found_for_annotations() {
     assert_eq!(line_of(GOOD, &["gate", "rules", "0"]), Some(29));
     assert_eq!(line_of(GOOD, &["gate", "rules", "0", "min"]), Some(31));
     assert_eq!(line_of(GOOD, &["gate", "rules", "1"]), None);
+}
+
+#[test]
+fn a_decimal_point_is_not_written_so_older_digests_hold() {
+    let table = |decimal: &str| {
+        let data = format!(
+            "format = \"csv\"\nclasses = [\"even\", \"odd\"]\ntrain = {{ path = \"a\" }}\ntest = {{ path = \"c\" }}\n\
+             [data.csv]\nlabel = \"y\"\ndelimiter = \";\"\n{decimal}"
+        );
+        let text = changed("classes = [\"even\", \"odd\"]", &data)
+            .replace("preprocessing = [{ divide_by = 16 }]\n", "")
+            .replace("train = { features = \"a\", labels = \"b\" }\n", "")
+            .replace("test = { features = \"c\", labels = \"d\" }\n", "");
+        Config::parse(&text, Path::new("trainyard.toml")).unwrap()
+    };
+    let written = |config: &Config| toml::to_string(config).unwrap();
+    let (unset, point, comma) = (
+        table(""),
+        table("decimal = \".\""),
+        table("decimal = \",\""),
+    );
+    assert_eq!(written(&unset), written(&point));
+    assert!(!written(&unset).contains("decimal") && written(&comma).contains("decimal = \",\""));
+    assert_eq!(
+        unset.training_digest().unwrap(),
+        point.training_digest().unwrap()
+    );
+}
+
+#[test]
+fn a_setting_of_another_format_is_refused() {
+    for (line, place) in [
+        (
+            "train = { features = \"a\", labels = \"b\", features_array = \"x\" }",
+            "features_array",
+        ),
+        (
+            "resize = true\ntrain = { features = \"a\", labels = \"b\" }",
+            "resize",
+        ),
+    ] {
+        let error = error_of(&changed(
+            "train = { features = \"a\", labels = \"b\" }",
+            line,
+        ));
+        assert!(
+            error.contains(place) && error.contains("belongs to `format"),
+            "{error}"
+        );
+    }
 }

@@ -1,51 +1,40 @@
 //! What the types alone cannot say about a configuration.
 
 use super::error::Problem;
-use super::{Config, EvaluateConfig, GateConfig, ImageConfig, ModelConfig, layers};
+use super::name::{PLAIN_NAME, is_plain_name};
+use super::{Config, EvaluateConfig, GateConfig, ImageConfig, Model};
 use crate::gate::Rule;
-use crate::model::architecture::{self, Activation, NamedLayer};
+use crate::model::architecture::{self, Activation, Layer};
 use crate::model::{Loss, Task};
-
-/// What a plain name is, for hints.
-pub(super) const PLAIN_NAME: &str =
-    "use letters, digits, `-`, `_` and `.`, beginning with a letter or digit";
-
-/// Whether `name` can stand in paths, tags and URLs without escaping.
-pub(super) fn is_plain_name(name: &str) -> bool {
-    name.len() <= 128
-        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-}
 
 impl Config {
     pub(super) fn validate(&self) -> Result<(), Problem> {
-        let layers = layers::named(&self.model.layers)?;
-        self.model.validate(&layers)?;
-        let n_outputs = self.validate_output(&layers)?;
+        self.model.validate()?;
+        let n_outputs = self.validate_output()?;
         self.data
             .validate(self.model.task, &self.model.input_shape, n_outputs)?;
-        let scales_twice = layers
+        let scales_twice = self
+            .model
+            .layers
             .iter()
-            .position(|named| matches!(named.layer, architecture::Layer::Rescaling { .. }))
+            .position(|named| matches!(named.layer, Layer::Rescaling(_)))
             .filter(|_| !self.data.preprocessing.is_empty());
         if let Some(layer_idx) = scales_twice {
             let place = ["model", "layers", &layer_idx.to_string()];
             return Err(Problem::at(
                 &place,
-                "values are scaled in `[data] preprocessing` already",
+                "values are already scaled in `[data] preprocessing`",
             )
-            .hint("leave out one of the two"));
+            .hint("remove one of the two"));
         }
-        self.train.validate(self.data.classes.as_deref())?;
         self.evaluate.validate()?;
         self.gate.validate()?;
         self.image.validate()
     }
 
     /// The number of outputs, once task, loss and last layer fit together.
-    fn validate_output(&self, layers: &[NamedLayer]) -> Result<usize, Problem> {
+    fn validate_output(&self) -> Result<usize, Problem> {
+        let layers = &self.model.layers;
         let last_idx = (layers.len() - 1).to_string();
         let shapes =
             architecture::shapes(layers, &self.model.input_shape).map_err(|(idx, error)| {
@@ -57,7 +46,7 @@ impl Config {
                 .hint("end with a Dense layer after `type = \"Flatten\"`, so that one row gives one vector"));
         };
         let activation = layers.last().map(|named| named.layer.activation());
-        let loss = self.loss();
+        let loss = self.train.loss;
         let last = ["model", "layers", &last_idx];
         let needs_last = |problem: String, line: &str| {
             Err(Problem::at(&last, problem).hint(format!("write {line} in the last Dense layer")))
@@ -97,12 +86,12 @@ impl Config {
     }
 }
 
-impl ModelConfig {
-    fn validate(&self, layers: &[NamedLayer]) -> Result<(), Problem> {
+impl Model {
+    fn validate(&self) -> Result<(), Problem> {
         if !is_plain_name(&self.name) {
             return Err(Problem::at(
                 &["model", "name"],
-                format!("`{}` is not a plain name", self.name),
+                format!("`{}` is not a valid name", self.name),
             )
             .hint(PLAIN_NAME));
         }
@@ -112,7 +101,7 @@ impl ModelConfig {
                     .hint("for grey images of 28 by 28 pixels write `input_shape = [28, 28, 1]`"),
             );
         }
-        if layers.is_empty() {
+        if self.layers.is_empty() {
             return Err(
                 Problem::at(&["model", "layers"], "a network needs at least one layer")
                     .hint("add `[[model.layers]]` tables, such as `type = \"Dense\"`"),
@@ -128,12 +117,6 @@ impl EvaluateConfig {
             return Err(Problem::at(
                 &["evaluate", "confidence"],
                 "must lie between 0.5 and 1, such as 0.95",
-            ));
-        }
-        if !(100..=100_000).contains(&self.bootstrap_samples) {
-            return Err(Problem::at(
-                &["evaluate", "bootstrap_samples"],
-                "must lie between 100 and 100000",
             ));
         }
         Ok(())
@@ -161,7 +144,7 @@ impl ImageConfig {
                 .is_some_and(|last| last.contains([':', '@']))
         {
             return Err(
-                Problem::at(&["image", "repository"], "must be without tag and digest")
+                Problem::at(&["image", "repository"], "must not have a tag or digest")
                     .hint("tags come from the release: write `ghcr.io/owner/name`"),
             );
         }

@@ -1,197 +1,437 @@
-//! The files of one judgement: read here, so that `gate` and `publish-image` cannot read them differently.
+//! One case: rules in force, candidate, baseline, trust and override in; one verdict out.
+//!
+//! Property that must hold: turning one more row wrong never makes a rule greener.
 
-use std::path::{Path, PathBuf};
-
-use super::{Baseline, BaselineRecord, Chain, MissingBaseline, Scorecard, ScorecardError, judge};
+use super::baseline::Baseline;
+use super::bound::{Bound, judge_absolute};
+use super::candidate::CandidateError;
+use super::change::{Pair, judge_change};
+use super::decision::{Decision, Outcome};
+use super::rule::{Level, Rule, WhenUncertain};
+use super::scorecard::Scorecard;
+use super::summary::summary;
+use super::verdict::{
+    BaselineReference, Comparison, Override, RuleResult, SCHEMA_VERSION, Verdict,
+};
 use crate::config::GateConfig;
-use crate::evaluation::{EVALUATION_FILE, Evaluation, EvaluationError};
-use crate::files;
-use crate::model::{MANIFEST_FILE, ModelFolder};
-use crate::verdict::Verdict;
+use crate::digest::Sha256Digest;
+use crate::error_chain::in_one_line;
+use crate::figure::count;
+use crate::measurement::{Direction, Measurement};
+use crate::row_set::RowMatch;
 
-/// What is to be judged, by which rules, beside which baseline.
-#[derive(Debug, Clone, Copy)]
+/// What heads the report on numbers that somebody else computed.
+const UNVERIFIED: &str = "A fork's run computed these numbers, and nothing here has verified them: they are for information only.";
+
+/// Everything that decides a verdict.
+#[derive(Debug)]
 pub struct Case<'a> {
-    /// The rules, and where the baseline lies.
+    /// The rules that judge.
+    pub rules: RulesInForce<'a>,
+    /// What is judged, or why it cannot be read.
+    pub candidate: Result<&'a Scorecard, &'a CandidateError>,
+    /// What it is compared with.
+    pub baseline: &'a Baseline,
+    /// Whether the numbers were computed by a run of the repository itself.
+    pub trust: Trust,
+    /// A person who let this commit through; counts only for a red verdict on a candidate that could be read.
+    pub overridden: Option<&'a Override>,
+    /// The model's name, where the candidate does not say one that may be used.
+    pub model_name: Option<&'a str>,
+    /// Commit that was checked out, when known.
+    pub commit: Option<&'a str>,
+    /// Version of Trainyard.
+    pub trainyard_version: &'a str,
+    /// What else should be known, in sentences.
+    pub notes: &'a [String],
+}
+
+/// The rules that judge, and whose they are.
+#[derive(Debug, Clone)]
+pub struct RulesInForce<'a> {
+    /// Rules, and what a missing baseline comes to.
     pub gate: &'a GateConfig,
-    /// The folder that paths in the configuration are relative to.
-    pub base: &'a Path,
-    /// What is judged.
-    pub candidate: Candidate<'a>,
-    /// A baseline from elsewhere than the configuration.
-    pub baseline: Given<'a>,
+    /// Digest of the rules.
+    pub digest: Sha256Digest,
+    /// Whose they are.
+    pub origin: RulesOrigin,
 }
 
-/// A baseline from elsewhere than the configuration.
-#[derive(Debug, Clone, Copy)]
-pub enum Given<'a> {
-    /// None.
-    Nothing,
-    /// A file named by the user, which comes before the configured one.
-    File(&'a Path),
-    /// A record of an earlier commit, and where it was found, in words.
-    Record(&'a BaselineRecord, &'a str),
-    /// It was looked for, and there is none, for this reason.
-    Absent(&'a str),
-    /// It could not be looked for, for this reason.
-    Unknown(&'a str),
+/// Whose rules judge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RulesOrigin {
+    /// Those of the commit that is judged.
+    Own,
+    /// Those of this base branch or commit.
+    Base(String),
+    /// Those of the commit that is judged, since the base branch could not be asked, for this reason: the case cannot be
+    /// judged.
+    Unread(String),
 }
 
-/// What is judged.
-#[derive(Debug, Clone, Copy)]
-pub enum Candidate<'a> {
-    /// The evaluation in a folder. Where `model` holds a model, it must be the one that was evaluated.
-    Evaluation {
-        /// The folder of `evaluation.json`.
-        folder: &'a Path,
-        /// The folder of `model.json`, which may not be there; `None` where it is not to be looked at.
-        model: Option<&'a Path>,
-    },
-    /// A flat JSON of metrics, or an `evaluation.json` on its own.
-    Metrics(&'a Path),
-    /// Nothing that may be read, for this reason.
-    Refused(&'a str),
+/// Whether the numbers can be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trust {
+    /// A run of the repository itself computed them.
+    #[default]
+    Verified,
+    /// A fork's run computed them.
+    Unverified,
 }
 
 impl Case<'_> {
-    /// Reads the files and judges. What cannot be read makes the verdict inconclusive.
-    pub fn judge(&self, chain: Chain) -> Verdict {
-        self.judge_read(&self.candidate.read(), chain)
-    }
-
-    /// The same for a candidate that was read already, by [`Candidate::read`].
-    pub fn judge_read(&self, candidate: &Result<Scorecard, String>, chain: Chain) -> Verdict {
-        let candidate = candidate.as_ref().map_err(String::as_str);
-        judge(&self.gate.rules, candidate, &self.baseline(), chain)
-    }
-
-    fn baseline(&self) -> Baseline {
-        let (path, is_named) = match (self.baseline, &self.gate.baseline) {
-            (Given::File(path), _) => (path.to_owned(), true),
-            (_, Some(path)) => (self.base.join(path), false),
-            (Given::Record(record, source), None) => {
-                return Baseline::Ready {
-                    source: source.to_owned(),
-                    card: Box::new(record.scorecard()),
-                };
-            }
-            (Given::Absent(reason), None) => return Baseline::None(reason.to_owned()),
-            (Given::Unknown(reason), None) => {
-                return Baseline::Unreadable {
-                    source: "of an earlier commit".to_owned(),
-                    reason: reason.to_owned(),
-                };
-            }
-            (Given::Nothing, None) => return Baseline::None("none is configured".to_owned()),
+    /// Judges. What cannot be read or computed makes the verdict inconclusive; nothing makes it an error.
+    pub fn judge(&self) -> Verdict {
+        let gate = self.rules.gate;
+        let card = self.candidate.ok();
+        let pair = match (card, self.baseline) {
+            (Some(new), Baseline::Ready { card: old, .. }) => Some(Pair::new(new, old)),
+            _ => None,
         };
-        let source = self
-            .gate
-            .baseline
-            .as_ref()
-            .filter(|_| !is_named)
-            .unwrap_or(&path)
-            .display()
-            .to_string();
-        let bytes = match files::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error)
-                if error.is_not_found()
-                    && self.gate.on_missing_baseline == MissingBaseline::AbsoluteOnly =>
-            {
-                return Baseline::None(format!("`{source}` is not there"));
+        let results = card.map_or_else(Vec::new, |card| {
+            let rules = gate.rules.iter().enumerate();
+            rules
+                .flat_map(|(idx, rule)| self.judge_rule(idx, rule, card, pair.as_ref()))
+                .collect()
+        });
+        let verdict = self.decide(&results);
+        Verdict {
+            schema_version: SCHEMA_VERSION,
+            verdict,
+            summary: self.summary(verdict, &results),
+            model_name: self.model_name(),
+            model_digest: card.and_then(|card| card.model_digest.clone()),
+            evaluation_digest: card.map(|card| card.source_digest.clone()),
+            rules_digest: self.rules.digest.clone(),
+            data_digest: card.and_then(|card| card.data_digest.clone()),
+            n_rows: card.and_then(Scorecard::n_rows),
+            rules: results,
+            metrics: card.map_or_else(Vec::new, |card| comparisons(card, pair.as_ref())),
+            baseline: self.baseline_reference(pair.as_ref()),
+            notes: self.notes(pair.as_ref()),
+            // Where nothing was measured, there is nothing to let through.
+            overridden: self
+                .overridden
+                .filter(|_| card.is_some() && !verdict.is_green())
+                .cloned(),
+            files: Vec::new(),
+            trainyard_version: self.trainyard_version.to_owned(),
+            commit: self.commit.map(str::to_owned),
+        }
+    }
+
+    /// Whether the case can be judged at all, whatever the rules say.
+    fn is_judgeable(&self) -> bool {
+        self.candidate.is_ok()
+            && !self.rules.gate.rules.is_empty()
+            && !matches!(self.rules.origin, RulesOrigin::Unread(_))
+    }
+
+    /// The worst of all rules. A comparison that was skipped leaves a warning at best.
+    fn decide(&self, results: &[RuleResult]) -> Decision {
+        let worst = results
+            .iter()
+            .map(|result| match (result.decision, result.level) {
+                (Decision::Skipped, Level::Info) => Decision::Pass,
+                (Decision::Skipped, _) => Decision::Warn,
+                (decision, _) => decision,
+            })
+            .max()
+            .unwrap_or(Decision::Inconclusive);
+        if self.is_judgeable() {
+            worst
+        } else {
+            worst.max(Decision::Inconclusive)
+        }
+    }
+
+    fn summary(&self, verdict: Decision, results: &[RuleResult]) -> String {
+        if let RulesOrigin::Unread(_) = self.rules.origin {
+            return "The base branch's rules could not be read, so nothing was judged.".to_owned();
+        }
+        if !self.is_judgeable() {
+            return "The model could not be judged.".to_owned();
+        }
+        summary(verdict, results, self.not_compared())
+    }
+
+    /// Why comparing rules are skipped, where they are.
+    fn not_compared(&self) -> Option<&str> {
+        match self.baseline {
+            Baseline::NeverRecorded(reason) | Baseline::NotConfigured(reason) => Some(reason),
+            Baseline::Ready { .. } | Baseline::Unavailable(_) => None,
+        }
+    }
+
+    fn model_name(&self) -> Option<String> {
+        let own = self.candidate.ok().and_then(|card| card.model_name.clone());
+        let given = self.model_name.map(str::to_owned);
+        match self.trust {
+            Trust::Verified => own.or(given),
+            // A fork must not choose what its report is called.
+            Trust::Unverified => given,
+        }
+    }
+
+    fn judge_rule(
+        &self,
+        rule_idx: usize,
+        rule: &Rule,
+        card: &Scorecard,
+        pair: Option<&Pair<'_>>,
+    ) -> Vec<RuleResult> {
+        let bounds = rule.bounds().into_iter();
+        bounds
+            .map(|bound| {
+                let (comparison, outcome, reason) = self.judge_bound(rule, bound, card, pair);
+                RuleResult {
+                    rule_idx,
+                    bound,
+                    wanted: bound.wanted(rule.confidence, rule.direction()),
+                    comparison,
+                    confidence: rule.confidence,
+                    level: rule.level,
+                    outcome,
+                    decision: weigh(rule, outcome),
+                    reason,
+                }
+            })
+            .collect()
+    }
+
+    fn judge_bound(
+        &self,
+        rule: &Rule,
+        bound: Bound,
+        card: &Scorecard,
+        pair: Option<&Pair<'_>>,
+    ) -> (Comparison, Outcome, String) {
+        let key = rule.key();
+        let Some(measured) = card.get(&key).filter(|measured| measured.value.is_finite()) else {
+            let comparison = Comparison {
+                key,
+                measured: None,
+                baseline: None,
+                change: None,
+            };
+            return (comparison, Outcome::NotJudged, absent(rule, card));
+        };
+        let mut comparison = compared(measured, rule.direction(), pair);
+        if let Some(reason) = too_few_rows(rule, measured.n_rows) {
+            return (comparison, Outcome::NotJudged, reason);
+        }
+        let absolute = match bound {
+            Bound::Min(min) => Some((min, true)),
+            Bound::Max(max) => Some((max, false)),
+            _ => None,
+        };
+        let (outcome, reason) = match (absolute, self.baseline, pair) {
+            (Some((bound, is_min)), ..) => {
+                let mut judged = measured.clone();
+                let judgement = judge_absolute(
+                    rule.confidence,
+                    bound,
+                    is_min,
+                    &mut judged,
+                    card.confusion.as_ref(),
+                );
+                comparison.measured = Some(judged.without_evidence());
+                judgement
             }
-            Err(error) => {
-                let reason = if error.is_not_found() {
-                    "the file is not there; set `[gate] on_missing_baseline = \"absolute-only\"` for the first run"
-                        .to_owned()
-                } else {
-                    with_causes(&error)
-                };
-                return Baseline::Unreadable { source, reason };
+            (None, Baseline::Ready { .. }, Some(pair)) => {
+                judge_change(rule, bound, pair, &mut comparison)
+            }
+            (None, Baseline::Ready { .. } | Baseline::Unavailable(_), _) => (
+                Outcome::NotJudged,
+                "the baseline could not be read".to_owned(),
+            ),
+            (None, Baseline::NeverRecorded(reason) | Baseline::NotConfigured(reason), _) => {
+                (Outcome::Skipped, format!("not judged: {reason}"))
             }
         };
-        match Scorecard::parse(&bytes, &path) {
-            Ok(card) => Baseline::Ready {
-                source,
-                card: Box::new(card),
-            },
-            Err(error) => Baseline::Unreadable {
-                source,
-                reason: with_causes(&error),
-            },
-        }
+        (comparison, outcome, reason)
     }
-}
 
-/// Why the candidate's files cannot be judged.
-#[derive(Debug, thiserror::Error)]
-enum CandidateError {
-    #[error(transparent)]
-    File(#[from] files::FileError),
-    #[error(transparent)]
-    Scorecard(#[from] ScorecardError),
-    #[error(transparent)]
-    Evaluation(#[from] EvaluationError),
-    #[error(transparent)]
-    Model(#[from] crate::model::ModelError),
-    #[error(
-        "`{}` was made from the model {evaluated}, but `{}` holds {present}; run `trainyard-evaluate` again",
-        evaluation.display(), model.display()
-    )]
-    OtherModel {
-        evaluation: PathBuf,
-        evaluated: String,
-        model: PathBuf,
-        present: String,
-    },
-}
+    fn baseline_reference(&self, pair: Option<&Pair<'_>>) -> Option<BaselineReference> {
+        /// The level of the paired comparison in the provenance, whatever levels rules ask for.
+        const SHOWN_CONFIDENCE: f64 = 0.95;
+        let (Baseline::Ready { source, card }, Some(pair)) = (self.baseline, pair) else {
+            return None;
+        };
+        Some(BaselineReference {
+            source: source.clone(),
+            model_digest: card.model_digest.clone(),
+            rows: pair.rows.clone(),
+            has_same_predictions: pair.has_same_predictions(),
+            paired: pair.paired(SHOWN_CONFIDENCE),
+        })
+    }
 
-impl Candidate<'_> {
-    /// What is judged; the error says why it cannot be.
-    pub fn read(&self) -> Result<Scorecard, String> {
-        match *self {
-            Self::Refused(reason) => Err(reason.to_owned()),
-            Self::Metrics(path) => metrics_card(path).map_err(|error| with_causes(&error)),
-            Self::Evaluation { folder, model } => {
-                evaluation_card(folder, model).map_err(|error| with_causes(&error))
+    fn notes(&self, pair: Option<&Pair<'_>>) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.trust == Trust::Unverified {
+            notes.push(UNVERIFIED.to_owned());
+        }
+        match &self.rules.origin {
+            RulesOrigin::Own => {}
+            RulesOrigin::Base(reference) => {
+                notes.push(format!("Judged by the rules of {reference}."));
             }
+            RulesOrigin::Unread(reason) => notes.push(format!(
+                "The rules of the base branch, which judge a change, could not be read: {reason}."
+            )),
+        }
+        if self.rules.gate.rules.is_empty() {
+            notes.push(
+                "There are no rules, so nothing was judged: add `[[gate.rules]]` to the configuration."
+                    .to_owned(),
+            );
+        }
+        if let Err(error) = self.candidate {
+            notes.push(format!(
+                "The metrics could not be read: {}.",
+                in_one_line(error)
+            ));
+        }
+        if let Baseline::Unavailable(reason) = self.baseline {
+            notes.push(format!("The baseline could not be read: {reason}."));
+        }
+        notes.extend(pair.and_then(note_on_rows));
+        notes.extend(
+            self.candidate
+                .iter()
+                .flat_map(|card| card.notes.iter().cloned()),
+        );
+        notes.extend(self.notes.iter().cloned());
+        notes
+    }
+}
+
+/// `measured` beside the baseline's.
+fn compared(
+    measured: &Measurement,
+    direction: Option<Direction>,
+    pair: Option<&Pair<'_>>,
+) -> Comparison {
+    match pair {
+        Some(pair) => pair.compare(measured, direction),
+        None => Comparison {
+            key: measured.key.clone(),
+            measured: Some(measured.without_evidence()),
+            baseline: None,
+            change: None,
+        },
+    }
+}
+
+/// Every metric of the candidate beside the baseline's, those of all rows first.
+fn comparisons(card: &Scorecard, pair: Option<&Pair<'_>>) -> Vec<Comparison> {
+    let (overall, parts): (Vec<_>, Vec<_>) = card
+        .measurements
+        .iter()
+        .filter(|measured| measured.value.is_finite())
+        .partition(|measured| measured.key.is_overall());
+    let all = overall.into_iter().chain(parts);
+    all.map(|measured| compared(measured, None, pair)).collect()
+}
+
+/// What should be known about the rows of the two.
+fn note_on_rows(pair: &Pair<'_>) -> Option<String> {
+    if pair.has_same_predictions() {
+        return Some(
+            "The baseline and this evaluation come from the same predictions, so there is no change to judge."
+                .to_owned(),
+        );
+    }
+    match &pair.rows {
+        RowMatch::Different { reason } => Some(format!(
+            "The baseline was scored on other rows ({reason}), so no change can be judged: score the baseline's model on today's rows with `trainyard-evaluate --model`."
+        )),
+        RowMatch::Unknown => Some(
+            "It is not known whether the baseline was scored on the same rows: the files do not say."
+                .to_owned(),
+        ),
+        RowMatch::Same { added, removed, .. } => {
+            let changed = [(added, "added"), (removed, "removed")];
+            let parts: Vec<String> = changed
+                .into_iter()
+                .filter(|(columns, _)| !columns.is_empty())
+                .map(|(columns, what)| {
+                    format!("Columns {what} since the baseline: {}.", columns.join(", "))
+                })
+                .collect();
+            (!parts.is_empty()).then(|| parts.join(" "))
         }
     }
 }
 
-fn metrics_card(path: &Path) -> Result<Scorecard, CandidateError> {
-    Ok(Scorecard::parse(&files::read(path)?, path)?)
+/// Only rules of level `fail` can fail the gate or make it inconclusive.
+fn weigh(rule: &Rule, outcome: Outcome) -> Decision {
+    let decision = match outcome {
+        Outcome::Holds => Decision::Pass,
+        Outcome::Missed => Decision::Fail,
+        Outcome::NotJudged => Decision::Inconclusive,
+        Outcome::Skipped => Decision::Skipped,
+        Outcome::Uncertain => match rule.when_uncertain.unwrap_or_default() {
+            WhenUncertain::Warn => Decision::Warn,
+            WhenUncertain::Fail => Decision::Fail,
+            WhenUncertain::Pass => Decision::Pass,
+        },
+    };
+    let heaviest = match rule.level {
+        Level::Fail => Decision::Fail,
+        Level::Warn => Decision::Warn,
+        Level::Info => Decision::Pass,
+    };
+    decision.min(heaviest)
 }
 
-fn evaluation_card(folder: &Path, model: Option<&Path>) -> Result<Scorecard, CandidateError> {
-    let (evaluation, digest) = Evaluation::open(folder)?;
-    if let (Some(evaluated), Some(model)) = (&evaluation.model.digest, model)
-        && model.join(MANIFEST_FILE).exists()
-    {
-        let present = ModelFolder::open(model)?.digest;
-        if present != *evaluated {
-            return Err(CandidateError::OtherModel {
-                evaluation: folder.join(EVALUATION_FILE),
-                evaluated: evaluated.short().to_owned(),
-                model: model.to_owned(),
-                present: present.short().to_owned(),
-            });
-        }
+/// Why the card has no measurement for `rule`.
+fn absent(rule: &Rule, card: &Scorecard) -> String {
+    // Names may be somebody else's, and many.
+    const MAX_NAMES: usize = 20;
+    const MAX_CHARS: usize = 80;
+    let key = rule.key();
+    if let Some(reason) = card.why_undefined(&key) {
+        return format!("`{key}` has no value: {reason}");
     }
-    Ok(Scorecard::of_evaluation(&evaluation, digest))
+    let names: Vec<String> = card
+        .measurements
+        .iter()
+        .filter(|found| found.key.class.is_some() == key.class.is_some())
+        .map(|found| found.key.to_string())
+        .filter(|name| name.chars().count() <= MAX_CHARS)
+        .collect();
+    let wanted = key.to_string();
+    let distance = |name: &String| strsim::damerau_levenshtein(name, &wanted);
+    match names.iter().min_by_key(|name| distance(name)) {
+        Some(nearest) if distance(nearest) <= 3 => {
+            format!("there is no metric `{wanted}`; did you mean `{nearest}`?")
+        }
+        Some(_) => {
+            let n_more = card.measurements.len() - names.len().min(MAX_NAMES);
+            let more = if n_more > 0 {
+                format!(" and {n_more} more")
+            } else {
+                String::new()
+            };
+            let shown = names[..names.len().min(MAX_NAMES)].join(", ");
+            format!("there is no metric `{wanted}`; there are {shown}{more}")
+        }
+        None => format!("there is no metric `{wanted}`"),
+    }
 }
 
-/// The error and what it comes from, in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !text.ends_with(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        cause = error.source();
+fn too_few_rows(rule: &Rule, n_rows: Option<u64>) -> Option<String> {
+    let min_rows = rule.min_rows?;
+    match n_rows {
+        Some(n_rows) if n_rows >= min_rows => None,
+        Some(n_rows) => Some(format!(
+            "{} behind it, fewer than the {min_rows} that the rule asks for",
+            count(n_rows, "row")
+        )),
+        None => Some(format!(
+            "the number of rows behind it is not known, but the rule asks for {min_rows}"
+        )),
     }
-    text
 }

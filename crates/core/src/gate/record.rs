@@ -2,18 +2,20 @@
 //!
 //! It stands there as a Markdown link definition that nothing refers to, which renders as nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::RulesFrom;
-use super::scorecard::{Measured, Scorecard};
+use super::decision::Decision;
+use super::scorecard::Scorecard;
+use super::verdict::{Override, Verdict};
 use crate::digest::Sha256Digest;
-use crate::metrics::Direction;
-use crate::statistics::Interval;
+use crate::measurement::Measurement;
+use crate::row_mask::RowMask;
+use crate::row_set::RowSet;
 
 /// The gate's copy of the record that it compared with, in the folder of the verdict.
 pub const BASELINE_FILE: &str = "baseline.json";
@@ -24,8 +26,11 @@ pub(super) const RECORD_VERSION: u32 = 1;
 /// Characters that a record takes at most; a check's text has room for 65,535.
 pub const MAX_RECORD_CHARS: usize = 60_000;
 
-/// Values of the headline metric that are kept.
+/// Runs that the history keeps.
 pub(super) const MAX_HISTORY: usize = 20;
+
+/// Headline metrics that a point of the history keeps.
+const MAX_HISTORY_METRICS: usize = 20;
 
 const LABEL: &str = "[trainyard-record]: #";
 
@@ -37,6 +42,17 @@ pub struct BaselineRecord {
     pub record_version: u32,
     /// The commit.
     pub commit: String,
+    /// The git tree of the commit, where known: another commit with this tree is the same content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree_sha: Option<String>,
+    /// What the gate decided about it.
+    pub decision: Decision,
+    /// Inputs of the run that overrode its configuration: such a run is not a baseline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overriding_inputs: Vec<String>,
+    /// Who let it through, where the rules did not.
+    #[serde(rename = "override", default, skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<Override>,
     /// The model's name, where known.
     pub model_name: Option<String>,
     /// The model, where known.
@@ -45,60 +61,49 @@ pub struct BaselineRecord {
     pub evaluation_digest: Sha256Digest,
     /// Digest of the rules that judged it.
     pub rules_digest: Sha256Digest,
-    /// Whether pull requests are judged by these rules, whatever they say themselves.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub rules_from: RulesFrom,
     /// Digest of the test data's files, where known.
     pub data_digest: Option<Sha256Digest>,
     /// Which rows were judged, where known.
-    pub row_set_digest: Option<Sha256Digest>,
-    /// How many rows, where known.
-    pub n_rows: Option<u64>,
-    /// Headline metrics, and those of single classes where there is room.
-    pub metrics: Vec<RecordedMetric>,
-    /// Identifiers of the rows predicted wrong, where known and where there is room.
-    pub misses: Option<Vec<i64>>,
-    /// Headline values of the commits before it and of itself, the oldest first.
+    pub rows: Option<RowSet>,
+    /// What was measured: of all rows, and of classes, slices and folds where there is room.
+    pub measurements: Vec<Measurement>,
+    /// The rows predicted wrong, where known and where there is room.
+    pub missed_rows: Option<RowMask>,
+    /// Where all predictions are, where they were uploaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictions: Option<PredictionsArtifact>,
+    /// How many models have been judged on this very row set so far, this one included.
+    pub n_models_judged: u32,
+    /// The runs before it and itself, the oldest first.
     pub history: Vec<HistoryPoint>,
 }
 
-/// One metric.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Predictions in an artifact of a workflow run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RecordedMetric {
-    /// Its name.
-    pub name: String,
-    /// The class that it is of, where it is of one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub class: Option<String>,
-    /// Its value.
-    pub value: f64,
-    /// Its interval, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interval: Option<Interval>,
-    /// Which way is better, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub direction: Option<Direction>,
-    /// Rows behind it, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub n_rows: Option<u64>,
+pub struct PredictionsArtifact {
+    /// The workflow run.
+    pub run_id: u64,
+    /// Name of its artifact.
+    pub artifact: String,
+    /// Digest of the predictions' file.
+    pub sha256: Sha256Digest,
+    /// Number of rows.
+    pub n_rows: u64,
 }
 
-/// The headline metric of one commit.
+/// One run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HistoryPoint {
     /// The commit.
     pub commit: String,
-    /// The metric.
-    pub metric: String,
-    /// Its value.
-    pub value: f64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_default(rules_from: &RulesFrom) -> bool {
-    *rules_from == RulesFrom::default()
+    /// Values of the metrics of all rows, by name.
+    pub values: BTreeMap<String, f64>,
+    /// What the gate decided.
+    pub decision: Decision,
+    /// What each bound came to, in the order of the verdict.
+    pub rules: Vec<Decision>,
 }
 
 /// Why a text holds no record.
@@ -113,107 +118,69 @@ pub enum RecordError {
 }
 
 impl BaselineRecord {
-    /// The record of `card`, judged by the rules with `rules_digest`, after the commits of `history`.
-    pub fn of(
-        card: &Scorecard,
-        commit: &str,
-        rules_digest: Sha256Digest,
-        history: &[HistoryPoint],
-    ) -> Self {
-        let recorded = |name: &str, class: Option<&str>, measured: &Measured| RecordedMetric {
-            name: name.to_owned(),
-            class: class.map(str::to_owned),
-            value: measured.value,
-            interval: measured.interval,
-            direction: measured.direction,
-            n_rows: measured.n_rows,
+    /// The record of `card`, judged by `verdict`, of `commit`; `before` is the record that it was compared with, if any.
+    pub fn of(card: &Scorecard, verdict: &Verdict, commit: &str, before: Option<&Self>) -> Self {
+        let point = HistoryPoint {
+            commit: commit.to_owned(),
+            values: verdict
+                .headline()
+                .filter_map(|row| Some((row.key.metric.clone(), row.measured.as_ref()?.value)))
+                .take(MAX_HISTORY_METRICS)
+                .collect(),
+            decision: verdict.verdict,
+            rules: verdict.rules.iter().map(|rule| rule.decision).collect(),
         };
-        let headline = card
-            .metrics
-            .iter()
-            .map(|(name, measured)| recorded(name, None, measured));
-        let per_class = card
-            .per_class
-            .iter()
-            .map(|((class, name), measured)| recorded(name, Some(class), measured));
-        let skipped = (history.len() + 1).saturating_sub(MAX_HISTORY);
+        let mut history = before.map_or_else(Vec::new, |before| before.history.clone());
+        history.push(point);
+        history.drain(..history.len().saturating_sub(MAX_HISTORY));
+        let judged_before = before
+            .filter(|before| before.rows.is_some() && before.rows == card.rows)
+            .map_or(0, |before| before.n_models_judged);
         Self {
             record_version: RECORD_VERSION,
             commit: commit.to_owned(),
+            tree_sha: None,
+            decision: verdict.verdict,
+            overriding_inputs: Vec::new(),
+            overridden: verdict.overridden.clone(),
             model_name: card.model_name.clone(),
             model_digest: card.model_digest.clone(),
             evaluation_digest: card.source_digest.clone(),
-            rules_digest,
-            rules_from: RulesFrom::Head,
+            rules_digest: verdict.rules_digest.clone(),
             data_digest: card.data_digest.clone(),
-            row_set_digest: card.row_set_digest.clone(),
-            n_rows: card.n_rows,
-            metrics: headline.chain(per_class).collect(),
-            misses: card
-                .misses
-                .as_ref()
-                .map(|rows| rows.iter().copied().collect()),
-            history: history[skipped.min(history.len())..].to_vec(),
+            rows: card.rows.clone(),
+            measurements: card
+                .measurements
+                .iter()
+                .map(Measurement::without_evidence)
+                .collect(),
+            missed_rows: card.missed_rows.clone(),
+            predictions: None,
+            n_models_judged: judged_before.saturating_add(1),
+            history,
         }
     }
 
-    /// The same with the value of `metric` as the newest point of the history, where the record has it.
-    #[must_use]
-    pub fn with_headline(mut self, metric: &str) -> Self {
-        let found = self
-            .metrics
-            .iter()
-            .find(|found| found.name == metric && found.class.is_none());
-        if let Some(found) = found {
-            self.history.push(HistoryPoint {
-                commit: self.commit.clone(),
-                metric: metric.to_owned(),
-                value: found.value,
-            });
-        }
-        self
-    }
-
-    /// The metrics and rows, as the gate compares them.
+    /// The measurements and rows, as the gate compares them.
     pub fn scorecard(&self) -> Scorecard {
-        let measured = |metric: &RecordedMetric| Measured {
-            value: metric.value,
-            interval: metric.interval,
-            direction: metric.direction,
-            n_rows: metric.n_rows,
-        };
-        let (mut metrics, mut per_class) = (Vec::new(), BTreeMap::new());
-        for metric in &self.metrics {
-            match &metric.class {
-                None => metrics.push((metric.name.clone(), measured(metric))),
-                Some(class) => {
-                    per_class.insert((class.clone(), metric.name.clone()), measured(metric));
-                }
-            }
-        }
         Scorecard {
             model_name: self.model_name.clone(),
             model_digest: self.model_digest.clone(),
-            source_digest: self.evaluation_digest.clone(),
-            row_set_digest: self.row_set_digest.clone(),
+            rows: self.rows.clone(),
             data_digest: self.data_digest.clone(),
-            n_rows: self.n_rows,
-            misses: self
-                .misses
-                .as_ref()
-                .map(|rows| rows.iter().copied().collect::<BTreeSet<i64>>()),
-            metrics,
-            per_class,
+            predictions_digest: self.predictions.as_ref().map(|found| found.sha256.clone()),
+            missed_rows: self.missed_rows.clone(),
+            ..Scorecard::bare(self.evaluation_digest.clone(), self.measurements.clone())
         }
     }
 
     /// The record as a line of Markdown that renders as nothing. What makes it too long is left out: first the rows
-    /// predicted wrong, then the metrics of single classes, then the history.
+    /// predicted wrong, then the measurements of classes, slices and folds, then the history.
     pub fn encode(&self) -> Result<String, serde_json::Error> {
         let mut record = self.clone();
         let smaller: [fn(&mut Self); 3] = [
-            |record| record.misses = None,
-            |record| record.metrics.retain(|metric| metric.class.is_none()),
+            |record| record.missed_rows = None,
+            |record| record.measurements.retain(|found| found.key.is_overall()),
             |record| record.history.clear(),
         ];
         let mut smaller = smaller.iter();
@@ -257,46 +224,65 @@ impl BaselineRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::GateConfig;
+    use crate::gate::{Baseline, Case, RulesInForce, RulesOrigin, Trust};
+    use crate::measurement::{Direction, MetricKey, Unit};
 
-    fn card(n_misses: i64) -> Scorecard {
-        let measured = Measured {
-            value: 0.97,
-            interval: None,
-            direction: Some(Direction::HigherIsBetter),
-            n_rows: Some(1000),
+    fn card(missed: Vec<u64>) -> Scorecard {
+        let measured = |key| Measurement {
+            n_rows: Some(1_000_000),
+            ..Measurement::bare(
+                key,
+                0.97,
+                Some(Unit::Proportion),
+                Some(Direction::HigherIsBetter),
+            )
         };
         Scorecard {
             model_name: Some("digits".to_owned()),
             model_digest: Some(Sha256Digest::of(b"model")),
-            source_digest: Sha256Digest::of(b"evaluation"),
-            row_set_digest: Some(Sha256Digest::of(b"rows")),
+            rows: Some(RowSet::of_positions(3, |_| "a".to_owned(), BTreeMap::new())),
             data_digest: Some(Sha256Digest::of(b"data")),
-            n_rows: Some(1000),
-            misses: Some((0..n_misses).map(|row| row * 1_000_003).collect()),
-            metrics: vec![("accuracy".to_owned(), measured)],
-            per_class: [(("]: #\n<b>".to_owned(), "f1".to_owned()), measured)].into(),
+            missed_rows: RowMask::new(1_000_000, missed),
+            ..Scorecard::bare(
+                Sha256Digest::of(b"evaluation"),
+                vec![
+                    measured(MetricKey::overall("accuracy")),
+                    measured(MetricKey::of_class("f1", "]: #\n<b>")),
+                ],
+            )
         }
     }
 
-    fn record(n_misses: i64, n_before: usize) -> BaselineRecord {
-        let before: Vec<HistoryPoint> = (0..n_before)
-            .map(|idx| HistoryPoint {
-                commit: idx.to_string(),
-                metric: "accuracy".to_owned(),
-                value: idx as f64,
-            })
-            .collect();
-        BaselineRecord::of(&card(n_misses), "abc", Sha256Digest::of(b"rules"), &before)
-            .with_headline("accuracy")
+    fn record(card: &Scorecard, before: Option<&BaselineRecord>) -> BaselineRecord {
+        let gate = GateConfig::default();
+        let verdict = Case {
+            rules: RulesInForce {
+                gate: &gate,
+                digest: Sha256Digest::of(b"rules"),
+                origin: RulesOrigin::Own,
+            },
+            candidate: Ok(card),
+            baseline: &Baseline::NotConfigured("none".to_owned()),
+            trust: Trust::Verified,
+            overridden: None,
+            model_name: None,
+            commit: None,
+            trainyard_version: "0.0.0",
+            notes: &[],
+        }
+        .judge();
+        BaselineRecord::of(card, &verdict, "abc", before)
     }
 
     #[test]
     fn a_record_is_read_back_from_a_text_and_judged_like_the_evaluation() {
-        let record = record(30, 3);
+        let card = card((0..30).map(|row| row * 1_003).collect());
+        let record = record(&card, None);
         let line = record.encode().unwrap();
         let text = format!("### Report\n\nwords\n\n{line}\n");
         assert_eq!(BaselineRecord::decode(&text).unwrap().unwrap(), record);
-        assert_eq!(record.scorecard(), card(30));
+        assert_eq!(record.scorecard(), card);
         // One line of harmless characters, whatever names it holds.
         assert!(!line.contains('\n') && !line.contains('<'));
         assert!(BaselineRecord::decode("words").is_none());
@@ -304,7 +290,7 @@ mod tests {
 
     #[test]
     fn what_is_damaged_or_of_another_version_is_an_error() {
-        let line = record(3, 0).encode().unwrap();
+        let line = record(&card(vec![1, 2]), None).encode().unwrap();
         let cut = BaselineRecord::decode(&line[..line.len() - 9]).unwrap();
         assert!(matches!(cut, Err(RecordError::Damaged(_))), "{cut:?}");
         let later = format!(
@@ -317,13 +303,33 @@ mod tests {
 
     #[test]
     fn a_record_keeps_within_its_limit_and_its_history_short() {
-        let large = record(20_000, 50);
-        assert_eq!(large.history.len(), MAX_HISTORY);
-        assert_eq!(large.history.last().unwrap().commit, "abc");
-        let line = large.encode().unwrap();
+        let large = card((0..500_000).map(|row| row * 2).collect());
+        let mut last = record(&large, None);
+        for _ in 0..30 {
+            last = record(&large, Some(&last));
+        }
+        assert_eq!(last.history.len(), MAX_HISTORY);
+        assert_eq!(last.n_models_judged, 31);
+        let line = last.encode().unwrap();
         assert!(line.len() <= MAX_RECORD_CHARS, "{}", line.len());
         let read = BaselineRecord::decode(&line).unwrap().unwrap();
-        assert_eq!(read.misses, None);
-        assert_eq!(read.metrics, large.metrics);
+        assert_eq!(read.missed_rows, None);
+        assert_eq!(read.measurements, last.measurements);
+        // Ten thousand wrong rows of a million fit.
+        let sparse = record(&card((0..10_000).map(|row| row * 97).collect()), None);
+        let read = BaselineRecord::decode(&sparse.encode().unwrap())
+            .unwrap()
+            .unwrap();
+        assert_eq!(read.missed_rows, sparse.missed_rows);
+    }
+
+    #[test]
+    fn looks_at_other_rows_are_not_counted_together() {
+        let first = record(&card(vec![1]), None);
+        let other = Scorecard {
+            rows: Some(RowSet::of_positions(2, |_| "a".to_owned(), BTreeMap::new())),
+            ..card(vec![1])
+        };
+        assert_eq!(record(&other, Some(&first)).n_models_judged, 1);
     }
 }

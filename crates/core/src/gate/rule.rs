@@ -3,7 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::Direction;
+use super::bound::Bound;
+use crate::measurement::{Direction, MetricKey, Unit};
+use crate::metrics::catalog;
+
+/// The one metric whose change has an interval, from the rows that each of the two predicts right.
+const PAIRED_METRIC: &str = "accuracy";
 
 /// What one metric must reach. Several bounds in one rule must all hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -11,42 +16,47 @@ use crate::metrics::Direction;
 pub struct Rule {
     /// Name of the metric: `accuracy`, `loss`, `f1_macro`, …, or `precision`, `recall`, `f1` together with `class`.
     pub metric: String,
-    /// Judge the metric of this class alone.
+    /// Judge the metric of this class only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
-    /// The value must be at least this.
+    /// Minimum of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
-    /// The value must be at most this.
+    /// Maximum of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
-    /// Against the baseline, the value may get worse by at most this, in its own unit.
+    /// Maximum drop against the baseline, in the metric's unit. A drop is a change for the worse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_drop: Option<f64>,
-    /// Against the baseline, the value may get worse by at most this many per cent of the baseline's magnitude.
+    /// Maximum drop against the baseline, in per cent of the baseline's magnitude.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_drop_pct: Option<f64>,
-    /// Against the baseline, the value must get better by at least this, in its own unit.
+    /// Minimum gain over the baseline, in the metric's unit. A gain is a change for the better.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_gain: Option<f64>,
-    /// Fewer rows than this cannot be judged.
+    /// Minimum gain over the baseline, in per cent of the baseline's magnitude.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_gain_pct: Option<f64>,
+    /// Minimum number of rows behind the value; with fewer, the rule is inconclusive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_rows: Option<u64>,
-    /// Judge by the confidence interval at this level instead of by the value alone.
+    /// Judge by the confidence interval at this two-sided level instead of by the value alone. One end of the interval
+    /// decides, so the nominal error is half of what is left: 2.5 % at 0.95.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
-    /// With `confidence`: what a drop beyond the tolerance that may be chance comes to.
-    #[serde(default)]
-    pub when_uncertain: WhenUncertain,
-    /// How much a missed rule weighs.
+    /// With `confidence`: the outcome of a change whose interval lies on both sides of the bound; by default a warning.
+    /// Required for a `max_drop` of 0, since no number of rows proves that nothing is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when_uncertain: Option<WhenUncertain>,
+    /// Severity of a missed rule.
     #[serde(default)]
     pub level: Level,
-    /// Which way is better; needed only where the metric's name does not tell.
+    /// Which direction is better; needed only if the metric's name does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
 }
 
-/// How much a missed rule weighs.
+/// Severity of a missed rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -55,11 +65,11 @@ pub enum Level {
     Fail,
     /// A miss is a warning.
     Warn,
-    /// Shown only.
+    /// A miss is shown and changes nothing.
     Info,
 }
 
-/// What a drop that may be chance comes to.
+/// The outcome of a change whose interval lies on both sides of the bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WhenUncertain {
@@ -68,7 +78,7 @@ pub enum WhenUncertain {
     Warn,
     /// A miss.
     Fail,
-    /// Nothing.
+    /// Not a miss.
     Pass,
 }
 
@@ -79,103 +89,154 @@ pub enum RulesFrom {
     /// Those of the commit that is judged; the report says so where they changed.
     #[default]
     Head,
-    /// Those of the base branch. Where the base branch says so, a pull request cannot take it back.
+    /// Those of the base branch. If the base branch says so, a pull request cannot take it back.
     Base,
 }
 
-/// What a baseline that is configured but not there comes to.
+/// What happens if a baseline may exist and cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MissingBaseline {
-    /// Rules that compare cannot be judged, so the gate is red.
+    /// Rules that compare are inconclusive, so the gate is red.
     #[default]
     Inconclusive,
-    /// Rules that compare are skipped, and the report says so; the other bounds are judged.
+    /// Rules that compare are skipped and the verdict is at best a warning; absolute bounds are judged.
     AbsoluteOnly,
 }
 
 impl Rule {
     /// The direction in force: stated, or known by the metric's name.
     pub fn direction(&self) -> Option<Direction> {
-        self.direction.or_else(|| Direction::of(&self.metric))
+        self.direction.or_else(|| catalog::direction(&self.metric))
     }
 
-    /// The metric's full name: `accuracy`, or `recall of class 7`.
-    pub fn subject(&self) -> String {
-        match &self.class {
-            Some(class) => format!("{} of class {class}", self.metric),
-            None => self.metric.clone(),
+    /// What the rule judges.
+    pub fn key(&self) -> MetricKey {
+        MetricKey {
+            class: self.class.clone(),
+            ..MetricKey::overall(&self.metric)
         }
+    }
+
+    /// The bounds, in a fixed order.
+    pub(super) fn bounds(&self) -> Vec<Bound> {
+        [
+            self.min.map(Bound::Min),
+            self.max.map(Bound::Max),
+            self.max_drop.map(Bound::MaxDrop),
+            self.max_drop_pct.map(Bound::MaxDropPct),
+            self.min_gain.map(Bound::MinGain),
+            self.min_gain_pct.map(Bound::MinGainPct),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// What is wrong with the rule itself, and at which key.
     pub(crate) fn problem(&self) -> Option<(Option<&'static str>, String)> {
-        let Self {
-            metric,
-            class,
-            min,
-            max,
-            max_drop,
-            max_drop_pct,
-            min_gain,
-            confidence,
-            ..
-        } = self;
-        if metric.trim().is_empty() {
+        self.problem_of_bounds()
+            .or_else(|| self.problem_of_direction())
+            .or_else(|| self.problem_of_confidence())
+    }
+
+    fn compares(&self) -> bool {
+        self.bounds().into_iter().any(Bound::compares)
+    }
+
+    fn problem_of_bounds(&self) -> Option<(Option<&'static str>, String)> {
+        if self.metric.trim().is_empty() {
             return Some((Some("metric"), "names no metric".to_owned()));
         }
         let bounds = [
-            ("min", *min, f64::NEG_INFINITY),
-            ("max", *max, f64::NEG_INFINITY),
-            ("max_drop", *max_drop, 0.0),
-            ("max_drop_pct", *max_drop_pct, 0.0),
-            ("min_gain", *min_gain, 0.0),
+            ("min", self.min, f64::NEG_INFINITY),
+            ("max", self.max, f64::NEG_INFINITY),
+            ("max_drop", self.max_drop, 0.0),
+            ("max_drop_pct", self.max_drop_pct, 0.0),
+            ("min_gain", self.min_gain, 0.0),
+            ("min_gain_pct", self.min_gain_pct, 0.0),
         ];
         if bounds.iter().all(|(_, bound, _)| bound.is_none()) {
             return Some((
                 None,
-                "asks for nothing: add `min`, `max`, `max_drop`, `max_drop_pct` or `min_gain`"
+                "asks for nothing: add `min`, `max`, `max_drop`, `max_drop_pct`, `min_gain` or `min_gain_pct`"
                     .to_owned(),
             ));
         }
         for (key, bound, least) in bounds {
-            if bound.is_some_and(|bound| !bound.is_finite() || bound < least) {
-                return Some((
-                    Some(key),
-                    "must be a finite number, and a change is never negative".to_owned(),
-                ));
+            let Some(bound) = bound else { continue };
+            if !bound.is_finite() || bound < least {
+                let problem = "must be a finite number, and a change is never negative";
+                return Some((Some(key), problem.to_owned()));
+            }
+            let unit = catalog::find(&self.metric).map(|metric| metric.unit);
+            let is_absolute = matches!(key, "min" | "max");
+            if is_absolute && unit == Some(Unit::Proportion) && !(0.0..=1.0).contains(&bound) {
+                let problem = format!(
+                    "`{}` is a proportion, so a bound lies between 0 and 1: write 98 % as 0.98",
+                    self.metric
+                );
+                return Some((Some(key), problem));
             }
         }
-        if let (Some(min), Some(max)) = (min, max)
-            && min > max
-        {
-            return Some((Some("min"), format!("`min` {min} is above `max` {max}")));
+        match (self.min, self.max) {
+            (Some(min), Some(max)) if min > max => {
+                Some((Some("min"), format!("`min` {min} is above `max` {max}")))
+            }
+            _ => None,
         }
-        if let Some(level) = confidence
-            && !(*level > 0.5 && *level < 1.0)
+    }
+
+    fn problem_of_direction(&self) -> Option<(Option<&'static str>, String)> {
+        let metric = &self.metric;
+        if let (Some(stated), Some(known)) = (self.direction, catalog::direction(metric))
+            && stated != known
         {
-            return Some((
-                Some("confidence"),
-                "must lie between 0.5 and 1, such as 0.95".to_owned(),
-            ));
+            let problem = format!(
+                "contradicts what `{metric}` means; remove `direction`, or give a metric of your own another name"
+            );
+            return Some((Some("direction"), problem));
         }
-        let compares = max_drop.is_some() || max_drop_pct.is_some() || min_gain.is_some();
-        if compares && self.direction().is_none() {
+        if self.compares() && self.direction().is_none() {
             let problem = format!(
                 "it is not known which way `{metric}` is better: add `direction = \"higher_is_better\"` or `\"lower_is_better\"`"
             );
             return Some((Some("metric"), problem));
         }
-        if compares
-            && confidence.is_some()
-            && (metric != "accuracy" || class.is_some() || max_drop_pct.is_some())
-        {
-            let problem = "a change can be judged by its interval for `accuracy` only, with `max_drop` or `min_gain`";
-            return Some((
-                Some("confidence"),
-                format!("{problem}; leave `confidence` out here"),
-            ));
-        }
         None
+    }
+
+    fn problem_of_confidence(&self) -> Option<(Option<&'static str>, String)> {
+        let Some(level) = self.confidence else {
+            return self.when_uncertain.map(|_| {
+                let problem = "has no effect without `confidence`: add `confidence = 0.95`";
+                (Some("when_uncertain"), problem.to_owned())
+            });
+        };
+        if !(level > 0.5 && level < 1.0) {
+            let problem = "must lie between 0.5 and 1, such as 0.95";
+            return Some((Some("confidence"), problem.to_owned()));
+        }
+        if self.compares() && (self.metric != PAIRED_METRIC || self.class.is_some()) {
+            let problem = format!(
+                "a change can be judged by its interval for `{PAIRED_METRIC}` of all rows only; remove `confidence` here"
+            );
+            return Some((Some("confidence"), problem));
+        }
+        let asks_for_equality = [
+            ("max_drop", self.max_drop),
+            ("max_drop_pct", self.max_drop_pct),
+        ]
+        .into_iter()
+        .find(|(_, bound)| *bound == Some(0.0));
+        match asks_for_equality {
+            Some((key, _)) if self.when_uncertain.is_none() => Some((
+                Some(key),
+                format!(
+                    "with `confidence`, no number of rows proves that nothing is lost: allow a drop, such as `{key} = 0.005`, or add `when_uncertain = \"warn\"`, `\"pass\"` or `\"fail\"`"
+                ),
+            )),
+            _ => None,
+        }
     }
 }

@@ -1,146 +1,164 @@
-//! Metrics of a regression model.
+//! Metrics of numbers against predicted numbers.
 
-use super::{Direction, Metric, MetricError, Unit, check_scores};
-use crate::config::EvaluateConfig;
-use crate::statistics::{Resampler, percentile_interval};
+use super::estimate::{Computed, Estimate, mean};
+use super::metric::{Compute, Metric};
+use super::rows::ValuedRows;
+use crate::measurement::{Direction, Evidence, Unit};
+use crate::model::{Loss, Task};
+use crate::statistics::{Interval, Moments};
 
-/// `loss`, `mse`, `rmse`, `mae` and `r2` of predictions against labels, with bootstrap intervals.
-///
-/// `labels[n]` and `predicted[n]`. The definitions are scikit-learn's; `r2` is left out when all labels are equal.
-pub fn regress(
-    labels: &[f64],
-    predicted: &[f32],
-    config: &EvaluateConfig,
-) -> Result<Vec<Metric>, MetricError> {
-    check_scores(labels.len(), predicted, 1)?;
-    if let Some(row) = labels.iter().position(|label| !label.is_finite()) {
-        return Err(MetricError::NotFinite {
-            row,
-            column: 0,
-            value: labels[row],
-        });
-    }
-    let pairs: Vec<(f64, f64)> = labels
-        .iter()
-        .zip(predicted)
-        .map(|(&label, &p)| (label, f64::from(p)))
-        .collect();
-    let whole = Figures::of(pairs.iter().copied(), pairs.len());
-    let mut resampler = Resampler::new(config.seed);
-    let resamples: Vec<Figures> = (0..config.bootstrap_samples)
-        .map(|_| {
-            Figures::of(
-                (0..pairs.len()).map(|_| pairs[resampler.below(pairs.len())]),
-                pairs.len(),
-            )
-        })
-        .collect();
-    let metric = |name: &str, unit, direction, figure: fn(&Figures) -> Option<f64>| {
-        let mut samples: Vec<f64> = resamples.iter().filter_map(figure).collect();
-        let interval = percentile_interval(&mut samples, config.confidence);
-        figure(&whole).map(|value| Metric {
-            name: name.to_owned(),
-            value,
-            unit,
-            direction,
-            interval,
-        })
-    };
-    let lower = Direction::LowerIsBetter;
-    Ok([
-        metric("loss", Unit::LabelSquared, lower, |figures| {
-            Some(figures.mse)
-        }),
-        metric("mse", Unit::LabelSquared, lower, |figures| {
-            Some(figures.mse)
-        }),
-        metric("rmse", Unit::Label, lower, |figures| {
-            Some(figures.mse.sqrt())
-        }),
-        metric("mae", Unit::Label, lower, |figures| Some(figures.mae)),
-        metric("r2", Unit::None, Direction::HigherIsBetter, |figures| {
-            figures.r2
-        }),
-    ]
-    .into_iter()
-    .flatten()
-    .collect())
-}
+const INTERVAL_OF_MEAN: &str = "skewness-corrected t of the loss of each row";
 
-struct Figures {
-    mse: f64,
-    mae: f64,
-    r2: Option<f64>,
-}
-
-impl Figures {
-    fn of(pairs: impl Iterator<Item = (f64, f64)>, n: usize) -> Self {
-        let (mut squared, mut absolute, mut mean, mut spread) = (0.0, 0.0, 0.0, 0.0);
-        for (seen, (label, predicted)) in pairs.enumerate() {
-            let error = label - predicted;
-            squared += error * error;
-            absolute += error.abs();
-            // Welford's update keeps the spread exact where labels are large and close together.
-            let step = label - mean;
-            mean += step / (seen + 1) as f64;
-            spread += step * (label - mean);
-        }
-        let n = n as f64;
-        Self {
-            mse: squared / n,
-            mae: absolute / n,
-            r2: (spread > 0.0).then(|| 1.0 - squared / spread),
-        }
+const fn metric(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    unit: Unit,
+    definition: &'static str,
+    interval: &'static str,
+    source: &'static str,
+    compute: fn(&ValuedRows<'_>, f64) -> Computed,
+) -> Metric {
+    Metric {
+        name,
+        aliases,
+        unit,
+        direction: Direction::LowerIsBetter,
+        task: Task::Regression,
+        definition,
+        interval,
+        source,
+        compute: Compute::Values(compute),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Independent source: scikit-learn's documentation of `mean_squared_error`, `mean_absolute_error` and `r2_score`,
-    /// whose examples use these rows (0.375, 0.5 and 0.948…).
-    #[test]
-    fn figures_match_scikit_learns_documentation() {
-        let metrics = regress(
-            &[3.0, -0.5, 2.0, 7.0],
-            &[2.5, 0.0, 2.0, 8.0],
-            &EvaluateConfig::default(),
+pub(super) static METRICS: &[Metric] = &[
+    metric(
+        "loss",
+        &[],
+        Unit::LabelSquared,
+        "The loss function of training, without regularisation: the mean squared error, or what `[train] loss` names.",
+        INTERVAL_OF_MEAN,
+        "Keras `mean_squared_error`, `mean_absolute_error`, `huber`",
+        loss,
+    ),
+    metric(
+        "mse",
+        &["mean_squared_error"],
+        Unit::LabelSquared,
+        "Mean squared error.",
+        INTERVAL_OF_MEAN,
+        "scikit-learn `mean_squared_error`",
+        mse,
+    ),
+    metric(
+        "rmse",
+        &["root_mean_squared_error"],
+        Unit::Label,
+        "Square root of the mean squared error.",
+        "square roots of the ends of the interval of `mse`",
+        "scikit-learn `root_mean_squared_error`",
+        rmse,
+    ),
+    metric(
+        "mae",
+        &["mean_absolute_error"],
+        Unit::Label,
+        "Mean absolute error.",
+        INTERVAL_OF_MEAN,
+        "scikit-learn `mean_absolute_error`",
+        mae,
+    ),
+    Metric {
+        direction: Direction::HigherIsBetter,
+        ..metric(
+            "r2",
+            &["r2_score", "r_squared"],
+            Unit::None,
+            "Coefficient of determination: 1 - SSE / SST. Undefined if all labels are equal.",
+            "skewness-corrected t of each row's influence on the value",
+            "scikit-learn `r2_score`",
+            r2,
         )
-        .unwrap();
-        let value = |name: &str| {
-            metrics
-                .iter()
-                .find(|metric| metric.name == name)
-                .unwrap()
-                .value
-        };
-        assert_eq!(value("mse"), 0.375);
-        assert_eq!(value("mae"), 0.5);
-        assert!((value("r2") - 0.948_608_137_044_967_9).abs() < 1e-12);
-        assert!((value("rmse") - 0.612_372_435_695_794_5).abs() < 1e-12);
-    }
+    },
+];
 
-    #[test]
-    fn equal_labels_have_no_r2() {
-        let metrics = regress(&[1.0, 1.0], &[1.0, 2.0], &EvaluateConfig::default()).unwrap();
-        assert!(metrics.iter().all(|metric| metric.name != "r2"));
+fn loss(rows: &ValuedRows<'_>, confidence: f64) -> Computed {
+    match rows.objective {
+        Loss::MeanAbsoluteError => mae(rows, confidence),
+        Loss::Huber => mean(Moments::of(rows.errors().map(huber)), confidence),
+        _ => mse(rows, confidence),
     }
+}
 
-    #[test]
-    fn what_is_no_number_is_refused() {
-        let config = EvaluateConfig::default();
-        assert!(matches!(
-            regress(&[1.0], &[f32::INFINITY], &config),
-            Err(MetricError::NotFinite { .. })
-        ));
-        assert!(matches!(
-            regress(&[f64::NAN], &[1.0], &config),
-            Err(MetricError::NotFinite { .. })
-        ));
-        assert!(matches!(
-            regress(&[], &[], &config),
-            Err(MetricError::NoRows)
-        ));
+/// P. J. Huber (1964), with Keras's default threshold of 1.
+fn huber(error: f64) -> f64 {
+    let magnitude = error.abs();
+    if magnitude <= 1.0 {
+        0.5 * error * error
+    } else {
+        magnitude - 0.5
     }
+}
+
+fn squared_errors(rows: &ValuedRows<'_>) -> Moments {
+    Moments::of(rows.errors().map(|error| error * error))
+}
+
+fn mse(rows: &ValuedRows<'_>, confidence: f64) -> Computed {
+    mean(squared_errors(rows), confidence)
+}
+
+fn rmse(rows: &ValuedRows<'_>, confidence: f64) -> Computed {
+    let moments = squared_errors(rows);
+    if moments.n == 0 {
+        return Computed::Undefined("no rows");
+    }
+    Computed::Value(Estimate {
+        value: moments.mean.sqrt(),
+        interval: moments.interval(confidence).map(root),
+        n_rows: moments.n,
+        evidence: Some(Evidence::RootMean(moments)),
+    })
+}
+
+/// The interval of a mean's square root.
+pub(super) fn root(interval: Interval) -> Interval {
+    Interval {
+        lower: interval.lower.max(0.0).sqrt(),
+        upper: interval.upper.sqrt(),
+        ..interval
+    }
+}
+
+fn mae(rows: &ValuedRows<'_>, confidence: f64) -> Computed {
+    mean(Moments::of(rows.errors().map(f64::abs)), confidence)
+}
+
+fn r2(rows: &ValuedRows<'_>, confidence: f64) -> Computed {
+    let labels = Moments::of(rows.labels.iter().copied());
+    let n = rows.labels.len() as f64;
+    // The sum's own rounding is no spread.
+    let total = labels.variance * (n - 1.0);
+    if n < 2.0 || total.is_nan() || total <= 0.0 {
+        return Computed::Undefined("all labels are equal");
+    }
+    let (mse, spread) = (squared_errors(rows).mean, total / n);
+    let value = 1.0 - mse / spread;
+    // The influence function of 1 - MSE / Var: how much one more such row would move the value, times n.
+    let influence = rows.labels.iter().zip(rows.errors()).map(|(label, error)| {
+        let deviation = label - labels.mean;
+        value - (error * error - mse * deviation * deviation / spread) / spread
+    });
+    let interval = Moments::of(influence)
+        .interval(confidence)
+        .map(|interval| Interval {
+            upper: interval.upper.min(1.0),
+            ..interval
+        });
+    Computed::Value(Estimate {
+        value,
+        interval,
+        n_rows: rows.labels.len() as u64,
+        evidence: None,
+    })
 }

@@ -2,15 +2,46 @@
 //!
 //! Comes in: a list of layers and the shape of one input. Goes out: each layer's output shape and parameter shapes.
 //! Shapes exclude the batch axis; images are `[height, width, channels]`, sequences `[steps, channels]`, as in Keras.
+//!
+//! A layer is a struct that implements `LayerType`, in the file of its family, and one line of [`Layer`]. The struct
+//! is at once what `[[model.layers]]` and Keras's JSON say and what `model.json` keeps: serde fills Keras's defaults in
+//! while it reads, so nothing after it asks whether an argument was given.
 
+mod activation;
+mod activation_layers;
+mod argument;
+mod axes;
+mod convolution;
+mod dense;
+mod dropout;
+mod embedding;
+mod layer_type;
+mod normalization;
 mod parameter;
+mod pooling;
+mod rescaling;
+mod reshaping;
 mod shape;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
+pub use activation::Activation;
+pub use activation_layers::{ActivationLayer, LeakyReLU};
+pub use argument::ArgumentError;
+pub use convolution::{Conv, DepthwiseConv2D, Padding, effective_window, same_padding};
+pub use dense::Dense;
+pub use dropout::Dropout;
+pub use embedding::Embedding;
+use layer_type::LayerType;
+pub use normalization::{BatchNormalization, LayerNormalization, Normalization};
+use parameter::Parameter;
 pub use parameter::{Initializer, ParameterSpec, Regularizer};
-pub use shape::{ShapeError, effective_window, same_padding, shapes};
+pub use pooling::{GlobalPooling, Pooling};
+pub use rescaling::Rescaling;
+pub use reshaping::{Flatten, Reshape, ZeroPadding2D};
+use shape::n_values;
+pub use shape::{Misfit, ShapeError};
 
 /// A layer and the name under which its tensors are stored (`<name>/kernel`, `<name>/bias`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,297 +53,185 @@ pub struct NamedLayer {
     pub layer: Layer,
 }
 
-/// One layer of a Sequential network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", deny_unknown_fields)]
-pub enum Layer {
+/// Declares [`Layer`]: for each type Keras's name, the name that Keras gives the first such layer, and its struct.
+macro_rules! layers {
+    ($($(#[$doc:meta])* $kind:ident($default_name:literal, $layer:ty),)*) => {
+        /// One layer of a Sequential network.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "type", deny_unknown_fields)]
+        pub enum Layer {
+            $($(#[$doc])* $kind($layer),)*
+        }
+
+        impl Layer {
+            /// Keras's names of all types.
+            pub const TYPES: &'static [&'static str] = &[$(stringify!($kind)),*];
+
+            /// Reads the arguments of a layer of the type `kind`; `None` where there is no such type.
+            ///
+            /// The types are told apart here rather than by serde, which forgets where in the file an argument of an
+            /// internally tagged enum stands.
+            pub(crate) fn read<'de, D: serde::Deserializer<'de>>(
+                kind: &str,
+                arguments: D,
+            ) -> Option<Result<Self, D::Error>> {
+                match kind {
+                    $(stringify!($kind) => Some(<$layer>::deserialize(arguments).map(Self::$kind)),)*
+                    _ => None,
+                }
+            }
+
+            /// The schema of each type's arguments.
+            pub(crate) fn argument_schemas(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
+                vec![$((stringify!($kind), <$layer as JsonSchema>::json_schema(generator))),*]
+            }
+
+            /// How a user may write the arguments of the type `kind` that have no default.
+            pub(crate) fn example(kind: &str) -> &'static [&'static str] {
+                match kind {
+                    $(stringify!($kind) => <$layer as LayerType>::EXAMPLE,)*
+                    _ => &[],
+                }
+            }
+
+            /// Keras's name of the layer type.
+            pub const fn type_name(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => stringify!($kind),)*
+                }
+            }
+
+            /// The name that Keras would give the first such layer, before it counts.
+            pub const fn default_name(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => $default_name,)*
+                }
+            }
+
+            /// Whether no layer may stand before it.
+            pub const fn is_first(&self) -> bool {
+                match self {
+                    $(Self::$kind(_) => <$layer as LayerType>::IS_FIRST,)*
+                }
+            }
+
+            /// Whether the arguments make sense, as far as they alone can tell.
+            pub fn check(&self) -> Result<(), ArgumentError> {
+                match self {
+                    $(Self::$kind(layer) => layer.check(),)*
+                }
+            }
+
+            /// The activation at the layer's end.
+            pub fn activation(&self) -> Activation {
+                match self {
+                    $(Self::$kind(layer) => layer.activation(),)*
+                }
+            }
+
+            /// The shape that this layer gives for one input of shape `input` (both without the batch axis).
+            pub fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, ShapeError> {
+                let shape = match self {
+                    $(Self::$kind(layer) => layer.output_shape(input),)*
+                };
+                shape.map_err(|misfit| misfit.of(self.type_name()))
+            }
+
+            fn own_parameters(&self, input: &[usize]) -> Result<Vec<Parameter>, Misfit> {
+                match self {
+                    $(Self::$kind(layer) => layer.parameters(input),)*
+                }
+            }
+        }
+    };
+}
+
+layers! {
     /// Convolution (cross-correlation) over `[steps, channels]`.
-    Conv1D(Conv<1>),
+    Conv1D("conv1d", Conv<1>),
     /// Convolution (cross-correlation) over `[height, width, channels]`.
-    Conv2D(Conv<2>),
+    Conv2D("conv2d", Conv<2>),
     /// Convolution of each channel on its own, over `[height, width, channels]`.
-    DepthwiseConv2D(DepthwiseConv2D),
+    DepthwiseConv2D("depthwise_conv2d", DepthwiseConv2D),
     /// The largest value of each window over `[steps, channels]`.
-    MaxPooling1D(Pooling<1>),
+    MaxPooling1D("max_pooling1d", Pooling<1>),
     /// The largest value of each window over `[height, width, channels]`.
-    MaxPooling2D(Pooling<2>),
+    MaxPooling2D("max_pooling2d", Pooling<2>),
     /// The mean of each window over `[steps, channels]`; padded cells do not count.
-    AveragePooling1D(Pooling<1>),
+    AveragePooling1D("average_pooling1d", Pooling<1>),
     /// The mean of each window over `[height, width, channels]`; padded cells do not count.
-    AveragePooling2D(Pooling<2>),
+    AveragePooling2D("average_pooling2d", Pooling<2>),
     /// The largest value of each channel over all steps.
-    GlobalMaxPooling1D,
+    GlobalMaxPooling1D("global_max_pooling1d", GlobalPooling<1>),
     /// The largest value of each channel over the whole image.
-    GlobalMaxPooling2D,
+    GlobalMaxPooling2D("global_max_pooling2d", GlobalPooling<2>),
     /// The mean of each channel over all steps.
-    GlobalAveragePooling1D,
+    GlobalAveragePooling1D("global_average_pooling1d", GlobalPooling<1>),
     /// The mean of each channel over the whole image.
-    GlobalAveragePooling2D,
+    GlobalAveragePooling2D("global_average_pooling2d", GlobalPooling<2>),
     /// `activation(x · kernel + bias)` over the last axis.
-    Dense(Dense),
+    Dense("dense", Dense),
     /// A vector for each index in `[0, input_dim)`; the first layer only.
-    Embedding {
-        /// Number of indices.
-        input_dim: usize,
-        /// Length of a vector.
-        output_dim: usize,
-    },
-    /// Each channel of the last axis to mean 0 and variance 1 over the batch, then scaled and moved.
-    BatchNormalization {
-        /// Share of the moving averages that a step keeps.
-        momentum: f64,
-        /// Added to the variance.
-        epsilon: f64,
-        /// Whether a learnt offset is added.
-        center: bool,
-        /// Whether a learnt factor is applied.
-        scale: bool,
-    },
-    /// The last axis to mean 0 and variance 1, then scaled and moved.
-    LayerNormalization {
-        /// Added to the variance.
-        epsilon: f64,
-        /// Whether a learnt offset is added.
-        center: bool,
-        /// Whether a learnt factor is applied.
-        scale: bool,
-    },
-    /// Each value of the last axis to mean 0 and variance 1, by figures taken from the training data before training.
-    Normalization,
+    Embedding("embedding", Embedding),
+    /// Each channel of the last axis to mean 0 and variance 1 over the batch, then scaled and shifted.
+    BatchNormalization("batch_normalization", BatchNormalization),
+    /// The last axis to mean 0 and variance 1, then scaled and shifted.
+    LayerNormalization("layer_normalization", LayerNormalization),
+    /// Each value of the last axis to mean 0 and variance 1, by statistics of the training data, fitted before training.
+    Normalization("normalization", Normalization),
     /// `x * scale + offset`.
-    Rescaling {
-        /// The factor.
-        scale: f64,
-        /// The offset.
-        offset: f64,
-    },
-    /// In training, zeroes a share of the values and scales the rest by `1 / (1 - rate)`; otherwise the identity.
-    Dropout {
-        /// Share of values set to zero, in `[0, 1)`.
-        rate: f64,
-    },
+    Rescaling("rescaling", Rescaling),
+    /// In training, zeroes a fraction of the values and scales the rest by `1 / (1 - rate)`; otherwise the identity.
+    Dropout("dropout", Dropout),
     /// An activation function on its own.
-    Activation {
-        /// The function.
-        activation: Activation,
-    },
+    Activation("activation", ActivationLayer),
+    /// `x`, or `negative_slope * x` where that is negative.
+    LeakyReLU("leaky_re_lu", LeakyReLU),
     /// All axes joined into one, in row-major (NHWC) order.
-    Flatten,
+    Flatten("flatten", Flatten),
     /// Another shape for the same values in row-major order.
-    Reshape {
-        /// The new axes; one of them may be -1, for what is left.
-        target_shape: Vec<i64>,
-    },
+    Reshape("reshape", Reshape),
     /// Rows and columns of zeros around an image.
-    ZeroPadding2D {
-        /// `[[top, bottom], [left, right]]`.
-        padding: [[usize; 2]; 2],
-    },
+    ZeroPadding2D("zero_padding2d", ZeroPadding2D),
 }
 
-/// Arguments of a convolution over `N` axes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Conv<const N: usize> {
-    /// Number of output channels.
-    pub filters: usize,
-    /// Size of the window along each axis.
-    #[serde(with = "axes")]
-    #[schemars(with = "Vec<usize>")]
-    pub kernel_size: [usize; N],
-    /// Steps of the window along each axis.
-    #[serde(with = "axes")]
-    #[schemars(with = "Vec<usize>")]
-    pub strides: [usize; N],
-    /// Whether the border is padded with zeros.
-    pub padding: Padding,
-    /// Distance of the values under a window, along each axis.
-    #[serde(with = "axes")]
-    #[schemars(with = "Vec<usize>")]
-    pub dilation_rate: [usize; N],
-    /// Applied to the result.
-    pub activation: Activation,
-    /// Whether a bias is added.
-    pub use_bias: bool,
-    /// Penalty on the kernel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kernel_regularizer: Option<Regularizer>,
-    /// Penalty on the bias.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bias_regularizer: Option<Regularizer>,
-}
-
-/// Arguments of a depthwise convolution.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DepthwiseConv2D {
-    /// Height and width of the window.
-    pub kernel_size: [usize; 2],
-    /// Steps of the window down and across.
-    pub strides: [usize; 2],
-    /// Whether the border is padded with zeros.
-    pub padding: Padding,
-    /// Distance of the values under a window, down and across.
-    pub dilation_rate: [usize; 2],
-    /// Output channels for each input channel.
-    pub depth_multiplier: usize,
-    /// Applied to the result.
-    pub activation: Activation,
-    /// Whether a bias is added.
-    pub use_bias: bool,
-    /// Penalty on the kernel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kernel_regularizer: Option<Regularizer>,
-    /// Penalty on the bias.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bias_regularizer: Option<Regularizer>,
-}
-
-/// Arguments of a pooling over `N` axes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Pooling<const N: usize> {
-    /// Size of the window along each axis.
-    #[serde(with = "axes")]
-    #[schemars(with = "Vec<usize>")]
-    pub pool_size: [usize; N],
-    /// Steps of the window along each axis.
-    #[serde(with = "axes")]
-    #[schemars(with = "Vec<usize>")]
-    pub strides: [usize; N],
-    /// Whether windows may hang over the border.
-    pub padding: Padding,
-}
-
-/// Arguments of a fully connected layer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Dense {
-    /// Number of outputs.
-    pub units: usize,
-    /// Applied to the result.
-    pub activation: Activation,
-    /// Whether a bias is added.
-    pub use_bias: bool,
-    /// Penalty on the kernel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kernel_regularizer: Option<Regularizer>,
-    /// Penalty on the bias.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bias_regularizer: Option<Regularizer>,
-}
-
-/// serde knows arrays of a fixed length only one by one; as lists they are the same JSON.
-mod axes {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer, const N: usize>(
-        axes: &[usize; N],
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        axes.as_slice().serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
-        deserializer: D,
-    ) -> Result<[usize; N], D::Error> {
-        let axes = Vec::<usize>::deserialize(deserializer)?;
-        let len = axes.len();
-        axes.try_into()
-            .map_err(|_| D::Error::custom(format!("{len} axes instead of {N}")))
+impl NamedLayer {
+    /// The tensors of this layer for one input of shape `input`, in Keras's order.
+    pub fn parameters(&self, input: &[usize]) -> Result<Vec<ParameterSpec>, ShapeError> {
+        let parameters = self
+            .layer
+            .own_parameters(input)
+            .map_err(|misfit| misfit.of(self.layer.type_name()))?;
+        Ok(parameters
+            .into_iter()
+            .map(|parameter| parameter.named(&self.name))
+            .collect())
     }
 }
 
-/// How a window meets the border, as in Keras.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Padding {
-    /// Windows lie wholly inside the input.
-    #[default]
-    Valid,
-    /// Output size is input size divided by the stride, rounded up; an odd pad goes below and to the right.
-    Same,
-}
-
-/// An activation function, by Keras's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// The identity.
-    #[default]
-    Linear,
-    /// `max(x, 0)`.
-    Relu,
-    /// `x`, or `0.2 x` where that is negative.
-    LeakyRelu,
-    /// `x`, or `e^x - 1` where it is negative.
-    Elu,
-    /// `elu` with the factors of Klambauer and others, 2017.
-    Selu,
-    /// `x Φ(x)`, with the normal distribution's Φ, not its approximation.
-    Gelu,
-    /// `x / (1 + e^-x)`, also known as swish.
-    Silu,
-    /// `1 / (1 + e^-x)`.
-    Sigmoid,
-    /// The hyperbolic tangent.
-    Tanh,
-    /// `ln(1 + e^x)`.
-    Softplus,
-    /// `e^x` over its sum along the last axis.
-    Softmax,
-}
-
-impl Layer {
-    /// Keras's name of the layer type, and the name that it gives the first such layer, before it counts.
-    const fn names(&self) -> (&'static str, &'static str) {
-        match self {
-            Self::Conv1D(_) => ("Conv1D", "conv1d"),
-            Self::Conv2D(_) => ("Conv2D", "conv2d"),
-            Self::DepthwiseConv2D(_) => ("DepthwiseConv2D", "depthwise_conv2d"),
-            Self::MaxPooling1D(_) => ("MaxPooling1D", "max_pooling1d"),
-            Self::MaxPooling2D(_) => ("MaxPooling2D", "max_pooling2d"),
-            Self::AveragePooling1D(_) => ("AveragePooling1D", "average_pooling1d"),
-            Self::AveragePooling2D(_) => ("AveragePooling2D", "average_pooling2d"),
-            Self::GlobalMaxPooling1D => ("GlobalMaxPooling1D", "global_max_pooling1d"),
-            Self::GlobalMaxPooling2D => ("GlobalMaxPooling2D", "global_max_pooling2d"),
-            Self::GlobalAveragePooling1D => ("GlobalAveragePooling1D", "global_average_pooling1d"),
-            Self::GlobalAveragePooling2D => ("GlobalAveragePooling2D", "global_average_pooling2d"),
-            Self::Dense(_) => ("Dense", "dense"),
-            Self::Embedding { .. } => ("Embedding", "embedding"),
-            Self::BatchNormalization { .. } => ("BatchNormalization", "batch_normalization"),
-            Self::LayerNormalization { .. } => ("LayerNormalization", "layer_normalization"),
-            Self::Normalization => ("Normalization", "normalization"),
-            Self::Rescaling { .. } => ("Rescaling", "rescaling"),
-            Self::Dropout { .. } => ("Dropout", "dropout"),
-            Self::Activation { .. } => ("Activation", "activation"),
-            Self::Flatten => ("Flatten", "flatten"),
-            Self::Reshape { .. } => ("Reshape", "reshape"),
-            Self::ZeroPadding2D { .. } => ("ZeroPadding2D", "zero_padding2d"),
-        }
+/// The input shape of every layer, then the shape of the output: `layers.len() + 1` shapes.
+///
+/// On failure the index of the layer that does not fit comes with the reason.
+pub fn shapes(
+    layers: &[NamedLayer],
+    input: &[usize],
+) -> Result<Vec<Vec<usize>>, (usize, ShapeError)> {
+    let mut shapes = vec![input.to_vec()];
+    for (layer_idx, named) in layers.iter().enumerate() {
+        let input = &shapes[layer_idx];
+        let shape = named
+            .layer
+            .output_shape(input)
+            // Weights that are too large to hold are as bad as such values.
+            .and_then(|shape| named.parameters(input).map(|_| shape))
+            .and_then(|shape| match n_values(&shape) {
+                Ok(_) => Ok(shape),
+                Err(misfit) => Err(misfit.of(named.layer.type_name())),
+            })
+            .map_err(|error| (layer_idx, error))?;
+        shapes.push(shape);
     }
-
-    /// Keras's name of the layer type.
-    pub const fn type_name(&self) -> &'static str {
-        self.names().0
-    }
-
-    /// The name that Keras would give the first such layer, before it counts.
-    pub const fn default_name(&self) -> &'static str {
-        self.names().1
-    }
-
-    /// The activation at the layer's end.
-    pub const fn activation(&self) -> Activation {
-        match self {
-            Self::Conv1D(conv) => conv.activation,
-            Self::Conv2D(conv) => conv.activation,
-            Self::DepthwiseConv2D(conv) => conv.activation,
-            Self::Dense(dense) => dense.activation,
-            Self::Activation { activation } => *activation,
-            _ => Activation::Linear,
-        }
-    }
+    Ok(shapes)
 }
 
 #[cfg(test)]

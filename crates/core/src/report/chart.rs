@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::evaluation::EpochRecord;
-use crate::gate::figure;
+use crate::figure::figure;
 use crate::metrics::Confusion;
 
 const INK: &str = "#1f2328";

@@ -3,10 +3,10 @@
 use minijinja::{AutoEscape, Environment, Value, context};
 
 use super::chart;
+use super::classes::ClassTable;
 use crate::evaluation::Evaluation;
-use crate::gate::figure;
-use crate::metrics::{Direction, Estimate, Unit};
-use crate::statistics::Interval;
+use crate::figure::{self, count, figure, percent};
+use crate::measurement::{Direction, Measurement, Unit};
 
 /// `report.html`: metrics, classes and charts, with styles and figures inside, light and dark.
 pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Error> {
@@ -14,34 +14,38 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_template("report.html", include_str!("report.html.j2"))?;
     let metrics: Vec<Value> = evaluation
-        .metrics
-        .iter()
-        .map(|metric| {
-            let direction = match metric.direction {
-                Direction::HigherIsBetter => "higher is better",
-                Direction::LowerIsBetter => "lower is better",
-            };
+        .headline()
+        .map(|measurement| {
             context! {
-                name => metric.name.as_str(), value => figure(metric.value), interval => interval(metric.interval),
-                unit => unit(metric.unit), direction,
+                name => measurement.key.metric.as_str(), value => figure(measurement.value),
+                interval => interval(measurement), unit => measurement.unit.map(unit),
+                direction => measurement.direction.map(direction), no_interval => measurement.no_interval.as_deref(),
             }
         })
         .collect();
-    let classes: Vec<Value> = evaluation
-        .per_class
+    let table = ClassTable::of(&evaluation.measurements, evaluation.confusion.as_ref());
+    let classes: Vec<Value> = table
+        .rows
         .iter()
-        .map(|class| {
-            let [precision, recall, f1] =
-                [class.precision, class.recall, class.f1].map(|cell| Value::from(Vec::from(estimate(cell))));
-            context! { name => class.class.as_str(), support => class.support, precision, recall, f1 }
+        .map(|row| {
+            let cells = row.cells.iter().map(|cell| {
+                let cell = cell.map_or_else(|| ["–".to_owned(), String::new()], |m| [figure(m.value), interval(m)]);
+                Value::from(Vec::from(cell))
+            });
+            context! { name => row.class, support => row.support, cells => cells.collect::<Vec<Value>>() }
         })
         .collect();
+    let confusion = evaluation.confusion.as_ref();
+    let absent = confusion.map(|confusion| confusion.absent_classes().join(", "));
     environment.get_template("report.html")?.render(context! {
         model => evaluation.model.name.as_str(),
         metrics,
+        class_metrics => table.metrics.iter().map(|&metric| Value::from(metric)).collect::<Vec<Value>>(),
         classes,
-        n_rows => evaluation.data.n_rows,
-        confidence => figure(evaluation.confidence * 100.0),
+        absent_classes => absent,
+        notes => Value::from(evaluation.notes.clone()),
+        rows => count(evaluation.data.rows.n_rows, "row"),
+        confidence => percent(evaluation.confidence),
         learning_curve => chart::learning_curve(&evaluation.history),
         confusion => evaluation.confusion.as_ref().and_then(chart::confusion_matrix),
         model_digest => evaluation.model.digest.as_ref().map(super::super::digest::Sha256Digest::as_str),
@@ -52,17 +56,18 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
     })
 }
 
-fn estimate(estimate: Option<Estimate>) -> [String; 2] {
-    estimate.map_or_else(
-        || ["–".to_owned(), String::new()],
-        |e| [figure(e.value), interval(e.interval)],
-    )
+fn interval(measurement: &Measurement) -> String {
+    measurement
+        .interval
+        .map(|interval| figure::interval(&interval))
+        .unwrap_or_default()
 }
 
-fn interval(interval: Option<Interval>) -> String {
-    interval
-        .map(|i| super::interval_in_words(&i))
-        .unwrap_or_default()
+const fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::HigherIsBetter => "higher is better",
+        Direction::LowerIsBetter => "lower is better",
+    }
 }
 
 const fn unit(unit: Unit) -> &'static str {

@@ -3,17 +3,19 @@
 use std::fmt::Write as _;
 
 use super::Report;
-use crate::verdict::Decision;
+use crate::gate::{Decision, Outcome};
 
 pub(super) fn render(report: &Report<'_>) -> String {
     let verdict = report.verdict;
     let count = |decision| {
-        verdict
-            .rules
-            .iter()
-            .filter(|rule| rule.decision == decision)
-            .count()
+        let rules = verdict.rules.iter();
+        rules.filter(|rule| rule.decision == decision).count()
     };
+    let n_not_held = verdict
+        .rules
+        .iter()
+        .filter(|rule| rule.decision == Decision::Pass && rule.outcome != Outcome::Holds)
+        .count();
     // A verdict that no rule explains, such as one without rules, is a case of its own.
     let needs_own_case = !verdict.verdict.is_green()
         && verdict
@@ -28,16 +30,22 @@ pub(super) fn render(report: &Report<'_>) -> String {
         verdict.rules.len() + usize::from(needs_own_case),
         count(Decision::Fail),
         count(Decision::Inconclusive) + usize::from(needs_own_case),
-        count(Decision::Skipped),
+        count(Decision::Skipped) + n_not_held,
     );
     for rule in &verdict.rules {
-        let name = escape(&format!("{}: {}", rule.subject, rule.wanted));
+        let name = escape(&format!("{}: {}", rule.key(), rule.wanted));
         let reason = escape(&rule.reason);
         let _ = write!(text, "    <testcase classname=\"{suite}\" name=\"{name}\">");
         match rule.decision {
-            Decision::Pass => {}
+            Decision::Pass if rule.outcome == Outcome::Holds => {}
+            // A rule for information, or one that lets doubt pass: JUnit has no word for that, and "passed" is not true.
+            Decision::Pass => {
+                let word = rule.outcome.word();
+                let _ = write!(text, "<skipped message=\"{word}: {reason}\"/>");
+            }
             Decision::Warn => {
-                let _ = write!(text, "<system-out>warning: {reason}</system-out>");
+                let word = rule.outcome.word();
+                let _ = write!(text, "<system-out>warning, {word}: {reason}</system-out>");
             }
             Decision::Skipped => {
                 let _ = write!(text, "<skipped message=\"{reason}\"/>");

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, cut, mermaid, shortened, signed};
-use crate::gate::{Level, figure};
-use crate::verdict::{Decision, MetricRow, RuleResult};
+use super::classes::ClassTable;
+use super::{Report, change_of, cut, mermaid, shortened, values_of};
+use crate::figure::{self, count, figure, percent};
+use crate::gate::{Comparison, Decision, Level, Outcome, RuleResult};
+use crate::row_set::{MatchedBy, RowMatch};
 
 const NO_BREAK: &str = "\u{a0}";
 
@@ -59,9 +61,9 @@ pub(super) fn render(report: &Report<'_>, max_chars: usize) -> String {
         },
     ];
     sections.retain(|section| !section.text.is_empty());
-    let mut left_out: Vec<&str> = Vec::new();
+    let mut omitted: Vec<&str> = Vec::new();
     loop {
-        let text = joined(&sections, &left_out);
+        let text = joined(&sections, &omitted);
         if text.chars().count() <= max_chars {
             return text;
         }
@@ -71,23 +73,23 @@ pub(super) fn render(report: &Report<'_>, max_chars: usize) -> String {
             .max_by_key(|(_, section)| section.rank)
             .map(|(idx, _)| idx);
         match least.filter(|_| sections.len() > 1) {
-            Some(idx) => left_out.push(sections.remove(idx).name),
+            Some(idx) => omitted.push(sections.remove(idx).name),
             None => return text.chars().take(max_chars).collect(),
         }
     }
 }
 
-fn joined(sections: &[Section], left_out: &[&str]) -> String {
+fn joined(sections: &[Section], omitted: &[&str]) -> String {
     let mut text = sections
         .iter()
         .map(|section| section.text.as_str())
         .collect::<Vec<_>>()
         .join("\n");
-    if !left_out.is_empty() {
+    if !omitted.is_empty() {
         let _ = writeln!(
             text,
-            "\n_Left out for want of space: {}. The report file has them._",
-            left_out.join(", ")
+            "\n_Omitted to fit GitHub's size limit: {}. The report in the run's artifact has them._",
+            omitted.join(", ")
         );
     }
     text
@@ -151,13 +153,15 @@ fn headline(report: &Report<'_>) -> String {
     let model = name(verdict.model_name.as_deref().unwrap_or("model"));
     let metric = report
         .headline()
-        .map(|row| {
-            format!(
-                " — {} **{}**{}",
-                name(&row.name),
-                figure(row.value),
-                change_in_words(row)
-            )
+        .and_then(|row| {
+            let value = figure(row.measured.as_ref()?.value);
+            let change = change_of(row)
+                .map(|change| format!(" ({change} against the baseline)"))
+                .unwrap_or_default();
+            Some(format!(
+                " — {} **{value}**{change}",
+                name(&row.key.to_string())
+            ))
         })
         .unwrap_or_default();
     format!(
@@ -166,13 +170,6 @@ fn headline(report: &Report<'_>) -> String {
         report.decision(),
         escape(&verdict.summary)
     )
-}
-
-fn change_in_words(row: &MetricRow) -> String {
-    match row.baseline {
-        Some(baseline) => format!(" ({} against the baseline)", signed(row.value - baseline)),
-        None => String::new(),
-    }
 }
 
 fn notes(report: &Report<'_>) -> String {
@@ -195,106 +192,82 @@ fn notes(report: &Report<'_>) -> String {
 }
 
 fn metrics_table(report: &Report<'_>) -> String {
-    let verdict = report.verdict;
-    if verdict.metrics.is_empty() && verdict.rules.is_empty() {
+    let rows = report.rows();
+    if rows.is_empty() {
         return String::new();
     }
-    let has_baseline = verdict.metrics.iter().any(|row| row.baseline.is_some());
-    let has_interval = verdict.metrics.iter().any(|row| row.interval.is_some());
-    let mut text = String::from("| Metric |");
-    let mut rule = String::from("\n| :-- |");
-    let mut column = |title: &str, align: &str| {
-        let _ = write!(text, " {title} |");
-        let _ = write!(rule, " {align} |");
+    let has_baseline = rows.iter().any(|(row, _)| row.baseline.is_some());
+    let confidence = rows.iter().find_map(|(row, _)| {
+        let interval = row.measured.as_ref()?.interval.as_ref()?;
+        Some(interval.confidence)
+    });
+    let mut columns = vec![("Metric".to_owned(), ":--")];
+    if has_baseline {
+        columns.push(("Baseline".to_owned(), "--:"));
+    }
+    columns.push(("This commit".to_owned(), "--:"));
+    if let Some(confidence) = confidence {
+        columns.push((format!("{} % interval", percent(confidence)), ":-:"));
+    }
+    if has_baseline {
+        columns.push(("Change".to_owned(), "--:"));
+    }
+    columns.extend([("Rule".to_owned(), ":--"), ("Verdict".to_owned(), ":--")]);
+    let mut text = String::new();
+    let mut line = |cells: Vec<String>| {
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
     };
-    if has_baseline {
-        column("Baseline", "--:");
-    }
-    column("This commit", "--:");
-    if has_interval {
-        let confidence = verdict
-            .metrics
-            .iter()
-            .find_map(|row| row.interval)
-            .map_or(0.95, |i| i.confidence);
-        column(&format!("{} % interval", figure(confidence * 100.0)), ":-:");
-    }
-    if has_baseline {
-        column("Change", "--:");
-    }
-    column("Rule", ":--");
-    column("Verdict", ":--");
-    text.push_str(&rule);
-    text.push('\n');
-    for row in &verdict.metrics {
-        let rules: Vec<&RuleResult> = verdict
-            .rules
-            .iter()
-            .filter(|rule| rule.subject == row.name)
-            .collect();
-        let _ = write!(text, "| {} |", name(&row.name));
+    let (titles, aligns): (Vec<String>, Vec<&str>) = columns.into_iter().unzip();
+    line(titles);
+    line(aligns.into_iter().map(str::to_owned).collect());
+    for (row, rules) in rows {
+        let (measured, baseline) = values_of(row);
+        let mut cells = vec![name(&row.key.to_string())];
         if has_baseline {
-            let _ = write!(text, " {} |", row.baseline.map(figure).unwrap_or_default());
+            cells.push(baseline.unwrap_or_default());
         }
-        let _ = write!(text, " {} |", figure(row.value));
-        if has_interval {
-            // On one line, however narrow the table.
-            let interval = row.interval.map(|i| {
-                let words = super::interval_in_words(&i).replace(' ', NO_BREAK);
-                words.replace('–', "–\u{2060}")
-            });
-            let _ = write!(text, " {} |", interval.unwrap_or_default());
+        cells.push(measured.unwrap_or_else(|| "absent".to_owned()));
+        if confidence.is_some() {
+            cells.push(interval(row));
         }
         if has_baseline {
-            let _ = write!(
-                text,
-                " {} |",
-                row.baseline.map(|old| change(row, old)).unwrap_or_default()
-            );
+            cells.push(change(row));
         }
-        let _ = writeln!(
-            text,
-            " {} | {} |",
-            cells(&rules, wanted),
-            cells(&rules, decided)
-        );
-    }
-    // Rules on metrics that are not in the list: of single classes, or absent.
-    for rule in verdict
-        .rules
-        .iter()
-        .filter(|rule| verdict.metrics.iter().all(|row| row.name != rule.subject))
-    {
-        let _ = write!(text, "| {} |", name(&rule.subject));
-        let blank = |text: &mut String, is_there| text.push_str(if is_there { " |" } else { "" });
-        blank(&mut text, has_baseline);
-        let _ = write!(
-            text,
-            " {} |",
-            rule.measured.map_or_else(|| "absent".to_owned(), figure)
-        );
-        blank(&mut text, has_interval);
-        blank(&mut text, has_baseline);
-        let _ = writeln!(text, " {} | {} |", wanted(rule), decided(rule));
+        cells.push(joined_cells(&rules, wanted));
+        cells.push(joined_cells(&rules, decided));
+        line(cells);
     }
     text
 }
 
-fn change(row: &MetricRow, baseline: f64) -> String {
-    let arrow = match row.improvement {
-        Some(improvement) if improvement > 1e-6 => "\u{a0}better",
-        Some(improvement) if improvement < -1e-6 => "\u{a0}worse",
-        _ => "",
-    };
-    format!("{}{arrow}", signed(row.value - baseline))
+/// On one line, however narrow the table.
+fn interval(row: &Comparison) -> String {
+    let interval = row.measured.as_ref().and_then(|measured| measured.interval);
+    interval
+        .map(|interval| {
+            let words = figure::interval(&interval).replace(' ', NO_BREAK);
+            words.replace('–', "–\u{2060}")
+        })
+        .unwrap_or_default()
 }
 
-fn cells(rules: &[&RuleResult], cell: fn(&RuleResult) -> String) -> String {
-    rules
-        .iter()
-        .map(|rule| cell(rule))
-        .collect::<Vec<_>>()
-        .join("<br>")
+/// The change, and whether it is one for the better.
+fn change(row: &Comparison) -> String {
+    let Some(words) = change_of(row) else {
+        return String::new();
+    };
+    let is_changed = !words.starts_with('±');
+    let improvement = row.change.as_ref().filter(|_| is_changed);
+    match improvement.map(|change| change.value > 0.0) {
+        Some(true) => format!("{words}{NO_BREAK}better"),
+        Some(false) => format!("{words}{NO_BREAK}worse"),
+        None => words,
+    }
+}
+
+fn joined_cells(rules: &[&RuleResult], cell: fn(&RuleResult) -> String) -> String {
+    let cells: Vec<String> = rules.iter().map(|rule| cell(rule)).collect();
+    cells.join("<br>")
 }
 
 fn wanted(rule: &RuleResult) -> String {
@@ -307,40 +280,31 @@ fn wanted(rule: &RuleResult) -> String {
 }
 
 fn decided(rule: &RuleResult) -> String {
-    let word = if is_only_seen(rule) {
-        "missed"
-    } else {
-        rule.decision.word()
-    };
-    format!("{} {word}", icon_of(rule))
-}
-
-/// Whether it is a rule for information that does not hold.
-fn is_only_seen(rule: &RuleResult) -> bool {
-    rule.decision == Decision::Pass && rule.is_missed
+    format!("{} {}", icon_of(rule), rule.word())
 }
 
 fn icon_of(rule: &RuleResult) -> &'static str {
-    if is_only_seen(rule) {
-        "ℹ️"
-    } else {
-        icon(rule.decision)
+    match (rule.level, rule.outcome) {
+        (_, Outcome::Holds) => icon(Decision::Pass),
+        (_, Outcome::Skipped) => icon(Decision::Skipped),
+        (Level::Info, _) => "ℹ️",
+        _ => icon(rule.decision),
     }
 }
 
-/// Why each rule that did not simply pass came out as it did; also what `info` rules missed.
+/// Why each rule that does not simply hold came out as it did, whatever its level.
 fn reasons(report: &Report<'_>) -> String {
     let noteworthy = report
         .verdict
         .rules
         .iter()
-        .filter(|rule| rule.decision != Decision::Pass || rule.is_missed);
+        .filter(|rule| rule.outcome != Outcome::Holds);
     noteworthy.fold(String::new(), |mut text, rule| {
         let _ = writeln!(
             text,
             "- {} **{}** {}: {}",
             icon_of(rule),
-            name(&rule.subject),
+            name(&rule.key().to_string()),
             escape(&rule.wanted),
             sentence(&rule.reason)
         );
@@ -349,85 +313,108 @@ fn reasons(report: &Report<'_>) -> String {
 }
 
 fn classes(report: &Report<'_>) -> String {
-    let Some(evaluation) = report
+    let confusion = report
         .evaluation
-        .filter(|evaluation| !evaluation.per_class.is_empty())
-    else {
+        .and_then(|evaluation| evaluation.confusion.as_ref());
+    let table = ClassTable::of(&report.verdict.metrics, confusion);
+    if table.rows.is_empty() {
         return String::new();
+    }
+    let has_confused = table.rows.iter().any(|row| row.confused_with.is_some());
+    let mut text = String::from("<details><summary>Per class</summary>\n\n");
+    let mut line = |cells: Vec<String>| {
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
     };
-    let mut text = String::from(
-        "<details><summary>Each class</summary>\n\n| Class | Rows | Precision | Recall | F1 | Most often taken for |\n| :-- | --: | --: | --: | --: | :-- |\n",
+    let mut titles = vec!["Class".to_owned(), "Rows".to_owned()];
+    titles.extend(
+        table
+            .metrics
+            .iter()
+            .map(|metric| name(&capitalised(metric))),
     );
-    for (class_idx, class) in evaluation.per_class.iter().enumerate() {
-        let value = |estimate: Option<crate::metrics::Estimate>| {
-            estimate.map_or("–".to_owned(), |e| figure(e.value))
-        };
-        let mistaken = evaluation.confusion.as_ref().and_then(|confusion| {
-            let row = confusion.counts.get(class_idx)?;
-            let others = row
-                .iter()
-                .enumerate()
-                .filter(|(other, n)| *other != class_idx && **n > 0);
-            let (other, n) = others.max_by_key(|(other, n)| (**n, std::cmp::Reverse(*other)))?;
-            Some(format!("{} ({n})", name(confusion.classes.get(other)?)))
-        });
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} |",
-            name(&class.class),
-            class.support,
-            value(class.precision),
-            value(class.recall),
-            value(class.f1),
-            mistaken.unwrap_or_default()
-        );
+    let mut aligns = vec![":--".to_owned()];
+    aligns.extend(vec!["--:".to_owned(); titles.len() - 1]);
+    if has_confused {
+        titles.push("Most often confused with".to_owned());
+        aligns.push(":--".to_owned());
+    }
+    line(titles);
+    line(aligns);
+    for row in &table.rows {
+        let mut cells = vec![
+            name(row.class),
+            row.support.map(|n| n.to_string()).unwrap_or_default(),
+        ];
+        cells.extend(row.cells.iter().map(|cell| {
+            let value = cell.and_then(super::value_and_change);
+            value.map_or_else(|| "–".to_owned(), |value| value.replace(' ', NO_BREAK))
+        }));
+        if has_confused {
+            let confused = row.confused_with;
+            cells.push(
+                confused
+                    .map(|(class, n)| format!("{} ({n})", name(class)))
+                    .unwrap_or_default(),
+            );
+        }
+        line(cells);
     }
     text.push_str("\n</details>\n");
     text
 }
 
+fn capitalised(word: &str) -> String {
+    let mut characters = word.chars();
+    characters
+        .next()
+        .map(|first| first.to_uppercase().chain(characters).collect())
+        .unwrap_or_default()
+}
+
 fn provenance(report: &Report<'_>) -> String {
     let verdict = report.verdict;
     let mut rows: Vec<(&str, String)> = Vec::new();
-    let mut digest = |name, digest: Option<&crate::digest::Sha256Digest>| {
+    for (name, digest) in [
+        ("Model", verdict.model_digest.as_ref()),
+        ("Evaluation", verdict.evaluation_digest.as_ref()),
+        ("Test data", verdict.data_digest.as_ref()),
+        ("Rules", Some(&verdict.rules_digest)),
+    ] {
         rows.extend(digest.map(|digest| (name, format!("`{}`", digest.short()))));
-    };
-    digest("Model", verdict.model_digest.as_ref());
-    digest("Evaluation", verdict.evaluation_digest.as_ref());
-    digest(
-        "Test data",
-        report.evaluation.map(|evaluation| &evaluation.data.digest),
-    );
-    digest("Rules", Some(&verdict.rules_digest));
-    rows.extend(
-        verdict
-            .n_rows
-            .map(|n_rows| ("Test rows", n_rows.to_string())),
-    );
-    rows.extend(
-        verdict
-            .commit
-            .as_ref()
-            .map(|commit| ("Commit", escape(commit))),
-    );
-    rows.extend(
-        report
-            .tested_commit
-            .map(|commit| ("Tested as", format!("{} (merged)", escape(commit)))),
-    );
+    }
+    let n_rows = verdict.n_rows.map(|n_rows| n_rows.to_string());
+    rows.extend(n_rows.map(|n_rows| ("Test rows", n_rows)));
+    let commit = verdict.commit.as_deref().map(escape);
+    rows.extend(commit.map(|commit| ("Commit", commit)));
+    let tested = report.tested_commit;
+    rows.extend(tested.map(|commit| ("Tested as", format!("{} (merged)", escape(commit)))));
     if let Some(baseline) = &verdict.baseline {
-        rows.push(("Baseline", escape(&baseline.source)));
-        if let Some(paired) = &baseline.paired {
+        let matched = match &baseline.rows {
+            RowMatch::Same {
+                matched_by: MatchedBy::RowId,
+                ..
+            } => ", same rows by `row_id`",
+            RowMatch::Same {
+                matched_by: MatchedBy::Position,
+                ..
+            } => ", same rows by position",
+            RowMatch::Different { .. } => ", other rows",
+            RowMatch::Unknown => "",
+        };
+        rows.push(("Baseline", format!("{}{matched}", escape(&baseline.source))));
+        rows.extend(baseline.paired.as_ref().map(|paired| {
             let text = format!(
-                "{} rows gained, {} lost of {} (McNemar p = {:.3}; these rows can show about {})",
-                paired.n_gained,
+                "{} gained, {} lost of {}; change of accuracy {} to {} at {} % (Tango); smallest detectable change: about {}",
+                count(paired.n_gained, "row"),
                 paired.n_lost,
                 paired.n_rows,
-                paired.p_value,
-                super::signed(paired.detectable).trim_start_matches('+')
+                figure::signed(paired.interval.lower),
+                figure::signed(paired.interval.upper),
+                percent(paired.interval.confidence),
+                figure(paired.smallest_detectable)
             );
-            rows.push(("Row by row", text));
-        }
+            ("Paired comparison", text)
+        }));
     }
     rows.extend(verdict.overridden.as_ref().map(|found| {
         let by = format!("by {} for {}", name(&found.by), escape(&found.commit));
@@ -435,8 +422,7 @@ fn provenance(report: &Report<'_>) -> String {
     }));
     rows.extend(report.run_url.map(|url| ("Run", escape_url(url))));
     rows.push(("Trainyard", escape(&verdict.trainyard_version)));
-    let mut text =
-        String::from("<details><summary>Where this comes from</summary>\n\n| | |\n| :-- | :-- |\n");
+    let mut text = String::from("<details><summary>Provenance</summary>\n\n| | |\n| :-- | :-- |\n");
     for (name, value) in rows {
         let _ = writeln!(text, "| {name} | {value} |");
     }

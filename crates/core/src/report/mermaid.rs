@@ -1,7 +1,7 @@
 //! Charts as Mermaid text, which GitHub draws inside Markdown.
 
-use super::{Report, shortened};
-use crate::gate::figure;
+use super::{Report, headline_metric, shortened};
+use crate::figure::figure;
 
 /// Colours that are seen on a light and on a dark page; Mermaid's own are not.
 const CHART_STYLE: &str =
@@ -44,20 +44,23 @@ impl Chart<'_> {
 
 /// The headline metric over the last commits.
 pub(super) fn history(report: &Report<'_>) -> String {
-    let Some(metric) = report.history.last().map(|point| &point.metric) else {
+    let Some(metric) = headline_metric(report.verdict).map(|row| &row.key.metric) else {
         return String::new();
     };
-    let points: Vec<_> = report
+    let points: Vec<(&str, f64)> = report
         .history
         .iter()
-        .filter(|point| point.metric == *metric && point.value.is_finite())
+        .filter_map(|point| {
+            let value = point.values.get(metric).filter(|value| value.is_finite())?;
+            Some((point.commit.as_str(), *value))
+        })
         .collect();
     if points.len() < 2 {
         return String::new();
     }
     let metric = plain(&shortened(metric));
-    let commits = points.iter().map(|point| {
-        let short: String = point.commit.chars().take(7).collect();
+    let commits = points.iter().map(|(commit, _)| {
+        let short: String = commit.chars().take(7).collect();
         format!("\"{}\"", plain(&short))
     });
     Chart {
@@ -66,7 +69,7 @@ pub(super) fn history(report: &Report<'_>) -> String {
         x_axis: "commit",
         x_values: commits.collect(),
         y_axis: &metric,
-        lines: vec![points.iter().map(|point| point.value).collect()],
+        lines: vec![points.iter().map(|(_, value)| *value).collect()],
     }
     .render()
 }

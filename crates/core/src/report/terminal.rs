@@ -2,15 +2,19 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, signed};
-use crate::gate::figure;
-use crate::verdict::{Decision, RuleResult};
+use super::{Report, change_of, values_of};
+use crate::figure::interval;
+use crate::gate::{Decision, Outcome, RuleResult};
 
 pub(super) fn render(report: &Report<'_>, has_colour: bool) -> String {
     let verdict = report.verdict;
-    let has_baseline = verdict.metrics.iter().any(|row| row.baseline.is_some());
-    let mut table: Vec<Vec<String>> = Vec::new();
-    let has_interval = verdict.metrics.iter().any(|row| row.interval.is_some());
+    let rows = report.rows();
+    let has_baseline = rows.iter().any(|(row, _)| row.baseline.is_some());
+    let interval_of = |row: &crate::gate::Comparison| {
+        let found = row.measured.as_ref()?.interval?;
+        Some(interval(&found))
+    };
+    let has_interval = rows.iter().any(|(row, _)| interval_of(row).is_some());
     let mut header = vec!["metric", "value"];
     if has_interval {
         header.push("interval");
@@ -19,66 +23,50 @@ pub(super) fn render(report: &Report<'_>, has_colour: bool) -> String {
         header.extend(["baseline", "change"]);
     }
     header.extend(["rule", "verdict"]);
-    table.push(header.into_iter().map(str::to_owned).collect());
+    let mut table: Vec<Vec<String>> = vec![header.into_iter().map(str::to_owned).collect()];
     let mut decisions: Vec<Option<Decision>> = vec![None];
-    let mut line = |cells: [String; 3], comparison: [String; 2], rule: Option<&RuleResult>| {
-        let mut row: Vec<String> = cells.into_iter().collect();
-        if !has_interval {
-            row.truncate(2);
+    for (row, rules) in rows {
+        let (measured, baseline) = values_of(row);
+        let mut cells = vec![
+            plain(&row.key.to_string()),
+            measured.unwrap_or_else(|| "absent".to_owned()),
+        ];
+        if has_interval {
+            cells.push(interval_of(row).unwrap_or_default());
         }
         if has_baseline {
-            row.extend(comparison);
+            cells.extend([
+                baseline.unwrap_or_default(),
+                change_of(row).unwrap_or_default(),
+            ]);
         }
-        row.push(rule.map(|rule| plain(&rule.wanted)).unwrap_or_default());
-        row.push(
-            rule.map(|rule| rule.decision.word().to_owned())
-                .unwrap_or_default(),
-        );
-        table.push(row);
-        decisions.push(rule.map(|rule| rule.decision));
-    };
-    for row in &verdict.metrics {
-        let interval = row
-            .interval
-            .map(|i| super::interval_in_words(&i))
-            .unwrap_or_default();
-        let mut cells = [plain(&row.name), figure(row.value), interval];
-        let mut comparison = row
-            .baseline
-            .map(|baseline| [figure(baseline), signed(row.value - baseline)])
-            .unwrap_or_default();
-        let mut rules = verdict.rules.iter().filter(|rule| rule.subject == row.name);
-        line(cells, comparison, rules.next());
+        let rules: Vec<Option<&RuleResult>> = if rules.is_empty() {
+            vec![None]
+        } else {
+            rules.into_iter().map(Some).collect()
+        };
         for rule in rules {
-            cells = Default::default();
-            comparison = Default::default();
-            line(cells, comparison, Some(rule));
+            let mut line = cells.clone();
+            line.push(rule.map(|rule| plain(&rule.wanted)).unwrap_or_default());
+            line.push(rule.map(|rule| rule.word().to_owned()).unwrap_or_default());
+            table.push(line);
+            decisions.push(rule.map(|rule| rule.decision));
+            // Further rules on the same metric do not repeat it.
+            cells.iter_mut().for_each(String::clear);
         }
-    }
-    for rule in verdict
-        .rules
-        .iter()
-        .filter(|rule| verdict.metrics.iter().all(|row| row.name != rule.subject))
-    {
-        let value = rule.measured.map_or_else(|| "absent".to_owned(), figure);
-        line(
-            [plain(&rule.subject), value, String::new()],
-            Default::default(),
-            Some(rule),
-        );
     }
     let mut text = aligned(&table, &decisions, has_colour);
     text.push('\n');
     for rule in verdict
         .rules
         .iter()
-        .filter(|rule| !matches!(rule.decision, Decision::Pass))
+        .filter(|rule| rule.outcome != Outcome::Holds)
     {
         let _ = writeln!(
             text,
             "{}: {} {}: {}",
-            rule.decision.word(),
-            plain(&rule.subject),
+            rule.word(),
+            plain(&rule.key().to_string()),
             plain(&rule.wanted),
             plain(&rule.reason)
         );

@@ -1,35 +1,49 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::GateConfig;
 use crate::digest::Sha256Digest;
 use crate::evaluation::EpochRecord;
-use crate::gate::{Baseline, Chain, Rule, Scorecard, judge};
+use crate::gate::{
+    Baseline, Case, HistoryPoint, RulesInForce, RulesOrigin, Scorecard, Trust, Verdict,
+};
 use crate::metrics::Confusion;
-use crate::statistics::IntervalMethod;
-use crate::verdict::Verdict;
 
 fn card(json: &str) -> Scorecard {
     Scorecard::parse(json.as_bytes(), std::path::Path::new("metrics.json")).unwrap()
 }
 
 fn verdict(candidate: &str, baseline: Option<&str>, rules: &[&str]) -> Verdict {
-    let rules: Vec<Rule> = rules
-        .iter()
-        .map(|rule| toml::from_str(rule).unwrap())
-        .collect();
+    let gate = GateConfig {
+        rules: rules
+            .iter()
+            .map(|rule| toml::from_str(rule).unwrap())
+            .collect(),
+        ..GateConfig::default()
+    };
     let baseline = baseline.map_or_else(
-        || Baseline::None("none".to_owned()),
+        || Baseline::NotConfigured("none is configured".to_owned()),
         |json| Baseline::Ready {
             source: "main".to_owned(),
             card: Box::new(card(json)),
         },
     );
-    let chain = Chain {
-        rules_digest: Sha256Digest::of(b"rules"),
-        trainyard_version: "0.0.0".to_owned(),
-        commit: Some("abc123".to_owned()),
-    };
-    judge(&rules, Ok(&card(candidate)), &baseline, chain)
+    Case {
+        rules: RulesInForce {
+            gate: &gate,
+            digest: Sha256Digest::of(b"rules"),
+            origin: RulesOrigin::Own,
+        },
+        candidate: Ok(&card(candidate)),
+        baseline: &baseline,
+        trust: Trust::Verified,
+        overridden: None,
+        model_name: None,
+        commit: Some("abc123"),
+        trainyard_version: "0.0.0",
+        notes: &[],
+    }
+    .judge()
 }
 
 fn report(verdict: &Verdict) -> Report<'_> {
@@ -58,17 +72,17 @@ fn the_comment_begins_with_verdict_model_metric_and_change() {
 
     1 rule missed.
 
-    > Whether the baseline was scored on the same rows is not known: the files do not say.
+    > It is not known whether the baseline was scored on the same rows: the files do not say.
 
 
     | Metric | Baseline | This commit | Change | Rule | Verdict |
     | :-- | --: | --: | --: | :-- | :-- |
-    | accuracy | 0.9849 | 0.9861 | +0.0012 better | at least 0.98<br>worse than the baseline by at most 0.002 | ✅ pass<br>✅ pass |
-    | loss | 0.046 | 0.0451 | −0.0009 better | at most 0.04 | ❌ fail |
+    | accuracy | 0.9849 | 0.9861 | +0.0012 better | at least 0.98<br>no more than 0.002 below the baseline | ✅ pass<br>✅ pass |
+    | loss | 0.0460 | 0.0451 | −0.0009 better | at most 0.04 | ❌ fail |
 
     - ❌ **loss** at most 0.04: 0.0451 is not at most 0.04
 
-    <details><summary>Where this comes from</summary>
+    <details><summary>Provenance</summary>
 
     | | |
     | :-- | :-- |
@@ -94,16 +108,15 @@ fn the_terminal_table_is_aligned() {
         ],
     );
     insta::assert_snapshot!(report(&verdict).terminal(false), @r"
-    metric    value   rule                                      verdict
-    accuracy  0.9861  at least 0.98                             pass
-                      worse than the baseline by at most 0.002  skipped
+    metric    value   rule                                   verdict
+    accuracy  0.9861  at least 0.98                          pass
+                      no more than 0.002 below the baseline  skipped
     loss      0.0451
-    los       absent  at most 0.04                              inconclusive
+    los       absent  at most 0.04                           inconclusive
 
-    skipped: accuracy worse than the baseline by at most 0.002: not judged: none
+    skipped: accuracy no more than 0.002 below the baseline: not judged: none is configured
     inconclusive: los at most 0.04: there is no metric `los`; did you mean `loss`?
-    note: There is no baseline to compare with (none): only absolute bounds were judged.
-    verdict: inconclusive — 1 rule could not be judged. 1 rule skipped for want of a baseline.
+    verdict: inconclusive — 1 rule could not be judged. No change was judged, so 1 rule was skipped: none is configured.
     ");
 }
 
@@ -167,7 +180,8 @@ proptest! {
         );
         let harmless = report(&verdict).markdown(COMMENT_LIMIT);
         verdict.model_name = Some(model);
-        verdict.metrics[1].name.clone_from(&metric);
+        verdict.metrics[1].key.metric.clone_from(&metric);
+
         verdict.notes[0] = note;
         verdict.rules[0].reason.clone_from(&reason);
         if let Some(baseline) = &mut verdict.baseline {
@@ -176,8 +190,9 @@ proptest! {
         verdict.commit = Some(reason);
         let point = |commit: &str| HistoryPoint {
             commit: commit.to_owned(),
-            metric: metric.clone(),
-            value: 0.5,
+            values: [("accuracy".to_owned(), 0.5)].into(),
+            decision: Decision::Pass,
+            rules: Vec::new(),
         };
         let history = [point("abc"), point(&metric)];
         let text = Report { history: &history, ..report(&verdict) }.markdown(COMMENT_LIMIT);
@@ -233,7 +248,7 @@ fn an_override_heads_the_report() {
         None,
         &["metric = 'accuracy'\nmin = 0.9"],
     );
-    verdict.overridden = Some(crate::verdict::Override {
+    verdict.overridden = Some(crate::gate::Override {
         commit: "abc123".to_owned(),
         by: "maria".to_owned(),
         reason: "the labels @team gave were <b>wrong</b>".to_owned(),
@@ -264,7 +279,7 @@ fn a_report_that_is_too_long_loses_its_least_important_parts_and_says_so() {
         "{text}"
     );
     assert!(
-        text.contains("Left out for want of space: ") && text.contains("metrics"),
+        text.contains("Omitted to fit GitHub's size limit: ") && text.contains("metrics"),
         "{text}"
     );
     assert!(report(&verdict).markdown(40).chars().count() <= 40);
@@ -311,31 +326,232 @@ fn charts_are_drawn_only_where_there_is_something_to_draw() {
     assert!(confusion_matrix(&many).is_none());
 }
 
-#[test]
-fn signs_are_never_lost() {
-    assert_eq!(
-        [
-            signed(0.0012),
-            signed(-0.25),
-            signed(1e-9),
-            signed(0.002_783)
-        ],
-        ["+0.0012", "−0.25", "±0", "+0.00278"]
-    );
-}
+/// A dozen verdicts in every form in which people or machines read them.
+mod gallery {
+    use std::collections::BTreeMap;
 
-#[test]
-fn an_interval_has_the_digits_of_its_width() {
-    let words = |lower, upper| {
-        interval_in_words(&Interval {
-            lower,
-            upper,
+    use super::*;
+    use crate::evaluation::{DataReference, Evaluation, ModelReference};
+    use crate::gate::{CandidateError, Override};
+    use crate::measurement::Measurement;
+    use crate::metrics::{self, ClassifiedRows};
+    use crate::model::Task;
+    use crate::row_mask::RowMask;
+    use crate::row_set::RowSet;
+
+    /// 200 rows of three classes, of which every `step`-th is predicted as the next class.
+    fn evaluation(step: usize) -> Evaluation {
+        let classes = ["cat", "dog", "lynx"].map(str::to_owned).to_vec();
+        let labels: Vec<u32> = (0..200).map(|row| row % 3).collect();
+        let predicted: Vec<u32> = labels
+            .iter()
+            .enumerate()
+            .map(|(row, label)| {
+                if row % step == 0 {
+                    (label + 1) % 3
+                } else {
+                    *label
+                }
+            })
+            .collect();
+        let rows = ClassifiedRows {
+            labels: &labels,
+            predicted: &predicted,
+            scores: None,
+            classes: &classes,
+        };
+        let mut measured = metrics::classify(&rows, 0.95).unwrap();
+        // A new metric in the catalog changes no snapshot.
+        let shown = ["accuracy", "recall_macro", "precision", "recall", "f1"];
+        let is_shown = |found: &Measurement| shown.contains(&found.key.metric.as_str());
+        measured.measurements.retain(is_shown);
+        let missed = measured.misses.iter().map(|&row| row as u64).collect();
+        let label = |row: usize| classes[labels[row] as usize].clone();
+        Evaluation {
+            schema_version: 1,
+            task: Task::Classification,
+            model: ModelReference {
+                name: "pets".to_owned(),
+                digest: Some(Sha256Digest::of(&[step as u8])),
+                size_bytes: Some(1_000),
+            },
+            data: DataReference {
+                digest: Sha256Digest::of(b"data"),
+                rows: RowSet::of_positions(200, label, BTreeMap::new()),
+            },
             confidence: 0.95,
-            method: IntervalMethod::Wilson,
-        })
-    };
-    assert_eq!(words(0.986, 0.990_23), "0.9860 – 0.9902");
-    assert_eq!(words(0.030_755, 0.045_353), "0.031 – 0.045");
-    assert_eq!(words(2900.1, 3712.9), "2900 – 3713");
-    assert_eq!(words(1.0, 1.0), "1 – 1");
+            measurements: measured.measurements,
+            undefined: measured.undefined,
+            confusion: measured.confusion,
+            missed_rows: RowMask::new(200, missed),
+            predictions: None,
+            files: Vec::new(),
+            history: Vec::new(),
+            notes: Vec::new(),
+            trainyard_version: "0.0.0".to_owned(),
+            commit: None,
+        }
+    }
+
+    struct Example {
+        name: &'static str,
+        rules: &'static [&'static str],
+        candidate: Result<Evaluation, CandidateError>,
+        baseline: Baseline,
+        origin: RulesOrigin,
+        trust: Trust,
+        overridden: Option<Override>,
+    }
+
+    fn example(
+        name: &'static str,
+        rules: &'static [&'static str],
+        step: usize,
+        baseline: Baseline,
+    ) -> Example {
+        Example {
+            name,
+            rules,
+            candidate: Ok(evaluation(step)),
+            baseline,
+            origin: RulesOrigin::Own,
+            trust: Trust::Verified,
+            overridden: None,
+        }
+    }
+
+    fn card_of(evaluation: &Evaluation) -> Scorecard {
+        Scorecard::of_evaluation(evaluation, Sha256Digest::of(b"evaluation"))
+    }
+
+    fn main_branch(step: usize) -> Baseline {
+        Baseline::Ready {
+            source: "commit 1234567".to_owned(),
+            card: Box::new(card_of(&evaluation(step))),
+        }
+    }
+
+    fn examples() -> Vec<Example> {
+        const ACCURACY: &str = "metric = 'accuracy'\nmin = 0.9";
+        const DROP: &str = "metric = 'accuracy'\nmax_drop = 0.02";
+        let not_configured = || Baseline::NotConfigured("none is configured".to_owned());
+        vec![
+            example("pass", &[ACCURACY], 20, not_configured()),
+            example("pass_with_a_change", &[ACCURACY, DROP], 20, main_branch(19)),
+            example(
+                "fail",
+                &["metric = 'accuracy'\nmin = 0.99"],
+                20,
+                main_branch(40),
+            ),
+            example(
+                "fail_on_a_class",
+                &["metric = 'recall'\nclass = 'dog'\nmin = 0.97", ACCURACY],
+                20,
+                main_branch(30),
+            ),
+            example(
+                "warn_by_interval",
+                &["metric = 'accuracy'\nmax_drop = 0.02\nconfidence = 0.95"],
+                20,
+                main_branch(21),
+            ),
+            example(
+                "missed_for_information",
+                &["metric = 'accuracy'\nmin = 0.99\nlevel = 'info'", ACCURACY],
+                20,
+                not_configured(),
+            ),
+            example(
+                "first_run",
+                &[ACCURACY, DROP],
+                20,
+                Baseline::NeverRecorded("no commit before this one has a record".to_owned()),
+            ),
+            example(
+                "baseline_unavailable",
+                &[ACCURACY, DROP],
+                20,
+                Baseline::Unavailable("GitHub answered 503".to_owned()),
+            ),
+            example(
+                "misspelt",
+                &["metric = 'acuracy'\nmin = 0.9"],
+                20,
+                not_configured(),
+            ),
+            example("no_rules", &[], 20, not_configured()),
+            Example {
+                candidate: Err(CandidateError::Refused(
+                    "the artifact holds a link".to_owned(),
+                )),
+                ..example("unreadable", &[ACCURACY], 20, not_configured())
+            },
+            Example {
+                overridden: Some(Override {
+                    commit: "abc123".to_owned(),
+                    by: "maria".to_owned(),
+                    reason: "known drift".to_owned(),
+                    url: "https://github.com/acme/x/pull/7#issuecomment-1".to_owned(),
+                }),
+                ..example(
+                    "overridden",
+                    &["metric = 'accuracy'\nmin = 0.99"],
+                    20,
+                    not_configured(),
+                )
+            },
+            Example {
+                trust: Trust::Unverified,
+                ..example("of_a_fork", &[ACCURACY], 20, main_branch(20))
+            },
+            Example {
+                origin: RulesOrigin::Unread("403: add `contents: read`".to_owned()),
+                ..example("base_rules_unread", &[ACCURACY], 20, not_configured())
+            },
+        ]
+    }
+
+    #[test]
+    fn every_form_of_a_dozen_verdicts() {
+        for example in examples() {
+            let gate = GateConfig {
+                rules: example
+                    .rules
+                    .iter()
+                    .map(|rule| toml::from_str(rule).unwrap())
+                    .collect(),
+                ..GateConfig::default()
+            };
+            let card = example.candidate.as_ref().map(card_of);
+            let verdict = Case {
+                rules: RulesInForce {
+                    gate: &gate,
+                    digest: Sha256Digest::of(b"rules"),
+                    origin: example.origin,
+                },
+                candidate: card.as_ref().map_err(|error| *error),
+                baseline: &example.baseline,
+                trust: example.trust,
+                overridden: example.overridden.as_ref(),
+                model_name: Some("pets"),
+                commit: Some("abc123"),
+                trainyard_version: "0.0.0",
+                notes: &[],
+            }
+            .judge();
+            let report = Report {
+                evaluation: example.candidate.as_ref().ok(),
+                ..report(&verdict)
+            };
+            let forms = format!(
+                "{}\n\n===== Markdown\n{}\n===== terminal\n{}\n===== JUnit\n{}",
+                report.title(),
+                report.markdown(COMMENT_LIMIT),
+                report.terminal(false),
+                report.junit()
+            );
+            insta::assert_snapshot!(example.name, forms);
+        }
+    }
 }

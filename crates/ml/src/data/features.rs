@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::DataError;
 use crate::kernels::isa::with_avx2;
 
 /// Features that take more than this are read from the disk row by row.
@@ -24,25 +26,36 @@ pub enum Features {
 #[derive(Debug, Clone)]
 pub struct Stored {
     file: Arc<File>,
+    /// Where the rows come from, for errors.
+    path: Arc<PathBuf>,
     offset: u64,
     is_bytes: bool,
 }
 
 impl Stored {
-    /// Rows in `file` from `offset` on.
-    pub(super) fn new(file: File, offset: u64, is_bytes: bool) -> Self {
+    /// Rows in `file` from `offset` on, which is the one at `path` or a temporary one made of it.
+    pub(super) fn new(file: File, path: &Path, offset: u64, is_bytes: bool) -> Self {
         Self {
             file: Arc::new(file),
+            path: Arc::new(path.to_owned()),
             offset,
             is_bytes,
         }
     }
 
-    fn read(&self, start: usize, out: &mut [f32]) -> io::Result<()> {
+    fn read(&self, start: usize, out: &mut [f32]) -> Result<(), DataError> {
         let width = if self.is_bytes { 1 } else { 4 };
         let mut bytes = vec![0; out.len() * width];
         let at = self.offset + (start * width) as u64;
-        read_at(&self.file, at, &mut bytes)?;
+        read_at(&self.file, at, &mut bytes).map_err(|source| DataError::Lost {
+            path: self.path.to_path_buf(),
+            source: match source.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    io::Error::new(source.kind(), "the file is shorter than when it was opened")
+                }
+                _ => source,
+            },
+        })?;
         if self.is_bytes {
             widen(&bytes, out);
         } else {
@@ -72,28 +85,16 @@ fn read_at(mut file: &File, at: u64, bytes: &mut [u8]) -> io::Result<()> {
 }
 
 impl Features {
-    /// Writes `out.len()` values from the value `start` on. A file that cannot be read any more gives NaN, which training
-    /// and scoring stop at.
-    pub(super) fn read(&self, start: usize, out: &mut [f32]) {
+    /// Writes `out.len()` values from the value `start` on. Only rows on the disk can fail to be read.
+    pub(super) fn read(&self, start: usize, out: &mut [f32]) -> Result<(), DataError> {
         match self {
             Self::U8(values) => {
                 widen(&values[start..start + out.len()], out);
             }
             Self::F32(values) => out.copy_from_slice(&values[start..start + out.len()]),
-            Self::Stored(stored) => {
-                if stored.read(start, out).is_err() {
-                    out.fill(f32::NAN);
-                }
-            }
+            Self::Stored(stored) => stored.read(start, out)?,
         }
-    }
-
-    pub(super) fn truncate(&mut self, len: usize) {
-        match self {
-            Self::U8(values) => values.truncate(len),
-            Self::F32(values) => values.truncate(len),
-            Self::Stored(_) => {}
-        }
+        Ok(())
     }
 }
 
@@ -133,15 +134,18 @@ impl Sink {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> io::Result<Features> {
-        match self.file {
-            None => Ok(Features::F32(self.memory)),
-            Some(file) => {
-                let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-                file.seek(SeekFrom::Start(0))?;
-                Ok(Features::Stored(Stored::new(file, 0, false)))
-            }
-        }
+    /// The rows of the file at `path`.
+    pub(super) fn finish(self, path: &Path) -> Result<Features, DataError> {
+        let Some(file) = self.file else {
+            return Ok(Features::F32(self.memory));
+        };
+        let mut file = file
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)
+            .map_err(DataError::temporary(path))?;
+        file.seek(SeekFrom::Start(0))
+            .map_err(DataError::temporary(path))?;
+        Ok(Features::Stored(Stored::new(file, path, 0, false)))
     }
 }
 

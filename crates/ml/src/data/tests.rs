@@ -1,3 +1,7 @@
+mod disk;
+mod images;
+mod tables;
+
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -26,6 +30,16 @@ impl Project {
         classes: Option<usize>,
         data: &str,
     ) -> Result<Dataset, String> {
+        self.load_split(Split::Train, input_shape, classes, data)
+    }
+
+    fn load_split(
+        &self,
+        split: Split,
+        input_shape: &str,
+        classes: Option<usize>,
+        data: &str,
+    ) -> Result<Dataset, String> {
         let (task, last, classes) = match classes {
             Some(n) => {
                 let names: Vec<String> = (0..n).map(|class| format!("'c{class}'")).collect();
@@ -42,13 +56,26 @@ impl Project {
             "[model]\nname = 'm'\ntask = '{task}'\ninput_shape = {input_shape}\n[[model.layers]]\ntype = 'Flatten'\n\
              [[model.layers]]\ntype = 'Dense'\n{last}\n[data]\n{classes}\n{data}"
         );
+        self.load_text(split, &text)
+    }
+
+    /// Two classes of these names and two features.
+    fn load_classes(&self, classes: &str, data: &str) -> Result<Dataset, String> {
+        let text = format!(
+            "[model]\nname = 'm'\ninput_shape = [2]\n[[model.layers]]\ntype = 'Dense'\nunits = 2\n\
+             activation = 'softmax'\n[data]\nclasses = {classes}\n{data}"
+        );
+        self.load_text(Split::Train, &text)
+    }
+
+    fn load_text(&self, split: Split, text: &str) -> Result<Dataset, String> {
         let config =
-            Config::parse(&text, Path::new("trainyard.toml")).map_err(|error| error.to_string())?;
+            Config::parse(text, Path::new("trainyard.toml")).map_err(|error| error.to_string())?;
         let folders = Folders {
             base: self.folder.path(),
             downloads: self.folder.path(),
         };
-        Dataset::load(&config, folders, Split::Train).map_err(|error| error.to_string())
+        Dataset::load(&config, folders, split).map_err(|error| error.to_string())
     }
 
     fn table(&self, classes: Option<usize>, csv: &str) -> Result<Dataset, String> {
@@ -66,7 +93,7 @@ fn csv(text: &str) -> Project {
 fn values(dataset: &Dataset) -> Vec<f32> {
     let mut out = vec![0.0; dataset.n_rows() * dataset.row_len()];
     let all: Vec<u32> = (0..dataset.n_rows() as u32).collect();
-    dataset.gather(&all, &mut out);
+    dataset.gather(&all, &mut out).unwrap();
     out
 }
 
@@ -114,7 +141,7 @@ fn the_types_of_columns_are_found_and_shown_or_declared_and_checked() {
     let dataset = project.table(None, "missing = 0").unwrap();
     assert_eq!(values(&dataset), [1.0, 1.0, -2.5, 0.0, 3.0, 0.0]);
     assert_eq!(
-        dataset.description.unwrap(),
+        dataset.description[0],
         "`t.csv`: 3 rows, label `y` (numbers), 2 features: a (number), b (boolean, 1 missing)"
     );
     for (csv_text, types, expected) in [
@@ -131,17 +158,17 @@ fn the_types_of_columns_are_found_and_shown_or_declared_and_checked() {
         (
             "a,b,y\n1,2.5,1\n",
             "types = { b = 'integer' }",
-            "line 2: `2.5` in the column `b` is no integer",
+            "line 2: `2.5` in the column `b` is not an integer",
         ),
         (
             "a,b,y\n1,2,1\n",
             "types = { b = 'boolean' }",
-            "line 2: `2` in the column `b` is no boolean",
+            "line 2: `2` in the column `b` is not a boolean",
         ),
         (
             "a,b,y\n1,true,1\n",
             "types = { b = 'number' }",
-            "line 2: `true` in the column `b` is no number",
+            "line 2: `true` in the column `b` is not a number",
         ),
         (
             "a,b,y\n1,2,1\n",
@@ -184,7 +211,11 @@ fn a_download_counts_only_with_its_digest() {
 #[test]
 fn tables_that_are_wrong_are_named_with_their_line() {
     for (text, classes, expected) in [
-        ("a,b\n1,2\n", None, "there is no column `y`; there are a, b"),
+        (
+            "a,b\n1,2\n",
+            None,
+            "there is no column `y`; there are `a`, `b`",
+        ),
         ("a,a,y\n1,2,3\n", None, "two columns are called `a`"),
         ("a,b,y\n", None, "there are no rows"),
         (
@@ -221,7 +252,7 @@ fn tables_that_are_wrong_are_named_with_their_line() {
         (
             "a,b,c,y\n1,2,3,4\n",
             None,
-            "3 columns are features (a, b, c), but `[model] input_shape` is [2]",
+            "3 columns are features (`a`, `b`, `c`), but `[model] input_shape` is [2]",
         ),
         (
             "version https://git-lfs.github.com/spec/v1\n",
@@ -274,6 +305,26 @@ fn numpy_arrays_are_read_alone_and_by_name() {
         error.contains("it holds the arrays x, y; name one with `features_array`"),
         "{error}"
     );
+    // Which array of a file is trained on is part of what the data are.
+    let both = npz::write_npz(&[("x", &x), ("z", &x)]).unwrap();
+    std::fs::write(project.folder.path().join("both.npz"), both).unwrap();
+    let digest = |array: &str| {
+        let train = format!("features = 'both.npz', features_array = '{array}', labels = 'y.npy'");
+        let dataset = project.load("[2]", Some(2), &data(&train)).unwrap();
+        dataset.digest()
+    };
+    assert_ne!(digest("x"), digest("z"));
+    let error = project
+        .load(
+            "[2]",
+            Some(2),
+            &data("features = 'x.npy', features_array = 'x', labels = 'y.npy'"),
+        )
+        .unwrap_err();
+    assert!(
+        error.contains("this is not an `.npz`, so there is no array `x` in it"),
+        "{error}"
+    );
     let error = project
         .load(
             "[3]",
@@ -285,80 +336,6 @@ fn numpy_arrays_are_read_alone_and_by_name() {
         error.contains("one row has the shape [2], but `[model] input_shape` is [3]"),
         "{error}"
     );
-}
-
-fn png(width: u32, height: u32, value: u8) -> Vec<u8> {
-    let image = image::GrayImage::from_pixel(width, height, image::Luma([value]));
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
-    bytes.into_inner()
-}
-
-#[test]
-fn image_folders_are_read_class_by_class() {
-    let project = Project::new(&[
-        ("train/c1/b.png", &png(2, 2, 20)),
-        ("train/c0/a.png", &png(2, 2, 10)),
-        ("train/c1/a.PNG", &png(2, 2, 30)),
-        ("train/c1/readme.txt", b"no image"),
-    ]);
-    let data = "format = 'images'\ntrain = { path = 'train' }\ntest = { path = 'train' }";
-    let dataset = project.load("[2, 2, 1]", Some(2), data).unwrap();
-    assert_eq!(dataset.labels, Labels::Class(vec![0, 1, 1]));
-    assert_eq!(values(&dataset), [[10.0; 4], [30.0; 4], [20.0; 4]].concat());
-    let colour = project.load("[2, 2, 3]", Some(2), data).unwrap();
-    assert_eq!(colour.row_len(), 12);
-
-    let error = project.load("[4, 4, 1]", Some(2), data).unwrap_err();
-    assert!(
-        error.contains("a.png`: the image is 2 pixels high and 2 wide")
-            && error.contains("resize = true"),
-        "{error}"
-    );
-    let resized = project
-        .load("[4, 4, 1]", Some(2), &format!("resize = true\n{data}"))
-        .unwrap();
-    assert_eq!(values(&resized)[..16], [10.0; 16]);
-    let error = project.load("[2, 2, 1]", Some(3), data).unwrap_err();
-    assert!(
-        error.contains("there is no folder `c2` for that class"),
-        "{error}"
-    );
-    std::fs::write(
-        project.folder.path().join("train/c0/a.png"),
-        b"\x89PNG\r\n\x1a\nbroken",
-    )
-    .unwrap();
-    let error = project.load("[2, 2, 1]", Some(2), data).unwrap_err();
-    assert!(
-        error.contains("a.png`: the image cannot be read"),
-        "{error}"
-    );
-}
-
-#[test]
-fn rows_on_the_disk_are_the_rows_in_memory() {
-    let bytes: Vec<u8> = (0..60).collect();
-    let mut file = tempfile::tempfile().unwrap();
-    std::io::Write::write_all(&mut file, &bytes).unwrap();
-    let (memory, stored) = (
-        Features::U8(bytes[10..].to_vec()),
-        Features::Stored(Stored::new(file, 10, true)),
-    );
-    for start in [0, 5, 40] {
-        let (mut left, mut right) = ([0.0; 10], [1.0; 10]);
-        memory.read(start, &mut left);
-        stored.read(start, &mut right);
-        assert_eq!(left, right);
-    }
-    let mut beyond = [0.0; 10];
-    stored.read(45, &mut beyond);
-    assert!(beyond[0].is_nan(), "what cannot be read is noticed");
-    let mut sink = features::Sink::new();
-    (0..100).for_each(|idx| sink.push(&[idx as f32, 0.5]).unwrap());
-    let mut row = [0.0; 2];
-    sink.finish().unwrap().read(2 * 99, &mut row);
-    assert_eq!(row, [99.0, 0.5]);
 }
 
 proptest! {

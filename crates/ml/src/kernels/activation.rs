@@ -57,6 +57,7 @@ pub fn backward(
     gradient: &mut [f32],
     n_columns: usize,
 ) {
+    assert_eq!(output.len(), gradient.len(), "one gradient an output");
     let by_output = |gradient: &mut [f32], slope: fn(f32) -> f32| {
         gradient
             .iter_mut()
@@ -64,6 +65,11 @@ pub fn backward(
             .for_each(|(g, &y)| *g *= slope(y));
     };
     let by_input = |gradient: &mut [f32], slope: fn(f32) -> f32| {
+        assert_eq!(
+            input.len(),
+            gradient.len(),
+            "a function that is not invertible keeps its input"
+        );
         gradient
             .iter_mut()
             .zip(input)

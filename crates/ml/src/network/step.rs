@@ -3,27 +3,15 @@
 use trainyard_core::model::architecture::Activation;
 
 use super::Network;
+use super::buffers::Workspace;
+use super::mode::Mode;
+use super::ops::Placed;
 use super::plan::{Head, Segment};
-use super::workspace::Workspace;
 use crate::data::Labels;
 use crate::kernels::activation;
 use crate::kernels::loss::{BatchLoss, Objective};
 use crate::optimizer::Optimizer;
 use crate::threads::Threads;
-
-/// What a forward pass is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Dropout is the identity, and batch normalisation goes by its moving averages.
-    Score,
-    /// Dropout draws by the seed and the number of the optimiser step.
-    Train {
-        /// The run's seed.
-        seed: u64,
-        /// Optimiser steps before this one.
-        step: u32,
-    },
-}
 
 /// What a batch should have given.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,13 +68,9 @@ impl Network {
         threads: &Threads,
     ) -> BatchLoss {
         let loss = self.forward_loss(workspace, targets, objective, mode, threads);
-        for segment_idx in (0..self.plan.segments.len()).rev() {
-            let n_rows = targets.labels.len();
-            if let Segment::Dense(idx) = self.plan.segments[segment_idx] {
-                self.dense_backward(workspace, segment_idx, idx, n_rows, threads);
-            } else {
-                self.segment_backward(workspace, segment_idx, n_rows, mode, threads);
-            }
+        let n_rows = targets.labels.len();
+        for segment_idx in (0..self.plan.stages.len()).rev() {
+            self.segment_backward(workspace, segment_idx, n_rows, mode, threads);
         }
         self.add_penalty_gradients(workspace);
         loss
@@ -113,28 +97,27 @@ impl Network {
         let n_rows = targets.labels.len();
         let step = optimizer.begin(learning_rate);
         let mut is_done = vec![false; self.parameters.len()];
-        for segment_idx in (0..self.plan.segments.len()).rev() {
-            let Segment::Dense(idx) = self.plan.segments[segment_idx] else {
+        for segment_idx in (0..self.plan.stages.len()).rev() {
+            let stage = &self.plan.stages[segment_idx];
+            let step_idx = stage.first_step;
+            if let Segment::Dense(dense) = &stage.segment
+                && optimizer.is_local()
+                && self.specs[dense.op.kernel()].regularizer.is_none()
+            {
+                let kernel = dense.op.kernel();
+                let at = Placed {
+                    segment_idx,
+                    step_idx,
+                    n_rows,
+                };
+                let state = optimizer.state_mut(kernel);
+                let parameters = &mut self.parameters;
+                dense
+                    .op
+                    .backward_and_update(parameters, workspace, at, &step, state, threads);
+                is_done[kernel] = true;
+            } else {
                 self.segment_backward(workspace, segment_idx, n_rows, mode, threads);
-                continue;
-            };
-            let kernel = self.plan.steps[idx].kernel;
-            let is_free = |kernel: &usize| self.specs[*kernel].regularizer.is_none();
-            match kernel.filter(|kernel| optimizer.is_local() && is_free(kernel)) {
-                Some(kernel) => {
-                    let state = optimizer.state_mut(kernel);
-                    self.dense_backward_and_update(
-                        workspace,
-                        segment_idx,
-                        idx,
-                        n_rows,
-                        &step,
-                        state,
-                        threads,
-                    );
-                    is_done[kernel] = true;
-                }
-                None => self.dense_backward(workspace, segment_idx, idx, n_rows, threads),
             }
         }
         self.add_penalty_gradients(workspace);
@@ -161,16 +144,22 @@ impl Network {
         let n_rows = targets.labels.len();
         self.forward(workspace, n_rows, mode, threads);
         let len = n_rows * self.plan.n_outputs;
-        let mut gradient = workspace.segment_gradients.pop().unwrap_or_default();
-        gradient[..len].copy_from_slice(&workspace.last_output()[..len]);
-        let mut loss = self.loss_of(&mut gradient[..len], targets, objective);
-        workspace.segment_gradients.push(gradient);
+        let mut loss = if let Some(mut gradient) = workspace.segment_gradients.pop() {
+            gradient[..len].copy_from_slice(&workspace.last_output()[..len]);
+            let loss = self.loss_of(&mut gradient[..len], targets, objective);
+            workspace.segment_gradients.push(gradient);
+            loss
+        } else {
+            // A network of reshaping layers alone has nothing to learn.
+            let mut values = workspace.last_output()[..len].to_vec();
+            self.loss_of(&mut values, targets, objective)
+        };
         loss.loss_sum += self.penalty() * n_rows as f64;
         loss
     }
 
-    /// Of all segments but dense ones.
-    fn segment_backward(
+    /// Through one segment: from the gradient by its output to those by its parameters and its input.
+    pub(super) fn segment_backward(
         &self,
         workspace: &mut Workspace,
         segment_idx: usize,
@@ -178,17 +167,33 @@ impl Network {
         mode: Mode,
         threads: &Threads,
     ) {
-        match &self.plan.segments[segment_idx] {
-            Segment::Rows(range) => {
-                self.rows_backward(workspace, segment_idx, range.clone(), n_rows, mode, threads);
+        let stage = &self.plan.stages[segment_idx];
+        let step_idx = stage.first_step;
+        let parameters = &self.parameters;
+        match &stage.segment {
+            Segment::Rows(steps) => {
+                let at = [segment_idx, step_idx];
+                self.rows_backward(workspace, steps, at, n_rows, mode, threads);
             }
-            Segment::BatchNorm(idx) => {
-                self.batch_norm_backward(workspace, segment_idx, *idx, n_rows, threads);
+            Segment::Dense(step) => {
+                let at = Placed {
+                    segment_idx,
+                    step_idx,
+                    n_rows,
+                };
+                step.op.backward(parameters, workspace, at, threads);
             }
-            Segment::Embedding(idx) => {
-                self.embedding_backward(workspace, segment_idx, *idx, n_rows);
+            Segment::BatchNorm(step) => step.op.backward(
+                parameters,
+                workspace,
+                segment_idx,
+                step_idx,
+                n_rows,
+                threads,
+            ),
+            Segment::Embedding(step) => {
+                step.op.backward(workspace, segment_idx, step_idx, n_rows);
             }
-            Segment::Dense(_) => {}
         }
     }
 
@@ -217,16 +222,47 @@ impl Network {
         mode: Mode,
         threads: &Threads,
     ) {
-        for segment in &self.plan.segments {
-            match segment {
-                Segment::Rows(range) => {
-                    self.rows_forward(workspace, range.clone(), n_rows, mode, threads);
-                }
-                Segment::Dense(idx) => self.dense_forward(workspace, *idx, n_rows, threads),
-                Segment::BatchNorm(idx) => {
-                    self.batch_norm_forward(workspace, *idx, n_rows, mode, threads);
-                }
-                Segment::Embedding(idx) => self.embedding_forward(workspace, *idx, n_rows),
+        for segment_idx in 0..self.plan.stages.len() {
+            self.segment_forward(workspace, segment_idx, n_rows, mode, threads);
+        }
+    }
+
+    pub(super) fn segment_forward(
+        &self,
+        workspace: &mut Workspace,
+        segment_idx: usize,
+        n_rows: usize,
+        mode: Mode,
+        threads: &Threads,
+    ) {
+        let stage = &self.plan.stages[segment_idx];
+        let step_idx = stage.first_step;
+        let parameters = &self.parameters;
+        match &stage.segment {
+            Segment::Rows(steps) => {
+                self.rows_forward(workspace, steps, step_idx, n_rows, mode, threads);
+            }
+            Segment::Dense(step) => {
+                step.op
+                    .forward(parameters, workspace, step_idx, n_rows, threads);
+            }
+            Segment::BatchNorm(step) => {
+                step.op
+                    .forward(parameters, workspace, step_idx, n_rows, mode, threads);
+            }
+            Segment::Embedding(step) => {
+                step.op.forward(parameters, workspace, step_idx, n_rows);
+            }
+        }
+    }
+
+    /// Moves the moving averages by the batch that `workspace` holds.
+    fn update_moving_averages(&mut self, workspace: &Workspace) {
+        for stage in &self.plan.stages {
+            if let Segment::BatchNorm(step) = &stage.segment {
+                let buffers = &workspace.steps[stage.first_step];
+                step.op
+                    .update_moving_averages(&mut self.parameters, buffers);
             }
         }
     }
@@ -268,25 +304,19 @@ impl Network {
     /// Index of the first layer whose weights, or else whose values in the last forward pass, are no finite numbers.
     pub fn first_not_finite(&self, workspace: &Workspace, n_rows: usize) -> Option<(usize, bool)> {
         let is_bad = |values: &[f32]| values.iter().any(|value| !value.is_finite());
-        let steps = || self.plan.steps.iter();
-        let parameters = steps().find(|step| {
-            let own = step
-                .kernel
-                .into_iter()
-                .chain(step.bias)
-                .chain(step.moving.into_iter().flatten());
-            own.into_iter().any(|idx| is_bad(&self.parameters[idx]))
+        let mut steps = self.plan.steps();
+        let bad_weights = steps.find(|(_, operation)| {
+            let mut own = operation.parameters().into_iter();
+            own.any(|idx| is_bad(&self.parameters[idx]))
         });
-        if let Some(step) = parameters {
-            return Some((step.layer_idx, true));
+        if let Some((sizes, _)) = bad_weights {
+            return Some((sizes.layer_idx, true));
         }
-        let values = steps()
+        let bad_values = self
+            .plan
+            .steps()
             .zip(&workspace.steps)
-            .find(|(step, buffers)| is_bad(&buffers.out[..n_rows * step.n_outputs]));
-        values.map(|(step, _)| (step.layer_idx, false))
-    }
-
-    pub(super) fn parameter(&self, idx: Option<usize>) -> &[f32] {
-        idx.map_or(&[], |idx| &self.parameters[idx])
+            .find(|((sizes, _), buffers)| is_bad(&buffers.out[..n_rows * sizes.n_outputs]));
+        bad_values.map(|((sizes, _), _)| (sizes.layer_idx, false))
     }
 }

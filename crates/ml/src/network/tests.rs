@@ -1,7 +1,9 @@
 use candle_core::{Device, Tensor, Var};
 use trainyard_core::model::Loss;
 use trainyard_core::model::architecture::{
-    Activation, Conv, Dense, DepthwiseConv2D, Layer, NamedLayer, Padding, Pooling, Regularizer,
+    Activation, ActivationLayer, BatchNormalization, Conv, Dense, DepthwiseConv2D, Dropout,
+    Embedding, Flatten, GlobalPooling, Layer, LayerNormalization, LeakyReLU, NamedLayer, Padding,
+    Pooling, Regularizer, Rescaling, Reshape, ZeroPadding2D,
 };
 
 use super::*;
@@ -136,17 +138,19 @@ fn networks() -> Vec<(Vec<usize>, Vec<Layer>)> {
         kernel_regularizer: None,
         bias_regularizer: None,
     };
-    let batch_norm = |scale| Layer::BatchNormalization {
-        momentum: 0.9,
-        epsilon: 1e-3,
-        center: true,
-        scale,
+    let batch_norm = |scale| {
+        Layer::BatchNormalization(BatchNormalization {
+            momentum: 0.9,
+            epsilon: 1e-3,
+            center: true,
+            scale,
+        })
     };
-    let layer_norm = Layer::LayerNormalization {
+    let layer_norm = Layer::LayerNormalization(LayerNormalization {
         epsilon: 1e-3,
         center: true,
         scale: true,
-    };
+    });
     let pool_steps = Pooling {
         pool_size: [2],
         strides: [2],
@@ -158,7 +162,7 @@ fn networks() -> Vec<(Vec<usize>, Vec<Layer>)> {
             vec![
                 conv(3, Padding::Same, 2),
                 Layer::AveragePooling2D(pooling(2, Padding::Same)),
-                Layer::Flatten,
+                Layer::Flatten(Flatten {}),
                 dense(5, Activation::Tanh),
                 classes.clone(),
             ],
@@ -166,40 +170,44 @@ fn networks() -> Vec<(Vec<usize>, Vec<Layer>)> {
         (
             vec![4],
             vec![
-                dense(6, Activation::Sigmoid),
-                Layer::Dropout { rate: 0.3 },
+                dense(6, Activation::Linear),
+                Layer::LeakyReLU(LeakyReLU {
+                    negative_slope: 0.3,
+                }),
+                dense(5, Activation::Linear),
+                Layer::Dropout(Dropout { rate: 0.3 }),
                 dense(1, Activation::Linear),
             ],
         ),
         (
             vec![7, 6, 2],
             vec![
-                Layer::ZeroPadding2D {
+                Layer::ZeroPadding2D(ZeroPadding2D {
                     padding: [[1, 0], [2, 1]],
-                },
+                }),
                 Layer::Conv2D(dilated),
                 batch_norm(true),
                 Layer::DepthwiseConv2D(depthwise),
                 Layer::AveragePooling2D(pooling(3, Padding::Same)),
                 batch_norm(false),
-                Layer::GlobalAveragePooling2D,
+                Layer::GlobalAveragePooling2D(GlobalPooling {}),
                 classes.clone(),
             ],
         ),
         (
             vec![8, 3],
             vec![
-                Layer::Rescaling {
+                Layer::Rescaling(Rescaling {
                     scale: 0.7,
                     offset: 0.1,
-                },
+                }),
                 Layer::Conv1D(over_steps),
                 layer_norm,
                 Layer::AveragePooling1D(pool_steps.clone()),
                 Layer::MaxPooling1D(pool_steps),
-                Layer::Reshape {
+                Layer::Reshape(Reshape {
                     target_shape: vec![-1],
-                },
+                }),
                 classes.clone(),
             ],
         ),
@@ -210,7 +218,7 @@ fn networks() -> Vec<(Vec<usize>, Vec<Layer>)> {
                 .flat_map(|activation| {
                     [
                         dense(4, Activation::Linear),
-                        Layer::Activation { activation },
+                        Layer::Activation(ActivationLayer { activation }),
                     ]
                 })
                 .chain([Layer::Dense(Dense {
@@ -225,11 +233,11 @@ fn networks() -> Vec<(Vec<usize>, Vec<Layer>)> {
         (
             vec![5],
             vec![
-                Layer::Embedding {
+                Layer::Embedding(Embedding {
                     input_dim: 7,
                     output_dim: 3,
-                },
-                Layer::GlobalAveragePooling1D,
+                }),
+                Layer::GlobalAveragePooling1D(GlobalPooling {}),
                 dense(4, Activation::Silu),
                 classes,
             ],
@@ -241,7 +249,7 @@ fn networks() -> Vec<(Vec<usize>, Vec<Layer>)> {
 fn gradients_of_whole_networks_match_finite_differences() {
     for (input_shape, list) in networks() {
         let what = format!("{list:?}");
-        let is_indices = matches!(list[0], Layer::Embedding { .. });
+        let is_indices = matches!(list[0], Layer::Embedding(_));
         let is_class = matches!(list.last(), Some(Layer::Dense(dense)) if dense.units == 3);
         let mut network = Network::new(&layers(list), &input_shape, &[], 5).unwrap();
         // Gammas of exactly 1 would hide mistakes.
@@ -302,7 +310,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     let network_layers = layers(vec![
         relu,
         max,
-        Layer::Flatten,
+        Layer::Flatten(Flatten {}),
         dense(64, Activation::Relu),
         dense(10, Activation::Softmax),
     ]);
@@ -334,22 +342,47 @@ fn any_number_of_threads_gives_the_same_bits() {
     }
 }
 
+fn convolutions(network: &Network) -> impl Iterator<Item = &ops::Convolution> {
+    let stages = network.plan.stages.iter();
+    stages
+        .flat_map(|stage| match &stage.segment {
+            plan::Segment::Rows(steps) => steps.as_slice(),
+            _ => &[],
+        })
+        .filter_map(|step| match &step.op {
+            ops::RowOp::Convolution(convolution) => Some(convolution),
+            _ => None,
+        })
+}
+
+fn dense_layers(network: &Network) -> impl Iterator<Item = &ops::Dense> {
+    let stages = network.plan.stages.iter();
+    stages.filter_map(|stage| match &stage.segment {
+        plan::Segment::Dense(step) => Some(&step.op),
+        _ => None,
+    })
+}
+
 /// The same network twice, once so that kernels for special cases serve it, once through layers that change nothing but
 /// keep them out.
 #[test]
 fn kernels_for_special_cases_give_what_the_general_ones_do() {
-    let relu = || Layer::Activation {
-        activation: Activation::Relu,
+    let relu = || {
+        Layer::Activation(ActivationLayer {
+            activation: Activation::Relu,
+        })
     };
-    let same = || Layer::Rescaling {
-        scale: 1.0,
-        offset: 0.0,
+    let same = || {
+        Layer::Rescaling(Rescaling {
+            scale: 1.0,
+            offset: 0.0,
+        })
     };
     let convolved = |function| Layer::Conv2D(convolution(16, Padding::Valid, 1, function));
     let pool = || Layer::MaxPooling2D(pooling(2, Padding::Valid));
     let end = || {
         [
-            Layer::Flatten,
+            Layer::Flatten(Flatten {}),
             dense(64, Activation::Tanh),
             dense(3, Activation::Softmax),
         ]
@@ -363,15 +396,9 @@ fn kernels_for_special_cases_give_what_the_general_ones_do() {
     let networks =
         [special, general].map(|list| Network::new(&layers(list), &[13, 14, 1], &[], 8).unwrap());
     for (network, is_special) in networks.iter().zip([true, false]) {
-        let marks = network.plan.steps.iter().filter_map(|step| match &step.op {
-            plan::Op::Conv { grey, .. } => Some(grey.is_some()),
-            plan::Op::Dense {
-                n_inputs: 480,
-                is_sparse,
-                ..
-            } => Some(*is_sparse),
-            _ => None,
-        });
+        let is_in_one = convolutions(network).map(ops::Convolution::is_in_one);
+        let is_sparse = dense_layers(network).take(1).map(ops::Dense::is_sparse);
+        let marks = is_in_one.chain(is_sparse);
         assert_eq!(marks.collect::<Vec<_>>(), [is_special; 2]);
     }
     let rows: Vec<f32> = noise(5 * 182, 4)
@@ -397,7 +424,7 @@ fn only_inputs_from_a_relu_are_taken_for_sparse() {
         Layer::Conv2D(conv)
     };
     let max = || Layer::MaxPooling2D(pooling(2, Padding::Valid));
-    let drop = || Layer::Dropout { rate: 0.5 };
+    let drop = || Layer::Dropout(Dropout { rate: 0.5 });
     let cases = [
         (vec![first(Activation::Relu)], true),
         (vec![first(Activation::Relu), max(), drop()], true),
@@ -414,22 +441,23 @@ fn only_inputs_from_a_relu_are_taken_for_sparse() {
         (
             vec![
                 first(Activation::Relu),
-                Layer::LayerNormalization {
+                Layer::LayerNormalization(LayerNormalization {
                     epsilon: 1e-3,
                     center: true,
                     scale: true,
-                },
+                }),
             ],
             false,
         ),
     ];
     for (before, expected) in cases {
-        let list = [before, vec![Layer::Flatten, dense(64, Activation::Tanh)]].concat();
+        let list = [
+            before,
+            vec![Layer::Flatten(Flatten {}), dense(64, Activation::Tanh)],
+        ]
+        .concat();
         let network = Network::new(&layers(list.clone()), &[11, 11, 2], &[], 8).unwrap();
-        let found = network.plan.steps.iter().find_map(|step| match step.op {
-            plan::Op::Dense { is_sparse, .. } => Some(is_sparse),
-            _ => None,
-        });
+        let found = dense_layers(&network).next().map(ops::Dense::is_sparse);
         assert_eq!(found, Some(expected), "{list:?}");
     }
 }
@@ -439,7 +467,7 @@ fn only_inputs_from_a_relu_are_taken_for_sparse() {
 fn convolution_dense_and_softmax_match_candles_autograd() {
     let network_layers = layers(vec![
         conv(4, Padding::Valid, 1),
-        Layer::Flatten,
+        Layer::Flatten(Flatten {}),
         dense(3, Activation::Softmax),
     ]);
     let network = Network::new(&network_layers, &[6, 6, 2], &[], 8).unwrap();
@@ -447,10 +475,13 @@ fn convolution_dense_and_softmax_match_candles_autograd() {
     let (found_loss, found) = loss(&network, &rows, &labels, Mode::Score, &Threads::single());
 
     let variables: Vec<Var> = network
-        .tensors()
-        .unwrap()
+        .specs
         .iter()
-        .map(|(_, tensor)| Var::from_tensor(tensor).unwrap())
+        .zip(&network.parameters)
+        .map(|(spec, values)| {
+            let tensor = Tensor::from_slice(values, spec.shape.as_slice(), &Device::Cpu);
+            Var::from_tensor(&tensor.unwrap()).unwrap()
+        })
         .collect();
     let [kernel, bias, dense_kernel, dense_bias] = &variables[..] else {
         panic!("four parameters")
@@ -532,7 +563,7 @@ fn initial_weights_are_glorot_uniform_and_decided_by_the_seed() {
 #[test]
 fn dropout_drops_its_share_in_training_only() {
     let network_layers = layers(vec![
-        Layer::Dropout { rate: 0.25 },
+        Layer::Dropout(Dropout { rate: 0.25 }),
         dense(1, Activation::Linear),
     ]);
     let network = Network::new(&network_layers, &[1000], &[], 1).unwrap();
@@ -563,7 +594,7 @@ fn phases() {
     let list = vec![
         Layer::Conv2D(convolution(32, Padding::Valid, 1, Activation::Relu)),
         Layer::MaxPooling2D(pooling(2, Padding::Valid)),
-        Layer::Flatten,
+        Layer::Flatten(Flatten {}),
         dense(128, Activation::Relu),
         dense(10, Activation::Softmax),
     ];
@@ -579,8 +610,8 @@ fn phases() {
         let threads = Threads::new(Some(n_threads));
         let mut workspace = Workspace::for_training(&network, 128);
         workspace.input_mut(128).copy_from_slice(&rows);
-        let config = trainyard_core::config::OptimizerConfig::default();
-        let mut optimizer = crate::optimizer::Optimizer::new(&config, &network);
+        let config = trainyard_core::config::Optimizer::default();
+        let mut optimizer = crate::optimizer::Optimizer::new(&config, network.specs());
         let mut best = [f64::INFINITY; 6];
         threads.within(|| {
             for _ in 0..60 {
@@ -589,26 +620,16 @@ fn phases() {
                     *best = best.min(lap.elapsed().as_secs_f64() * 1e3);
                     lap = std::time::Instant::now();
                 };
-                network.rows_forward(&mut workspace, 0..1, 128, mode, &threads);
+                network.segment_forward(&mut workspace, 0, 128, mode, &threads);
                 next(&mut best[0]);
-                network.dense_forward(&mut workspace, 1, 128, &threads);
+                network.segment_forward(&mut workspace, 1, 128, mode, &threads);
                 next(&mut best[1]);
-                network.dense_forward(&mut workspace, 2, 128, &threads);
-                network.dense_backward(&mut workspace, 2, 2, 128, &threads);
+                network.segment_forward(&mut workspace, 2, 128, mode, &threads);
+                network.segment_backward(&mut workspace, 2, 128, mode, &threads);
                 next(&mut best[2]);
-                let step = optimizer.begin(0.001);
-                let state = optimizer.state_mut(2);
-                network.dense_backward_and_update(
-                    &mut workspace,
-                    1,
-                    1,
-                    128,
-                    &step,
-                    state,
-                    &threads,
-                );
+                network.segment_backward(&mut workspace, 1, 128, mode, &threads);
                 next(&mut best[3]);
-                network.rows_backward(&mut workspace, 0, 0..1, 128, mode, &threads);
+                network.segment_backward(&mut workspace, 0, 128, mode, &threads);
                 next(&mut best[4]);
                 network.train_step(
                     &mut workspace,

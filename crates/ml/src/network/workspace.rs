@@ -1,75 +1,27 @@
-//! Buffers of a network at work, used again from batch to batch.
+//! Buffers for a network, made once and used again from batch to batch.
 
 use super::Network;
-use super::dense;
-use super::plan::{Op, Segment, Step};
+use super::buffers::{Marks, Needs, SHARD_ROWS, ShardBuffers, StepBuffers, Workspace};
+use super::plan::Segment;
 use crate::kernels::Buffer;
 use crate::kernels::norm::Moments;
-
-/// Rows that one shard works on. Sums over rows are taken shard by shard, so it decides results and never changes.
-pub(super) const SHARD_ROWS: usize = 16;
-
-/// Buffers for batches of up to a fixed number of rows.
-#[derive(Debug, Clone)]
-pub struct Workspace {
-    pub(super) capacity: usize,
-    pub(super) input: Buffer,
-    pub(super) steps: Vec<StepBuffers>,
-    /// By each segment's output; empty for scoring.
-    pub(super) segment_gradients: Vec<Buffer>,
-    /// By each parameter; empty for scoring and for what is not trained.
-    pub(super) gradients: Vec<Buffer>,
-    pub(super) shards: Vec<ShardBuffers>,
-    /// Parts of a dense layer's output, one for each stretch of its inputs.
-    pub(super) stretches: Buffer,
-}
-
-#[derive(Debug, Clone, Default)]
-pub(super) struct StepBuffers {
-    pub(super) out: Buffer,
-    /// Where each maximum lies in its image.
-    pub(super) places: Vec<u32>,
-    /// Which cell of its window each maximum came from, where one kernel convolves and pools.
-    pub(super) cells: Vec<u8>,
-    /// Mean and variance of each channel of the last batch.
-    pub(super) moments: [Vec<f32>; 2],
-}
-
-/// What a step receives: the output of the last of the steps `before` it, or the batch where it is the first.
-pub(super) fn received<'a>(input: &'a [f32], before: &'a [StepBuffers]) -> &'a [f32] {
-    before.last().map_or(input, |step| &step.out)
-}
-
-/// What each shard needs for itself.
-#[derive(Debug, Clone, Default)]
-pub(super) struct ShardBuffers {
-    pub(super) scratch: Vec<f32>,
-    /// A convolution's output before it is pooled, and the gradient by it.
-    pub(super) image: Vec<f32>,
-    pub(super) gradient: Vec<f32>,
-    pub(super) next_gradient: Vec<f32>,
-    /// This shard's part of the gradient of each parameter of a step that works row by row.
-    pub(super) partials: Vec<Vec<f32>>,
-    /// This shard's part of a batch normalisation's sums.
-    pub(super) moments: Vec<Moments>,
-}
-
-impl ShardBuffers {
-    /// The sums of a batch normalisation; names the type where closures cannot.
-    pub(super) fn moments_of(shard: &mut Self) -> &mut [Moments] {
-        &mut shard.moments
-    }
-}
 
 impl Workspace {
     /// Buffers for scoring up to `capacity` rows at a time.
     pub fn for_scoring(network: &Network, capacity: usize) -> Self {
-        let steps = &network.plan.steps;
-        let largest = |of: fn(&Step) -> usize| steps.iter().map(of).max().unwrap_or(0);
+        let steps: Vec<(usize, Needs)> = network
+            .plan
+            .steps()
+            .map(|(sizes, operation)| (sizes.n_outputs, operation.needs()))
+            .collect();
+        let largest = |of: fn(&Needs) -> usize| {
+            let needs = steps.iter().map(|(_, needs)| of(needs));
+            needs.max().unwrap_or(0)
+        };
         let shard = ShardBuffers {
-            scratch: vec![0.0; largest(scratch_len)],
-            image: vec![0.0; largest(image_len)],
-            moments: vec![Moments::default(); largest(n_channels)],
+            scratch: vec![0.0; largest(|needs| needs.scratch)],
+            image: vec![0.0; largest(|needs| needs.image)],
+            moments: vec![Moments::default(); largest(|needs| needs.moments)],
             ..ShardBuffers::default()
         };
         Self {
@@ -77,30 +29,21 @@ impl Workspace {
             input: Buffer::zeros(capacity * network.plan.n_inputs),
             steps: steps
                 .iter()
-                .map(|step| StepBuffers {
-                    out: Buffer::zeros(capacity * step.n_outputs),
-                    places: match step.op {
-                        Op::MaxPool(_)
-                        | Op::Conv {
-                            pool: Some(_),
-                            grey: None,
-                            ..
-                        } => {
-                            vec![0; capacity * step.n_outputs]
-                        }
-                        _ => Vec::new(),
-                    },
-                    cells: match step.op {
-                        Op::Conv { grey: Some(_), .. } => vec![0; capacity * step.n_outputs],
-                        _ => Vec::new(),
-                    },
-                    moments: [(); 2].map(|()| vec![0.0; n_channels(step)]),
+                .map(|(n_outputs, needs)| {
+                    let len = capacity * n_outputs;
+                    let marked = |marks: Marks| if needs.marks == marks { len } else { 0 };
+                    StepBuffers {
+                        out: Buffer::zeros(len),
+                        places: vec![0; marked(Marks::Places)],
+                        cells: vec![0; marked(Marks::Cells)],
+                        moments: [(); 2].map(|()| vec![0.0; needs.moments]),
+                    }
                 })
                 .collect(),
             segment_gradients: Vec::new(),
             gradients: Vec::new(),
             shards: vec![shard; capacity.div_ceil(SHARD_ROWS)],
-            stretches: Buffer::zeros(capacity * largest(dense::stretches_len)),
+            stretches: Buffer::zeros(capacity * largest(|needs| needs.stretches)),
         }
     }
 
@@ -112,24 +55,21 @@ impl Workspace {
         workspace.gradients = trained
             .map(|(spec, values)| Buffer::zeros(if spec.is_trainable { values.len() } else { 0 }))
             .collect();
-        let last_step = |segment: &Segment| match segment {
-            Segment::Rows(range) => range.end - 1,
-            Segment::Dense(idx) | Segment::BatchNorm(idx) | Segment::Embedding(idx) => *idx,
-        };
         workspace.segment_gradients = plan
-            .segments
+            .stages
             .iter()
-            .map(|segment| Buffer::zeros(capacity * plan.steps[last_step(segment)].n_outputs))
+            .map(|stage| Buffer::zeros(capacity * stage.segment.n_outputs()))
             .collect();
-        let row_steps = plan.segments.iter().filter_map(|segment| match segment {
-            Segment::Rows(range) => Some(&plan.steps[range.clone()]),
-            _ => None,
-        });
         let (mut widest, mut partials) = (0, vec![Vec::new(); network.parameters.len()]);
-        for step in row_steps.flatten() {
-            widest = widest.max(step.n_inputs).max(step.n_outputs);
-            for idx in step.kernel.into_iter().chain(step.bias) {
-                partials[idx] = vec![0.0; workspace.gradients[idx].len()];
+        for stage in &plan.stages {
+            let Segment::Rows(steps) = &stage.segment else {
+                continue;
+            };
+            for step in steps {
+                widest = widest.max(step.sizes.n_inputs).max(step.sizes.n_outputs);
+                for idx in step.op.operation().parameters() {
+                    partials[idx] = vec![0.0; workspace.gradients[idx].len()];
+                }
             }
         }
         for shard in &mut workspace.shards {
@@ -164,31 +104,5 @@ impl Workspace {
     /// The gradients that [`Network::gradients`] left, one buffer per parameter; empty for what is not trained.
     pub fn parameter_gradients(&self) -> &[Buffer] {
         &self.gradients
-    }
-}
-
-fn scratch_len(step: &Step) -> usize {
-    match &step.op {
-        Op::Conv { conv, .. } => conv.scratch_len(),
-        _ => 0,
-    }
-}
-
-fn image_len(step: &Step) -> usize {
-    match &step.op {
-        Op::Conv {
-            conv,
-            pool: Some(_),
-            grey: None,
-            ..
-        } => conv.output_len(),
-        _ => 0,
-    }
-}
-
-fn n_channels(step: &Step) -> usize {
-    match step.op {
-        Op::BatchNorm { n_channels, .. } => n_channels,
-        _ => 0,
     }
 }

@@ -1,88 +1,145 @@
 //! Predictions as a CSV table.
 
-use super::{Columns, NO_ANSWERS};
+use std::collections::BTreeMap;
+
+use trainyard_core::digest::DigestBuilder;
+use trainyard_core::files::without_byte_order_mark;
+
+use super::columns::{Cells, Columns, ScoreColumns};
+use super::problem::{Problem, shortened, some};
 
 /// A score column is called this and the class.
 const SCORE_PREFIX: &str = "score_";
 
-/// The columns of a CSV table with a header. The error says what is wrong, in words.
-pub(super) fn columns(bytes: &[u8]) -> Result<Columns, String> {
+/// What a column of the header is for.
+enum Role {
+    RowId,
+    Label,
+    Predicted,
+    /// The index of its column of scores.
+    Score(usize),
+    /// Not read, but part of what tells rows without ids apart.
+    Other(DigestBuilder),
+}
+
+/// The columns of a CSV table with a header.
+pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
+    let bytes = without_byte_order_mark(bytes);
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
-        .from_reader(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes));
+        .from_reader(bytes);
     let header: Vec<String> = reader
         .headers()
-        .map_err(|error| format!("the header cannot be read ({error})"))?
+        .map_err(|error| Problem::Format(format!("the header cannot be read ({error})")))?
         .iter()
         .map(str::to_owned)
         .collect();
-    let place_of = |name: &str| header.iter().position(|column| column == name);
-    let label = place_of("label").ok_or_else(|| {
-        format!(
-            "there is no column `label`; there are {}",
-            header.join(", ")
-        )
-    })?;
-    let (row_id, predicted) = (place_of("row_id"), place_of("predicted"));
-    let scores: Vec<(usize, &str)> = header
-        .iter()
-        .enumerate()
-        .filter_map(|(idx, column)| Some((idx, column.strip_prefix(SCORE_PREFIX)?)))
-        .collect();
-    if predicted.is_none() && scores.is_empty() {
-        return Err(NO_ANSWERS.to_owned());
-    }
     let mut columns = Columns {
-        row_ids: row_id.map(|_| Vec::new()),
-        labels: Vec::new(),
-        predicted: predicted.map(|_| Vec::new()),
-        scores: scores
-            .iter()
-            .map(|(_, class)| ((*class).to_owned(), Vec::new()))
-            .collect(),
-        // The header is line 1. Cells with line breaks in them would be counted short; predictions have none.
+        row_ids: None,
+        labels: Cells::Texts(Vec::new()),
+        predicted: None,
+        scores: None,
+        others: BTreeMap::new(),
         place: |row| format!("line {}", row + 2),
     };
-    for (row, record) in reader.records().enumerate() {
-        let line = row + 2;
-        let record = record.map_err(|error| match error.kind() {
-            csv::ErrorKind::UnequalLengths {
-                expected_len, len, ..
-            } => format!("line {line}: {len} cells, but the header has {expected_len}"),
-            _ => format!("line {line}: {error}"),
-        })?;
-        let cell = |idx: usize| record.get(idx).unwrap_or_default();
-        let filled = |idx: usize| match cell(idx) {
-            "" => Err(format!(
-                "line {line}: the column `{}` is empty",
-                header[idx]
-            )),
-            text => Ok(text.to_owned()),
-        };
-        columns.labels.push(filled(label)?);
-        if let (Some(cells), Some(idx)) = (&mut columns.predicted, predicted) {
-            cells.push(filled(idx)?);
+    let mut scores: Vec<(String, Vec<f64>)> = Vec::new();
+    let mut roles: Vec<Role> = Vec::new();
+    for (idx, name) in header.iter().enumerate() {
+        if header[..idx].contains(name) {
+            return Err(Problem::ColumnTwice(shortened(name)));
         }
-        if let (Some(row_ids), Some(idx)) = (&mut columns.row_ids, row_id) {
-            row_ids.push(cell(idx).parse().map_err(|_| {
-                format!(
-                    "line {line}: the row_id `{}` is not a whole number",
-                    cell(idx)
-                )
-            })?);
+        roles.push(match (name.as_str(), name.strip_prefix(SCORE_PREFIX)) {
+            ("row_id", _) => Role::RowId,
+            ("label", _) => Role::Label,
+            ("predicted", _) => Role::Predicted,
+            (_, Some(class)) => {
+                scores.push((class.to_owned(), Vec::new()));
+                Role::Score(scores.len() - 1)
+            }
+            (name, None) => Role::Other(DigestBuilder::new(name)),
+        });
+    }
+    let has = |wanted: &str| header.iter().any(|name| name == wanted);
+    if !has("label") {
+        return Err(Problem::NoColumn {
+            what: "column",
+            name: "label",
+            found: some(header.iter().map(String::as_str)),
+        });
+    }
+    if !has("predicted") && scores.is_empty() {
+        return Err(Problem::NoAnswers);
+    }
+    let (mut row_ids, mut labels, mut predicted) = (Vec::new(), Vec::new(), Vec::new());
+    let mut record = csv::StringRecord::new();
+    loop {
+        let start = reader.position().byte();
+        match reader.read_record(&mut record) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => return Err(of_csv(&error, bytes, start)),
         }
-        for ((_, values), (idx, _)) in columns.scores.iter_mut().zip(&scores) {
-            match cell(*idx).parse::<f32>() {
-                Ok(value) if value.is_finite() => values.push(value),
-                _ => {
-                    return Err(format!(
-                        "line {line}: `{}` in the column `{}` is not a finite number",
-                        cell(*idx),
-                        header[*idx]
-                    ));
-                }
+        let at = record.position().map_or(0, csv::Position::byte);
+        let place = || format!("line {}", line_at(bytes, at as usize));
+        for ((role, name), cell) in roles.iter_mut().zip(&header).zip(&record) {
+            let filled = || match cell {
+                "" => Err(Problem::Empty {
+                    place: place(),
+                    column: name.clone(),
+                }),
+                text => Ok(text.to_owned()),
+            };
+            match role {
+                Role::RowId => row_ids.push(filled()?),
+                Role::Label => labels.push(filled()?),
+                Role::Predicted => predicted.push(filled()?),
+                Role::Score(idx) => match cell.parse::<f64>() {
+                    Ok(value) if value.is_finite() => scores[*idx].1.push(value),
+                    _ => {
+                        return Err(Problem::NotFinite {
+                            place: place(),
+                            column: name.clone(),
+                            cell: shortened(cell),
+                        });
+                    }
+                },
+                Role::Other(digest) => digest.text(cell),
             }
         }
     }
+    columns.row_ids = has("row_id").then_some(row_ids);
+    columns.labels = Cells::Texts(labels);
+    columns.predicted = has("predicted").then_some(Cells::Texts(predicted));
+    columns.scores = (!scores.is_empty()).then_some(ScoreColumns::Named(scores));
+    for (role, name) in roles.into_iter().zip(header) {
+        if let Role::Other(digest) = role {
+            columns.others.insert(name, digest.finish());
+        }
+    }
     Ok(columns)
+}
+
+/// The line, as an editor counts it, of the record that begins at `start`, or behind the line break there.
+fn line_at(bytes: &[u8], start: usize) -> usize {
+    let breaks = bytes[start.min(bytes.len())..]
+        .iter()
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+        .count();
+    let before = &bytes[..(start + breaks).min(bytes.len())];
+    before.split(|&byte| byte == b'\n').count()
+}
+
+fn of_csv(error: &csv::Error, bytes: &[u8], start: u64) -> Problem {
+    let at = error.position().map_or(start, csv::Position::byte);
+    let place = format!("line {}", line_at(bytes, at as usize));
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => Problem::Ragged {
+            place,
+            found: *len,
+            expected: *expected_len,
+        },
+        _ => Problem::Format(format!("{place}: {}", shortened(&error.to_string()))),
+    }
 }

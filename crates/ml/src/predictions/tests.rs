@@ -1,16 +1,52 @@
+use super::problem::Problem;
 use super::*;
+use crate::data::npz::{self, Values};
 
-fn csv(text: &str, task: Task, classes: Option<&[String]>) -> Result<Predictions, String> {
-    let digest = Sha256Digest::of(text.as_bytes());
-    table::columns(text.as_bytes())?.resolve(task, classes, digest)
+fn resolve(columns: Result<Columns, Problem>, given: &Given<'_>) -> Result<Predictions, Problem> {
+    assembled(columns?, given, Sha256Digest::of(b"file"))
 }
 
-fn classified(text: &str) -> Result<Predictions, String> {
-    csv(text, Task::Classification, None)
+fn csv(text: &str, task: Option<Task>, classes: Option<&[String]>) -> Result<Predictions, Problem> {
+    resolve(table::columns(text.as_bytes()), &Given { task, classes })
+}
+
+fn classified(text: &str) -> Result<Predictions, Problem> {
+    csv(text, None, None)
+}
+
+fn problem(text: &str) -> String {
+    classified(text).unwrap_err().to_string()
 }
 
 fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
+}
+
+fn array(shape: &[usize], values: Values) -> Array {
+    Array {
+        shape: shape.to_vec(),
+        values,
+    }
+}
+
+fn npz(arrays: &[(&str, &Array)], classes: Option<&[String]>) -> Result<Predictions, Problem> {
+    let bytes = npz::write_npz(arrays).unwrap();
+    let given = Given {
+        task: None,
+        classes,
+    };
+    resolve(archive::columns(&bytes), &given)
+}
+
+fn accuracy(read: &Predictions) -> f64 {
+    let (Labels::Class(labels), Labels::Class(predicted)) = (&read.labels, &read.predicted) else {
+        panic!("classes")
+    };
+    let right = labels
+        .iter()
+        .zip(predicted)
+        .filter(|(label, found)| label == found);
+    right.count() as f64 / labels.len() as f64
 }
 
 #[test]
@@ -18,49 +54,257 @@ fn classes_are_the_words_in_the_file_numbers_by_value() {
     let read = classified("label,predicted\n10,9\n9,9\n2,10\n").unwrap();
     assert_eq!(read.classes, ["2", "9", "10"]);
     assert_eq!(read.labels, Labels::Class(vec![2, 1, 0]));
-    assert_eq!(read.predicted_classes().unwrap(), [1, 1, 2]);
-    assert_eq!(read.row_ids, [0, 1, 2]);
+    assert_eq!(read.predicted, Labels::Class(vec![1, 1, 2]));
+    assert_eq!(read.row_ids, None);
+    let read = classified("label,predicted\ncat,dog\ndog,dog\n").unwrap();
+    assert_eq!(read.classes, ["cat", "dog"]);
+}
+
+#[test]
+fn score_columns_of_a_table_are_matched_by_name() {
+    let text = "row_id, label, score_b, score_a\n7, a, 0.25, 0.75\nx5, b, 1, 0\n";
+    let read = csv(text, None, Some(&names(&["a", "b"]))).unwrap();
     assert_eq!(
-        classified("label,predicted\ncat,dog\n").unwrap().classes,
-        ["cat", "dog"]
+        read.scores,
+        Some(ScoreTable::F64(vec![0.75, 0.25, 0.0, 1.0]))
+    );
+    assert_eq!(read.labels, Labels::Class(vec![0, 1]));
+    assert_eq!(read.row_ids, Some(names(&["7", "x5"])));
+}
+
+/// By hand: the model is certain and wrong on every row, and the classes are called by numbers in another order than
+/// their indices.
+#[test]
+fn columns_of_an_array_are_in_the_order_of_the_classes_whatever_these_are_called() {
+    let label = Array::integers(vec![1, 0]);
+    let score = Array::table(vec![0.0, 1.0, 1.0, 0.0], 2);
+    let read = npz(
+        &[("label", &label), ("score", &score)],
+        Some(&names(&["1", "0"])),
+    )
+    .unwrap();
+    assert_eq!(read.labels, Labels::Class(vec![0, 1]));
+    assert_eq!(accuracy(&read), 0.0);
+    // The order of scikit-learn and of folders of images.
+    let classes = names(&["0", "1", "10", "2"]);
+    let label = Array::integers(vec![0, 1, 10, 2]);
+    let one_hot = (0..16).map(|idx| if idx % 5 == 0 { 1.0 } else { 0.0 });
+    let score = Array::table(one_hot.collect(), 4);
+    let read = npz(&[("label", &label), ("score", &score)], Some(&classes)).unwrap();
+    assert_eq!(accuracy(&read), 1.0);
+    // Without a list, a label must say by its number which column is its own.
+    let read = npz(
+        &[
+            ("label", &Array::integers(vec![1, 0])),
+            ("score", &Array::table(vec![0.5; 4], 2)),
+        ],
+        None,
+    );
+    assert_eq!(read.unwrap().classes, ["0", "1"]);
+    let error = npz(&[("label", &label), ("score", &score)], None).unwrap_err();
+    assert!(
+        error.to_string().contains("in the order of the columns"),
+        "{error}"
+    );
+    let error = npz(
+        &[("label", &label), ("score", &score)],
+        Some(&names(&["0", "1", "10", "2", "3"])),
+    );
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("4 columns for 5 classes")
+    );
+}
+
+/// By hand: at 1e9, single precision rounds to multiples of 64.
+#[test]
+fn numbers_are_kept_as_precise_as_they_were_written() {
+    let text = "label,predicted\n1000000000,1000000025\n-2,0.5\n";
+    let read = csv(text, Some(Task::Regression), None).unwrap();
+    assert_eq!(read.predicted, Labels::Value(vec![1_000_000_025.0, 0.5]));
+    let label = Array::numbers(vec![1e9, 2.0]);
+    let read = npz::write_npz(&[
+        ("label", &label),
+        ("predicted", &Array::numbers(vec![1e9 + 25.0, 2.5])),
+    ]);
+    let given = Given {
+        task: Some(Task::Regression),
+        classes: None,
+    };
+    let read = resolve(archive::columns(&read.unwrap()), &given).unwrap();
+    assert_eq!(read.predicted, Labels::Value(vec![1_000_000_025.0, 2.5]));
+    // Probabilities that differ beyond single precision are not ties.
+    let text = "label,score_a,score_b\na,0.5000000001,0.4999999999\nb,0.4999999999,0.5000000001\n";
+    assert_eq!(
+        classified(text).unwrap().predicted,
+        Labels::Class(vec![0, 1])
     );
 }
 
 #[test]
-fn score_columns_are_put_into_the_order_of_the_classes() {
-    let text = "row_id, label, score_b, score_a\n7, a, 0.25, 0.75\n5, b, 1, 0\n";
-    let read = csv(text, Task::Classification, Some(&names(&["a", "b"]))).unwrap();
-    assert_eq!(read.answers, Answers::Scores(vec![0.75, 0.25, 0.0, 1.0]));
-    assert_eq!(read.labels, Labels::Class(vec![0, 1]));
-    assert_eq!(read.row_ids, [7, 5]);
-    // Named classes may be given by index, since no class is called by a number.
-    let text = "label,predicted\n0,a\n1,1\n";
-    let read = csv(text, Task::Classification, Some(&names(&["a", "b"]))).unwrap();
-    assert_eq!(read.predicted_classes().unwrap(), [0, 1]);
+fn what_is_predicted_decides_the_class_and_scores_the_rest() {
+    // A threshold other than a half, say.
+    let text = "label,predicted,score_a,score_b\nb,b,0.6,0.4\na,a,0.9,0.1\n";
+    let read = classified(text).unwrap();
+    assert_eq!(accuracy(&read), 1.0);
+    assert!(read.scores.is_some());
 }
 
 #[test]
-fn arrays_are_read_with_their_columns_in_the_order_of_the_classes() {
+fn two_spellings_of_one_number_are_one_class_where_nothing_else_can_be_meant() {
+    for text in [
+        "label,predicted\n1,1.0\n0,0.0\n2,2.0\n",
+        "label,predicted\n1.0,1\n0.0,0\n2.0,2\n",
+    ] {
+        let read = classified(text).unwrap();
+        assert_eq!((accuracy(&read), read.classes.len()), (1.0, 3), "{text}");
+    }
+    let declared = names(&["0", "1"]);
+    let read = csv("label,predicted\n1.0,1\n0.0,0\n", None, Some(&declared)).unwrap();
+    assert_eq!((accuracy(&read), read.classes), (1.0, declared));
     let label = Array::integers(vec![1, 0]);
-    let score = Array::table(vec![0.25, 0.75, 0.5, 0.5], 2);
-    let bytes = npz::write_npz(&[("label", &label), ("score", &score)]).unwrap();
-    let read = |classes: Option<&[String]>| {
-        columns_of_npz(&bytes)?.resolve(Task::Classification, classes, Sha256Digest::of(&bytes))
-    };
-    let found = read(Some(&names(&["x", "y"]))).unwrap();
-    assert_eq!(found.labels, Labels::Class(vec![1, 0]));
-    assert_eq!(found.answers, Answers::Scores(vec![0.25, 0.75, 0.5, 0.5]));
-    assert_eq!(read(None).unwrap().classes, ["0", "1"]);
-    let short = Array::integers(vec![1]);
-    let bytes = npz::write_npz(&[("label", &short), ("score", &score)]).unwrap();
-    assert!(columns_of_npz(&bytes).err().unwrap().contains("[2, 2]"));
+    let read = npz(
+        &[
+            ("label", &label),
+            ("predicted", &Array::numbers(vec![1.0, 0.0])),
+        ],
+        None,
+    );
+    assert_eq!(accuracy(&read.unwrap()), 1.0);
+    // Within one column they are an error, unless both are classes.
+    assert!(problem("label,predicted\n1,1\n1.0,1\n").contains("`1` and as `1.0`"));
+    let both = names(&["1", "1.0"]);
+    let read = csv("label,predicted\n1,1.0\n1.0,1.0\n", None, Some(&both)).unwrap();
+    assert_eq!(accuracy(&read), 0.5);
+    // Leading zeros and exponents are text.
+    assert_eq!(
+        classified("label,predicted\n01,01\n1e0,1e0\n1,1\n")
+            .unwrap()
+            .classes
+            .len(),
+        3
+    );
 }
 
 #[test]
-fn regression_takes_numbers() {
-    let read = csv("label,predicted\n1.5,1\n-2,0.5\n", Task::Regression, None).unwrap();
-    assert_eq!(read.labels, Labels::Value(vec![1.5, -2.0]));
-    assert_eq!(read.answers, Answers::Values(vec![1.0, 0.5]));
+fn labels_and_predictions_that_differ_by_spelling_alone_are_an_error() {
+    for (text, part) in [
+        (
+            "label,predicted\nTrue,true\nFalse,false\n",
+            "by case or blanks",
+        ),
+        (
+            "label,predicted\ncat,dog\ncat,bird\n",
+            "no prediction is among the labels",
+        ),
+        ("label,predicted\n1,2\n0,1\n2,3\n0,1\n", "off by +1"),
+        ("label,predicted\n1,0\n2,1\n3,2\n2,1\n", "off by −1"),
+        ("label,predicted\n1.5,1\n2.5,3\n", "set `--task regression`"),
+        (
+            "label,predicted\n1,1.25\n2,2.5\n",
+            "set `--task regression`",
+        ),
+        (
+            "label,predicted\n3,17.0\n17,3.5\n",
+            "set `--task regression`",
+        ),
+    ] {
+        let problem = problem(text);
+        assert!(problem.contains(part), "{text}: {problem}");
+    }
+    let classes = names(&["True", "False"]);
+    let error = csv("label,predicted\nTrue,true\n", None, Some(&classes)).unwrap_err();
+    assert!(
+        error.to_string().contains("`true` is not the class `True`"),
+        "{error}"
+    );
+    let padded = array(&[2], Values::Text(names(&["cat", "dog"])));
+    let found = array(&[2], Values::Text(names(&[" cat", "dog "])));
+    let error = npz(
+        &[("label", &padded), ("predicted", &found)],
+        Some(&names(&["cat", "dog"])),
+    );
+    assert!(
+        matches!(error, Err(Problem::AlmostClass { .. })),
+        "{error:?}"
+    );
+    // A model that is plainly wrong is not an error: the classes are declared.
+    let read = csv(
+        "label,predicted\ncat,dog\ncat,dog\n",
+        None,
+        Some(&names(&["cat", "dog"])),
+    );
+    assert_eq!(accuracy(&read.unwrap()), 0.0);
+}
+
+#[test]
+fn a_gap_is_a_label_only_where_the_classes_list_it() {
+    for gap in ["NA", "None", "null", "nan", "NaN", "none", "?"] {
+        let text = format!("label,predicted\na,a\n{gap},{gap}\n");
+        let error = problem(&text);
+        assert!(
+            error.starts_with(&format!("line 3: the label `{gap}`")),
+            "{error}"
+        );
+        let classes = names(&["a", gap]);
+        assert_eq!(accuracy(&csv(&text, None, Some(&classes)).unwrap()), 1.0);
+    }
+    let label = Array::numbers(vec![1.0, f64::NAN]);
+    let error = npz(&[("label", &label), ("predicted", &label)], None).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("row 1: `NaN` in the column `label`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn text_arrays_are_read_and_written() {
+    let label = array(&[2], Values::Text(names(&["Zürich", "b"])));
+    let row_id = array(&[2], Values::Text(names(&["x-1", "x-2"])));
+    let read = npz(
+        &[
+            ("row_id", &row_id),
+            ("label", &label),
+            ("predicted", &label),
+        ],
+        None,
+    )
+    .unwrap();
+    assert_eq!(read.classes, ["Zürich", "b"]);
+    let written = npz::read_npz(&read.to_npz().unwrap()).unwrap();
+    assert_eq!(written["row_id"], row_id);
+    assert_eq!(written["label"], Array::integers(vec![0, 1]));
+    let whole = Predictions {
+        row_ids: Some(names(&["7", "5"])),
+        ..read
+    };
+    let written = npz::read_npz(&whole.to_npz().unwrap()).unwrap();
+    assert_eq!(written["row_id"], Array::integers(vec![7, 5]));
+}
+
+#[test]
+fn the_order_of_rows_columns_and_classes_does_not_change_which_rows_they_are() {
+    let one = classified("row_id,label,predicted\n1,a,a\n2,b,a\n3,a,b\n").unwrap();
+    let other = classified("predicted,label,row_id\nb,a,3\nc,b,2\na,a,1\n").unwrap();
+    let ((set, mask), (other_set, other_mask)) = (one.row_set(&[1, 2]), other.row_set(&[0, 1]));
+    assert_eq!(set.matches(&other_set).is_same(), Some(true));
+    assert_eq!(mask, other_mask);
+    let renamed = classified("row_id,label,predicted\n1,x,x\n2,b,x\n3,x,b\n").unwrap();
+    assert_eq!(set.matches(&renamed.row_set(&[]).0).is_same(), Some(false));
+    // Without ids, another column of the file tells other rows with the same labels.
+    let with =
+        |column: &str| classified(&format!("label,predicted,x\na,a,1\nb,b,{column}\n")).unwrap();
+    let (same, changed) = (with("2").row_set(&[]).0, with("3").row_set(&[]).0);
+    assert_eq!(
+        same.matches(&with("2").row_set(&[]).0).is_same(),
+        Some(true)
+    );
+    assert_eq!(same.matches(&changed).is_same(), Some(false));
+    assert!(with("2").notes[0].contains("not used: x"));
 }
 
 #[test]
@@ -73,6 +317,7 @@ fn errors_name_the_line_and_what_to_change() {
             "y,predicted\n1,2\n",
             "there is no column `label`; there are y, predicted",
         ),
+        ("label,label,predicted\na,a,a\n", "names `label` twice"),
         (
             "label,predicted\n1,1\n1\n",
             "line 3: 1 cells, but the header has 2",
@@ -91,25 +336,33 @@ fn errors_name_the_line_and_what_to_change() {
         ),
         (
             "row_id,label,predicted\n1,a,a\n1,a,a\n",
-            "line 3: the row_id 1 is there twice",
+            "line 3: the row_id `1` is there twice",
         ),
         (
-            "row_id,label,predicted\nx,a,a\n",
-            "line 2: the row_id `x` is not a whole number",
+            "row_id,label,predicted\r\nx,a,a\r\n,a,a\r\n",
+            "line 3: the column `row_id` is empty",
         ),
     ] {
-        let problem = classified(text).unwrap_err();
+        let problem = problem(text);
         assert!(problem.contains(expected), "{text:?}: {problem}");
     }
-    let classes = names(&["0", "1"]);
-    let problem = csv(
-        "label,predicted\n1.5,1\n",
-        Task::Classification,
-        Some(&classes),
+    let error = csv(
+        "label,score_a,score_b\na,1,0\n",
+        None,
+        Some(&names(&["a", "c"])),
     )
     .unwrap_err();
     assert!(
-        problem.ends_with("set the task to `regression`"),
-        "{problem}"
+        error
+            .to_string()
+            .contains("there is no column `score_c`; there are a, b"),
+        "{error}"
+    );
+    let error = csv("label,predicted\n1,x\n", Some(Task::Regression), None).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("line 2: `x` in the column `predicted`"),
+        "{error}"
     );
 }

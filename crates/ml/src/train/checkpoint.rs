@@ -16,6 +16,7 @@ use trainyard_core::model::FileEntry;
 use super::{BatchLoss, Position, TrainError, Trainer};
 use crate::kernels::Buffer;
 use crate::schedule::{Plateau, Watch};
+use crate::weights::{self, Floats};
 
 /// The file's name in a checkpoint folder.
 const CHECKPOINT_FILE: &str = "checkpoint.json";
@@ -99,6 +100,9 @@ pub enum CheckpointError {
         "`{0}` does not match the digest in {CHECKPOINT_FILE}: the folder was changed or only partly written"
     )]
     State(String),
+    /// A tensor is not of the type that is saved.
+    #[error("the tensor `{0}` of the checkpoint does not hold 32-bit floats")]
+    Type(String),
     /// The tensors cannot be written or read.
     #[error("cannot convert the checkpoint's tensors")]
     Tensors(#[from] safetensors::SafeTensorError),
@@ -165,7 +169,7 @@ impl Checkpoint {
             "state-{}-{}.safetensors",
             self.progress.n_epochs, self.progress.n_batches
         );
-        let bytes = safetensors::serialize(self.tensors(), None)?;
+        let bytes = weights::serialise(self.tensors())?;
         files::write(&folder.join(&name), &bytes)?;
         let document = Document {
             schema_version: SCHEMA_VERSION,
@@ -237,7 +241,7 @@ impl Checkpoint {
         let mut named = Vec::new();
         for (group, tensors) in groups {
             for (idx, values) in tensors.iter().enumerate() {
-                named.push((format!("{group}.{idx}"), Floats::new(values)));
+                named.push((format!("{group}.{idx}"), Floats::flat(values)));
             }
         }
         named
@@ -256,12 +260,8 @@ impl Checkpoint {
                 continue;
             };
             let Ok(idx) = idx.parse() else { continue };
-            let data = archive.tensor(name)?;
-            let bytes = data.data().as_chunks::<4>().0;
-            let mut values = Buffer::zeros(bytes.len());
-            for (value, bytes) in values.iter_mut().zip(bytes) {
-                *value = f32::from_le_bytes(*bytes);
-            }
+            let values = weights::values(&archive.tensor(name)?)
+                .ok_or_else(|| CheckpointError::Type(name.clone()))?;
             groups.entry(group).or_default().insert(idx, values);
         }
         let mut group = |name: &str| {
@@ -278,43 +278,6 @@ impl Checkpoint {
             best: (!best.is_empty()).then_some(best),
             progress,
         })
-    }
-}
-
-/// Floats as safetensors stores them.
-struct Floats<'a> {
-    shape: [usize; 1],
-    values: &'a [f32],
-}
-
-impl<'a> Floats<'a> {
-    const fn new(values: &'a [f32]) -> Self {
-        Self {
-            shape: [values.len()],
-            values,
-        }
-    }
-}
-
-impl safetensors::View for Floats<'_> {
-    fn dtype(&self) -> safetensors::Dtype {
-        safetensors::Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        let mut bytes = vec![0; self.data_len()];
-        for (bytes, value) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(self.values) {
-            *bytes = value.to_le_bytes();
-        }
-        bytes.into()
-    }
-
-    fn data_len(&self) -> usize {
-        self.values.len() * 4
     }
 }
 

@@ -37,7 +37,8 @@ fn dataset(name: &str, row_shape: &[usize]) -> Dataset {
         selection: None,
         weights: None,
         row_ids: (0..n as i64).collect(),
-        description: None,
+        description: Vec::new(),
+        warnings: Vec::new(),
         files: Vec::new(),
     }
 }

@@ -3,6 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::data::Features;
 use crate::kernels::noise;
+use crate::network::Workspace;
 
 fn config(output: &str, train: &str) -> Config {
     let text = format!(
@@ -65,7 +66,8 @@ fn dataset(n_rows: usize, label: impl Fn(&[f32]) -> f64, is_class: bool) -> Data
         labels,
         weights: None,
         row_ids: (0..n_rows as i64).collect(),
-        description: None,
+        description: Vec::new(),
+        warnings: Vec::new(),
         files: Vec::new(),
     }
 }
@@ -180,16 +182,12 @@ const STATEFUL: &str = "epochs = 6\nearly_stopping = { patience = 5 }\n\
 fn however_often_it_is_stopped_and_resumed_the_end_is_bitwise_the_same() {
     let rows = dataset(150, |x| f64::from(u8::from(x[0] * x[1] > 0.1)), true);
     let (kept, held_out) = rows.split_validation(0.3, 3).unwrap();
-    let mut config = config("units = 2\nactivation = 'softmax'", STATEFUL);
-    let extra = "[[model.layers]]\ntype = 'BatchNormalization'\n[[model.layers]]\ntype = 'Dropout'\nrate = 0.2\n";
-    let mut layers: Vec<trainyard_core::config::LayerTable> = toml::from_str::<toml::Table>(extra)
-        .unwrap()["model"]["layers"]
-        .clone()
-        .try_into()
-        .unwrap();
-    layers.splice(0..0, [config.model.layers.remove(0)]);
-    layers.append(&mut config.model.layers);
-    config.model.layers = layers;
+    // Between the two dense layers, which is where `config` puts the text.
+    let config = config(
+        "units = 8\n[[model.layers]]\ntype = 'BatchNormalization'\n[[model.layers]]\ntype = 'Dropout'\nrate = 0.2\n\
+         [[model.layers]]\ntype = 'Dense'\nunits = 2\nactivation = 'softmax'",
+        STATEFUL,
+    );
     let threads = Threads::new(Some(2));
     let job = Job {
         config: &config,
@@ -266,7 +264,7 @@ fn a_checkpoint_of_another_run_is_refused_with_what_differs() {
     checkpoint.save(folder.path(), &subject(&config)).unwrap();
     let mut other = config.clone();
     other.train.batch_size = 8;
-    other.train.optimizer.learning_rate = Some(0.5);
+    other.train.optimizer.learning_rate = 0.5;
     let error = Checkpoint::open(folder.path(), &subject(&other))
         .unwrap_err()
         .to_string();
@@ -275,7 +273,7 @@ fn a_checkpoint_of_another_run_is_refused_with_what_differs() {
         "{error}"
     );
     assert!(
-        error.contains("`train.optimizer.learning_rate` was null and is 0.5"),
+        error.contains("`train.optimizer.learning_rate` was 0.001 and is 0.5"),
         "{error}"
     );
 
@@ -320,11 +318,12 @@ fn early_stopping_keeps_the_best_weights() {
     let all: Vec<u32> = (0..held_out.n_rows() as u32).collect();
     load(
         &trained.network,
-        &mut workspace,
+        workspace.input_mut(all.len()),
         &held_out,
         &all,
         &Threads::single(),
-    );
+    )
+    .unwrap();
     let targets = Targets {
         labels: held_out.labels.clone(),
         weights: None,

@@ -1,8 +1,10 @@
 //! What a registry answered, told apart by what the user can do about it.
 
-use oci_distribution::ParseError;
-use oci_distribution::errors::{OciDistributionError, OciErrorCode};
+use reqwest::StatusCode;
 use trainyard_core::digest::Sha256Digest;
+use trainyard_net::{ClientError, Failure, GivenUp, PermanentCause, attempts};
+
+use super::answer::RequestError;
 
 use crate::layout::LayoutError;
 use crate::reference::{ImageReference, ReferenceError};
@@ -18,7 +20,7 @@ pub enum PushError {
         /// The user, where one was given.
         username: Option<String>,
         /// What the registry said.
-        source: Box<OciDistributionError>,
+        source: Box<RequestError>,
     },
     /// The registry knows who we are, but that is not enough.
     #[error("`{}` does not let {} push: {}", image.registry(), identity(username.as_deref()), permission_hint(image))]
@@ -28,7 +30,7 @@ pub enum PushError {
         /// The user, where one was given.
         username: Option<String>,
         /// What the registry said.
-        source: Box<OciDistributionError>,
+        source: Box<RequestError>,
     },
     /// A version tag names another image already.
     #[error(
@@ -56,7 +58,7 @@ pub enum PushError {
     },
     /// No connection, or none that lasts.
     #[error(
-        "cannot reach `{registry}` ({during}, {n_attempts} attempts); check the address, or push again later"
+        "cannot reach `{registry}` ({during}, {}); check the address, or push again later", attempts(*n_attempts)
     )]
     Unreachable {
         /// The registry.
@@ -66,7 +68,7 @@ pub enum PushError {
         /// How often it was tried.
         n_attempts: u32,
         /// The last failure.
-        source: Box<OciDistributionError>,
+        source: Box<RequestError>,
     },
     /// The registry answered with an error.
     #[error("`{registry}` refused: {during}")]
@@ -76,7 +78,17 @@ pub enum PushError {
         /// What was being done.
         during: String,
         /// What it said.
-        source: Box<OciDistributionError>,
+        source: Box<RequestError>,
+    },
+    /// Asking again would not help.
+    #[error("cannot reach `{registry}` ({during}): {cause}")]
+    Permanent {
+        /// The registry.
+        registry: String,
+        /// What was being done.
+        during: String,
+        /// Why, and what to do about it.
+        cause: PermanentCause,
     },
     /// The client could not be made.
     #[error("cannot set up the connection to `{registry}`")]
@@ -84,7 +96,15 @@ pub enum PushError {
         /// The registry.
         registry: String,
         /// Why.
-        source: Box<OciDistributionError>,
+        source: ClientError,
+    },
+    /// The registry's name is no address.
+    #[error("`{registry}` is not the address of a registry: {problem}")]
+    Address {
+        /// The registry.
+        registry: String,
+        /// What is wrong.
+        problem: String,
     },
     /// Nothing to call the image.
     #[error("`{0}` gets no tag: give one, as in `{0}:1.0`")]
@@ -95,14 +115,56 @@ pub enum PushError {
     /// A tag that is none.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
-    /// A reference that the client does not take.
-    #[error("`{image}` is no reference for the registry client")]
-    ClientReference {
-        /// The image.
-        image: Box<ImageReference>,
-        /// What the client said.
-        source: ParseError,
-    },
+}
+
+impl PushError {
+    /// What the user can do about a request that failed.
+    pub(super) fn of_request(
+        given_up: GivenUp<RequestError>,
+        during: &str,
+        image: &ImageReference,
+        username: Option<String>,
+    ) -> Self {
+        let GivenUp {
+            error,
+            n_attempts,
+            is_transient,
+        } = given_up;
+        let registry = image.registry().to_owned();
+        let during = during.to_owned();
+        let status = error.status();
+        if let RequestError::Failure(Failure::Permanent(cause)) = error {
+            return Self::Permanent {
+                registry,
+                during,
+                cause,
+            };
+        }
+        let source = Box::new(error);
+        match status {
+            Some(StatusCode::UNAUTHORIZED) => Self::Unauthorized {
+                registry,
+                username,
+                source,
+            },
+            Some(StatusCode::FORBIDDEN) => Self::Forbidden {
+                image: Box::new(image.clone()),
+                username,
+                source,
+            },
+            _ if is_transient => Self::Unreachable {
+                registry,
+                during,
+                n_attempts,
+                source,
+            },
+            _ => Self::Refused {
+                registry,
+                during,
+                source,
+            },
+        }
+    }
 }
 
 fn identity(username: Option<&str>) -> String {
@@ -140,76 +202,18 @@ fn permission_hint(image: &ImageReference) -> String {
     }
 }
 
-/// The HTTP status behind an error, where the registry answered at all.
-pub(super) fn status(error: &OciDistributionError) -> Option<u16> {
-    match error {
-        OciDistributionError::ServerError { code, .. } => Some(*code),
-        OciDistributionError::UnauthorizedError { .. }
-        | OciDistributionError::AuthenticationFailure(_) => Some(401),
-        OciDistributionError::RequestError(error) => error.status().map(|status| status.as_u16()),
-        OciDistributionError::RegistryError { envelope, .. } => {
-            let mut codes = envelope.errors.iter().map(|error| &error.code);
-            codes.find_map(status_of_code)
-        }
-        OciDistributionError::ImageManifestNotFoundError(_) => Some(404),
-        _ => None,
-    }
-}
-
-/// The client keeps the error codes of the specification, but drops the status that came with them.
-const fn status_of_code(code: &OciErrorCode) -> Option<u16> {
-    match code {
-        OciErrorCode::BlobUnknown
-        | OciErrorCode::ManifestUnknown
-        | OciErrorCode::NameUnknown
-        | OciErrorCode::NotFound => Some(404),
-        OciErrorCode::Unauthorized => Some(401),
-        OciErrorCode::Denied => Some(403),
-        OciErrorCode::Toomanyrequests => Some(429),
-        _ => None,
-    }
-}
-
-/// Whether the same request may succeed when it is made again.
-pub(super) fn is_transient(error: &OciDistributionError) -> bool {
-    match status(error) {
-        Some(status) => matches!(status, 408 | 429 | 500..),
-        // Without an answer: refused, cut or timed-out connections, but not a request that could not be made.
-        None => matches!(error, OciDistributionError::RequestError(error) if !error.is_builder()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::push::Server;
 
-    fn answered(code: u16) -> OciDistributionError {
-        OciDistributionError::ServerError {
-            code,
-            url: String::new(),
-            message: String::new(),
+    fn answered(code: u16) -> RequestError {
+        RequestError::Answer {
+            server: Server::Registry,
+            status: StatusCode::from_u16(code).unwrap(),
+            words: String::new(),
+            challenge: None,
         }
-    }
-
-    fn enveloped(code: &str) -> OciDistributionError {
-        let envelope = serde_json::json!({"errors": [{"code": code}]});
-        OciDistributionError::RegistryError {
-            envelope: serde_json::from_value(envelope).unwrap(),
-            url: String::new(),
-        }
-    }
-
-    #[test]
-    fn overload_is_transient_and_refusal_is_not() {
-        for code in [408, 429, 500, 502, 503, 504] {
-            assert!(is_transient(&answered(code)), "{code}");
-        }
-        for code in [400, 401, 403, 404, 413] {
-            assert!(!is_transient(&answered(code)), "{code}");
-        }
-        assert!(is_transient(&enveloped("TOOMANYREQUESTS")));
-        assert!(!is_transient(&enveloped("DENIED")));
-        assert_eq!(status(&enveloped("NAME_UNKNOWN")), Some(404));
     }
 
     #[test]

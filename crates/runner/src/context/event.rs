@@ -1,95 +1,191 @@
-//! The parts of GitHub's event payloads that we read.
+//! What started a run. The only place that knows the names that CI systems give their events.
 //!
-//! Every field is optional: one payload holds the fields of one event, and tools that stand in for GitHub write
-//! less. A field of another type than expected is an error all the same.
+//! Every CI system's words are parsed here, once, so that all other code matches on [`Event`] and a misspelt name
+//! cannot silently change what is judged.
 
-use serde::Deserialize;
+use std::fmt;
 
-/// What `GITHUB_EVENT_PATH` holds.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Event {
-    pub(super) pull_request: Option<PullRequest>,
-    pub(super) workflow_run: Option<WorkflowRun>,
-    pub(super) merge_group: Option<MergeGroup>,
-    pub(super) check_run: Option<CheckRun>,
-    pub(super) issue: Option<Issue>,
-    pub(super) repository: Option<Repository>,
+/// What started a run, in one vocabulary for all CI systems.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Event {
+    /// No CI system: a person's machine.
+    #[default]
+    Local,
+    /// A branch was pushed.
+    Push,
+    /// A tag was pushed.
+    Tag,
+    /// A release was created, edited or published.
+    Release,
+    /// A pull request, or a review of it: the run tests its merge commit, and a fork's token may not write.
+    PullRequest,
+    /// A pull request, in a run of the base branch with a token that may write.
+    PullRequestTarget,
+    /// A merge queue tests what the base branch is about to become.
+    MergeGroup,
+    /// Another run has ended.
+    WorkflowRun,
+    /// A check run was created, completed or requested again.
+    CheckRun,
+    /// A comment on an issue, pull request, commit, line or discussion, by the CI system's name for it. Such a run is of the
+    /// default branch and not of what was commented on.
+    Comment(String),
+    /// A time of day.
+    Schedule,
+    /// A person or a script started the workflow by hand.
+    WorkflowDispatch,
+    /// Another system started the run over the API.
+    RepositoryDispatch,
+    /// Anything else, by the CI system's name for it.
+    Other(String),
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct PullRequest {
-    pub(super) number: u64,
-    pub(super) head: Side,
-    pub(super) base: Side,
+impl Event {
+    /// An event of GitHub Actions. `is_tag` tells a pushed tag from a pushed branch, which have one name.
+    pub(super) fn of_github(name: &str, is_tag: bool) -> Self {
+        match name {
+            "push" if is_tag => Self::Tag,
+            "push" => Self::Push,
+            "release" => Self::Release,
+            "pull_request" | "pull_request_review" => Self::PullRequest,
+            "pull_request_target" => Self::PullRequestTarget,
+            "merge_group" => Self::MergeGroup,
+            "workflow_run" => Self::WorkflowRun,
+            "check_run" => Self::CheckRun,
+            "issue_comment"
+            | "commit_comment"
+            | "pull_request_review_comment"
+            | "discussion_comment" => Self::Comment(name.to_owned()),
+            "schedule" => Self::Schedule,
+            "workflow_dispatch" => Self::WorkflowDispatch,
+            "repository_dispatch" => Self::RepositoryDispatch,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// An event of Travis CI, whose variables tell tags and pull requests apart.
+    pub(super) fn of_travis(name: Option<&str>, is_tag: bool, is_pull_request: bool) -> Self {
+        match name {
+            _ if is_pull_request => Self::PullRequest,
+            _ if is_tag => Self::Tag,
+            Some("push") | None => Self::Push,
+            Some("pull_request") => Self::PullRequest,
+            Some("cron") => Self::Schedule,
+            Some("api") => Self::RepositoryDispatch,
+            Some(other) => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// A build of Jenkins, which does not say what started the build of a branch.
+    pub(super) const fn of_jenkins(is_tag: bool, is_pull_request: bool) -> Self {
+        if is_pull_request {
+            Self::PullRequest
+        } else if is_tag {
+            Self::Tag
+        } else {
+            Self::Push
+        }
+    }
+
+    /// Whether the run is about a change that someone proposes, or follows another run, and so not about a branch or tag.
+    pub const fn is_about_another(&self) -> bool {
+        match self {
+            Self::PullRequest
+            | Self::PullRequestTarget
+            | Self::WorkflowRun
+            | Self::CheckRun
+            | Self::Comment(_) => true,
+            Self::Local
+            | Self::Push
+            | Self::Tag
+            | Self::Release
+            | Self::MergeGroup
+            | Self::Schedule
+            | Self::WorkflowDispatch
+            | Self::RepositoryDispatch
+            | Self::Other(_) => false,
+        }
+    }
 }
 
-/// One side of a pull request.
-#[derive(Debug, Deserialize)]
-pub(super) struct Side {
-    #[serde(rename = "ref")]
-    pub(super) branch: String,
-    pub(super) sha: String,
-    /// `null` once the repository was deleted.
-    pub(super) repo: Option<Repository>,
+/// In the words of GitHub Actions where it has one, for messages.
+impl fmt::Display for Event {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Local => "local",
+            Self::Push => "push",
+            Self::Tag => "push of a tag",
+            Self::Release => "release",
+            Self::PullRequest => "pull_request",
+            Self::PullRequestTarget => "pull_request_target",
+            Self::MergeGroup => "merge_group",
+            Self::WorkflowRun => "workflow_run",
+            Self::CheckRun => "check_run",
+            Self::Schedule => "schedule",
+            Self::WorkflowDispatch => "workflow_dispatch",
+            Self::RepositoryDispatch => "repository_dispatch",
+            Self::Comment(name) | Self::Other(name) => name,
+        })
+    }
 }
 
-/// The run whose end started this one.
-#[derive(Debug, Deserialize)]
-pub(super) struct WorkflowRun {
-    pub(super) head_sha: String,
-    pub(super) head_branch: Option<String>,
-    pub(super) head_repository: Option<Repository>,
-    /// Who started it.
-    pub(super) actor: Option<User>,
-    /// Empty where the run came from a fork.
-    #[serde(default)]
-    pub(super) pull_requests: Vec<PullRequestLink>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-#[derive(Debug, Deserialize)]
-pub(super) struct User {
-    pub(super) login: Option<String>,
-}
+    #[test]
+    fn every_event_of_github_has_one_meaning() {
+        use Event as E;
+        for (name, is_tag, expected) in [
+            ("push", false, E::Push),
+            ("push", true, E::Tag),
+            ("release", true, E::Release),
+            ("pull_request", false, E::PullRequest),
+            ("pull_request_review", false, E::PullRequest),
+            ("pull_request_target", false, E::PullRequestTarget),
+            ("merge_group", false, E::MergeGroup),
+            ("workflow_run", false, E::WorkflowRun),
+            ("check_run", false, E::CheckRun),
+            ("schedule", false, E::Schedule),
+            ("workflow_dispatch", false, E::WorkflowDispatch),
+            ("workflow_dispatch", true, E::WorkflowDispatch),
+            ("repository_dispatch", false, E::RepositoryDispatch),
+            ("issues", false, E::Other("issues".to_owned())),
+            ("Push", false, E::Other("Push".to_owned())),
+        ] {
+            assert_eq!(E::of_github(name, is_tag), expected, "{name}");
+        }
+    }
 
-/// What was commented on.
-#[derive(Debug, Deserialize)]
-pub(super) struct Issue {
-    pub(super) number: u64,
-    /// There where the issue is a pull request.
-    pub(super) pull_request: Option<serde_json::Value>,
-}
+    #[test]
+    fn whatever_is_commented_on_the_event_is_a_comment() {
+        for name in [
+            "issue_comment",
+            "commit_comment",
+            "pull_request_review_comment",
+            "discussion_comment",
+        ] {
+            let event = Event::of_github(name, false);
+            assert!(matches!(event, Event::Comment(_)), "{name}");
+            assert!(event.is_about_another(), "{name}");
+            assert_eq!(event.to_string(), name);
+        }
+    }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct PullRequestLink {
-    pub(super) number: u64,
-}
-
-/// The check that this run is about.
-#[derive(Debug, Deserialize)]
-pub(super) struct CheckRun {
-    pub(super) head_sha: String,
-    pub(super) check_suite: Option<CheckSuite>,
-    #[serde(default)]
-    pub(super) pull_requests: Vec<PullRequestLink>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct CheckSuite {
-    /// `null` for a commit of a fork.
-    pub(super) head_branch: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct MergeGroup {
-    pub(super) head_sha: String,
-    pub(super) head_ref: String,
-    pub(super) base_sha: String,
-    pub(super) base_ref: String,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Repository {
-    pub(super) full_name: Option<String>,
-    pub(super) default_branch: Option<String>,
+    #[test]
+    fn travis_and_jenkins_use_the_same_events() {
+        let travis = |name| Event::of_travis(name, false, false);
+        assert_eq!(travis(Some("push")), Event::Push);
+        assert_eq!(travis(Some("cron")), Event::Schedule);
+        assert_eq!(travis(Some("api")), Event::RepositoryDispatch);
+        assert_eq!(travis(Some("new")), Event::Other("new".to_owned()));
+        assert_eq!(Event::of_travis(Some("push"), true, false), Event::Tag);
+        assert_eq!(
+            Event::of_travis(Some("pull_request"), false, true),
+            Event::PullRequest
+        );
+        assert_eq!(Event::of_jenkins(false, false), Event::Push);
+        assert_eq!(Event::of_jenkins(true, false), Event::Tag);
+        assert_eq!(Event::of_jenkins(true, true), Event::PullRequest);
+    }
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use trainyard_core::files;
 
-use super::event::{CheckRun, Event, Issue, PullRequest, Repository, WorkflowRun};
-use super::{CiRun, Context, ContextError};
+use super::payload::{CheckRun, Issue, Payload, PullRequest, Repository, WorkflowRun};
+use super::{CiRun, Context, ContextError, Event};
 use crate::environment::Environment;
 
 /// The login that Dependabot starts runs as.
@@ -18,17 +18,19 @@ pub(super) fn context(
     let path = environment
         .get("GITHUB_EVENT_PATH")
         .ok_or(ContextError::NoEventFile)?;
-    let event: Event = files::read_json(Path::new(path), "event of GitHub Actions")
+    let payload: Payload = files::read_json(Path::new(path), "event of GitHub Actions")
         .map_err(ContextError::EventFile)?;
 
     let tested_sha = environment.text("GITHUB_SHA");
     let repository = environment.text("GITHUB_REPOSITORY").or_else(|| {
-        let repository = event.repository.as_ref();
+        let repository = payload.repository.as_ref();
         repository.and_then(|repository| repository.full_name.clone())
     });
     let (branch, tag) = split_ref(environment.get("GITHUB_REF"));
+    // Without a name it is no event that we know.
+    let name = environment.get("GITHUB_EVENT_NAME").unwrap_or("unknown");
     let mut context = Context {
-        event_name: environment.text("GITHUB_EVENT_NAME"),
+        event: Event::of_github(name, tag.is_some()),
         head_sha: tested_sha.clone(),
         tested_sha,
         branch,
@@ -38,14 +40,14 @@ pub(super) fn context(
         workspace: environment.get("GITHUB_WORKSPACE").map(PathBuf::from),
         ..Context::default()
     };
-    let Event {
+    let Payload {
         pull_request,
         workflow_run,
         merge_group,
         check_run,
         issue,
         repository: own,
-    } = event;
+    } = payload;
     if let Some(pull_request) = pull_request {
         take_pull_request(&mut context, pull_request, own.as_ref());
     } else if let Some(workflow_run) = workflow_run {
@@ -68,8 +70,7 @@ pub(super) fn context(
     }
     // Whoever runs it again, the token stays that of the one who started it.
     let starter = environment.get("GITHUB_ACTOR");
-    context.is_dependabot |=
-        context.event_name.as_deref() == Some("pull_request") && starter == Some(DEPENDABOT);
+    context.is_dependabot |= context.event == Event::PullRequest && starter == Some(DEPENDABOT);
     context.default_branch = own.and_then(|repository| repository.default_branch);
     Ok(context)
 }
@@ -130,8 +131,8 @@ fn is_foreign(head: Option<&Repository>, own: &[Option<&Repository>], context: &
 
 fn is_about_a_pull_request(context: &Context) -> bool {
     matches!(
-        context.event_name.as_deref(),
-        Some("pull_request" | "pull_request_target" | "workflow_run")
+        context.event,
+        Event::PullRequest | Event::PullRequestTarget | Event::WorkflowRun
     )
 }
 

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use super::{CiRun, Context, split_repository_url};
+use super::{CiRun, Context, Event, split_repository_url};
 use crate::environment::Environment;
 
 pub(super) fn context(environment: &Environment) -> Context {
@@ -29,7 +29,7 @@ pub(super) fn context(environment: &Environment) -> Context {
     };
     let is_primary = environment.is_true("BRANCH_IS_PRIMARY");
     Context {
-        event_name: Some(event_name(pull_request, tag.as_deref()).to_owned()),
+        event: Event::of_jenkins(tag.is_some(), pull_request.is_some()),
         head_sha: environment.text("GIT_COMMIT"),
         tested_sha: environment.text("GIT_COMMIT"),
         default_branch: branch.clone().filter(|_| is_primary),
@@ -51,14 +51,6 @@ pub(super) fn context(environment: &Environment) -> Context {
             }),
         workspace: environment.get("WORKSPACE").map(PathBuf::from),
         ..Context::default()
-    }
-}
-
-fn event_name(pull_request: Option<u64>, tag: Option<&str>) -> &'static str {
-    match (pull_request, tag) {
-        (Some(_), _) => "pull_request",
-        (None, Some(_)) => "tag",
-        (None, None) => "push",
     }
 }
 

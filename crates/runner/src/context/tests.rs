@@ -22,7 +22,6 @@ fn fixture(name: &str) -> Context {
         .collect();
     let context = Context::from_environment(&environment).unwrap();
     assert_eq!(context.provider, Provider::GitHubActions);
-    assert_eq!(context.event_name, environment.text("GITHUB_EVENT_NAME"));
     assert_eq!(context.repository, environment.text("GITHUB_REPOSITORY"));
     assert_eq!(context.tested_sha, environment.text("GITHUB_SHA"));
     context
@@ -43,7 +42,7 @@ fn a_pull_request_is_its_head_and_not_the_merge_commit() {
         context,
         Context {
             provider: Provider::GitHubActions,
-            event_name: some("pull_request"),
+            event: Event::PullRequest,
             head_sha: some("ec26c3e57ca3a959ca5aad62de7213c562f8c821"),
             tested_sha: some(MERGE_COMMIT),
             base_sha: some("f95f852bd8fca8fcc58a9a2d6c842781e32a215e"),
@@ -77,6 +76,8 @@ fn a_forks_branch_is_never_taken_for_our_default_branch() {
         assert_eq!(context.branch, context.default_branch, "{name}");
         assert!(context.is_fork && !context.is_default_branch(), "{name}");
     }
+    assert_eq!(fixture("pull_request_fork").trust(), Trust::Fork);
+    assert_eq!(fixture("workflow_run").trust(), Trust::UnverifiedArtifact);
     let of_fork = fixture("workflow_run");
     assert_eq!(
         of_fork.head_sha,
@@ -95,7 +96,10 @@ fn pushes_and_dispatches_are_the_tested_commit() {
         assert_eq!(context.head_sha, some(PUSHED_COMMIT), "{name}");
         assert_eq!((context.tag, context.pull_request), (None, None), "{name}");
     }
+    assert_eq!(fixture("push_main").event, Event::Push);
+    assert_eq!(fixture("workflow_dispatch").event, Event::WorkflowDispatch);
     let tag = fixture("push_tag");
+    assert_eq!(tag.event, Event::Tag);
     assert_eq!(tag.tag, some("v1.2.3"));
     assert_eq!(tag.branch, None);
     // The commit, not the tag object that the payload's `after` names.
@@ -199,6 +203,7 @@ fn jenkins_tells_branch_tag_and_pull_request() {
     let branch = context(&[("BRANCH_NAME", "main"), ("BRANCH_IS_PRIMARY", "true")]);
     assert!(branch.is_default_branch());
     assert_eq!(branch.provider, Provider::Jenkins);
+    assert_eq!(branch.event, Event::Push);
     assert_eq!(branch.repository, some("ml/digits"));
     assert_eq!(branch.api_url, "https://github.acme.dev/api/v3");
     assert_eq!(
@@ -211,6 +216,7 @@ fn jenkins_tells_branch_tag_and_pull_request() {
     );
 
     let tag = context(&[("BRANCH_NAME", "v1.2.3"), ("TAG_NAME", "v1.2.3")]);
+    assert_eq!(tag.event, Event::Tag);
     assert_eq!((tag.branch, tag.tag), (None, some("v1.2.3")));
 
     let fork = context(&[
@@ -222,6 +228,10 @@ fn jenkins_tells_branch_tag_and_pull_request() {
         ("CHANGE_URL", "https://github.com/acme/digits/pull/7"),
     ]);
     assert_eq!(fork.pull_request, Some(7));
+    assert_eq!(
+        (&fork.event, fork.trust()),
+        (&Event::PullRequest, Trust::Fork)
+    );
     assert_eq!(fork.repository, some("acme/digits"));
     assert_eq!(fork.api_url, "https://api.github.com");
     assert_eq!(
@@ -252,6 +262,7 @@ fn travis_tells_branch_tag_and_pull_request() {
         ("TRAVIS_BRANCH", "main"),
     ]);
     assert_eq!(push.provider, Provider::Travis);
+    assert_eq!(push.event, Event::Push);
     assert_eq!(push.branch, some("main"));
     assert_eq!(push.head_sha, some(MERGE_COMMIT));
     assert!(!push.is_fork);
@@ -288,6 +299,7 @@ fn travis_tells_branch_tag_and_pull_request() {
 fn without_a_ci_system_nothing_is_made_up() {
     let context = Context::from_environment(&environment(&[("GITHUB_SHA", "1")])).unwrap();
     assert_eq!(context.provider, Provider::None);
+    assert_eq!(context.event, Event::Local);
     assert_eq!(context.head_sha, None);
     assert_eq!(context.api_url, "https://api.github.com");
 }

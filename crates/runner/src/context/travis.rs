@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CiRun, Context};
+use super::{CiRun, Context, Event};
 use crate::environment::Environment;
 
 pub(super) fn context(environment: &Environment) -> Context {
@@ -27,7 +27,11 @@ pub(super) fn context(environment: &Environment) -> Context {
         (named_branch.filter(|_| tag.is_none()), None)
     };
     Context {
-        event_name: environment.text("TRAVIS_EVENT_TYPE"),
+        event: Event::of_travis(
+            environment.get("TRAVIS_EVENT_TYPE"),
+            tag.is_some(),
+            is_pull_request,
+        ),
         head_sha: environment
             .text("TRAVIS_PULL_REQUEST_SHA")
             .filter(|_| is_pull_request)

@@ -155,13 +155,21 @@ fn the_level_comes_from_the_option_then_the_variables() {
 }
 
 #[test]
-fn a_log_file_is_appended_to_and_its_folder_made() {
+fn a_log_file_is_appended_to_and_must_be_openable() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("logs/train.json");
+    let path = folder.path().join("train.json");
     for line in ["one\n", "two\n"] {
         open(&path).unwrap().write(line).unwrap();
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
-    let error = open(folder.path()).err().unwrap().to_string();
-    assert!(error.starts_with("cannot open the log file"), "{error}");
+    for (path, expected) in [
+        (folder.path().to_owned(), "cannot open the log file"),
+        (folder.path().join("logs/x.log"), "there is no folder"),
+        (path.join("x.log"), "there is no folder"),
+    ] {
+        let error = open(&path).err().unwrap();
+        assert!(error.to_string().contains(expected), "{error}");
+        assert_eq!(ExitCode::of(&error.into()), ExitCode::Usage);
+    }
+    assert!(!folder.path().join("logs").exists());
 }

@@ -20,7 +20,7 @@ fn the_articles_network_has_the_shapes_that_keras_prints() {
                 padding: Padding::Valid,
             }),
         ),
-        named("flatten", Layer::Flatten),
+        named("flatten", Layer::Flatten(Flatten {})),
         named("dense", dense(128, Activation::Relu)),
         named("dense_1", dense(10, Activation::Softmax)),
     ];
@@ -108,10 +108,10 @@ fn a_layer_is_read_back_from_its_json() {
     for layer in [
         conv2d(3),
         dense(2, Activation::Gelu),
-        Layer::Normalization,
-        Layer::Reshape {
+        Layer::Normalization(Normalization {}),
+        Layer::Reshape(Reshape {
             target_shape: vec![-1, 2],
-        },
+        }),
     ] {
         let json = serde_json::to_string(&layer).unwrap();
         assert_eq!(
@@ -135,26 +135,83 @@ fn shapes_of_the_other_layers_are_kerass() {
     };
     assert_eq!(dilated.output_shape(&[10, 9, 3]).unwrap(), [6, 5, 4]);
     let reshape = |target: &[i64]| {
-        Layer::Reshape {
+        Layer::Reshape(Reshape {
             target_shape: target.to_vec(),
-        }
+        })
         .output_shape(&[6, 4])
     };
     assert_eq!(reshape(&[-1, 8]).unwrap(), [3, 8]);
     assert!(
         reshape(&[5, -1]).is_err() && reshape(&[-1, -1]).is_err() && reshape(&[0, 24]).is_err()
     );
-    let padded = Layer::ZeroPadding2D {
+    let padded = Layer::ZeroPadding2D(ZeroPadding2D {
         padding: [[1, 2], [0, 3]],
-    };
+    });
     assert_eq!(padded.output_shape(&[4, 4, 2]).unwrap(), [7, 7, 2]);
     assert_eq!(
-        Layer::GlobalMaxPooling2D.output_shape(&[4, 5, 6]).unwrap(),
+        Layer::GlobalMaxPooling2D(GlobalPooling {})
+            .output_shape(&[4, 5, 6])
+            .unwrap(),
         [6]
     );
-    let embedding = Layer::Embedding {
+    let embedding = Layer::Embedding(Embedding {
         input_dim: 100,
         output_dim: 8,
-    };
+    });
     assert_eq!(embedding.output_shape(&[12]).unwrap(), [12, 8]);
+}
+
+/// Every type is complete with its example alone, and takes no argument of another.
+#[test]
+fn every_type_is_read_from_its_example() {
+    for kind in Layer::TYPES {
+        let table: toml::Table = Layer::example(kind).join("\n").parse().unwrap();
+        let layer = Layer::read(kind, toml::Value::Table(table.clone())).unwrap();
+        let layer = layer.unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert_eq!((layer.type_name(), layer.check()), (*kind, Ok(())));
+        for argument in table.keys() {
+            let mut without = table.clone();
+            without.remove(argument);
+            let layer = Layer::read(kind, toml::Value::Table(without)).unwrap();
+            assert!(layer.is_err(), "{kind} has a default for `{argument}`");
+        }
+        let mut foreign = table;
+        foreign.insert("zeal".to_owned(), 1.into());
+        assert!(
+            Layer::read(kind, toml::Value::Table(foreign))
+                .unwrap()
+                .is_err()
+        );
+        let json = serde_json::to_string(&layer).unwrap();
+        assert_eq!(serde_json::from_str::<Layer>(&json).unwrap(), layer);
+    }
+    assert!(Layer::read("Dence", toml::Value::Table(toml::Table::new())).is_none());
+}
+
+/// Keras's defaults, which the arguments of a layer depend on.
+#[test]
+fn arguments_that_are_not_given_are_kerass() {
+    let read = |kind: &str, text: &str| {
+        let table: toml::Table = text.parse().unwrap();
+        let layer = Layer::read(kind, toml::Value::Table(table))
+            .unwrap()
+            .unwrap();
+        serde_json::to_value(layer).unwrap()
+    };
+    assert_eq!(
+        read("MaxPooling2D", "pool_size = 3"),
+        serde_json::json!({"type": "MaxPooling2D", "pool_size": [3, 3], "strides": [3, 3], "padding": "valid"})
+    );
+    assert_eq!(
+        read("AveragePooling1D", "strides = [1]"),
+        serde_json::json!({"type": "AveragePooling1D", "pool_size": [2], "strides": [1], "padding": "valid"})
+    );
+    assert_eq!(
+        read("ZeroPadding2D", "padding = [1, [2, 3]]"),
+        serde_json::json!({"type": "ZeroPadding2D", "padding": [[1, 1], [2, 3]]})
+    );
+    assert_eq!(
+        read("BatchNormalization", ""),
+        serde_json::json!({"type": "BatchNormalization", "momentum": 0.99, "epsilon": 0.001, "center": true, "scale": true})
+    );
 }

@@ -63,7 +63,7 @@ impl Tile {
                 match job.row_offsets.len() {
                     // SAFETY: passed on from the caller, and the number of rows is that of the slice.
                     $($n => unsafe { x86::$function::<$n>(job) },)+
-                    _ => {}
+                    n_rows => unreachable!("a tile never has {n_rows} rows"),
                 }
             };
         }
@@ -75,7 +75,7 @@ impl Tile {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => by_rows!(avx512_rows: 1 2 3 4 5 6 7 8),
             #[cfg(not(target_arch = "x86_64"))]
-            _ => {}
+            Isa::Avx2 | Isa::Avx512 => unreachable!("such instructions are found on x86_64 alone"),
         }
     }
 }

@@ -1,0 +1,109 @@
+//! Candidate and what was looked up in, verdict and record out.
+
+use trainyard_core::digest::Sha256Digest;
+use trainyard_core::evaluation::Evaluation;
+use trainyard_core::gate::{
+    BaselineRecord, Candidate, CandidateError, Case, Override, Scorecard, Trust, Verdict,
+};
+use trainyard_runner::{Context, ExitCode, WithExitCode as _};
+
+use crate::look_up::LookedUp;
+
+/// What came out, and what reports need beside it.
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
+    /// What `evaluation.json` says in full, where that was judged.
+    pub(crate) evaluation: Option<Evaluation>,
+    /// What later commits are compared with.
+    pub(crate) record: Option<BaselineRecord>,
+}
+
+/// What is judged, and by whom it is called what.
+pub(crate) struct Subject<'a> {
+    /// `Err` where the files must not be read.
+    pub(crate) candidate: Result<Candidate<'a>, CandidateError>,
+    /// The model's name by configuration or input.
+    pub(crate) model_name: Option<&'a str>,
+    pub(crate) context: &'a Context,
+}
+
+/// Judges. `find_override` is asked only for a red verdict on something that was measured; the case is then judged again
+/// with what it finds, since a verdict is never changed.
+pub(crate) fn judge(
+    subject: Subject<'_>,
+    looked_up: &LookedUp,
+    find_override: impl FnOnce() -> Option<Override>,
+) -> anyhow::Result<Judged> {
+    let Subject {
+        candidate,
+        model_name,
+        context,
+    } = subject;
+    let read = candidate.and_then(|candidate| candidate.read());
+    let card = read.as_ref().map(|(card, _)| card);
+    let notes = looked_up.record.as_ref().map_or_else(Vec::new, |record| {
+        changes_since(record, card.ok(), &looked_up.own_rules_digest)
+    });
+    let case = Case {
+        rules: looked_up.rules().exit_code(ExitCode::Usage)?,
+        candidate: card,
+        baseline: &looked_up.baseline,
+        trust: if context.is_unverified() {
+            Trust::Unverified
+        } else {
+            Trust::Verified
+        },
+        overridden: None,
+        model_name,
+        commit: context.head_sha.as_deref(),
+        trainyard_version: env!("CARGO_PKG_VERSION"),
+        notes: &notes,
+    };
+    let mut verdict = case.judge();
+    let overridden = (card.is_ok() && !verdict.verdict.is_green())
+        .then(find_override)
+        .flatten();
+    if let Some(overridden) = &overridden {
+        verdict = Case {
+            overridden: Some(overridden),
+            ..case
+        }
+        .judge();
+    }
+    let record = card.ok().zip(context.head_sha.as_deref());
+    let record = record.map(|(card, commit)| {
+        BaselineRecord::of(card, &verdict, commit, looked_up.record.as_ref())
+    });
+    Ok(Judged {
+        verdict,
+        record,
+        evaluation: read.ok().and_then(|(_, evaluation)| evaluation),
+    })
+}
+
+/// What a pull request must not change unseen: its own judges.
+fn changes_since(
+    record: &BaselineRecord,
+    card: Option<&Scorecard>,
+    own_rules_digest: &Sha256Digest,
+) -> Vec<String> {
+    let data_digest = card.and_then(|card| card.data_digest.as_ref());
+    let has_other_data = data_digest.is_some()
+        && record.data_digest.is_some()
+        && data_digest != record.data_digest.as_ref();
+    let changes = [
+        (
+            *own_rules_digest != record.rules_digest,
+            "The rules differ from those that judged the baseline.",
+        ),
+        (
+            has_other_data,
+            "The test data differ from those of the baseline.",
+        ),
+    ];
+    changes
+        .into_iter()
+        .filter(|(is_changed, _)| *is_changed)
+        .map(|(_, note)| note.to_owned())
+        .collect()
+}

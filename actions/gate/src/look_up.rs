@@ -1,0 +1,141 @@
+//! What a case needs beside its candidate: whose rules judge, and what it is compared with.
+
+use std::path::Path;
+
+use trainyard_core::config::{ConfigError, GateConfig, JudgingConfig};
+use trainyard_core::digest::Sha256Digest;
+use trainyard_core::gate::{Baseline, BaselineRecord, RulesFrom, RulesInForce, RulesOrigin};
+use trainyard_runner::{Context, Event};
+
+use crate::Inputs;
+use crate::github::{ReadError, Reporter};
+
+/// What was looked up.
+pub(crate) struct LookedUp {
+    /// The section that judges.
+    pub(crate) gate: GateConfig,
+    pub(crate) origin: RulesOrigin,
+    /// Digest of the change's own rules, whoever's judge.
+    pub(crate) own_rules_digest: Sha256Digest,
+    pub(crate) baseline: Baseline,
+    /// The nearest record on GitHub, which brings the history, whatever the baseline is.
+    pub(crate) record: Option<BaselineRecord>,
+}
+
+impl LookedUp {
+    /// Looks the rules up first, since they say where the baseline lies.
+    pub(crate) fn find(
+        inputs: &Inputs,
+        config: &JudgingConfig,
+        context: &Context,
+        reporter: Option<&Reporter<'_>>,
+        model_name: &str,
+    ) -> Result<Self, ConfigError> {
+        let rules = Rules::find(config, context, reporter, &inputs.config);
+        let (found, record) = match reporter {
+            Some(reporter) => {
+                let (baseline, record) = reporter.baseline(model_name);
+                (Some(baseline), record)
+            }
+            None => (None, None),
+        };
+        let base = inputs.config.parent().unwrap_or(Path::new(""));
+        let configured = match (&rules.origin, &rules.gate.baseline, reporter) {
+            // A file that the base branch's rules name is read from the base branch.
+            (RulesOrigin::Base(reference), Some(file), Some(reporter)) => {
+                Some(of_base(reporter, &base.join(file), reference))
+            }
+            _ => Baseline::configured(&rules.gate, base),
+        };
+        let named = inputs.baseline.as_ref();
+        let named = named.map(|path| Baseline::read(path, &path.display().to_string()));
+        let baseline = named.or(configured).or(found).unwrap_or_else(|| {
+            Baseline::NotConfigured(
+                "no baseline is configured, and earlier commits are known on GitHub alone"
+                    .to_owned(),
+            )
+        });
+        Ok(Self {
+            baseline: baseline.under(rules.gate.on_missing_baseline),
+            own_rules_digest: config.gate.rules_digest()?,
+            gate: rules.gate,
+            origin: rules.origin,
+            record,
+        })
+    }
+
+    /// The rules as a case takes them.
+    pub(crate) fn rules(&self) -> Result<RulesInForce<'_>, ConfigError> {
+        Ok(RulesInForce {
+            gate: &self.gate,
+            digest: self.gate.rules_digest()?,
+            origin: self.origin.clone(),
+        })
+    }
+
+    /// Whether the lines of the rules are those of the configuration at hand.
+    pub(crate) const fn has_own_rules(&self) -> bool {
+        !matches!(self.origin, RulesOrigin::Base(_))
+    }
+}
+
+struct Rules {
+    gate: GateConfig,
+    origin: RulesOrigin,
+}
+
+impl Rules {
+    /// The base branch is asked on every change. Where it, or the change itself, wants the base's rules, its whole section
+    /// judges; a change cannot take that back.
+    fn find(
+        config: &JudgingConfig,
+        context: &Context,
+        reporter: Option<&Reporter<'_>>,
+        path: &Path,
+    ) -> Self {
+        let own = |origin| Self {
+            gate: config.gate.clone(),
+            origin,
+        };
+        let wants_base = config.gate.rules_from == RulesFrom::Base;
+        let Some(reference) = reference(context) else {
+            return own(RulesOrigin::Own);
+        };
+        let Some(reporter) = reporter else {
+            return own(if wants_base {
+                RulesOrigin::Unread("there is no token to read them with".to_owned())
+            } else {
+                RulesOrigin::Own
+            });
+        };
+        match reporter.base_config(path, reference) {
+            Ok(base) if wants_base || base.gate.rules_from == RulesFrom::Base => Self {
+                gate: base.gate,
+                origin: RulesOrigin::Base(reference.to_owned()),
+            },
+            Ok(_) => own(RulesOrigin::Own),
+            // The change brings the first configuration.
+            Err(ReadError::NotThere) => own(RulesOrigin::Own),
+            Err(ReadError::Other(reason)) => own(RulesOrigin::Unread(reason)),
+        }
+    }
+}
+
+fn of_base(reporter: &Reporter<'_>, path: &Path, reference: &str) -> Baseline {
+    let source = format!("{} of {reference}", path.display());
+    match reporter.base_file(path, reference) {
+        Ok(text) => Baseline::parse(text.as_bytes(), path, &source),
+        Err(error) => Baseline::Unavailable(format!("`{source}`: {error}")),
+    }
+}
+
+/// Where a change wants to go; `None` where nothing is changed, where the rules at hand are the base's already, as in a
+/// `workflow_run`, and where the numbers prove nothing anyway.
+fn reference(context: &Context) -> Option<&str> {
+    match context.event {
+        Event::WorkflowRun => None,
+        Event::MergeGroup => context.base_sha.as_deref(),
+        _ if context.is_unverified() || context.pull_request.is_none() => None,
+        _ => context.base_branch.as_deref(),
+    }
+}

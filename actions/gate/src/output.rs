@@ -1,0 +1,83 @@
+//! A verdict written to the folder, the outputs, the job summary and the annotations.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+
+use trainyard_core::config;
+use trainyard_core::files;
+use trainyard_core::gate::{Decision, Verdict};
+use trainyard_core::model::FileEntry;
+use trainyard_core::report::{COMMENT_LIMIT, Report};
+use trainyard_core::results::ResultFolder;
+use trainyard_runner::{Annotation, Level, Stage};
+
+const COMMENT_FILE: &str = "comment.md";
+const JUNIT_FILE: &str = "junit.xml";
+
+/// Writes the report's files and last `verdict.json`.
+pub(crate) fn write_files(results: &ResultFolder, report: &Report<'_>) -> anyhow::Result<()> {
+    let contents = [
+        (COMMENT_FILE, report.markdown(COMMENT_LIMIT)),
+        (JUNIT_FILE, report.junit()),
+    ];
+    let mut entries = Vec::new();
+    for (path, content) in contents {
+        files::write(&results.path().join(path), content.as_bytes())?;
+        entries.push(FileEntry::of_bytes(path, content.as_bytes()));
+    }
+    results.finish(&report.verdict.clone().with_files(entries))?;
+    Ok(())
+}
+
+/// Prints the report, sets the outputs and appends to the job summary.
+pub(crate) fn say(stage: &Stage, folder: &Path, report: &Report<'_>) -> anyhow::Result<()> {
+    let verdict = report.verdict;
+    let has_colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    stage.print(&report.terminal(has_colour))?;
+    stage.set_output("verdict", verdict.verdict.word())?;
+    stage.set_output("title", report.title())?;
+    stage.set_output("verdict-folder", folder.display())?;
+    stage.set_output("comment", folder.join(COMMENT_FILE).display())?;
+    stage.set_output("junit", folder.join(JUNIT_FILE).display())?;
+    let digest = verdict.model_digest.as_ref();
+    let digest = digest.map(ToString::to_string).unwrap_or_default();
+    stage.set_output("model-digest", digest)?;
+    stage.set_output("overridden", verdict.overridden.is_some())?;
+    stage.summarise(&report.markdown(COMMENT_LIMIT));
+    Ok(())
+}
+
+/// One for each rule that does not simply hold, the worst first, on its line of the configuration where the rules are its.
+pub(crate) fn annotations(verdict: &Verdict, config: Option<&Path>) -> Vec<Annotation> {
+    let text = config.and_then(|config| files::read_text(config).ok());
+    let text = text.unwrap_or_default();
+    let mut results: Vec<_> = verdict
+        .rules
+        .iter()
+        .filter(|result| result.decision > Decision::Pass)
+        .collect();
+    results.sort_by_key(|result| std::cmp::Reverse(result.decision));
+    let mut annotations: Vec<Annotation> = results
+        .into_iter()
+        .map(|result| {
+            let level = match result.decision {
+                Decision::Fail | Decision::Inconclusive => Level::Error,
+                _ => Level::Warning,
+            };
+            let message = format!("{} {}: {}", result.key(), result.wanted, result.reason);
+            let annotation =
+                Annotation::new(level, message).title(format!("Gate: {}", result.word()));
+            let rule_idx = result.rule_idx.to_string();
+            let line = config::line_of(&text, &["gate", "rules", &rule_idx]);
+            match config.zip(line) {
+                Some((config, line)) => annotation.at(config, line),
+                None => annotation,
+            }
+        })
+        .collect();
+    // Red for a reason that is not a rule's, such as an evaluation that cannot be read.
+    if annotations.is_empty() && !verdict.verdict.is_green() {
+        annotations.push(Annotation::error(verdict.reasons()).title("Gate: inconclusive"));
+    }
+    annotations
+}

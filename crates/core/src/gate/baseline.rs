@@ -1,0 +1,82 @@
+//! What there is to compare with, and what it comes to where there is nothing.
+
+use std::path::Path;
+
+use super::record::BaselineRecord;
+use super::rule::MissingBaseline;
+use super::scorecard::Scorecard;
+use crate::config::GateConfig;
+use crate::error_chain::in_one_line;
+use crate::files;
+
+/// What there is to compare with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Baseline {
+    /// It is at hand.
+    Ready {
+        /// Where it came from, in words.
+        source: String,
+        /// What it measured.
+        card: Box<Scorecard>,
+    },
+    /// The history was read to its end, and no usable record has ever been, for this reason. Rules that compare are
+    /// skipped, and the verdict is at best a warning.
+    NeverRecorded(String),
+    /// One may exist and was not had, for this reason. Rules that compare cannot be judged.
+    Unavailable(String),
+    /// No source of one is configured, for this reason. Rules that compare are skipped, and the verdict is at best a
+    /// warning.
+    NotConfigured(String),
+}
+
+impl Baseline {
+    /// A record, found at `source`.
+    pub fn of_record(record: &BaselineRecord, source: String) -> Self {
+        Self::Ready {
+            source,
+            card: Box::new(record.scorecard()),
+        }
+    }
+
+    /// The baseline in the file at `path`: an `evaluation.json`, a baseline's record or a flat JSON of metrics. `source`
+    /// is what reports call it.
+    pub fn read(path: &Path, source: &str) -> Self {
+        let unavailable = |reason: String| Self::Unavailable(format!("`{source}`: {reason}"));
+        let bytes = match files::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_not_found() => {
+                return unavailable("the file is missing".to_owned());
+            }
+            Err(error) => return unavailable(in_one_line(&error)),
+        };
+        Self::parse(&bytes, path, source)
+    }
+
+    /// The baseline in `bytes`, which came from `path`.
+    pub fn parse(bytes: &[u8], path: &Path, source: &str) -> Self {
+        match Scorecard::parse(bytes, path) {
+            Ok(card) => Self::Ready {
+                source: source.to_owned(),
+                card: Box::new(card),
+            },
+            Err(error) => Self::Unavailable(format!("`{source}`: {}", in_one_line(&error))),
+        }
+    }
+
+    /// The file that `[gate] baseline` names, relative to `base`; `None` where it names none.
+    pub fn configured(gate: &GateConfig, base: &Path) -> Option<Self> {
+        let path = gate.baseline.as_ref()?;
+        Some(Self::read(&base.join(path), &path.display().to_string()))
+    }
+
+    /// The same under `[gate] on_missing_baseline`: what was not had counts as none where the configuration says so.
+    #[must_use]
+    pub fn under(self, setting: MissingBaseline) -> Self {
+        match (self, setting) {
+            (Self::Unavailable(reason), MissingBaseline::AbsoluteOnly) => {
+                Self::NotConfigured(format!("{reason}; `on_missing_baseline` allows that"))
+            }
+            (baseline, _) => baseline,
+        }
+    }
+}

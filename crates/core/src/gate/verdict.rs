@@ -1,0 +1,227 @@
+//! `verdict.json`: what the gate decided about which evaluation, by which rules, and why.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::bound::Bound;
+use super::decision::{Decision, Outcome};
+use super::rule::Level;
+use crate::digest::Sha256Digest;
+use crate::files::{self, FileError};
+use crate::measurement::{Measurement, MetricKey};
+use crate::model::FileEntry;
+use crate::row_set::RowMatch;
+use crate::statistics::Interval;
+
+/// The version of `verdict.json` that this build writes and reads.
+pub(super) const SCHEMA_VERSION: u32 = 1;
+
+/// The file's name in a verdict folder.
+pub const VERDICT_FILE: &str = "verdict.json";
+
+/// What the gate decided. Made by [`Case::judge`](super::Case::judge) alone; nothing changes it afterwards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Verdict {
+    /// Version of this file's layout.
+    pub schema_version: u32,
+    /// The decision: the worst of all rules.
+    pub verdict: Decision,
+    /// One or two sentences for people.
+    pub summary: String,
+    /// The model's name, where known.
+    pub model_name: Option<String>,
+    /// The model that was judged; absent when only its metrics were at hand.
+    pub model_digest: Option<Sha256Digest>,
+    /// Digest of the evaluation or metrics file that was judged; absent when it could not be read.
+    pub evaluation_digest: Option<Sha256Digest>,
+    /// Digest of the rules that judged.
+    pub rules_digest: Sha256Digest,
+    /// Digest of the test data's files, where known.
+    pub data_digest: Option<Sha256Digest>,
+    /// Rows behind the metrics, where known.
+    pub n_rows: Option<u64>,
+    /// Each bound of each rule.
+    pub rules: Vec<RuleResult>,
+    /// Every metric beside the baseline's: those of all rows first, then those of classes, slices and folds.
+    pub metrics: Vec<Comparison>,
+    /// What it was compared with.
+    pub baseline: Option<BaselineReference>,
+    /// What stood in the way of judging, and what should be known beside the rules.
+    pub notes: Vec<String>,
+    /// Who let a red verdict through, for this commit alone.
+    #[serde(rename = "override", default, skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<Override>,
+    /// The files beside this one, for people and other tools.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileEntry>,
+    /// Version of Trainyard.
+    pub trainyard_version: String,
+    /// Commit that was checked out, when known.
+    pub commit: Option<String>,
+}
+
+/// One metric of the candidate beside the baseline's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Comparison {
+    /// What is compared.
+    pub key: MetricKey,
+    /// The candidate's measurement; absent where it has none.
+    pub measured: Option<Measurement>,
+    /// The baseline's measurement.
+    pub baseline: Option<Measurement>,
+    /// The improvement over the baseline in the metric's own direction, positive is better; with its interval where the
+    /// two were compared row by row.
+    pub change: Option<Measurement>,
+}
+
+/// How one bound of one rule came out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleResult {
+    /// Index of the rule in `[[gate.rules]]`, from 0.
+    pub rule_idx: usize,
+    /// The bound.
+    pub bound: Bound,
+    /// The bound, in words: `at least 0.98`.
+    pub wanted: String,
+    /// What was judged. The interval of `measured`, or that of `change`, is the one that decided where the rule has a
+    /// `confidence`.
+    pub comparison: Comparison,
+    /// The confidence that the rule asks for, two-sided; one end decides, so its nominal error is half of what is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    /// How much a miss weighs.
+    pub level: Level,
+    /// How the bound came out.
+    pub outcome: Outcome,
+    /// What that comes to at the rule's level.
+    pub decision: Decision,
+    /// Why, as a clause.
+    pub reason: String,
+}
+
+impl RuleResult {
+    /// What the rule is about.
+    pub const fn key(&self) -> &MetricKey {
+        &self.comparison.key
+    }
+
+    /// The word for people: that of the decision, unless its level hides how the bound came out.
+    pub const fn word(&self) -> &'static str {
+        match (self.level, self.outcome) {
+            (Level::Fail, Outcome::Holds | Outcome::Missed | Outcome::NotJudged) => {
+                self.decision.word()
+            }
+            (_, Outcome::Holds) => self.decision.word(),
+            (_, outcome) => outcome.word(),
+        }
+    }
+}
+
+/// What was compared with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BaselineReference {
+    /// Where it came from.
+    pub source: String,
+    /// Its model, where known.
+    pub model_digest: Option<Sha256Digest>,
+    /// Whether it was scored on the same rows, and how that is known.
+    pub rows: RowMatch,
+    /// Whether both come from one and the same predictions.
+    pub has_same_predictions: bool,
+    /// The paired comparison of accuracy, where the rows that either predicts wrong are known.
+    pub paired: Option<PairedComparison>,
+}
+
+/// Accuracy on the same rows, compared row by row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PairedComparison {
+    /// Rows compared.
+    pub n_rows: u64,
+    /// Rows that only the candidate predicts right.
+    pub n_gained: u64,
+    /// Rows that only the baseline predicts right.
+    pub n_lost: u64,
+    /// Tango's score interval of `(n_gained - n_lost) / n_rows`.
+    pub interval: Interval,
+    /// The smallest change that these rows would show four times in five.
+    pub smallest_detectable: f64,
+}
+
+/// A person's word against the rules', for one commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Override {
+    /// The commit.
+    pub commit: String,
+    /// Login of the person, who may write to the repository.
+    pub by: String,
+    /// In the person's words.
+    pub reason: String,
+    /// The comment that says so.
+    pub url: String,
+}
+
+/// Why a verdict cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum VerdictError {
+    /// The file is missing or unreadable.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Written by another version.
+    #[error("`{}` has schema version {found}, but this build reads version {SCHEMA_VERSION}", path.display())]
+    SchemaVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version it states.
+        found: u32,
+    },
+}
+
+impl Verdict {
+    /// Whether the run may go on: green by the rules, or let through by a person.
+    pub const fn is_let_through(&self) -> bool {
+        self.verdict.is_green() || self.overridden.is_some()
+    }
+
+    /// Whether any bound was compared with a number.
+    pub fn has_judged(&self) -> bool {
+        self.rules.iter().any(|rule| rule.outcome.is_judged())
+    }
+
+    /// The summary and all notes, in one line.
+    pub fn reasons(&self) -> String {
+        let sentences = [&self.summary].into_iter().chain(&self.notes);
+        sentences.map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The metrics of all rows.
+    pub fn headline(&self) -> impl Iterator<Item = &Comparison> {
+        self.metrics.iter().filter(|row| row.key.is_overall())
+    }
+
+    /// The same verdict, naming the files written beside it.
+    #[must_use]
+    pub fn with_files(self, files: Vec<FileEntry>) -> Self {
+        Self { files, ..self }
+    }
+
+    /// Reads the verdict in `folder`.
+    pub fn open(folder: &Path) -> Result<Self, VerdictError> {
+        let path = folder.join(VERDICT_FILE);
+        let verdict: Self = files::read_json(&path, "verdict")?;
+        if verdict.schema_version != SCHEMA_VERSION {
+            return Err(VerdictError::SchemaVersion {
+                path,
+                found: verdict.schema_version,
+            });
+        }
+        Ok(verdict)
+    }
+}

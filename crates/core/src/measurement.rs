@@ -1,0 +1,207 @@
+//! One measured number and all that belongs to it: what it is of, its unit, its direction, its interval and how many
+//! rows are behind it.
+//!
+//! Evaluation, baseline record, rule result and every report hold this one type. A report renders keys; nothing parses
+//! or joins on words.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::statistics::{Interval, Moments};
+
+/// What a measurement is of: a metric, and the part of the rows that it was taken on.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct MetricKey {
+    /// Name of the metric: the catalog's, or that of another tool's file.
+    pub metric: String,
+    /// The class that it is of; absent for a metric of all classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// The slice of rows that it is of, as `column=value`; absent for all rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<String>,
+    /// The fold of cross-validation that it is of, from 0; absent outside of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<u32>,
+}
+
+impl MetricKey {
+    /// A metric of all rows.
+    pub fn overall(metric: impl Into<String>) -> Self {
+        Self {
+            metric: metric.into(),
+            class: None,
+            slice: None,
+            fold: None,
+        }
+    }
+
+    /// A metric of one class.
+    pub fn of_class(metric: impl Into<String>, class: impl Into<String>) -> Self {
+        Self {
+            class: Some(class.into()),
+            ..Self::overall(metric)
+        }
+    }
+
+    /// Whether it is of all rows and classes.
+    pub const fn is_overall(&self) -> bool {
+        self.class.is_none() && self.slice.is_none() && self.fold.is_none()
+    }
+}
+
+/// For people: `recall of class 7, country=DE, fold 2`. Never read back.
+impl fmt::Display for MetricKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            metric,
+            class,
+            slice,
+            fold,
+        } = self;
+        formatter.write_str(metric)?;
+        if let Some(class) = class {
+            write!(formatter, " of class {class}")?;
+        }
+        if let Some(slice) = slice {
+            write!(formatter, ", {slice}")?;
+        }
+        if let Some(fold) = fold {
+            write!(formatter, ", fold {fold}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One measured number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Measurement {
+    /// What it is of.
+    pub key: MetricKey,
+    /// What was measured; always finite.
+    pub value: f64,
+    /// What the value counts; absent where another tool's file does not say and the name is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+    /// Which way is better; absent where another tool's file does not say and the name is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// The confidence interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
+    /// Why there is no interval, where these rows are outside what the method can promise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_interval: Option<String>,
+    /// Number of rows behind the value: those of the denominator, such as the rows predicted as a class for its precision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_rows: Option<u64>,
+    /// What an interval at another confidence is computed from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+}
+
+impl Measurement {
+    /// A bare value, with what the catalog knows about its name.
+    pub fn bare(
+        key: MetricKey,
+        value: f64,
+        unit: Option<Unit>,
+        direction: Option<Direction>,
+    ) -> Self {
+        Self {
+            key,
+            value,
+            unit,
+            direction,
+            interval: None,
+            no_interval: None,
+            n_rows: None,
+            evidence: None,
+        }
+    }
+
+    /// What a report shows and a later comparison needs; what intervals are computed from stays in the evaluation.
+    #[must_use]
+    pub fn without_evidence(&self) -> Self {
+        Self {
+            evidence: None,
+            ..self.clone()
+        }
+    }
+}
+
+/// Sufficient statistics of one measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Evidence {
+    /// `n_successes / n`.
+    Proportion {
+        /// Rows that count.
+        n_successes: u64,
+        /// All rows.
+        n: u64,
+    },
+    /// F1 as a function of the proportion J = TP / (TP + FP + FN): 2J / (1 + J).
+    F1 {
+        /// True positives.
+        n_true_positives: u64,
+        /// True and false positives and false negatives.
+        n: u64,
+    },
+    /// The mean of a value a row.
+    Mean(Moments),
+    /// The square root of the mean of a value a row.
+    RootMean(Moments),
+}
+
+/// A metric that has no value here, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Undefined {
+    /// What was asked for.
+    pub key: MetricKey,
+    /// Why it has no value, as a clause: `never predicted`.
+    pub reason: String,
+}
+
+/// What a value counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// A share of 1.
+    Proportion,
+    /// Natural-logarithm units of information.
+    Nats,
+    /// The label's own unit.
+    Label,
+    /// The label's own unit, squared.
+    LabelSquared,
+    /// No unit.
+    None,
+}
+
+/// Which way a metric is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Such as accuracy.
+    HigherIsBetter,
+    /// Such as loss.
+    LowerIsBetter,
+}
+
+impl Direction {
+    /// The change from `baseline` to `value`, positive when it is better.
+    pub fn improvement(self, value: f64, baseline: f64) -> f64 {
+        match self {
+            Self::HigherIsBetter => value - baseline,
+            Self::LowerIsBetter => baseline - value,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The metric catalog: what each metric is called, counts and means, and how it is computed.
+//!
+//! Reference page, configuration checks, spelling hints, directions of known names and what `evaluate` computes all come
+//! from here. A new metric is one entry and one function in the file of its family.
+
+use super::metric::Metric;
+use super::{confusion, known, probability, regression};
+use crate::measurement::Direction;
+
+/// Every metric, in the order in which they are reported.
+pub fn all() -> impl Iterator<Item = &'static Metric> {
+    [
+        confusion::METRICS,
+        probability::METRICS,
+        regression::METRICS,
+        known::METRICS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The metric that another tool's file calls `name`: its last part, without the name of a data split, by name or alias.
+///
+/// `test/f1_score` is `f1`; where two tasks share a name, such as `loss`, the first is found.
+pub fn find(name: &str) -> Option<&'static Metric> {
+    let last = name.rsplit(['/', '.']).next().unwrap_or(name);
+    let last = last.to_ascii_lowercase();
+    let bare = ["val_", "test_", "train_", "eval_"]
+        .iter()
+        .find_map(|split| last.strip_prefix(split))
+        .unwrap_or(&last);
+    let is_called = |metric: &&Metric| metric.name == bare || metric.aliases.contains(&bare);
+    all().find(is_called).or_else(|| {
+        // An average of a metric of classes has its unit and direction.
+        let base = ["_macro", "_micro", "_weighted"]
+            .iter()
+            .find_map(|average| bare.strip_suffix(average))?;
+        all().find(|metric| metric.name == base || metric.aliases.contains(&base))
+    })
+}
+
+/// Which way `name` is better, where the catalog knows it.
+pub fn direction(name: &str) -> Option<Direction> {
+    find(name).map(|metric| metric.direction)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::metrics::Compute;
+    use crate::model::Task;
+
+    #[test]
+    fn known_names_are_found_however_tools_write_them() {
+        use Direction::{HigherIsBetter, LowerIsBetter};
+        for (name, expected) in [
+            ("accuracy", Some(HigherIsBetter)),
+            ("val_accuracy", Some(HigherIsBetter)),
+            ("test/f1_score", Some(HigherIsBetter)),
+            ("metrics.AUC", Some(HigherIsBetter)),
+            ("precision_micro", Some(HigherIsBetter)),
+            ("rmse", Some(LowerIsBetter)),
+            ("eval_loss", Some(LowerIsBetter)),
+            ("latency_ms", None),
+        ] {
+            assert_eq!(direction(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_means_one_metric_of_a_task() {
+        for task in [Task::Classification, Task::Regression] {
+            let mut seen = BTreeSet::new();
+            for metric in all().filter(|metric| metric.task == task) {
+                for name in metric.aliases.iter().chain([&metric.name]) {
+                    assert!(seen.insert(*name), "`{name}` is there twice");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_computed_metric_says_what_it_is_and_where_from() {
+        for metric in all() {
+            let is_computed = !matches!(metric.compute, Compute::Elsewhere);
+            assert!(!metric.definition.is_empty(), "{}", metric.name);
+            assert_eq!(!metric.interval.is_empty(), is_computed, "{}", metric.name);
+            assert_eq!(!metric.source.is_empty(), is_computed, "{}", metric.name);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A model folder: `model.json` and the artifact's files, checked against each other by digest.
+
+use std::path::{Path, PathBuf};
+
+use super::{FileEntry, MANIFEST_FILE, ModelManifest, SCHEMA_VERSION};
+use crate::digest::{self, Sha256Digest};
+use crate::files::{self, FileError};
+
+/// Why a model folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A file of the folder is missing or unreadable.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Written by another version.
+    #[error("`{}` has schema version {found}, but this build reads version {SCHEMA_VERSION}", path.display())]
+    SchemaVersion {
+        /// The manifest.
+        path: PathBuf,
+        /// The version it states.
+        found: u32,
+    },
+    /// A file of the artifact is not the one that the manifest names.
+    #[error("`{}` does not match the digest in {MANIFEST_FILE}: the folder was changed or only partly written", path.display())]
+    Digest {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The manifest contradicts itself.
+    #[error("`{}` is not consistent: {problem}", path.display())]
+    Inconsistent {
+        /// The manifest.
+        path: PathBuf,
+        /// What does not fit.
+        problem: String,
+    },
+}
+
+/// A model folder whose files were checked against each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelFolder {
+    /// The folder.
+    pub path: PathBuf,
+    /// Its manifest.
+    pub manifest: ModelManifest,
+    /// The model's digest, over `model.json` and the artifact's files.
+    pub digest: Sha256Digest,
+    /// Bytes of `model.json` and the artifact's files together.
+    pub size_bytes: u64,
+}
+
+impl ModelFolder {
+    /// Opens a folder, checking schema version, digests and shapes. The artifact's files are read in constant memory.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        Self::check(path, |entry| Ok(FileEntry::measure(path, &entry.path)?))
+    }
+
+    /// Opens a folder as [`ModelFolder::open`] does, and gives the bytes of each of the artifact's files: the very ones
+    /// whose digests were checked.
+    pub fn read(path: &Path) -> Result<(Self, Vec<Vec<u8>>), ModelError> {
+        let mut contents = Vec::new();
+        let folder = Self::check(path, |entry| {
+            let bytes = files::read(&path.join(&entry.path))?;
+            let found = FileEntry::of_bytes(&entry.path, &bytes);
+            contents.push(bytes);
+            Ok(found)
+        })?;
+        Ok((folder, contents))
+    }
+
+    /// Reads the manifest once, to value and digest of the same bytes, and checks each file that `measure` finds.
+    fn check(
+        path: &Path,
+        mut measure: impl FnMut(&FileEntry) -> Result<FileEntry, ModelError>,
+    ) -> Result<Self, ModelError> {
+        let manifest_path = path.join(MANIFEST_FILE);
+        let bytes = files::read(&manifest_path)?;
+        let manifest = parse(&manifest_path, &bytes)?;
+        let mut entries = vec![FileEntry::of_bytes(MANIFEST_FILE, &bytes)];
+        for entry in manifest.artifact.files() {
+            let found = measure(entry)?;
+            if found != *entry {
+                return Err(ModelError::Digest {
+                    path: path.join(&entry.path),
+                });
+            }
+            entries.push(found);
+        }
+        let digest = digest::of_file_set(
+            entries
+                .iter()
+                .map(|file| (&file.sha256, file.size_bytes, file.path.as_str())),
+        );
+        Ok(Self {
+            path: path.to_owned(),
+            manifest,
+            digest,
+            size_bytes: entries.iter().map(|file| file.size_bytes).sum(),
+        })
+    }
+
+    /// The files that the digest covers, relative to the folder.
+    pub fn files(&self) -> Vec<&str> {
+        let artifact = self.manifest.artifact.files();
+        [MANIFEST_FILE]
+            .into_iter()
+            .chain(artifact.into_iter().map(|file| file.path.as_str()))
+            .collect()
+    }
+}
+
+/// The schema version alone, so that a manifest of another version is named as such and not by its first strange field.
+#[derive(serde::Deserialize)]
+struct Version {
+    schema_version: u32,
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<ModelManifest, ModelError> {
+    let json = |source| FileError::Json {
+        path: path.to_owned(),
+        kind: "model manifest",
+        source,
+    };
+    let Version { schema_version } = serde_json::from_slice(bytes).map_err(json)?;
+    if schema_version != SCHEMA_VERSION {
+        return Err(ModelError::SchemaVersion {
+            path: path.to_owned(),
+            found: schema_version,
+        });
+    }
+    let manifest: ModelManifest = serde_json::from_slice(bytes).map_err(json)?;
+    match manifest.problem() {
+        Some(problem) => Err(ModelError::Inconsistent {
+            path: path.to_owned(),
+            problem,
+        }),
+        None => Ok(manifest),
+    }
+}

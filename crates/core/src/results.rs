@@ -1,0 +1,102 @@
+//! The folder that a stage writes its result to, and how an earlier result in it is put aside.
+//!
+//! A stage that breaks off must not leave its earlier result for the next stage to believe. So before anything can fail,
+//! the file that makes the folder a result is renamed; what it names stays, so that nothing that took hours is lost to a
+//! typo, until the new result is whole.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::digest::Sha256Digest;
+use crate::files::{self, FileError};
+
+/// What a file is called that was put aside.
+const PREVIOUS: &str = "previous";
+
+/// A stage's folder, whose earlier result has been put aside.
+#[derive(Debug)]
+pub struct ResultFolder {
+    folder: PathBuf,
+    /// The JSON that makes the folder a result: written last.
+    file: &'static str,
+}
+
+impl ResultFolder {
+    /// Puts the earlier result in `folder` aside, if there is one: `file` is renamed to `<file>.previous`, which nothing
+    /// reads as a result.
+    pub fn begin(folder: &Path, file: &'static str) -> Result<Self, FileError> {
+        let this = Self {
+            folder: folder.to_owned(),
+            file,
+        };
+        files::rename(&this.result(), &this.previous())?;
+        Ok(this)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Takes back that the earlier result was put aside: it is what this run would make. `false` where there was none.
+    pub fn restore(&self) -> Result<bool, FileError> {
+        files::rename(&self.previous(), &self.result())
+    }
+
+    /// Whether an earlier result was put aside, by this run or by one that broke off.
+    pub fn has_previous(&self) -> bool {
+        files::is_there(&self.previous())
+    }
+
+    /// Writes the JSON that makes the folder a result, and then removes the earlier one. Returns the new one's digest.
+    pub fn finish<T: Serialize>(&self, value: &T) -> Result<Sha256Digest, FileError> {
+        let digest = files::write_json(&self.result(), value)?;
+        files::remove(&self.previous())?;
+        Ok(digest)
+    }
+
+    fn result(&self) -> PathBuf {
+        self.folder.join(self.file)
+    }
+
+    fn previous(&self) -> PathBuf {
+        self.folder.join(format!("{}.{PREVIOUS}", self.file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_that_breaks_off_leaves_no_result_and_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        files::write(&at("model.json"), b"{}").unwrap();
+        files::write(&at("weights.safetensors"), b"w").unwrap();
+        for _ in 0..2 {
+            // Twice: the second run finds nothing to put aside and keeps what the first one did.
+            let results = ResultFolder::begin(folder.path(), "model.json").unwrap();
+            assert!(!at("model.json").exists() && results.has_previous());
+        }
+        assert!(at("model.json.previous").exists() && at("weights.safetensors").exists());
+
+        let results = ResultFolder::begin(folder.path(), "model.json").unwrap();
+        assert!(results.restore().unwrap() && at("model.json").exists());
+        assert!(!results.restore().unwrap());
+
+        let results = ResultFolder::begin(folder.path(), "model.json").unwrap();
+        let digest = results.finish(&1).unwrap();
+        assert_eq!(digest, Sha256Digest::of(b"1\n"));
+        assert!(at("model.json").exists() && !results.has_previous());
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_has_nothing_to_put_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("verdict");
+        let results = ResultFolder::begin(&missing, "verdict.json").unwrap();
+        assert!(!results.has_previous() && !missing.exists());
+    }
+}

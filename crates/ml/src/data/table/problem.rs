@@ -1,0 +1,193 @@
+//! Why a table cannot be used.
+
+use std::fmt;
+
+use crate::data::column::CellProblem;
+use crate::data::error::{Excerpt, Names};
+
+/// Where in a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A line, counted from 1.
+    Line(u64),
+    /// A byte, where the file could not be read again to count its lines.
+    Byte(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(formatter, "line {line}"),
+            Self::Byte(byte) => write!(formatter, "byte {byte}"),
+        }
+    }
+}
+
+/// Why a table cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TableProblem {
+    /// No bytes, or nothing but a byte order mark.
+    #[error("the file is empty")]
+    Empty,
+    /// A header and nothing else.
+    #[error("there are no rows below the header")]
+    NoRows,
+    /// Nothing left.
+    #[error(
+        "each of the {n_dropped} rows lacks a value, and `[data.csv] missing = \"drop\"` drops them all"
+    )]
+    AllDropped {
+        /// How many there were.
+        n_dropped: u64,
+    },
+    /// What Excel calls Unicode text.
+    #[error("this is UTF-16 text; save it as UTF-8 (in Excel: \"CSV UTF-8\")")]
+    Utf16,
+    /// Another kind of file.
+    #[error("this {0}")]
+    Other(&'static str),
+    /// Another encoding.
+    #[error("{place}: this is not UTF-8 text; save the file as UTF-8")]
+    NotUtf8 {
+        /// Where.
+        place: Place,
+    },
+    /// The system's words.
+    #[error("{place}: {problem}")]
+    Csv {
+        /// Where.
+        place: Place,
+        /// The parser's words.
+        problem: String,
+    },
+    /// A row that is too short or too long.
+    #[error("{place}: {n_cells} cells, but the header has {n_columns}")]
+    Ragged {
+        /// Where.
+        place: Place,
+        /// Cells of that row.
+        n_cells: u64,
+        /// Cells of the header.
+        n_columns: u64,
+    },
+    /// The rest of the file is one cell.
+    #[error(
+        "{place}: a quote is opened here and never closed; close it, or write a quote that is text as `\"\"` in a quoted cell"
+    )]
+    Unclosed {
+        /// Of the quote.
+        place: Place,
+    },
+    /// Most often, a quote before it was never closed.
+    #[error(
+        "{place}: text follows the closing quote of the cell that is opened on {opened}; close that cell where it \
+         ends, or write a quote that is text as `\"\"`"
+    )]
+    BehindQuote {
+        /// Of the text.
+        place: Place,
+        /// Of the opening quote.
+        opened: Place,
+    },
+    /// Binary, or UTF-16 in part.
+    #[error("{place}: there is a NUL byte, so this is not plain text; save the file as UTF-8")]
+    Nul {
+        /// Where.
+        place: Place,
+    },
+    /// One name twice.
+    #[error("two columns are called {name} (columns {first} and {second}); rename one of them")]
+    Twice {
+        /// Their name.
+        name: Excerpt,
+        /// Counted from 1.
+        first: usize,
+        /// Counted from 1.
+        second: usize,
+    },
+    /// A column that the configuration names is not there.
+    #[error("there is no column {name}; there are {known}{hint}")]
+    NoColumn {
+        /// Its name.
+        name: Excerpt,
+        /// Those that there are.
+        known: Names,
+        /// What may be wrong.
+        hint: String,
+    },
+    /// Another number of features than the network takes.
+    #[error(
+        "{n_features} columns are features ({names}), but `[model] input_shape` is {input_shape:?}"
+    )]
+    Width {
+        /// How many there are.
+        n_features: usize,
+        /// Their names.
+        names: Names,
+        /// What the network takes.
+        input_shape: Vec<usize>,
+    },
+    /// A cell of a feature.
+    #[error("{place}: {problem}")]
+    Cell {
+        /// Where.
+        place: Place,
+        /// What is wrong.
+        problem: CellProblem,
+    },
+    /// A feature that is not there.
+    #[error(
+        "{place}: the column {column} is empty{text}; say what to do with `[data.csv] missing = \"drop\"`, `\"mean\"` \
+         or a number"
+    )]
+    Missing {
+        /// Where.
+        place: Place,
+        /// The column.
+        column: Excerpt,
+        /// What stands there instead.
+        text: String,
+    },
+    /// A column without any value.
+    #[error("the column {column} has no value to take a mean of")]
+    NoMean {
+        /// The column.
+        column: Excerpt,
+    },
+    /// A label that is not there.
+    #[error("{place}: the label {column} is empty{text}")]
+    NoLabel {
+        /// Where.
+        place: Place,
+        /// The column.
+        column: Excerpt,
+        /// What stands there instead, and what to do if it is a class.
+        text: String,
+    },
+    /// A weight below 0 or none at all.
+    #[error("{place}: the weight {text} is not a number of at least 0")]
+    Weight {
+        /// Where.
+        place: Place,
+        /// What stands there.
+        text: Excerpt,
+    },
+    /// An identifier that is not a whole number.
+    #[error("{place}: the row id {text} is not a whole number")]
+    RowId {
+        /// Where.
+        place: Place,
+        /// What stands there.
+        text: Excerpt,
+    },
+    /// An identifier of two rows.
+    #[error("{place}: the row id {row_id} is there twice, first on {first}")]
+    RowIdTwice {
+        /// Where.
+        place: Place,
+        /// Where it stands first.
+        first: Place,
+        /// The identifier.
+        row_id: i64,
+    },
+}

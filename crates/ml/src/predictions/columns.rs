@@ -1,0 +1,325 @@
+//! Columns as they stand in a file, before classes have indices.
+
+use std::collections::{BTreeMap, HashSet};
+
+use trainyard_core::digest::Sha256Digest;
+use trainyard_core::metrics::{Scores, predictions as predicted_classes};
+use trainyard_core::model::Task;
+
+use super::labels::{self, Texts};
+use super::problem::{Problem, shortened, some};
+use crate::data::Labels;
+use crate::data::npz::{Array, Values};
+
+/// What is known about predictions before their file is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// What they mean; by default classes, unless the file plainly holds numbers to predict.
+    pub task: Option<Task>,
+    /// Names of the classes, in the order of the columns of an array of scores.
+    pub classes: Option<&'a [String]>,
+}
+
+/// A score of each class, `[n_rows, n_classes]`, row-major, as precise as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ScoreTable {
+    /// Single precision.
+    F32(Vec<f32>),
+    /// Double precision.
+    F64(Vec<f64>),
+}
+
+impl ScoreTable {
+    /// As metrics read them.
+    pub fn as_scores(&self) -> Scores<'_> {
+        match self {
+            Self::F32(scores) => Scores::F32(scores),
+            Self::F64(scores) => Scores::F64(scores),
+        }
+    }
+
+    pub(super) fn to_array(&self, n_columns: usize) -> Array {
+        let (n, values) = match self {
+            Self::F32(scores) => (scores.len(), Values::F32(scores.clone())),
+            Self::F64(scores) => (scores.len(), Values::F64(scores.clone())),
+        };
+        Array {
+            shape: vec![n / n_columns.max(1), n_columns],
+            values,
+        }
+    }
+}
+
+/// Labels or predictions as they are written.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Cells {
+    /// As text: of a table, or of an array of texts or integers.
+    Texts(Vec<String>),
+    /// Of an array of numbers that need not be whole.
+    Numbers(Vec<f64>),
+}
+
+impl Cells {
+    pub(super) const fn len(&self) -> usize {
+        match self {
+            Self::Texts(cells) => cells.len(),
+            Self::Numbers(cells) => cells.len(),
+        }
+    }
+
+    fn texts(&self) -> Vec<String> {
+        match self {
+            Self::Texts(cells) => cells.clone(),
+            // `1.0` keeps its point, as Python writes it, so that it is known for a number that could have a fraction.
+            Self::Numbers(cells) => cells.iter().map(|value| format!("{value:?}")).collect(),
+        }
+    }
+}
+
+/// Scores as they stand in a file.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum ScoreColumns {
+    /// Columns of a table, named by class.
+    Named(Vec<(String, Vec<f64>)>),
+    /// An array `[n_rows, n_columns]`, whose columns are in the order of the classes.
+    Array {
+        scores: ScoreTable,
+        n_columns: usize,
+    },
+}
+
+/// The columns that matter.
+#[derive(Debug)]
+pub(super) struct Columns {
+    pub(super) row_ids: Option<Vec<String>>,
+    pub(super) labels: Cells,
+    pub(super) predicted: Option<Cells>,
+    pub(super) scores: Option<ScoreColumns>,
+    /// Digests of all other columns.
+    pub(super) others: BTreeMap<String, Sha256Digest>,
+    /// What a row is called in errors.
+    pub(super) place: fn(usize) -> String,
+}
+
+impl Columns {
+    /// Labels, predictions and scores, resolved and checked against each other.
+    pub(super) fn resolve(&self, given: &Given<'_>) -> Result<Resolved, Problem> {
+        if self.labels.len() == 0 {
+            return Err(Problem::NoRows);
+        }
+        if let Some(row_ids) = &self.row_ids {
+            let mut seen = HashSet::new();
+            if let Some(row) = row_ids.iter().position(|row_id| !seen.insert(row_id)) {
+                return Err(Problem::RowIdTwice {
+                    place: (self.place)(row),
+                    row_id: shortened(&row_ids[row]),
+                });
+            }
+        }
+        match given.task {
+            Some(Task::Regression) => self.resolve_numbers(),
+            task => self.resolve_classes(given.classes, task.is_some()),
+        }
+    }
+
+    fn resolve_numbers(&self) -> Result<Resolved, Problem> {
+        let labels = self.numbers(&self.labels, "label")?;
+        let predicted = match (&self.predicted, &self.scores) {
+            (Some(predicted), _) => self.numbers(predicted, "predicted")?,
+            (None, Some(scores)) => one_column(scores).ok_or(Problem::NoPredictedNumbers)?,
+            (None, None) => return Err(Problem::NoPredictedNumbers),
+        };
+        Ok(Resolved {
+            labels: Labels::Value(labels),
+            predicted: Labels::Value(predicted),
+            scores: None,
+            classes: Vec::new(),
+        })
+    }
+
+    /// Finite numbers, exactly as they are written.
+    fn numbers(&self, cells: &Cells, column: &'static str) -> Result<Vec<f64>, Problem> {
+        let not_finite = |row: usize, cell: String| Problem::NotFinite {
+            place: (self.place)(row),
+            column: column.to_owned(),
+            cell: shortened(&cell),
+        };
+        match cells {
+            Cells::Numbers(numbers) => match numbers.iter().position(|value| !value.is_finite()) {
+                Some(row) => Err(not_finite(row, numbers[row].to_string())),
+                None => Ok(numbers.clone()),
+            },
+            Cells::Texts(texts) => {
+                let number = |(row, text): (usize, &String)| match text.parse::<f64>() {
+                    Ok(value) if value.is_finite() => Ok(value),
+                    _ => Err(not_finite(row, text.clone())),
+                };
+                texts.iter().enumerate().map(number).collect()
+            }
+        }
+    }
+
+    fn resolve_classes(
+        &self,
+        declared: Option<&[String]>,
+        is_certain: bool,
+    ) -> Result<Resolved, Problem> {
+        for (cells, column) in [
+            (Some(&self.labels), "label"),
+            (self.predicted.as_ref(), "predicted"),
+        ] {
+            if let Some(Cells::Numbers(numbers)) = cells
+                && let Some(row) = numbers.iter().position(|value| !value.is_finite())
+            {
+                return Err(Problem::NotFinite {
+                    place: (self.place)(row),
+                    column: column.to_owned(),
+                    cell: numbers[row].to_string(),
+                });
+            }
+        }
+        let label_cells = self.labels.texts();
+        let predicted_cells = self.predicted.as_ref().map(Cells::texts);
+        let labels = Texts {
+            name: "label",
+            cells: &label_cells,
+            place: self.place,
+        };
+        let predicted = predicted_cells.as_ref().map(|cells| Texts {
+            name: "predicted",
+            cells,
+            place: self.place,
+        });
+        labels.check(declared)?;
+        if let Some(predicted) = &predicted {
+            predicted.check(declared)?;
+        }
+        if declared.is_none() && !is_certain {
+            labels::refuse_regression(&labels, predicted.as_ref())?;
+        }
+        let (classes, is_declared) = match (declared, &self.scores) {
+            (Some(classes), _) => (classes.to_vec(), true),
+            (None, Some(scores)) => (scores.class_names(&labels)?, true),
+            (None, None) => (labels::found_classes(&labels, predicted.as_ref()), false),
+        };
+        let label_indices = labels.indices(&classes)?;
+        let scores = match &self.scores {
+            Some(scores) => Some(scores.in_order(&classes)?),
+            None => None,
+        };
+        let predicted_indices = match (&predicted, &scores) {
+            (Some(predicted), _) => {
+                let indices = predicted.indices(&classes)?;
+                labels::refuse_mismatch(&label_indices, &indices, &classes, is_declared)?;
+                indices
+            }
+            (None, Some(scores)) => predicted_classes(scores.as_scores(), classes.len()),
+            (None, None) => return Err(Problem::NoAnswers),
+        };
+        Ok(Resolved {
+            labels: Labels::Class(label_indices),
+            predicted: Labels::Class(predicted_indices),
+            scores,
+            classes,
+        })
+    }
+}
+
+/// What the columns come to.
+pub(super) struct Resolved {
+    pub(super) labels: Labels,
+    pub(super) predicted: Labels,
+    pub(super) scores: Option<ScoreTable>,
+    pub(super) classes: Vec<String>,
+}
+
+/// The scores of a file with one column of them, which for a regression are its predictions.
+fn one_column(scores: &ScoreColumns) -> Option<Vec<f64>> {
+    match scores {
+        ScoreColumns::Named(columns) => match columns.as_slice() {
+            [(_, values)] => Some(values.clone()),
+            _ => None,
+        },
+        ScoreColumns::Array {
+            scores,
+            n_columns: 1,
+        } => Some(match scores {
+            ScoreTable::F32(values) => values.iter().copied().map(f64::from).collect(),
+            ScoreTable::F64(values) => values.clone(),
+        }),
+        ScoreColumns::Array { .. } => None,
+    }
+}
+
+impl ScoreColumns {
+    /// The classes of a file that lists none: those of its columns. Columns of an array have no names, so labels must say
+    /// by their number which is theirs.
+    fn class_names(&self, labels: &Texts<'_>) -> Result<Vec<String>, Problem> {
+        match self {
+            Self::Named(columns) => Ok(columns.iter().map(|(class, _)| class.clone()).collect()),
+            Self::Array { n_columns, .. } => {
+                let classes: Vec<String> = (0..*n_columns).map(|idx| idx.to_string()).collect();
+                let is_numbered = |label: &&str| {
+                    let whole = label.strip_suffix(".0").unwrap_or(label);
+                    classes.iter().any(|class| class == whole)
+                };
+                match labels.distinct().iter().find(|label| !is_numbered(label)) {
+                    Some(label) => Err(Problem::UnnamedColumns {
+                        n_columns: *n_columns,
+                        label: shortened(label),
+                    }),
+                    None => Ok(classes),
+                }
+            }
+        }
+    }
+
+    /// Scores by row, in the order of `classes`: columns of a table by their names, those of an array as they stand.
+    fn in_order(&self, classes: &[String]) -> Result<ScoreTable, Problem> {
+        match self {
+            Self::Array { scores, n_columns } => {
+                if *n_columns == classes.len() {
+                    return Ok(scores.clone());
+                }
+                Err(Problem::ScoreColumns {
+                    n_columns: *n_columns,
+                    n_classes: classes.len(),
+                    hint: if *n_columns == 1 && classes.len() == 2 {
+                        "; write a column a class, `1 - p` and `p`"
+                    } else {
+                        ""
+                    },
+                })
+            }
+            Self::Named(columns) => {
+                if let Some((extra, _)) = columns.iter().find(|(name, _)| !classes.contains(name)) {
+                    let is_missing =
+                        |class: &&String| columns.iter().all(|(name, _)| name != *class);
+                    return Err(match classes.iter().find(is_missing) {
+                        Some(class) => no_score_column(class, columns),
+                        None => Problem::ExtraScoreColumn(extra.clone()),
+                    });
+                }
+                let column = |class: &String| {
+                    let found = columns.iter().find(|(name, _)| name == class);
+                    found
+                        .map(|(_, values)| values)
+                        .ok_or_else(|| no_score_column(class, columns))
+                };
+                let in_order: Vec<&Vec<f64>> =
+                    classes.iter().map(column).collect::<Result<_, _>>()?;
+                let n_rows = in_order.first().map_or(0, |values| values.len());
+                let by_row =
+                    (0..n_rows).flat_map(|row| in_order.iter().map(move |values| values[row]));
+                Ok(ScoreTable::F64(by_row.collect()))
+            }
+        }
+    }
+}
+
+fn no_score_column(class: &str, columns: &[(String, Vec<f64>)]) -> Problem {
+    Problem::NoScoreColumn {
+        class: class.to_owned(),
+        found: some(columns.iter().map(|(name, _)| name.as_str())),
+    }
+}

