@@ -77,6 +77,16 @@ pub(super) static METRICS: &[Metric] = &[
         }),
     ),
     metric(
+        "balanced_accuracy",
+        &["balanced_accuracy_score"],
+        "Mean recall over the classes that have labelled rows.",
+        MOVER,
+        "scikit-learn `balanced_accuracy_score`",
+        Compute::Confusion(|confusion, confidence| {
+            average(Average::BalancedAccuracy, confusion, confidence)
+        }),
+    ),
+    metric(
         "precision",
         &["precision_score"],
         "Fraction of the rows predicted as the class that belong to it: TP / (TP + FP).",
@@ -148,5 +158,28 @@ fn average(average: Average, confusion: &Confusion, confidence: f64) -> Computed
             evidence: None,
         }),
         None => Computed::Undefined("no rows"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Independent source: scikit-learn 1.9, `balanced_accuracy_score([0, 0, 1], [0, 2, 1])` is 0.75: the class that is
+    /// only predicted does not count, where `recall_score(average="macro")` counts it as 0.
+    #[test]
+    fn balanced_accuracy_leaves_out_what_is_only_predicted() {
+        let classes = ["a", "b", "c"].map(str::to_owned);
+        let confusion = Confusion::tally(&classes, [(0, 0), (0, 2), (1, 1)].into_iter());
+        let found = METRICS
+            .iter()
+            .find(|metric| metric.name == "balanced_accuracy");
+        let Compute::Confusion(compute) = found.expect("it is in the catalog").compute else {
+            panic!("it is computed from the confusion matrix")
+        };
+        let Computed::Value(estimate) = compute(&confusion, 0.95) else {
+            panic!("it has a value")
+        };
+        assert_eq!(estimate.value, 0.75);
     }
 }
