@@ -102,9 +102,15 @@ fn closing_words(workspace: &Workspace, out: &Path) -> Result<String> {
 fn headline_metrics(metrics: &Value) -> Vec<String> {
     let is_headline = |name: &str| !name.contains(['.', '/']);
     let scalars = metrics.as_object().into_iter().flatten();
-    scalars
+    let headlines: Vec<(&String, f64)> = scalars
         .filter(|(name, value)| is_headline(name) && value.is_f64())
-        .filter_map(|(name, value)| Some(format!("  {name:16}  {:.4}", value.as_f64()?)))
+        .filter_map(|(name, value)| Some((name, value.as_f64()?)))
+        .collect();
+    let width = headlines.iter().map(|(name, _)| name.len()).max();
+    let width = width.unwrap_or(0).max(16);
+    headlines
+        .into_iter()
+        .map(|(name, value)| format!("  {name:width$}  {value:.4}"))
         .collect()
 }
 
