@@ -222,3 +222,20 @@ fn the_same_rows_in_another_order_are_compared_and_other_rows_are_not() {
     // The same file twice is said to be one.
     judged(old, 0).has_output("the same predictions");
 }
+
+/// `gate --start` has no evaluation yet, so the check cannot be called by a name that only the evaluation knows.
+#[test]
+fn a_check_is_completed_under_the_name_that_it_was_opened_by() {
+    let predictions = "label,predicted\na,a\nb,b\na,a\nb,b\n";
+    let folder = Folder::with(&[("p.csv", predictions), ("trainyard.toml", AT_LEAST)]);
+    folder.run(
+        "evaluate",
+        &["--predictions", "p.csv", "--name", "digits"],
+        0,
+    );
+    let said = folder.run("gate", &["--dry-run"], 0);
+    said.has_output("the check run `trainyard / model`");
+    folder
+        .run("gate", &["--dry-run", "--name", "digits"], 0)
+        .has_output("the check run `trainyard / digits`");
+}

@@ -73,6 +73,7 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         &looked_up,
         &inputs,
         plan,
+        model_name,
         reporter.as_ref(),
     )?;
     stage.set_output("comment-url", written.comment_url.unwrap_or_default())?;
@@ -80,7 +81,8 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     Ok(exit_code(&judged.verdict))
 }
 
-/// Writes and says the verdict everywhere it is wanted.
+/// Writes and says the verdict everywhere it is wanted. `model_name` is what `--start` called the check, whatever the
+/// evaluation calls the model: another name would leave that check open.
 fn report(
     stage: &mut Stage,
     results: &ResultFolder,
@@ -88,6 +90,7 @@ fn report(
     looked_up: &LookedUp,
     inputs: &Inputs,
     plan: Plan<'_>,
+    model_name: &str,
     reporter: Option<&Reporter<'_>>,
 ) -> anyhow::Result<Written> {
     let context = plan.context;
@@ -113,7 +116,6 @@ fn report(
     if stage.annotator.is_github_actions() {
         stage.annotate(annotations.clone());
     }
-    let model_name = verdict.model_name.as_deref().unwrap_or(NAMELESS);
     if inputs.github.dry_run {
         stage.print(&plan.dry_run(model_name, &report, &annotations, record.as_ref()))?;
     }
