@@ -109,8 +109,8 @@ fn report(
         tested_commit: merge_commit.as_deref(),
         history: newest.map_or(&[], |record: &BaselineRecord| &record.history),
     };
-    output::write_files(results, &report)?;
-    output::say(stage, results.path(), &report)?;
+    let comment = output::write_files(results, &report)?;
+    output::say(stage, results.path(), &report, &comment)?;
     let config_file = looked_up.has_own_rules().then_some(inputs.config.as_path());
     let annotations = output::annotations(verdict, config_file);
     if stage.annotator.is_github_actions() {

@@ -14,23 +14,26 @@ use trainyard_runner::{Annotation, Level, Stage};
 const COMMENT_FILE: &str = "comment.md";
 const JUNIT_FILE: &str = "junit.xml";
 
-/// Writes the report's files and last `verdict.json`.
-pub(crate) fn write_files(results: &ResultFolder, report: &Report<'_>) -> anyhow::Result<()> {
-    let contents = [
-        (COMMENT_FILE, report.markdown(COMMENT_LIMIT)),
-        (JUNIT_FILE, report.junit()),
-    ];
+/// Writes the report's files and last `verdict.json`; returns the report as Markdown.
+pub(crate) fn write_files(results: &ResultFolder, report: &Report<'_>) -> anyhow::Result<String> {
+    let comment = report.markdown(COMMENT_LIMIT);
+    let junit = report.junit();
     let mut entries = Vec::new();
-    for (path, content) in contents {
+    for (path, content) in [(COMMENT_FILE, &comment), (JUNIT_FILE, &junit)] {
         files::write(&results.path().join(path), content.as_bytes())?;
         entries.push(FileEntry::of_bytes(path, content.as_bytes()));
     }
     results.finish(&report.verdict.clone().with_files(entries))?;
-    Ok(())
+    Ok(comment)
 }
 
-/// Prints the report, sets the outputs and appends to the job summary.
-pub(crate) fn say(stage: &Stage, folder: &Path, report: &Report<'_>) -> anyhow::Result<()> {
+/// Prints the report, sets the outputs and appends `comment`, the report as Markdown, to the job summary.
+pub(crate) fn say(
+    stage: &Stage,
+    folder: &Path,
+    report: &Report<'_>,
+    comment: &str,
+) -> anyhow::Result<()> {
     let verdict = report.verdict;
     let has_colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     stage.print(&report.terminal(has_colour))?;
@@ -43,7 +46,7 @@ pub(crate) fn say(stage: &Stage, folder: &Path, report: &Report<'_>) -> anyhow::
     let digest = digest.map(ToString::to_string).unwrap_or_default();
     stage.set_output("model-digest", digest)?;
     stage.set_output("overridden", verdict.overridden.is_some())?;
-    stage.summarise(&report.markdown(COMMENT_LIMIT));
+    stage.summarise(comment);
     Ok(())
 }
 
