@@ -185,7 +185,7 @@ fn publishing_needs_the_verdict_that_the_rules_give_now() {
         .has_error("the rules have changed since");
     project.edit("max = 1.6", "max = 1.5");
 
-    // A verdict that somebody wrote by hand.
+    // A verdict written by hand.
     project.edit("min = 0.5", "min = 0.9999");
     project.run("gate", &[], 1);
     let path = project.path("trainyard-out/verdict/verdict.json");

@@ -168,7 +168,7 @@ fn a_comment_is_made_once_changed_in_place_and_left_alone_when_it_is_right() {
 }
 
 #[test]
-fn nobody_elses_comment_is_taken_for_ours() {
+fn only_our_own_comment_is_taken_for_ours() {
     let repository = Repository { name: "spoof" };
     let marker = "<!-- trainyard-report key=digits run=999.1 head=0 -->\nowned";
     repository.prepare(&json!({ "comments": [
@@ -443,6 +443,6 @@ fn the_address_of_an_enterprise_server_keeps_its_path() {
         wrong
             .unwrap_err()
             .to_string()
-            .contains("no repository of the form")
+            .contains("not a repository of the form")
     );
 }

@@ -183,7 +183,7 @@ fn a_replaced_release_is_refused() {
 }
 
 #[test]
-fn a_release_that_nobody_recorded_is_not_run_and_the_tree_is_built_instead() {
+fn a_release_without_a_recorded_digest_is_not_run_and_the_tree_is_built_instead() {
     let runner = Runner::new();
     runner.release("released");
     let output = runner.train(&[]);

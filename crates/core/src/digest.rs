@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 #[schemars(with = "String", extend("pattern" = "^sha256:[0-9a-f]{64}$"))]
 pub struct Sha256Digest(String);
 
-/// A text that is no digest in the form `sha256:<hex>`.
+/// A text that is not a digest of the form `sha256:<hex>`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a digest of the form `sha256:<64 lower-case hex digits>`")]
 pub struct ParseDigestError(String);

@@ -1,6 +1,6 @@
 //! Requests, and when to make them again.
 //!
-//! Reading, changing and deleting may be repeated. Making something new is not: whoever asked must look whether it is
+//! Reading, changing and deleting may be repeated. Creating something is not: the caller must check whether it is
 //! there. octocrab's own policy sends a POST again at once, so it is not compiled in.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -109,7 +109,7 @@ impl GitHub {
             .is_some_and(|(owner, name)| is_name(owner) && is_name(name))
         {
             return Err(setup(format!(
-                "`{repository}` is no repository of the form `owner/name`"
+                "`{repository}` is not a repository of the form `owner/name`"
             )));
         }
         let client = options.client.build();
@@ -207,7 +207,7 @@ impl GitHub {
             self.attempt(request)
                 .await
                 .map_err(|trouble| match trouble {
-                    // It may be there already: whoever asked must look.
+                    // It may be there already: the caller must check.
                     Trouble::Transient { error, .. }
                         if !is_repeatable && matches!(error, Refusal::Uncertain(_)) =>
                     {

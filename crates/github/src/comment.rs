@@ -201,7 +201,7 @@ impl GitHub {
                 Err(error) if error.status() == Some(404) => continue,
                 Err(error) => return Err(error),
             }
-            // Whoever read before this write has written by now.
+            // Every run that read before this write has written by now.
             tokio::time::sleep(self.settle_time(round)).await;
             match self.comment(kept.id).await {
                 Ok(comment) if comment.body == body && surplus.is_empty() => {
@@ -221,7 +221,7 @@ impl GitHub {
             Some(comment) => Ok(Outcome::Newer(comment)),
             None => Err(GitHubError::Unreachable {
                 doing: "write the comment",
-                problem: "somebody removes it each time".to_owned(),
+                problem: "it is removed each time".to_owned(),
                 n_attempts: MAX_ROUNDS,
             }),
         }

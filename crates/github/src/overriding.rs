@@ -70,7 +70,7 @@ impl GitHub {
         match self.send::<Access>(&request).await {
             // `maintain` is told as `write`, `triage` as `read`.
             Ok(access) => Ok(matches!(access.permission.as_str(), "admin" | "write")),
-            // Nobody of this name.
+            // There is no user of this name.
             Err(error) if error.status() == Some(404) => Ok(false),
             Err(error) => Err(error),
         }

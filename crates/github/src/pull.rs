@@ -53,7 +53,7 @@ struct Content {
 }
 
 impl Side {
-    /// Whether the branch is in `repository`; names know no case. A deleted repository is nobody's.
+    /// Whether the branch is in `repository`; names know no case. A deleted repository has no owner.
     pub fn is_in(&self, repository: &str) -> bool {
         let found = self.repo.as_ref();
         found.is_some_and(|found| found.full_name.eq_ignore_ascii_case(repository))
@@ -127,7 +127,7 @@ impl GitHub {
             problem: problem.to_owned(),
         };
         if content.encoding.as_deref() != Some("base64") {
-            return Err(malformed("the file is no file, or larger than 1 MB"));
+            return Err(malformed("it is not a file, or larger than 1 MB"));
         }
         let mut text = content.content.unwrap_or_default();
         text.retain(|c| !c.is_ascii_whitespace());

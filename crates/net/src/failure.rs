@@ -9,7 +9,7 @@ use trainyard_core::error_chain::in_one_line;
 /// What the next attempt will not change, and what the user can do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PermanentCause {
-    /// The server's certificate is signed by somebody this machine does not know.
+    /// The server's certificate is signed by an authority this machine does not know.
     #[error(
         "the server's certificate is signed by an unknown authority\nhint: name the PEM file of that authority by `--ca FILE` (or `TRAINYARD_CA`), or all authorities by `SSL_CERT_FILE`"
     )]
@@ -35,7 +35,7 @@ pub enum PermanentCause {
     /// No version of TLS that both sides accept.
     #[error("the server and this machine have no TLS version or cipher in common ({0})")]
     Incompatible(String),
-    /// Nobody has this name.
+    /// No host has this name.
     #[error(
         "the host name is unknown\nhint: check its spelling; where only a proxy may reach it, set `HTTPS_PROXY`"
     )]

@@ -1,8 +1,8 @@
 //! What every client of the network shares: one HTTP client, one retry policy, one reading of failures.
 //!
 //! In come addresses and requests, out go answers or failures that say what to change. It knows no service: what a
-//! status means to GitHub or to a registry is decided there, and whether a request may be repeated at all by whoever
-//! makes it.
+//! status means to GitHub or to a registry is decided there, and whether a request may be repeated at all by the
+//! caller.
 
 mod client;
 mod encode;

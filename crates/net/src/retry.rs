@@ -2,7 +2,7 @@
 //!
 //! Waits grow exponentially with jitter, so that the legs of a matrix that failed together do not come back together. A
 //! server that names a time is obeyed as long as that fits the deadline. Attempts are bounded in number and in time.
-//! Whether a request may be repeated at all is decided by whoever makes it.
+//! Whether a request may be repeated at all is decided by the caller.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};

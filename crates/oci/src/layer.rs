@@ -92,7 +92,7 @@ pub enum LayerError {
         expected: u64,
     },
     /// A place in the image that is none.
-    #[error("`{0}` is no absolute path of a file in an image, such as `/model/model.json`")]
+    #[error("`{0}` is not an absolute path of a file in an image, such as `/model/model.json`")]
     Target(String),
     /// Two files for one place.
     #[error("two files are to become `{0}`")]

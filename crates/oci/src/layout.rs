@@ -72,7 +72,7 @@ fn listed(names: &[String]) -> String {
 }
 
 impl Layout {
-    /// Begins a layout at `root`, which is no layout again until [`Layout::finish`].
+    /// Begins a layout at `root`, which is not a layout again until [`Layout::finish`].
     pub fn create(root: &Path) -> Result<Self, LayoutError> {
         let layout = Self {
             root: root.to_owned(),

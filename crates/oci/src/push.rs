@@ -246,7 +246,7 @@ impl Registry {
 
     /// The digest that `tag` names, if it exists.
     pub async fn digest_of(&self, tag: &str) -> Result<Option<String>, PushError> {
-        // What is no tag could be another path.
+        // What is not a tag could be another path.
         self.repository.with_tag(tag)?;
         let accept = MANIFESTS.join(", ");
         self.request("reading a tag", async || {

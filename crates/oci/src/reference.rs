@@ -23,7 +23,7 @@ pub struct ImageReference {
     digest: Option<Sha256Digest>,
 }
 
-/// Why a text is no image reference.
+/// Why a text is not an image reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
     /// Nothing at all.
@@ -65,7 +65,7 @@ pub enum ReferenceError {
     },
     /// A character that cannot be there.
     #[error(
-        "`{reference}`: `{part}` is no part of an image name; use small letters and digits, joined by `-`, `_` or `.`"
+        "`{reference}`: `{part}` is not part of an image name; use small letters and digits, joined by `-`, `_` or `.`"
     )]
     Name {
         /// The text.
@@ -73,8 +73,8 @@ pub enum ReferenceError {
         /// The wrong part.
         part: String,
     },
-    /// The registry is no host name.
-    #[error("`{reference}`: `{registry}` is no host name with an optional port")]
+    /// The registry is not a host name.
+    #[error("`{reference}`: `{registry}` is not a host name with an optional port")]
     Registry {
         /// The text.
         reference: String,
@@ -83,7 +83,7 @@ pub enum ReferenceError {
     },
     /// Not a tag.
     #[error(
-        "`{tag}` is no tag; use up to {MAX_TAG_CHARS} letters, digits, `_`, `.` and `-`, the first no `.` or `-`"
+        "`{tag}` is not a tag; use up to {MAX_TAG_CHARS} letters, digits, `_`, `.` and `-`, not beginning with `.` or `-`"
     )]
     Tag {
         /// The wrong tag.
@@ -290,7 +290,7 @@ fn is_host(text: &str) -> bool {
 /// Whether `part` may stand between the slashes of a repository's name. One part at a time, to name the wrong one.
 fn is_name_part(part: &str) -> bool {
     let name = format!("localhost/{part}").parse::<Reference>();
-    // What it takes for a tag is no part of the name.
+    // What it takes for a tag is not part of the name.
     name.is_ok_and(|name| name.repository() == part)
 }
 
@@ -377,15 +377,15 @@ mod tests {
             ),
             (
                 "ghcr.io/a b",
-                "`ghcr.io/a b`: `a b` is no part of an image name; use small letters and digits, joined by `-`, `_` or `.`",
+                "`ghcr.io/a b`: `a b` is not part of an image name; use small letters and digits, joined by `-`, `_` or `.`",
             ),
             (
                 "ghcr.io/a:-x",
-                "`-x` is no tag; use up to 128 letters, digits, `_`, `.` and `-`, the first no `.` or `-`",
+                "`-x` is not a tag; use up to 128 letters, digits, `_`, `.` and `-`, not beginning with `.` or `-`",
             ),
             (
                 "gh..io/a",
-                "`gh..io/a`: `gh..io` is no host name with an optional port",
+                "`gh..io/a`: `gh..io` is not a host name with an optional port",
             ),
         ] {
             assert_eq!(

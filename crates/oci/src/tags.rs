@@ -92,7 +92,7 @@ pub fn plan(event: &Event<'_>, existing: &[String]) -> Result<Vec<TagPlan>, TagE
     Ok(tags)
 }
 
-/// The version that a git tag releases; `Ok(Err(tag))` when it is no release.
+/// The version that a git tag releases; `Ok(Err(tag))` when it is not a release.
 fn release<'a>(tag: &'a str, model: &str) -> Result<Result<Version, &'a str>, TagError> {
     let Some(release) = ReleaseTag::parse(tag, model) else {
         return Ok(Err(tag));

@@ -18,7 +18,7 @@ pub enum UnpackError {
     /// The layout is not whole.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// The layer is no archive, or a file could not be written.
+    /// The layer is not an archive, or a file could not be written.
     #[error("cannot unpack `{}` into `{}`", blob.display(), into.display())]
     Io {
         /// The layer.

@@ -145,7 +145,7 @@ impl Context {
         Ok(context)
     }
 
-    /// Whether the run is of a branch itself, and not about somebody's request or another run.
+    /// Whether the run is of a branch itself, and not about a pull request or another run.
     pub fn is_of_branch(&self) -> bool {
         self.pull_request.is_none() && !self.is_unverified() && !self.event.is_about_another()
     }
@@ -179,7 +179,7 @@ fn without_final_slash(url: String) -> String {
 fn split_repository_url(url: &str) -> Option<(String, String)> {
     let (host, path) = if let Some((scheme, rest)) = url.split_once("://") {
         let (authority, path) = rest.split_once('/')?;
-        // Credentials in front of the host are nobody's business; nor is a port of the ssh protocol.
+        // Credentials in front of the host must not be shown; nor must a port of the ssh protocol.
         let host = authority.rsplit('@').next()?;
         let host = if scheme == "ssh" {
             host.split(':').next()?

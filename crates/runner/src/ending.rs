@@ -121,7 +121,7 @@ impl Ending<'_> {
             )
             .into_owned();
         log::error(self.stage, &text, code);
-        // The code must reach the caller even where nobody reads the words.
+        // The code must reach the caller even where the text is not read.
         if !log::is_json_on_stderr() {
             let _ = writeln!(stderr, "error: {}", neutralise(&text));
         }

@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// The variables of this process. Bytes that are no UTF-8 are replaced.
+    /// The variables of this process. Bytes that are not UTF-8 are replaced.
     pub fn from_process() -> Self {
         std::env::vars_os()
             .map(|(name, value)| {

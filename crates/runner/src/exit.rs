@@ -15,7 +15,7 @@ impl ExitCode {
     /// The code that the error carries, or else the one that its kind stands for.
     ///
     /// A wrong configuration is [`ExitCode::Usage`], a file that cannot be read or written is
-    /// [`ExitCode::Data`]; an error that nobody classified is a bug of ours.
+    /// [`ExitCode::Data`]; an unclassified error is a bug of ours.
     pub fn of(error: &anyhow::Error) -> Self {
         if let Some(code) = attached(error) {
             return code;

@@ -3,7 +3,7 @@
 //! An action passes each input as a variable: `--min-rows` is `INPUT_MIN_ROWS`. The variables become arguments
 //! in front of the real ones, so clap checks both alike and its messages name the option. They are read only
 //! where `GITHUB_ACTIONS` or `TRAINYARD_INPUTS` (for other CI systems that call `run.sh`) says so, and only for
-//! long options that `--help` shows; elsewhere an `INPUT_…` variable is somebody else's.
+//! long options that `--help` shows; elsewhere an `INPUT_…` variable belongs to another program.
 
 use std::any::TypeId;
 use std::ffi::OsString;
@@ -230,7 +230,7 @@ mod tests {
             ("INPUT_DRY_RUN", "True"),
             ("INPUT_COMMENT", "FALSE"),
             ("INPUT_MIN_ROWS", ""),
-            ("INPUT_INTERNAL", "hidden options are no inputs"),
+            ("INPUT_INTERNAL", "hidden options are not inputs"),
         ];
         let wanted = Args {
             tag: vec!["one".to_owned(), "-two".to_owned()],

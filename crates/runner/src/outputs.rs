@@ -63,7 +63,7 @@ fn heredoc(key: &str, value: &str) -> Result<String, OutputError> {
     Ok(format!("{key}<<{delimiter}\n{value}\n{delimiter}\n"))
 }
 
-/// A line that is not in the value, and that nobody who wrote the value could have guessed.
+/// A line that is not in the value, and that the author of the value could not have guessed.
 fn delimiter(value: &str) -> String {
     loop {
         // Each `RandomState` is keyed anew from the system's random numbers.

@@ -88,7 +88,7 @@ fn serve(model: Model, args: &Args) -> anyhow::Result<()> {
             model.name(),
             model.digest().short()
         );
-        // Standard output is for whoever started this, to learn which port it became.
+        // Standard output tells the parent process which port was taken.
         let mut stdout = std::io::stdout().lock();
         writeln!(stdout, "http://{address}").and_then(|()| stdout.flush())?;
         drop(stdout);
@@ -102,7 +102,7 @@ fn serve(model: Model, args: &Args) -> anyhow::Result<()> {
 }
 
 /// Completes when the process is asked to end. Handlers are in place when this returns: as process 1 of a container
-/// nobody else would react.
+/// no other process would react.
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {

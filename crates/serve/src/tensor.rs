@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// Lists nested deeper than this are no tensor of any network here.
+/// Lists nested deeper than this are not tensors of any network here.
 const MAX_AXES: usize = 8;
 
 /// Numbers and the shape in which they were nested.

@@ -47,7 +47,7 @@ fn checks(run: &Run) -> Vec<(String, String, bool)> {
     assert_eq!(
         state["comments"],
         json!([]),
-        "a fork's numbers are no comment's matter"
+        "a fork's numbers get no comment"
     );
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     state["checks"]
@@ -158,7 +158,7 @@ fn an_artifact_with_a_link_is_not_read() {
     assert_eq!(checks(&run), [seen("failure")]);
     let state = run.repository.state();
     let summary = state["checks"][0]["output"]["summary"].as_str().unwrap();
-    assert!(summary.contains("is no plain file"), "{summary}");
+    assert!(summary.contains("is not a plain file"), "{summary}");
 
     // Nor is anything written where the artifact could lead it elsewhere.
     std::os::unix::fs::symlink(run.project.path(""), run.project.path("trainyard-out/x")).unwrap();

@@ -131,7 +131,7 @@ fn a_pull_request_shows_a_check_and_a_comment_that_follow_the_verdict() {
     assert!(body.contains("\n### ❌ Fail · mnist"), "{body}");
     assert_eq!(state["checks"][1]["conclusion"], "failure");
     // Without a baseline the base branch's configuration is asked whose rules judge, and for a red verdict whether
-    // somebody lets it through.
+    // a person lets it through.
     assert!(n_calls(&said) <= 8, "{} calls", n_calls(&said));
 
     let text = record(&run, 0.5);
@@ -297,7 +297,7 @@ fn a_pull_request_is_compared_with_the_nearest_record_behind_the_merge_commits_f
     run.repository.prepare(&json!({
         "commits": [[older], [base, older], [head, older], [merge, base, head]],
         "checks": [
-            // What some other app wrote is not believed, and the head's own check is no baseline.
+            // A record by another app is not trusted, and the head's own check is not a baseline.
             check_with(&record(&run, 0.001), "somebody", &base),
             check_with(&record(&run, 0.002), "github-actions", &head),
             check_with(&record(&run, 0.5), "github-actions", &older),
@@ -354,7 +354,7 @@ fn a_first_run_has_no_baseline_and_says_so() {
     );
 }
 
-/// An evaluation from a fork may hold any number, so a pass of it is grey and has a name that nobody requires.
+/// An evaluation from a fork may hold any number, so a pass of it is grey and has a name that no protection requires.
 
 #[test]
 fn the_missed_rule_is_marked_on_its_line_in_the_check() {
@@ -755,7 +755,7 @@ fn a_baseline_is_found_behind_a_large_merge() {
     );
 }
 
-/// `actions/checkout` with `ref` of the head: newer commits of the base branch are no part of what was tested.
+/// `actions/checkout` with `ref` of the head: newer commits of the base branch are not part of what was tested.
 #[test]
 fn a_head_that_was_itself_checked_out_is_compared_at_the_merge_base() {
     let run = Run::of_pull_request("head-checkout").with_history();

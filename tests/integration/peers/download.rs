@@ -72,7 +72,7 @@ fn data_are_downloaded_once_and_then_need_no_network() {
     stage("evaluate", 0);
     server.kill().unwrap();
     server.wait().unwrap();
-    // All is there, so nobody is asked.
+    // All is there, so no server is asked.
     let said = stage("train", 0);
     assert!(said.stderr.contains("nothing to train"), "{}", said.stderr);
     stage("evaluate", 0);

@@ -92,7 +92,7 @@ impl Remote {
                 .url
                 .contains(|c: char| c.is_whitespace() || c.is_control())
         {
-            return Some("this is no address of a file");
+            return Some("this is not an address of a file");
         }
         None
     }

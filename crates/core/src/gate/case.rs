@@ -20,7 +20,7 @@ use crate::figure::count;
 use crate::measurement::{Direction, Measurement};
 use crate::row_set::RowMatch;
 
-/// What heads the report on numbers that somebody else computed.
+/// Heading of a report on numbers that a fork computed.
 const UNVERIFIED: &str = "A fork's run computed these numbers, and nothing here has verified them: they are for information only.";
 
 /// Everything that decides a verdict.
@@ -388,7 +388,7 @@ fn weigh(rule: &Rule, outcome: Outcome) -> Decision {
 
 /// Why the card has no measurement for `rule`.
 fn absent(rule: &Rule, card: &Scorecard) -> String {
-    // Names may be somebody else's, and many.
+    // Names may be of another tool, and many.
     const MAX_NAMES: usize = 20;
     const MAX_CHARS: usize = 80;
     let key = rule.key();

@@ -69,7 +69,7 @@ impl Scorecard {
                 let evaluation = Evaluation::parse(text, path)?;
                 return Ok(Self::of_evaluation(&evaluation, source_digest));
             }
-            // A key `record_version` alone may be somebody's own.
+            // A key `record_version` alone may be a user's own.
             if object.contains_key("record_version") && object.contains_key("rules_digest") {
                 return serde_json::from_value(Value::Object(object))
                     .map(|record: BaselineRecord| record.scorecard())

@@ -1,4 +1,4 @@
-//! What the gate looks at: measurements of one model on one set of rows, whoever took them.
+//! What the gate looks at: measurements of one model on one set of rows, whichever tool took them.
 
 use crate::digest::Sha256Digest;
 use crate::evaluation::Evaluation;

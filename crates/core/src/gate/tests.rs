@@ -134,7 +134,7 @@ fn bounds_are_judged_with_their_level() {
     assert!(reason.contains("did you mean `accuracy`?"), "{reason}");
 }
 
-/// Metrics may be many, and somebody else's: a sentence about them is read by people and has a limit on GitHub.
+/// Metrics may be many, and of another tool: a sentence about them is read by people and has a limit on GitHub.
 #[test]
 fn a_missing_metric_is_explained_in_one_bearable_sentence() {
     let many: String = (0..500).map(|i| format!("\"metric_{i}\": 1,")).collect();

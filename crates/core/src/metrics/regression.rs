@@ -166,7 +166,7 @@ fn median_absolute_error(rows: &ValuedRows<'_>, confidence: f64) -> Computed {
 fn r2(rows: &ValuedRows<'_>, confidence: f64) -> Computed {
     let labels = Moments::of(rows.labels.iter().copied());
     let n = rows.labels.len() as f64;
-    // The sum's own rounding is no spread.
+    // The sum's own rounding is not spread.
     let total = labels.variance * (n - 1.0);
     if n < 2.0 || total.is_nan() || total <= 0.0 {
         return Computed::Undefined("all labels are equal");

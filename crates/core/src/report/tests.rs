@@ -121,7 +121,7 @@ fn the_terminal_table_is_aligned() {
 }
 
 #[test]
-fn hostile_names_break_neither_table_nor_page_and_ping_nobody() {
+fn hostile_names_break_neither_table_nor_page_and_mention_no_user() {
     for name in [
         "a|b",
         "</td><script>",
@@ -147,7 +147,7 @@ fn hostile_names_break_neither_table_nor_page_and_ping_nobody() {
     assert_eq!(escape("www.evil.example"), "www\u{2060}.evil.example");
 }
 
-/// Names as somebody who means harm would choose them.
+/// Names as an attacker would choose them.
 fn hostile_name() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("</details>".to_owned()),

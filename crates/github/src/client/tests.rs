@@ -87,7 +87,7 @@ async fn a_busy_github_is_asked_again_when_it_says() {
     );
 }
 
-/// It may have been carried out: whoever asked must look.
+/// It may have been carried out: the caller must check.
 #[tokio::test(start_paused = true)]
 async fn a_post_is_repeated_only_where_nothing_was_done() {
     for lost in [&["", "200 OK"], &["502 Bad Gateway", "200 OK"]] {

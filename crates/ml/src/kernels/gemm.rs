@@ -262,7 +262,7 @@ pub struct Block<'a> {
     pub out: Out<'a>,
 }
 
-/// What becomes of the product.
+/// How the product is stored.
 #[derive(Debug, Clone, Copy)]
 pub enum Then<'a> {
     /// `out = product`.

@@ -21,7 +21,7 @@ pub(super) const NO_CELL: u8 = 128;
 /// Sixteen values.
 ///
 /// # Safety
-/// Whoever calls these must run on a machine that has the instructions.
+/// The caller must run on a machine that has the instructions.
 pub(super) trait Lanes: Copy {
     /// Vectors that the registers hold beside an operand and a coefficient.
     const MAX_SUMS: usize;

@@ -67,7 +67,7 @@ by_isa! {
     /// `out = input · kernel`: input `[n_rows, len]`, kernel `[len, n_units]`, out `[n_rows, n_units]`.
     ///
     /// # Panics
-    /// If the sizes do not agree, or `n_units` is no multiple of 16.
+    /// If the sizes do not agree, or `n_units` is not a multiple of 16.
     fn product = product_with = product_body(input: Rows<'_>, kernel: &[f32], n_units: usize, out: &mut [f32])
 }
 
@@ -76,7 +76,7 @@ by_isa! {
     /// gradient `[n_rows, n_units]`, out `[len, n_units]`.
     ///
     /// # Panics
-    /// If the sizes do not agree, or `n_units` is no multiple of 16.
+    /// If the sizes do not agree, or `n_units` is not a multiple of 16.
     fn by_kernel = by_kernel_with = by_kernel_body(input: Rows<'_>, gradient: &[f32], n_units: usize, out: &mut [f32])
 }
 
@@ -85,7 +85,7 @@ by_isa! {
     /// `[n_rows, n_units]`, kernel `[len, n_units]`, out `[n_rows, len]`.
     ///
     /// # Panics
-    /// If the sizes do not agree, or `n_units` is no multiple of 16.
+    /// If the sizes do not agree, or `n_units` is not a multiple of 16.
     fn by_input = by_input_with = by_input_body(input: Rows<'_>, kernel: &[f32], gradient: &[f32], n_units: usize, out: Out<'_>)
 }
 

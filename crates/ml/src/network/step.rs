@@ -76,7 +76,7 @@ impl Network {
         loss
     }
 
-    /// One step of training: [`Network::gradients`], then `optimizer`. Where the loss is no number, nothing is changed.
+    /// One step of training: [`Network::gradients`], then `optimizer`. Where the loss is not a number, nothing is changed.
     ///
     /// The kernels of dense layers are moved block by block as soon as a block's gradient is there, while all that
     /// belongs to it is in the cache; the bits are the same.
@@ -301,7 +301,7 @@ impl Network {
         }
     }
 
-    /// Index of the first layer whose weights, or else whose values in the last forward pass, are no finite numbers.
+    /// Index of the first layer whose weights, or else whose values in the last forward pass, are not finite.
     pub fn first_not_finite(&self, workspace: &Workspace, n_rows: usize) -> Option<(usize, bool)> {
         let is_bad = |values: &[f32]| values.iter().any(|value| !value.is_finite());
         let mut steps = self.plan.steps();

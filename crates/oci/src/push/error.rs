@@ -46,7 +46,7 @@ pub enum PushError {
     },
     /// The registry stored something else.
     #[error(
-        "`{image}` is {found} after the push, not {ours}; somebody else pushed at the same time, or the registry rewrote the image"
+        "`{image}` is {found} after the push, not {ours}; another push took place at the same time, or the registry rewrote the image"
     )]
     DigestMismatch {
         /// The tag.
@@ -98,7 +98,7 @@ pub enum PushError {
         /// Why.
         source: ClientError,
     },
-    /// The registry's name is no address.
+    /// The registry's name is not an address.
     #[error("`{registry}` is not the address of a registry: {problem}")]
     Address {
         /// The registry.

@@ -91,7 +91,7 @@ impl Session {
         checked(Server::Registry, self.execute(request).await?).await
     }
 
-    /// An upload, which may take any time, and must succeed or be redirected. Whoever makes it watches that it goes on.
+    /// An upload, which may take any time, and must succeed or be redirected. The caller watches its progress.
     pub(super) async fn send_large(&self, request: RequestBuilder) -> Attempt<Response> {
         let response = self.execute(request).await?;
         if response.status().is_redirection() {

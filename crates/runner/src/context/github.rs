@@ -27,7 +27,7 @@ pub(super) fn context(
         repository.and_then(|repository| repository.full_name.clone())
     });
     let (branch, tag) = split_ref(environment.get("GITHUB_REF"));
-    // Without a name it is no event that we know.
+    // Without a name it is not an event that we know.
     let name = environment.get("GITHUB_EVENT_NAME").unwrap_or("unknown");
     let mut context = Context {
         event: Event::of_github(name, tag.is_some()),
@@ -68,7 +68,7 @@ pub(super) fn context(
         context.base_branch = environment.text("GITHUB_BASE_REF");
         context.is_fork = true;
     }
-    // Whoever runs it again, the token stays that of the one who started it.
+    // On a re-run the token stays that of the one who started it.
     let starter = environment.get("GITHUB_ACTOR");
     context.is_dependabot |= context.event == Event::PullRequest && starter == Some(DEPENDABOT);
     context.default_branch = own.and_then(|repository| repository.default_branch);

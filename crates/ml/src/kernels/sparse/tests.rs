@@ -161,7 +161,7 @@ fn sums_are_those_of_the_scalar_loop() {
     }
 }
 
-/// A NaN is no zero, so it reaches the loss and is noticed.
+/// A NaN is not a zero, so it reaches the loss and is noticed.
 #[test]
 fn a_nan_among_the_inputs_is_carried_on() {
     let mut input = vec![0.0; 64];
