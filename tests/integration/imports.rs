@@ -10,38 +10,6 @@ use std::path::{Path, PathBuf};
 
 use crate::support::{files, repository};
 
-/// Circles that are left, each with all its files. This list only ever shrinks.
-const CIRCLES: [&[&str]; 7] = [
-    &[
-        "crates/core/src/model/artifact.rs",
-        "crates/core/src/model/manifest.rs",
-        "crates/core/src/model/origin.rs",
-    ],
-    &[
-        "crates/core/src/statistics/averages.rs",
-        "crates/core/src/statistics/averages/mover.rs",
-        "crates/core/src/statistics/averages/weighted.rs",
-    ],
-    &["crates/ml/src/data/arrays.rs", "crates/ml/src/data/load.rs"],
-    &[
-        "crates/ml/src/data/column.rs",
-        "crates/ml/src/data/error.rs",
-        "crates/ml/src/data/images.rs",
-        "crates/ml/src/data/images/folder.rs",
-        "crates/ml/src/data/labels.rs",
-        "crates/ml/src/data/table/problem.rs",
-    ],
-    &[
-        "crates/ml/src/data/images/decode.rs",
-        "crates/ml/src/data/images/jpeg.rs",
-    ],
-    &[
-        "crates/ml/src/data/table.rs",
-        "crates/ml/src/data/table/row.rs",
-    ],
-    &["crates/runner/src/log.rs", "crates/runner/src/log/ecs.rs"],
-];
-
 #[test]
 fn files_do_not_import_each_other_in_a_circle() {
     let roots: BTreeSet<PathBuf> = files()
@@ -61,32 +29,9 @@ fn files_do_not_import_each_other_in_a_circle() {
     }
     assert!(n_imports > 200, "only {n_imports} imports were found");
 
-    let known: BTreeSet<Vec<String>> = CIRCLES
-        .iter()
-        .map(|circle| circle.iter().map(|file| (*file).to_owned()).collect())
-        .collect();
-    let list = |circles: Vec<&Vec<String>>| -> String {
-        let lines = circles.into_iter().map(|circle| format!("{circle:?}"));
-        lines.collect::<Vec<_>>().join("\n")
-    };
-    // Part of a known circle is progress, which the list is to show.
-    let is_part = |circle: &Vec<String>| {
-        known
-            .iter()
-            .any(|known| circle.iter().all(|file| known.contains(file)))
-    };
-    let new = list(found.iter().filter(|circle| !is_part(circle)).collect());
-    assert!(new.is_empty(), "these files import each other:\n{new}");
-    let gone = list(
-        known
-            .iter()
-            .filter(|circle| !found.contains(*circle))
-            .collect(),
-    );
     assert!(
-        gone.is_empty(),
-        "no circle any more, or a smaller one: replace in CIRCLES\n{gone}\nby what there is:\n{}",
-        list(found.iter().collect())
+        found.is_empty(),
+        "these files import each other: {found:#?}"
     );
 }
 

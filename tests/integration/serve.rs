@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use trainyard_core::config::Config;
-use trainyard_ml::data::{Dataset, Folders, Split};
+use trainyard_ml::data::{Folders, Split};
 
 use crate::http::Server;
 use crate::project::Project;
@@ -18,7 +18,7 @@ pub(crate) fn images(n: usize) -> Value {
         base: &example,
         downloads: &example,
     };
-    let dataset = Dataset::load(&config, folders, Split::Test).unwrap();
+    let dataset = trainyard_ml::data::load(&config, folders, Split::Test).unwrap();
     let mut pixels = vec![0.0; n * 784];
     dataset
         .gather(&(0..n as u32).collect::<Vec<_>>(), &mut pixels)

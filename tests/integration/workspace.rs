@@ -19,7 +19,12 @@ const EDGES: [(&str, &[&str]); 15] = [
     ("trainyard-serve", &["trainyard-core", "trainyard-ml"]),
     (
         "trainyard-fetch",
-        &["trainyard-core", "trainyard-net", "trainyard-runner"],
+        &[
+            "trainyard-core",
+            "trainyard-ml",
+            "trainyard-net",
+            "trainyard-runner",
+        ],
     ),
     ("trainyard-github", &["trainyard-core", "trainyard-net"]),
     (

@@ -4,19 +4,16 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use trainyard_core::model::Task;
-use trainyard_fetch::CacheArgs;
-use trainyard_runner::LogArgs;
+use trainyard_fetch::DataArgs;
+use trainyard_runner::StageArgs;
 
 /// Score a model, or another tool's predictions, on rows that training never saw.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "trainyard-evaluate", version)]
 pub struct Inputs {
-    /// The configuration file. Paths in it are relative to its folder.
-    #[arg(long, value_name = "FILE", default_value = "trainyard.toml")]
-    pub config: PathBuf,
-    /// Output folder; the evaluation is written to `evaluation/` in it.
-    #[arg(long, value_name = "FOLDER", default_value = "trainyard-out")]
-    pub out: PathBuf,
+    /// What every stage takes.
+    #[command(flatten)]
+    pub stage: StageArgs,
     /// Score the model in this folder instead of `model/` in the output folder.
     #[arg(long, value_name = "FOLDER", conflicts_with = "predictions")]
     pub model: Option<PathBuf>,
@@ -33,12 +30,9 @@ pub struct Inputs {
     /// Number of threads, instead of one per core. The result does not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
-    /// Cache of downloads.
+    /// Downloads of data.
     #[command(flatten)]
-    pub cache: CacheArgs,
-    /// Logging.
-    #[command(flatten)]
-    pub log: LogArgs,
+    pub data: DataArgs,
 }
 
 /// What is predicted.

@@ -16,8 +16,8 @@ use subject::Subject;
 
 /// Runs the stage.
 pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
-    let stage = Stage::start("evaluate", &inputs.log)?;
-    let path = inputs.out.join("evaluation");
+    let stage = Stage::start("evaluate", &inputs.stage.log)?;
+    let path = inputs.stage.out.join("evaluation");
     let results = ResultFolder::begin(&path, EVALUATION_FILE)?;
     let subject = Subject::load(&inputs)?;
     let measured = subject.measure()?;

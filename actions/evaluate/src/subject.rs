@@ -7,16 +7,13 @@ use trainyard_core::evaluation::{EpochRecord, ModelReference};
 use trainyard_core::metrics::{ClassifiedRows, Measured, ValuedRows, classify, regress};
 use trainyard_core::model::{Loss, ModelManifest, Origin, Task};
 use trainyard_ml::Threads;
-use trainyard_ml::data::{Dataset, Folders, Labels, Split};
+use trainyard_ml::data::{Labels, Split};
 use trainyard_ml::predictions::{Given, Predictions, ScoreTable};
 use trainyard_ml::predictor::{Predictor, by_class};
 use trainyard_ml::store::{HISTORY_FILE, read_history};
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
 use crate::Inputs;
-
-/// The column that stands for all raw inputs of a row.
-const INPUT_COLUMN: &str = "input";
 
 /// Predictions, and where they came from.
 pub(crate) struct Subject {
@@ -38,11 +35,11 @@ impl Subject {
     }
 
     fn of_predictions(inputs: &Inputs, path: &Path) -> anyhow::Result<Self> {
-        let config = match JudgingConfig::read(&inputs.config) {
+        let config = match JudgingConfig::read(&inputs.stage.config) {
             Err(ConfigError::Unreadable(error)) if error.is_not_found() => {
                 tracing::info!(
                     "there is no `{}`: scoring with defaults",
-                    inputs.config.display()
+                    inputs.stage.config.display()
                 );
                 JudgingConfig::default()
             }
@@ -68,8 +65,8 @@ impl Subject {
     }
 
     fn of_model(inputs: &Inputs) -> anyhow::Result<Self> {
-        let config = Config::read(&inputs.config).exit_code(ExitCode::Usage)?;
-        let default = inputs.out.join("model");
+        let config = Config::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
+        let default = inputs.stage.out.join("model");
         let path = inputs.model.as_deref().unwrap_or(&default);
         let threads = Threads::new(inputs.threads.map(|threads| threads as usize));
         let predictor = Predictor::open(path, threads)
@@ -77,7 +74,7 @@ impl Subject {
             .hint("run `trainyard-train` first, or name the folder of a model with `--model`")?;
         let manifest = predictor.manifest();
         check_fit(&config, manifest, path)?;
-        let dataset = load_test_data(inputs, &config)?;
+        let dataset = inputs.data.load(&inputs.stage, &config, Split::Test)?;
         tracing::info!(
             "scoring `{}` ({}) on {} rows",
             manifest.name,
@@ -94,13 +91,8 @@ impl Subject {
             Vec::new()
         };
         let digest = dataset.digest();
-        let has_row_ids = config
-            .data
-            .csv
-            .as_ref()
-            .is_some_and(|csv| csv.row_id.is_some());
-        let row_ids = has_row_ids.then(|| dataset.row_ids.iter().map(i64::to_string).collect());
-        let input_digest = dataset.input_digest().exit_code(ExitCode::Data)?;
+        let row_ids = dataset.row_ids.clone();
+        let columns = dataset.column_digests().exit_code(ExitCode::Data)?;
         let mut predictions = match manifest.task {
             Task::Classification => {
                 let scores = by_class(&scores, predictor.n_outputs()).into_owned();
@@ -113,7 +105,7 @@ impl Subject {
             }
         };
         predictions.row_ids = row_ids;
-        predictions.columns = [(INPUT_COLUMN.to_owned(), input_digest)].into();
+        predictions.columns = columns;
         Ok(Self {
             predictions,
             model: ModelReference {
@@ -168,22 +160,6 @@ const fn default_objective(task: Task) -> Loss {
         Task::Classification => Loss::SparseCategoricalCrossentropy,
         Task::Regression => Loss::MeanSquaredError,
     }
-}
-
-fn load_test_data(inputs: &Inputs, config: &Config) -> anyhow::Result<Dataset> {
-    let downloads = inputs.cache.fetch(&Dataset::remotes(config, Split::Test))?;
-    let folders = Folders {
-        base: inputs.config.parent().unwrap_or(Path::new("")),
-        downloads: &downloads,
-    };
-    let dataset = Dataset::load(config, folders, Split::Test).exit_code(ExitCode::Data)?;
-    for line in &dataset.description {
-        tracing::info!("{line}");
-    }
-    for warning in &dataset.warnings {
-        tracing::warn!("{warning}");
-    }
-    Ok(dataset)
 }
 
 /// A model is scored by the configuration's test data only where both mean the same.

@@ -1,4 +1,4 @@
-//! The folder of results that a fork's run left: whatever is in it, somebody else wrote it.
+//! The folder of results that a fork's run left: none of it was written by this run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub(crate) fn refusal(folder: &Path) -> Option<String> {
         };
         let named = || shown(path.strip_prefix(folder).unwrap_or(&path));
         if metadata.is_symlink() || !(metadata.is_file() || metadata.is_dir()) {
-            return Some(format!("`{}` in the artifact is no plain file", named()));
+            return Some(format!("`{}` in the artifact is not a plain file", named()));
         }
         let is_json = path
             .extension()
@@ -53,7 +53,7 @@ pub(crate) fn refusal(folder: &Path) -> Option<String> {
     None
 }
 
-/// A name that somebody else chose, as short as a sentence bears.
+/// A name from outside, as short as a sentence bears.
 fn shown(path: &Path) -> String {
     path.display().to_string().chars().take(80).collect()
 }
@@ -100,7 +100,7 @@ mod tests {
         fs::create_dir(folder.path().join("charts")).unwrap();
         std::os::unix::fs::symlink("/etc/hostname", folder.path().join("charts/x")).unwrap();
         let reason = refusal(folder.path()).unwrap();
-        assert_eq!(reason, "`charts/x` in the artifact is no plain file");
+        assert_eq!(reason, "`charts/x` in the artifact is not a plain file");
         let linked = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(folder.path(), linked.path().join("evaluation")).unwrap();
         assert!(refusal(&linked.path().join("evaluation")).is_some());

@@ -93,7 +93,7 @@ impl Link {
         Some(Self { github, runtime })
     }
 
-    /// Learns what the event does not say: the pull request of a fork's run, and its base. `false` where nothing is to be written: the pull request has moved on, or is no more.
+    /// Learns what the event does not say: the pull request of a fork's run, and its base. `false` where nothing is to be written: the pull request has moved on or no longer exists.
     pub(crate) fn complete(&self, context: &mut Context) -> Result<bool, GitHubError> {
         let number = context.pull_request;
         match (&context.event, number) {
@@ -218,7 +218,7 @@ impl<'a> Reporter<'a> {
 
     /// The check that `--start` opened for this run.
     fn started(&self, model: &str) -> Option<Started> {
-        // A fork's artifact may hold such a file, and name somebody else's check in it.
+        // A fork's artifact may hold such a file, and name another check in it.
         if self.plan.context.is_unverified() {
             return None;
         }
@@ -326,7 +326,7 @@ impl<'a> Reporter<'a> {
             .map_err(|error| ReadError::Other(error.to_string()))
     }
 
-    /// Who let this commit through, where somebody did.
+    /// Who let this commit through, where a person did.
     pub(crate) fn find_override(&self) -> Result<Option<Override>, GitHubError> {
         let context = self.plan.context;
         let (Some(pull_request), false) = (context.pull_request, context.is_unverified()) else {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
-use trainyard_runner::LogArgs;
+use trainyard_runner::StageArgs;
 
 /// Judge an evaluation by the rules in the configuration.
 ///
@@ -11,12 +11,9 @@ use trainyard_runner::LogArgs;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "trainyard-gate", version)]
 pub struct Inputs {
-    /// The configuration file with `[[gate.rules]]`. Paths in it are relative to its folder.
-    #[arg(long, value_name = "FILE", default_value = "trainyard.toml")]
-    pub config: PathBuf,
-    /// Output folder; the verdict is written to `verdict/` in it.
-    #[arg(long, value_name = "FOLDER", default_value = "trainyard-out")]
-    pub out: PathBuf,
+    /// What every stage takes.
+    #[command(flatten)]
+    pub stage: StageArgs,
     /// Judge the evaluation in this folder instead of `evaluation/` in the output folder.
     #[arg(long, value_name = "FOLDER", conflicts_with = "metrics")]
     pub evaluation: Option<PathBuf>,
@@ -37,9 +34,6 @@ pub struct Inputs {
     /// Reporting on GitHub.
     #[command(flatten)]
     pub github: GitHubArgs,
-    /// Logging.
-    #[command(flatten)]
-    pub log: LogArgs,
 }
 
 /// Reporting on GitHub. Nothing is written without a token or outside GitHub Actions.

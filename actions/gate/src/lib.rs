@@ -34,19 +34,19 @@ const NAMELESS: &str = "model";
 
 /// Runs the stage.
 pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
-    let mut stage = Stage::start("gate", &inputs.log)?;
+    let mut stage = Stage::start("gate", &inputs.stage.log)?;
     refuse_hostile_output(&stage.context, &inputs)?;
-    let folder = inputs.out.join("verdict");
+    let folder = inputs.stage.out.join("verdict");
     let results = ResultFolder::begin(&folder, VERDICT_FILE)?;
     refuse_comment(&stage.context)?;
-    let config = JudgingConfig::read(&inputs.config).exit_code(ExitCode::Usage)?;
+    let config = JudgingConfig::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
     let mut context = stage.context.clone();
     let link = open_link(&mut stage, &mut context, &inputs.github);
     let plan = Plan {
         context: &context,
         args: &inputs.github,
     };
-    let reporter = link.map(|link| Reporter::new(link, plan, &inputs.out));
+    let reporter = link.map(|link| Reporter::new(link, plan, &inputs.stage.out));
     let given_name = config.model_name.clone().or_else(|| inputs.name.clone());
     let model_name = given_name.as_deref().unwrap_or(NAMELESS);
     if inputs.start {
@@ -111,7 +111,9 @@ fn report(
     };
     let comment = output::write_files(results, &report)?;
     output::say(stage, results.path(), &report, &comment)?;
-    let config_file = looked_up.has_own_rules().then_some(inputs.config.as_path());
+    let config_file = looked_up
+        .has_own_rules()
+        .then_some(inputs.stage.config.as_path());
     let annotations = output::annotations(verdict, config_file);
     if stage.annotator.is_github_actions() {
         stage.annotate(annotations.clone());
@@ -144,10 +146,10 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn of(inputs: &'a Inputs) -> Self {
-        let default = || inputs.out.join("evaluation");
+        let default = || inputs.stage.out.join("evaluation");
         Self {
             evaluation: inputs.evaluation.clone().unwrap_or_else(default),
-            model: inputs.out.join("model"),
+            model: inputs.stage.out.join("model"),
             inputs,
         }
     }
@@ -172,10 +174,13 @@ impl<'a> Place<'a> {
 /// Nothing is written to a folder in which a fork's artifact was put.
 fn refuse_hostile_output(context: &Context, inputs: &Inputs) -> anyhow::Result<()> {
     let is_hostile = context.trust() == Trust::UnverifiedArtifact;
-    match is_hostile.then(|| artifact::refusal(&inputs.out)).flatten() {
+    match is_hostile
+        .then(|| artifact::refusal(&inputs.stage.out))
+        .flatten()
+    {
         Some(reason) => Err(anyhow!(
             "nothing is written to `{}`: {reason}",
-            inputs.out.display()
+            inputs.stage.out.display()
         ))
         .exit_code(ExitCode::Inconclusive)
         .hint("fetch the fork's artifact into a folder of its own, and name its `evaluation`"),
@@ -237,7 +242,7 @@ fn open_link(stage: &mut Stage, context: &mut Context, args: &GitHubArgs) -> Opt
     }
 }
 
-/// Opens the check run, where one is wanted. That it cannot be opened is no reason not to train.
+/// Opens the check run, where one is wanted. A failure to open it does not stop training.
 fn start(
     stage: &mut Stage,
     reporter: Option<&Reporter<'_>>,

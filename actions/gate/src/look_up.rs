@@ -15,7 +15,7 @@ pub(crate) struct LookedUp {
     /// The section that judges.
     pub(crate) gate: GateConfig,
     pub(crate) origin: RulesOrigin,
-    /// Digest of the change's own rules, whoever's judge.
+    /// Digest of the change's own rules, whichever rules judge.
     pub(crate) own_rules_digest: Sha256Digest,
     pub(crate) baseline: Baseline,
     /// The nearest record on GitHub, which brings the history, whatever the baseline is.
@@ -31,7 +31,7 @@ impl LookedUp {
         reporter: Option<&Reporter<'_>>,
         model_name: &str,
     ) -> Result<Self, ConfigError> {
-        let rules = Rules::find(config, context, reporter, &inputs.config);
+        let rules = Rules::find(config, context, reporter, &inputs.stage.config);
         let (found, record) = match reporter {
             Some(reporter) => {
                 let (baseline, record) = reporter.baseline(model_name);
@@ -39,7 +39,7 @@ impl LookedUp {
             }
             None => (None, None),
         };
-        let base = inputs.config.parent().unwrap_or(Path::new(""));
+        let base = inputs.stage.base();
         let configured = match (&rules.origin, &rules.gate.baseline, reporter) {
             // A file that the base branch's rules name is read from the base branch.
             (RulesOrigin::Base(reference), Some(file), Some(reporter)) => {

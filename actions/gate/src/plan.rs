@@ -15,10 +15,10 @@ use crate::inputs::{CommentMode, GitHubArgs};
 /// GitHub's limit of a check's summary, in characters; its text has the same.
 const CHECK_LIMIT: usize = 65_535;
 
-/// GitHub takes 64 KB, and nobody reads that.
+/// GitHub takes 64 KB, which is too long to read.
 const MAX_REMARK_CHARS: usize = 4_000;
 
-/// What stands on GitHub where nobody knows the commit, in a dry run.
+/// What stands on GitHub in a dry run without a commit.
 const UNKNOWN_COMMIT: &str = "unknown commit";
 
 /// Names and places of what is written.
@@ -106,7 +106,7 @@ impl Plan<'_> {
         }
     }
 
-    /// Where the comment belongs, if one is wanted. A fork's numbers are no matter for one.
+    /// Where the comment belongs, if one is wanted. A fork's numbers do not get one.
     pub(crate) fn place(&self, model: &str) -> Option<Place> {
         let is_wanted = self.args.comment != CommentMode::Never && !self.context.is_unverified();
         Some(Place {

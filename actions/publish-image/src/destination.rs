@@ -79,7 +79,7 @@ pub(crate) async fn push(
         plain_http: Vec::new(),
         client: ClientOptions {
             read_timeout: Some(READ_TIMEOUT),
-            ..ClientOptions::default().with_ca(naming.inputs.cache.ca.as_deref())
+            ..ClientOptions::default().with_ca(naming.inputs.data.ca.as_deref())
         },
         retry: RetryPolicy::default(),
     };

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use trainyard_fetch::CacheArgs;
-use trainyard_runner::LogArgs;
+use trainyard_fetch::DataArgs;
+use trainyard_runner::StageArgs;
 
 /// Package a model that passed the gate, with its server, as an OCI image, and push it.
 ///
@@ -13,12 +13,9 @@ use trainyard_runner::LogArgs;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "trainyard-publish-image", version)]
 pub struct Inputs {
-    /// The configuration file. Paths in it are relative to its folder.
-    #[arg(long, value_name = "FILE", default_value = "trainyard.toml")]
-    pub config: PathBuf,
-    /// Output folder of the earlier stages; the image is written to `image/` in it.
-    #[arg(long, value_name = "FOLDER", default_value = "trainyard-out")]
-    pub out: PathBuf,
+    /// What every stage takes.
+    #[command(flatten)]
+    pub stage: StageArgs,
     /// Push to this repository instead of `[image] repository`: `ghcr.io/owner/name`. A tag, as in
     /// `ghcr.io/owner/name:1.0`, replaces all others.
     #[arg(long, value_name = "REFERENCE")]
@@ -53,12 +50,9 @@ pub struct Inputs {
         requires = "registry_username"
     )]
     pub registry_password: Option<String>,
-    /// Cache of downloads.
+    /// Downloads of data.
     #[command(flatten)]
-    pub cache: CacheArgs,
-    /// Logging.
-    #[command(flatten)]
-    pub log: LogArgs,
+    pub data: DataArgs,
 }
 
 /// The outputs of the action: name and description.

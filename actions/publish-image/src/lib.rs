@@ -17,7 +17,7 @@ use trainyard_core::model::ModelFolder;
 use trainyard_core::publication::{PUBLICATION_FILE, Publication, SCHEMA_VERSION};
 use trainyard_core::report::escape;
 use trainyard_core::results::ResultFolder;
-use trainyard_ml::data::{Dataset, Folders, Split};
+use trainyard_ml::data::Split;
 use trainyard_oci::spec::Descriptor;
 use trainyard_oci::{ImageReference, Layout};
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
@@ -30,24 +30,23 @@ use smoke::Sample;
 
 /// Runs the stage.
 pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
-    let stage = Stage::start("publish-image", &inputs.log)?;
-    let folder = inputs.out.join("image");
+    let stage = Stage::start("publish-image", &inputs.stage.log)?;
+    let folder = inputs.stage.out.join("image");
     let results = ResultFolder::begin(&folder, PUBLICATION_FILE)?;
-    let config = Config::read(&inputs.config).exit_code(ExitCode::Usage)?;
-    let base = inputs.config.parent().unwrap_or(Path::new(""));
+    let config = Config::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
     let to = inputs.push.as_ref().or(config.image.repository.as_ref());
     let to: Option<ImageReference> = to
         .map(|reference| reference.parse().exit_code(ExitCode::Usage))
         .transpose()?;
-    let model = ModelFolder::open(&inputs.out.join("model"))
+    let model = ModelFolder::open(&inputs.stage.out.join("model"))
         .exit_code(ExitCode::Data)
         .hint("run `trainyard-train` first")?;
     let is_believed = inputs.allow_override && !stage.context.is_unverified();
     let let_through = stage.context.head_sha.as_deref().filter(|_| is_believed);
     let verdict = permit::check(
         &config,
-        base,
-        &inputs.out,
+        inputs.stage.base(),
+        &inputs.stage.out,
         inputs.baseline.as_deref(),
         &model,
         let_through,
@@ -61,7 +60,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         verdict: &verdict,
         server: &server,
         context: &stage.context,
-        created_s: image::created_s(base)?,
+        created_s: image::created_s(inputs.stage.base())?,
     };
     let image = parts.build(&layout)?;
     let manifest = layout.add_image(&image).exit_code(ExitCode::Data)?;
@@ -151,16 +150,11 @@ fn smoke_test(
         );
         return Err(error).exit_code(ExitCode::Usage).hint(LEAVE_OUT);
     }
-    let base = inputs.config.parent().unwrap_or(Path::new(""));
-    let downloads = inputs.cache.fetch(&Dataset::remotes(config, Split::Test))?;
-    let folders = Folders {
-        base,
-        downloads: &downloads,
-    };
-    let dataset = Dataset::load(config, folders, Split::Test)
-        .exit_code(ExitCode::Data)
+    let dataset = inputs
+        .data
+        .load(&inputs.stage, config, Split::Test)
         .hint(LEAVE_OUT)?;
-    let folder = inputs.out.join("evaluation");
+    let folder = inputs.stage.out.join("evaluation");
     let (evaluation, _) = Evaluation::open(&folder).exit_code(ExitCode::Inconclusive)?;
     let sample = Sample::take(&evaluation, &folder, &dataset, n_rows)
         .exit_code(ExitCode::Inconclusive)

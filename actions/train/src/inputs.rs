@@ -1,21 +1,16 @@
 //! The inputs of the action, which are the options of `trainyard-train`.
 
-use std::path::PathBuf;
-
 use clap::Parser;
-use trainyard_fetch::CacheArgs;
-use trainyard_runner::LogArgs;
+use trainyard_fetch::DataArgs;
+use trainyard_runner::StageArgs;
 
 /// Train the model that the configuration describes.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "trainyard-train", version)]
 pub struct Inputs {
-    /// The configuration file. Paths in it are relative to its folder.
-    #[arg(long, value_name = "FILE", default_value = "trainyard.toml")]
-    pub config: PathBuf,
-    /// Output folder; the model is written to `model/` in it.
-    #[arg(long, value_name = "FOLDER", default_value = "trainyard-out")]
-    pub out: PathBuf,
+    /// What every stage takes.
+    #[command(flatten)]
+    pub stage: StageArgs,
     /// Number of epochs, instead of `[train] epochs`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
@@ -38,12 +33,9 @@ pub struct Inputs {
     /// Print the key that changes exactly when training would give another model, and exit.
     #[arg(long)]
     pub content_key: bool,
-    /// Cache of downloads.
+    /// Downloads of data.
     #[command(flatten)]
-    pub cache: CacheArgs,
-    /// Logging.
-    #[command(flatten)]
-    pub log: LogArgs,
+    pub data: DataArgs,
 }
 
 /// The outputs of the action: name and description.

@@ -14,7 +14,7 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Starts to listen. Where the system lets nobody listen, signals end the process as they always did.
+    /// Starts to listen. Where the system allows no handler, signals end the process as they always did.
     pub(crate) fn listen() -> Self {
         let interrupt = Self::default();
         for (signal, code) in [(SIGTERM, 143), (SIGINT, 130)] {

@@ -11,7 +11,7 @@ use trainyard_core::config::Config;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::model::{Engine, MANIFEST_FILE, ModelFolder, Origin, RunRecord, TrainedOrigin};
 use trainyard_core::results::ResultFolder;
-use trainyard_ml::data::{Dataset, Folders, Split};
+use trainyard_ml::data::{Dataset, Split};
 use trainyard_ml::input_summary::summarise;
 use trainyard_ml::store::{self, HISTORY_FILE, TrainingRows};
 use trainyard_ml::train::{
@@ -28,9 +28,9 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Runs the stage.
 pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
-    let stage = Stage::start("train", &inputs.log)?;
+    let stage = Stage::start("train", &inputs.stage.log)?;
     let start = Instant::now();
-    let folder = inputs.out.join("model");
+    let folder = inputs.stage.out.join("model");
     // What only asks touches nothing.
     let results = if inputs.print_config || inputs.content_key {
         None
@@ -43,21 +43,7 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::Success);
     }
     train::check_engine(&config).exit_code(ExitCode::Usage)?;
-    let base = inputs.config.parent().unwrap_or(Path::new(""));
-    let downloads = inputs
-        .cache
-        .fetch(&Dataset::remotes(&config, Split::Train))?;
-    let folders = Folders {
-        base,
-        downloads: &downloads,
-    };
-    let dataset = Dataset::load(&config, folders, Split::Train).exit_code(ExitCode::Data)?;
-    for line in &dataset.description {
-        tracing::info!("{line}");
-    }
-    for warning in &dataset.warnings {
-        tracing::warn!("{warning}");
-    }
+    let dataset = inputs.data.load(&inputs.stage, &config, Split::Train)?;
     let data_digest = dataset.digest();
     let content_key = content_key(&config, &data_digest)?;
     stage.set_output("content-key", content_key.hex())?;
@@ -93,7 +79,7 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
             "candle computes: the weights are reproducible on this machine and with this number of threads alone"
         );
     }
-    let place = inputs.out.join("checkpoint");
+    let place = inputs.stage.out.join("checkpoint");
     let subject = Subject {
         config: config.training_value().exit_code(ExitCode::Usage)?,
         data_digest: data_digest.clone(),
@@ -143,8 +129,8 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
             let (n_epochs, n_batches) = checkpoint.position();
             tracing::warn!(
                 "stopped after {n_epochs} epochs and {n_batches} batches; go on with `trainyard-train --config {} --out {} --resume`",
-                inputs.config.display(),
-                inputs.out.display()
+                inputs.stage.config.display(),
+                inputs.stage.out.display()
             );
             return Ok(interrupt.exit_code().unwrap_or(ExitCode::Terminated));
         }
@@ -205,7 +191,7 @@ fn resumable(folder: &Path, subject: &Subject) -> anyhow::Result<Option<Checkpoi
 
 /// The configuration with the inputs' overrides.
 fn configuration(inputs: &Inputs) -> anyhow::Result<Config> {
-    let mut config = Config::read(&inputs.config).exit_code(ExitCode::Usage)?;
+    let mut config = Config::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
     if let Some(epochs) = inputs.epochs {
         config.train.epochs = epochs as usize;
     }

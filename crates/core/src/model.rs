@@ -5,17 +5,21 @@
 
 pub mod architecture;
 mod artifact;
+mod file_entry;
 mod folder;
 mod input_summary;
+mod loss;
 mod manifest;
 mod origin;
 mod preprocessing;
 mod run;
 
 pub use artifact::{Artifact, NetworkArtifact, OnnxArtifact};
+pub use file_entry::FileEntry;
 pub use folder::{ModelError, ModelFolder};
 pub use input_summary::{Histogram, InputSummary, SummaryScope, ValueSummary};
-pub use manifest::{FileEntry, Loss, ModelManifest, Task, TensorSpec};
+pub use loss::Loss;
+pub use manifest::{ModelManifest, Task, TensorSpec};
 pub use origin::{Engine, ImportProof, ImportedOrigin, Origin, TrainedOrigin, TrainingSummary};
 pub use preprocessing::Preprocessing;
 pub use run::RunRecord;

@@ -129,6 +129,13 @@ impl RowSet {
                 }
             });
         }
+        let both_have_columns = !self.columns.is_empty() && !older.columns.is_empty();
+        let is_shared = |name: &String| older.columns.contains_key(name);
+        if both_have_columns && !self.columns.keys().any(is_shared) {
+            return different(
+                "the same labels, but no column in common that would show the same rows".to_owned(),
+            );
+        }
         let changed: Vec<&str> = self
             .columns
             .iter()

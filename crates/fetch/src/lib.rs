@@ -1,4 +1,4 @@
-//! Files from the network: addresses and digests in, verified files in the cache folder out.
+//! Data of a configuration: files from the network verified into a cache, then all files loaded as a dataset.
 
 mod download;
 #[cfg(test)]
@@ -7,14 +7,15 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use trainyard_core::config::Remote;
-use trainyard_runner::{Environment, ExitCode, WithExitCode as _};
+use trainyard_core::config::{Config, Remote};
+use trainyard_ml::data::{self, Dataset, Folders, Split};
+use trainyard_runner::{Environment, ExitCode, StageArgs, WithExitCode as _};
 
 pub use download::{Downloads, FetchError};
 
-/// Where downloads are kept.
+/// How data is downloaded.
 #[derive(Debug, Clone, Default, Args)]
-pub struct CacheArgs {
+pub struct DataArgs {
     /// Folder in which downloads are cached; by default `trainyard` in the user's cache folder.
     #[arg(long, value_name = "FOLDER", env = "TRAINYARD_CACHE")]
     pub cache: Option<PathBuf>,
@@ -23,8 +24,34 @@ pub struct CacheArgs {
     pub ca: Option<PathBuf>,
 }
 
-impl CacheArgs {
-    /// Sees to it that all `remotes` are in the cache, and says in which folder.
+impl DataArgs {
+    /// Downloads what is missing of one part of the data that `config`, read from `stage.config`, names, loads it, and logs
+    /// what was read and what was not.
+    ///
+    /// Ends as [`Self::fetch`] does, and with [`ExitCode::Data`] where the files cannot be used. Must not be called from
+    /// asynchronous code.
+    pub fn load(
+        &self,
+        stage: &StageArgs,
+        config: &Config,
+        split: Split,
+    ) -> anyhow::Result<Dataset> {
+        let downloads = self.fetch(&data::remotes(config, split))?;
+        let folders = Folders {
+            base: stage.base(),
+            downloads: &downloads,
+        };
+        let dataset = data::load(config, folders, split).exit_code(ExitCode::Data)?;
+        for line in &dataset.description {
+            tracing::info!("{line}");
+        }
+        for warning in &dataset.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(dataset)
+    }
+
+    /// Downloads all `remotes` that are not yet in the cache, and returns its folder.
     ///
     /// Ends with [`ExitCode::Service`] where a server cannot be reached or refuses, with [`ExitCode::Data`] where what it
     /// gives is not what the configuration names. Must not be called from asynchronous code.

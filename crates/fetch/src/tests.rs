@@ -283,7 +283,7 @@ fn two_at_once_download_once() {
 #[test]
 fn the_cache_is_where_the_user_says_or_the_system_keeps_caches() {
     let of = |cache: Option<&str>, variables: &[(&str, &str)]| {
-        let args = CacheArgs {
+        let args = DataArgs {
             cache: cache.map(PathBuf::from),
             ca: None,
         };

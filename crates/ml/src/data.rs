@@ -2,258 +2,32 @@
 
 mod arrays;
 mod column;
+mod dataset;
 mod elements;
 mod error;
+mod excerpt;
 mod features;
+mod folders;
 pub mod idx;
 mod images;
 mod labels;
 mod load;
+mod measured;
 pub mod npz;
 mod sample;
 mod table;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
 pub use column::CellProblem;
+pub use dataset::{Dataset, Labels};
+pub use error::DataError;
 pub(crate) use error::refuse_lfs_pointer;
-pub use error::{DataError, Excerpt, Names};
+pub use excerpt::{Excerpt, Names};
 pub use features::{Features, Stored};
+pub use folders::Folders;
 pub use images::ImageProblem;
 pub use labels::LabelProblem;
+pub use load::{Split, load, remotes};
 pub use table::{Place, TableProblem};
-use trainyard_core::config::{Config, Missing, Remote, Source};
-use trainyard_core::digest::{self, DigestBuilder, Sha256Digest};
-use trainyard_core::model::FileEntry;
-
-use crate::random::{Purpose, Stream};
-
-/// Which part of the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Split {
-    /// `[data] train`.
-    Train,
-    /// `[data] test`.
-    Test,
-}
-
-/// Where the files of a configuration lie.
-#[derive(Debug, Clone, Copy)]
-pub struct Folders<'a> {
-    /// The folder of the configuration file.
-    pub base: &'a Path,
-    /// The folder of downloads.
-    pub downloads: &'a Path,
-}
-
-impl Folders<'_> {
-    fn locate(&self, source: &Source) -> PathBuf {
-        source.locate(self.base, self.downloads)
-    }
-}
-
-/// Raw rows and their labels.
-#[derive(Debug, Clone)]
-pub struct Dataset {
-    /// Shape of one row, as `[model] input_shape`.
-    pub row_shape: Vec<usize>,
-    /// Row-major, before preprocessing; shared with the datasets that this one is a part of.
-    pub features: Arc<Features>,
-    /// Which of the features' rows are this dataset's; all of them where there is no list.
-    pub selection: Option<Arc<Vec<u32>>>,
-    /// One label a row.
-    pub labels: Labels,
-    /// What each row counts in training; 1 where there are none.
-    pub weights: Option<Vec<f32>>,
-    /// Each row's place in its file, from 0.
-    pub row_ids: Vec<i64>,
-    /// What was read, in lines of text: of a table its columns by role, with the types that were found; of a folder its
-    /// images by class.
-    pub description: Vec<String>,
-    /// What was not read though it lies there, in lines of text.
-    pub warnings: Vec<String>,
-    /// The files that it came from, with paths as the configuration writes them.
-    pub files: Vec<FileEntry>,
-}
-
-/// Labels.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Labels {
-    /// Class indices.
-    Class(Vec<u32>),
-    /// Numbers to predict.
-    Value(Vec<f64>),
-}
-
-impl Labels {
-    /// How many there are.
-    pub const fn len(&self) -> usize {
-        match self {
-            Self::Class(labels) => labels.len(),
-            Self::Value(labels) => labels.len(),
-        }
-    }
-
-    /// Whether there are none.
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn gather(&self, rows: &[usize]) -> Self {
-        match self {
-            Self::Class(labels) => Self::Class(rows.iter().map(|&row| labels[row]).collect()),
-            Self::Value(labels) => Self::Value(rows.iter().map(|&row| labels[row]).collect()),
-        }
-    }
-}
-
-impl Dataset {
-    /// Loads one part of the data that `config` names. Its [remotes](Self::remotes) must have been downloaded.
-    pub fn load(config: &Config, folders: Folders<'_>, split: Split) -> Result<Self, DataError> {
-        load::load(config, folders, split)
-    }
-
-    /// The files on the network that loading one part of the data reads.
-    pub fn remotes(config: &Config, split: Split) -> Vec<&Remote> {
-        let data = &config.data;
-        let fills_in_means = data
-            .csv
-            .as_ref()
-            .is_some_and(|csv| csv.missing == Missing::Mean);
-        let reads_train = split == Split::Train || fills_in_means;
-        let train = reads_train.then(|| data.train.remotes());
-        let test = (split == Split::Test).then(|| data.test.remotes());
-        train
-            .into_iter()
-            .flatten()
-            .chain(test.into_iter().flatten())
-            .collect()
-    }
-
-    /// Number of rows.
-    pub const fn n_rows(&self) -> usize {
-        self.row_ids.len()
-    }
-
-    /// Values of one row.
-    pub fn row_len(&self) -> usize {
-        self.row_shape.iter().product()
-    }
-
-    /// The digest of the data: of its files, and of how many rows of them are used.
-    pub fn digest(&self) -> Sha256Digest {
-        let files = digest::of_file_set(
-            self.files
-                .iter()
-                .map(|f| (&f.sha256, f.size_bytes, f.path.as_str())),
-        );
-        Sha256Digest::of(format!("{files} {}\n", self.n_rows()).as_bytes())
-    }
-
-    /// A digest of the raw input of all rows, before preprocessing: what tells rows without ids apart.
-    ///
-    /// # Errors
-    ///
-    /// Where rows are left on the disk and their file cannot be read any more.
-    pub fn input_digest(&self) -> Result<Sha256Digest, DataError> {
-        const BATCH_ROWS: usize = 256;
-        let rows: Vec<u32> = (0..self.n_rows() as u32).collect();
-        let mut values = vec![0.0_f32; BATCH_ROWS * self.row_len()];
-        let mut digest = DigestBuilder::new("input");
-        let mut bytes = Vec::with_capacity(values.len() * 4);
-        for batch in rows.chunks(BATCH_ROWS) {
-            let values = &mut values[..batch.len() * self.row_len()];
-            self.gather(batch, values)?;
-            bytes.clear();
-            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-            digest.bytes(&bytes);
-        }
-        Ok(digest.finish())
-    }
-
-    /// Writes the raw features of `rows` to `out[rows.len(), row_len]`.
-    ///
-    /// # Errors
-    ///
-    /// Where rows are left on the disk and their file cannot be read any more.
-    pub fn gather(&self, rows: &[u32], out: &mut [f32]) -> Result<(), DataError> {
-        let row_len = self.row_len();
-        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(row_len)) {
-            let stored = self
-                .selection
-                .as_ref()
-                .map_or(row, |selection| selection[row as usize]);
-            self.features.read(stored as usize * row_len, out)?;
-        }
-        Ok(())
-    }
-
-    /// The labels of `rows`.
-    pub fn labels_of(&self, rows: &[u32]) -> Labels {
-        let at = rows.iter().map(|&row| row as usize);
-        match &self.labels {
-            Labels::Class(labels) => Labels::Class(at.map(|row| labels[row]).collect()),
-            Labels::Value(labels) => Labels::Value(at.map(|row| labels[row]).collect()),
-        }
-    }
-
-    /// The weights of `rows`, where there are any.
-    pub fn weights_of(&self, rows: &[u32]) -> Option<Vec<f32>> {
-        let weights = self.weights.as_ref()?;
-        Some(rows.iter().map(|&row| weights[row as usize]).collect())
-    }
-
-    /// The rows at `rows` as a dataset of their own, which shares the features.
-    #[must_use]
-    pub fn subset(&self, rows: &[usize]) -> Self {
-        let stored = |row: usize| {
-            self.selection
-                .as_ref()
-                .map_or(row as u32, |selection| selection[row])
-        };
-        Self {
-            row_shape: self.row_shape.clone(),
-            features: Arc::clone(&self.features),
-            selection: Some(Arc::new(rows.iter().map(|&row| stored(row)).collect())),
-            labels: self.labels.gather(rows),
-            weights: self
-                .weights
-                .as_ref()
-                .map(|weights| rows.iter().map(|&row| weights[row]).collect()),
-            row_ids: rows.iter().map(|&row| self.row_ids[row]).collect(),
-            description: self.description.clone(),
-            warnings: self.warnings.clone(),
-            files: self.files.clone(),
-        }
-    }
-
-    /// Splits off the share `fraction` of the rows, drawn by `seed` and stratified by class: (kept, split off).
-    ///
-    /// At least one row of each class stays. `None` when the share comes to no row.
-    pub fn split_validation(&self, fraction: f64, seed: u64) -> Option<(Self, Self)> {
-        let mut strata: std::collections::BTreeMap<u32, Vec<usize>> =
-            std::collections::BTreeMap::new();
-        for row in 0..self.n_rows() {
-            let stratum = match &self.labels {
-                Labels::Class(labels) => labels[row],
-                Labels::Value(_) => 0,
-            };
-            strata.entry(stratum).or_default().push(row);
-        }
-        let mut is_held_out = vec![false; self.n_rows()];
-        for (stratum, mut rows) in strata {
-            Stream::new(seed, Purpose::Split, stratum).shuffle(&mut rows);
-            let n_held_out = ((rows.len() as f64 * fraction).round() as usize).min(rows.len() - 1);
-            rows.iter()
-                .take(n_held_out)
-                .for_each(|&row| is_held_out[row] = true);
-        }
-        let (held_out, kept): (Vec<usize>, Vec<usize>) =
-            (0..self.n_rows()).partition(|&row| is_held_out[row]);
-        (!held_out.is_empty()).then(|| (self.subset(&kept), self.subset(&held_out)))
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -96,7 +96,7 @@ pub enum TrainError {
     /// The checkpoint does not hold what this network needs.
     #[error("the checkpoint does not fit the network: {0}")]
     Checkpoint(&'static str),
-    /// The loss is no number any more.
+    /// The loss is no longer a number.
     #[error(
         "the loss is {loss} in epoch {epoch}, batch {batch}: {place}\nhint: lower `[train.optimizer] learning_rate` (now {learning_rate}), set `global_clipnorm` beside it, and check that `[data] preprocessing` scales the features"
     )]

@@ -9,6 +9,8 @@ pub mod environment;
 pub mod context;
 pub mod inputs;
 
+mod arguments;
+
 pub mod annotate;
 pub mod log;
 pub mod outputs;
@@ -24,6 +26,7 @@ pub mod redact;
 mod timestamp;
 
 pub use annotate::{Annotation, Annotator, Level, path_in_repository};
+pub use arguments::StageArgs;
 pub use context::{Context, ContextError, Event, Provider, Trust};
 pub use ending::run;
 pub use environment::Environment;

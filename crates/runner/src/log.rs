@@ -5,12 +5,12 @@
 //! not logged.
 
 mod ecs;
+mod sink;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use tracing::level_filters::LevelFilter;
@@ -23,6 +23,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
 
 use self::ecs::Ecs;
+use self::sink::Sink;
 use crate::annotate::neutralise;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
@@ -195,22 +196,6 @@ struct Sinks {
     is_coloured: bool,
     stderr: Sink,
     file: Option<Sink>,
-}
-
-/// A place for whole lines, shared by threads.
-#[derive(Clone)]
-struct Sink(Arc<Mutex<Box<dyn Write + Send>>>);
-
-impl Sink {
-    fn new(out: Box<dyn Write + Send>) -> Self {
-        Self(Arc::new(Mutex::new(out)))
-    }
-
-    fn write(&self, lines: &str) -> io::Result<()> {
-        let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        out.write_all(lines.as_bytes())?;
-        out.flush()
-    }
 }
 
 fn subscriber(

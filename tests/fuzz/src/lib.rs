@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use trainyard_core::config::Config;
-use trainyard_ml::data::{Dataset, Folders, Split};
+use trainyard_ml::data::{self, Folders, Split};
 
 thread_local! {
     static FOLDER: TempDir = tempfile::tempdir().expect("a temporary folder");
@@ -27,7 +27,7 @@ pub fn load(text: &str, base: &Path) {
         base,
         downloads: base,
     };
-    let Ok(dataset) = Dataset::load(&config, folders, Split::Train) else {
+    let Ok(dataset) = data::load(&config, folders, Split::Train) else {
         return;
     };
     assert_eq!(dataset.labels.len(), dataset.n_rows());

@@ -116,7 +116,7 @@ pub struct CsvConfig {
     /// Name of the column of sample weights, for training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
-    /// Name of the column of row ids, which are unique integers.
+    /// Name of the column of row ids: any text, unique.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_id: Option<String>,
     /// Column types that are enforced rather than inferred: `{ age = "integer" }`.

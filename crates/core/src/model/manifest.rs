@@ -1,14 +1,9 @@
 //! `model.json`: what a model takes and gives, what computes it, and where it came from.
 
-use std::path::Path;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Artifact, InputSummary, Origin, Preprocessing, architecture};
-use crate::digest::Sha256Digest;
-use crate::files::{self, FileError};
-
 /// Everything needed to apply a model, and where it came from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -63,57 +58,6 @@ impl TensorSpec {
     /// Number of elements of one row.
     pub fn n_elements(&self) -> usize {
         self.shape.iter().product()
-    }
-}
-
-/// A loss function, by Keras's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Loss {
-    /// Negative log-likelihood of the labelled class, labels as integers.
-    SparseCategoricalCrossentropy,
-    /// The same, with the label as a probability of each class, which smoothing spreads.
-    CategoricalCrossentropy,
-    /// Negative log-likelihood of one of two classes, by the probability of the second.
-    BinaryCrossentropy,
-    /// Mean of the squared differences.
-    MeanSquaredError,
-    /// Mean of the differences' magnitudes.
-    MeanAbsoluteError,
-    /// Squared for small differences and linear for large ones (P. J. Huber, 1964).
-    Huber,
-}
-
-/// A file named by digest and size.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FileEntry {
-    /// Path relative to the folder of the file that names it.
-    pub path: String,
-    /// Digest of its bytes.
-    pub sha256: Sha256Digest,
-    /// Its size.
-    pub size_bytes: u64,
-}
-
-impl FileEntry {
-    /// The entry of a file `path` with these bytes.
-    pub fn of_bytes(path: &str, bytes: &[u8]) -> Self {
-        Self {
-            path: path.to_owned(),
-            sha256: Sha256Digest::of(bytes),
-            size_bytes: bytes.len() as u64,
-        }
-    }
-
-    /// Measures the file `path` inside `folder`.
-    pub fn measure(folder: &Path, path: &str) -> Result<Self, FileError> {
-        let (sha256, size_bytes) = files::measure(&folder.join(path))?;
-        Ok(Self {
-            path: path.to_owned(),
-            sha256,
-            size_bytes,
-        })
     }
 }
 

@@ -3,12 +3,13 @@
 //! A macro average weighs a class of three rows like one of three thousand, so its interval must be built from the intervals of the
 //! classes; a bootstrap over rows would find no variation in a class that happens to be all right.
 
+mod class;
 mod mover;
 mod weighted;
 
+use self::class::{Class, Part};
 use self::mover::mover;
 use self::weighted::weighted;
-use super::binomial::f1_of_jaccard;
 use super::{Interval, NoInterval};
 
 /// An average of a metric over classes.
@@ -35,15 +36,6 @@ pub enum Average {
     WeightedF1,
     /// Jaccard's index weighted by the labelled rows of each class.
     WeightedJaccard,
-}
-
-/// What is averaged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Precision,
-    Recall,
-    F1,
-    Jaccard,
 }
 
 impl Average {
@@ -106,65 +98,6 @@ impl Average {
             _ => class.n_labelled + class.n_predicted > 0.0,
         });
         classes
-    }
-}
-
-/// The counts of one class.
-#[derive(Debug, Clone, Copy)]
-struct Class {
-    index: usize,
-    n_right: f64,
-    n_labelled: f64,
-    n_predicted: f64,
-}
-
-impl Class {
-    fn of(counts: &[Vec<u64>], index: usize) -> Self {
-        let n_labelled: u64 = counts[index].iter().sum();
-        let n_predicted: u64 = counts.iter().map(|row| row[index]).sum();
-        Self {
-            index,
-            n_right: counts[index][index] as f64,
-            n_labelled: n_labelled as f64,
-            n_predicted: n_predicted as f64,
-        }
-    }
-
-    fn n_either(&self) -> f64 {
-        self.n_labelled + self.n_predicted - self.n_right
-    }
-}
-
-impl Part {
-    /// Rows that the proportion behind this metric is of.
-    fn n(self, class: &Class) -> f64 {
-        match self {
-            Self::Precision => class.n_predicted,
-            Self::Recall => class.n_labelled,
-            Self::F1 | Self::Jaccard => class.n_either(),
-        }
-    }
-
-    /// The proportion behind this metric; `None` for 0/0.
-    fn share(self, class: &Class) -> Option<f64> {
-        let n = self.n(class);
-        (n > 0.0).then(|| class.n_right / n)
-    }
-
-    /// The metric as a function of its proportion.
-    fn of_share(self, share: f64) -> f64 {
-        match self {
-            Self::F1 => f1_of_jaccard(share),
-            Self::Precision | Self::Recall | Self::Jaccard => share,
-        }
-    }
-
-    /// The derivative of [`Self::of_share`].
-    fn slope(self, share: f64) -> f64 {
-        match self {
-            Self::F1 => 2.0 / ((1.0 + share) * (1.0 + share)),
-            Self::Precision | Self::Recall | Self::Jaccard => 1.0,
-        }
     }
 }
 

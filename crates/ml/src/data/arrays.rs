@@ -9,10 +9,13 @@ use trainyard_core::config::{Config, DataFiles, DataFormat, Source};
 use trainyard_core::files;
 use trainyard_core::model::Task;
 
+use super::dataset::{Dataset, Labels};
+use super::error::DataError;
 use super::features::{Features, MEMORY_BUDGET_BYTES, Stored};
+use super::folders::Folders;
 use super::labels::{self, LabelProblem};
-use super::load::measure;
-use super::{DataError, Dataset, Folders, Labels, idx, npz};
+use super::measured::measure;
+use super::{idx, npz};
 
 /// An array of features or labels, whatever file it came from.
 struct Array {
@@ -105,7 +108,8 @@ pub(super) fn load(
         selection: None,
         labels: labels.map_err(DataError::labels(&labels_path))?,
         weights: None,
-        row_ids: (0..n_rows as i64).collect(),
+        row_ids: None,
+        columns: None,
         description: Vec::new(),
         warnings: Vec::new(),
         files: vec![features_entry, labels_entry],

@@ -2,7 +2,7 @@
 
 use trainyard_core::config::{ColumnType, Decimal};
 
-use super::error::Excerpt;
+use super::excerpt::Excerpt;
 
 /// Words for a cell that is not there.
 const MISSING: [&str; 6] = ["", "na", "nan", "null", "none", "?"];

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::DataError;
+use super::error::DataError;
 use crate::kernels::isa::with_avx2;
 
 /// Features that take more than this are read from the disk row by row.

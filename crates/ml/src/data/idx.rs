@@ -105,14 +105,14 @@ fn parse_plain(bytes: &[u8]) -> Result<Array, String> {
         ));
     };
     if [*zero_0, *zero_1] != [0, 0] {
-        return Err("this is no IDX file: it does not begin with two zero bytes".to_owned());
+        return Err("this is not an IDX file: it does not begin with two zero bytes".to_owned());
     }
     let element_len = match element_type {
         0x08 | 0x09 => 1,
         0x0B => 2,
         0x0C | 0x0D => 4,
         0x0E => 8,
-        other => return Err(format!("0x{other:02x} is no IDX element type")),
+        other => return Err(format!("0x{other:02x} is not an IDX element type")),
     };
     let n_axes = usize::from(*n_axes);
     if n_axes == 0 || rest.len() < 4 * n_axes {
@@ -246,7 +246,11 @@ mod tests {
                 .contains("more than memory can hold")
         );
         assert!(parse(&header[..12]).unwrap_err().contains("3 axes"));
-        assert!(parse(b"PK\x03\x04").unwrap_err().contains("no IDX file"));
+        assert!(
+            parse(b"PK\x03\x04")
+                .unwrap_err()
+                .contains("not an IDX file")
+        );
         assert!(
             parse(&[0, 0, 7, 1, 0, 0, 0, 0])
                 .unwrap_err()

@@ -1,6 +1,6 @@
 //! Labels as a file writes them in, class indices or numbers to predict out.
 
-use super::error::{Excerpt, Names};
+use super::excerpt::{Excerpt, Names};
 
 /// Why labels cannot be used.
 #[derive(Debug, thiserror::Error)]

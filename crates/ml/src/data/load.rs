@@ -1,25 +1,31 @@
 //! From a configuration to a dataset: each format's reader, then what is the same for all.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use trainyard_core::config::{Config, DataFiles, DataFormat, Missing, Source};
-use trainyard_core::files;
-use trainyard_core::model::{FileEntry, Task};
+use trainyard_core::config::{Config, DataFiles, DataFormat, Decimal, Missing, Remote, Source};
+use trainyard_core::model::Task;
 
-use super::error::{Excerpt, Names, refuse_lfs_pointer};
+use super::dataset::{Dataset, Labels};
+use super::error::DataError;
+use super::excerpt::{Excerpt, Names};
 use super::features::Features;
+use super::folders::Folders;
 use super::labels::{self, LabelProblem};
+use super::measured::measure;
 use super::table::{self, Table, TableProblem};
-use super::{DataError, Dataset, Folders, Labels, Split, arrays, column, images, sample};
+use super::{arrays, column, images, sample};
 
-pub(super) fn load(
-    config: &Config,
-    folders: Folders<'_>,
-    split: Split,
-) -> Result<Dataset, DataError> {
+/// Which part of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// `[data] train`.
+    Train,
+    /// `[data] test`.
+    Test,
+}
+
+/// Reads one part of the data that `config` names. Its [`remotes`] must have been downloaded.
+pub fn load(config: &Config, folders: Folders<'_>, split: Split) -> Result<Dataset, DataError> {
     let (files, max_rows) = match split {
         Split::Train => (&config.data.train, config.data.max_train_rows),
         Split::Test => (&config.data.test, config.data.max_test_rows),
@@ -35,6 +41,23 @@ pub(super) fn load(
             None => dataset,
         },
     )
+}
+
+/// The files on the network that loading one part of the data reads.
+pub fn remotes(config: &Config, split: Split) -> Vec<&Remote> {
+    let data = &config.data;
+    let fills_in_means = data
+        .csv
+        .as_ref()
+        .is_some_and(|csv| csv.missing == Missing::Mean);
+    let reads_train = split == Split::Train || fills_in_means;
+    let train = reads_train.then(|| data.train.remotes());
+    let test = (split == Split::Test).then(|| data.test.remotes());
+    train
+        .into_iter()
+        .flatten()
+        .chain(test.into_iter().flatten())
+        .collect()
 }
 
 /// Validation sees to it that the files of each format are named.
@@ -94,6 +117,13 @@ fn load_table(
         features: Arc::new(table.features),
         weights: table.weights,
         row_ids: table.row_ids,
+        columns: Some(
+            table
+                .columns
+                .into_iter()
+                .map(|column| column.name)
+                .collect(),
+        ),
         files: vec![entry],
     })
 }
@@ -101,10 +131,9 @@ fn load_table(
 /// The labels of a table as numbers to predict.
 fn numbers(
     table: &Table,
-    decimal: trainyard_core::config::Decimal,
+    decimal: Decimal,
     place: impl Fn(usize) -> String,
 ) -> Result<Vec<f64>, LabelProblem> {
-    use trainyard_core::config::Decimal;
     let other = match decimal {
         Decimal::Point => Decimal::Comma,
         Decimal::Comma => Decimal::Point,
@@ -159,7 +188,8 @@ fn load_images(
     }
     Ok(Dataset {
         row_shape,
-        row_ids: (0..images.labels.len() as i64).collect(),
+        row_ids: None,
+        columns: None,
         features: Arc::new(Features::U8(images.pixels)),
         selection: None,
         labels: Labels::Class(images.labels),
@@ -168,36 +198,4 @@ fn load_images(
         warnings: images.warnings,
         files: images.files,
     })
-}
-
-/// Where the file of `source` lies, and how the digest of the data counts it.
-pub(super) fn measure(
-    folders: Folders<'_>,
-    source: &Source,
-) -> Result<(PathBuf, FileEntry), DataError> {
-    let path = folders.locate(source);
-    let mut head = Vec::new();
-    File::open(&path)
-        .and_then(|file| file.take(64).read_to_end(&mut head))
-        .map_err(DataError::read(&path))?;
-    refuse_lfs_pointer(&path, &head)?;
-    if head.is_empty() {
-        return Err(DataError::malformed(&path, "the file is empty"));
-    }
-    let (sha256, size_bytes) = files::measure(&path)?;
-    if let Some(remote) = source.remote()
-        && remote.sha256 != sha256
-    {
-        let problem = format!(
-            "this download of `{}` has the digest {sha256}; remove it, and it is downloaded anew",
-            remote.address()
-        );
-        return Err(DataError::malformed(&path, problem));
-    }
-    let entry = FileEntry {
-        path: source.name().into_owned(),
-        sha256,
-        size_bytes,
-    };
-    Ok((path, entry))
 }

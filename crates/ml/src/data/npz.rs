@@ -183,7 +183,7 @@ pub fn read_npy(bytes: &[u8]) -> Result<Array, String> {
         return Err(cut_off.to_owned());
     }
     let (header, elements) = rest.split_at(header_len);
-    let header = std::str::from_utf8(header).map_err(|_| "the header is no text".to_owned())?;
+    let header = std::str::from_utf8(header).map_err(|_| "the header is not text".to_owned())?;
     let Header {
         descr,
         is_fortran,
@@ -395,7 +395,7 @@ impl Header {
         Ok(Self {
             descr,
             is_fortran,
-            shape: shape.map_err(|_| "the `shape` is no list of sizes".to_owned())?,
+            shape: shape.map_err(|_| "the `shape` is not a list of sizes".to_owned())?,
         })
     }
 }

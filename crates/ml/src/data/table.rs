@@ -6,18 +6,19 @@ mod roles;
 mod row;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::Path;
 
 use trainyard_core::config::CsvConfig;
 
-use super::DataError;
 use super::column::{Column, number};
+use super::error::DataError;
+use super::excerpt::Excerpt;
 use super::features::{Features, Sink};
 pub(super) use means::means;
 pub use problem::{Place, TableProblem};
 use roles::Roles;
-use row::RowProblem;
+use row::{RowProblem, RowRoles};
 use text::{Finding, Watched, line_of};
 
 /// What a table holds.
@@ -29,8 +30,8 @@ pub(super) struct Table {
     /// Where each row begins, for errors.
     pub(super) starts: Vec<u64>,
     pub(super) weights: Option<Vec<f32>>,
-    /// The row's own where a column has them, else its place in the file from 0, counting rows that were dropped.
-    pub(super) row_ids: Vec<i64>,
+    /// Any text, unique; where `[data.csv]` names their column.
+    pub(super) row_ids: Option<Vec<String>>,
     /// Rows without a value, where those are dropped.
     pub(super) n_dropped: u64,
     /// The columns that became features, in order.
@@ -67,7 +68,7 @@ pub(super) fn read(
         labels: Vec::new(),
         starts: Vec::new(),
         weights: roles.weight.map(|_| Vec::new()),
-        row_ids: Vec::new(),
+        row_ids: roles.row_id.map(|_| Vec::new()),
         n_dropped: 0,
         columns: roles
             .features
@@ -88,19 +89,15 @@ pub(super) fn read(
             break;
         }
         let in_row = |problem: RowProblem| malformed(problem.at(place_of(path, start)));
-        let is_kept = table
-            .read_features(&record, &roles, config, means, &mut row)
-            .map_err(in_row)?;
-        let row_idx = table.labels.len() as u64 + table.n_dropped;
-        if !is_kept {
+        let columns = &mut table.columns;
+        let is_kept = row::read_features(&record, &roles, config, means, columns, &mut row);
+        if !is_kept.map_err(in_row)? {
             table.n_dropped += 1;
             continue;
         }
         sink.push(&row).map_err(DataError::temporary(path))?;
-        table
-            .read_roles(&record, &roles, config, classes, row_idx as i64)
-            .map_err(in_row)?;
-        table.starts.push(start);
+        let roles = RowRoles::read(&record, &roles, config, classes).map_err(in_row)?;
+        table.push(roles, start);
     }
     if table.labels.is_empty() {
         return Err(malformed(match table.n_dropped {
@@ -108,9 +105,7 @@ pub(super) fn read(
             n_dropped => TableProblem::AllDropped { n_dropped },
         }));
     }
-    if roles.row_id.is_some() {
-        table.check_row_ids(path)?;
-    }
+    table.check_row_ids(path)?;
     table.features = sink.finish(path)?;
     Ok(table)
 }
@@ -171,14 +166,31 @@ pub(super) fn place_of(path: &Path, start: u64) -> Place {
 }
 
 impl Table {
+    fn push(&mut self, row: RowRoles, start: u64) {
+        let RowRoles {
+            label,
+            weight,
+            row_id,
+        } = row;
+        self.labels.push(label);
+        if let (Some(weights), Some(weight)) = (&mut self.weights, weight) {
+            weights.push(weight);
+        }
+        if let (Some(row_ids), Some(row_id)) = (&mut self.row_ids, row_id) {
+            row_ids.push(row_id);
+        }
+        self.starts.push(start);
+    }
+
     fn check_row_ids(&self, path: &Path) -> Result<(), DataError> {
-        let mut seen = BTreeMap::new();
-        for (&row_id, &start) in self.row_ids.iter().zip(&self.starts) {
+        let mut seen = HashMap::new();
+        let row_ids = self.row_ids.as_deref().unwrap_or(&[]);
+        for (row_id, &start) in row_ids.iter().zip(&self.starts) {
             if let Some(first) = seen.insert(row_id, start) {
                 return Err(DataError::table(path)(TableProblem::RowIdTwice {
                     place: place_of(path, start),
                     first: place_of(path, first),
-                    row_id,
+                    row_id: Excerpt::of(row_id),
                 }));
             }
         }

@@ -6,6 +6,9 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use trainyard_core::config::Config;
+use trainyard_core::digest::Sha256Digest;
+
 use super::*;
 
 /// A project folder with files, and a configuration for them.
@@ -75,7 +78,7 @@ impl Project {
             base: self.folder.path(),
             downloads: self.folder.path(),
         };
-        Dataset::load(&config, folders, split).map_err(|error| error.to_string())
+        load(&config, folders, split).map_err(|error| error.to_string())
     }
 
     fn table(&self, classes: Option<usize>, csv: &str) -> Result<Dataset, String> {
@@ -99,13 +102,17 @@ fn values(dataset: &Dataset) -> Vec<f32> {
 
 #[test]
 fn a_table_has_columns_by_role() {
-    let project = csv("id,b,y,a,w,note\n7,2,c1,1,0.5,x\n9,4,c0,3,2,y\n");
+    let project = csv("id,b,y,a,w,note\n7,2,c1,1,0.5,x\nx 9,4,c0,3,2,y\n");
     let roles = "features = ['a', 'b']\nweight = 'w'\nrow_id = 'id'";
     let dataset = project.table(Some(2), roles).unwrap();
     assert_eq!(values(&dataset), [1.0, 2.0, 3.0, 4.0]);
     assert_eq!(dataset.labels, Labels::Class(vec![1, 0]));
     assert_eq!(dataset.weights, Some(vec![0.5, 2.0]));
-    assert_eq!(dataset.row_ids, [7, 9]);
+    assert_eq!(
+        dataset.row_ids,
+        Some(vec!["7".to_owned(), "x 9".to_owned()])
+    );
+    assert_eq!(dataset.columns, Some(vec!["a".to_owned(), "b".to_owned()]));
     // What has no role is a feature, unless it is ignored.
     let dataset = project
         .table(Some(2), "ignore = ['note', 'id', 'w']")

@@ -218,7 +218,7 @@ pub(super) fn found_classes(labels: &Texts<'_>, predicted: Option<&Texts<'_>>) -
     classes
 }
 
-/// Refuses what is plainly not a classification, where nobody said that it is one.
+/// Refuses what is plainly not a classification, where the task was not given.
 pub(super) fn refuse_regression(
     labels: &Texts<'_>,
     predicted: Option<&Texts<'_>>,

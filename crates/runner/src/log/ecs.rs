@@ -8,7 +8,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
-use super::Sink;
+use super::sink::Sink;
 use crate::redact::Redactor;
 use crate::timestamp::rfc3339;
 

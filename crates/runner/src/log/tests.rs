@@ -1,5 +1,7 @@
 use serde_json::Value;
 
+use std::sync::{Arc, Mutex};
+
 use super::*;
 
 #[derive(Clone, Default)]

@@ -1,6 +1,6 @@
 //! The interval of an unweighted mean over classes, from the intervals of the classes.
 
-use super::{Class, Part};
+use super::class::{Class, Part};
 use crate::statistics::{Interval, IntervalMethod, clopper_pearson, normal_quantile};
 
 /// The distances from a class's value to its ends.

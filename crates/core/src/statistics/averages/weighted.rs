@@ -1,6 +1,6 @@
 //! The interval of a mean over classes that is weighted by their labelled rows, from the interval of accuracy.
 
-use super::{Class, Part};
+use super::class::{Class, Part};
 use crate::statistics::{Interval, IntervalMethod, clopper_pearson};
 
 /// An average weighted by support: the exact interval of accuracy, its distances scaled by the ratio of the two standard deviations.

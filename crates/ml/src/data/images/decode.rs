@@ -13,7 +13,7 @@ use image::{
 use super::{ImageProblem, jpeg};
 
 /// Of the pixels of one image.
-pub(super) const MAX_BYTES: usize = 1 << 30;
+const MAX_BYTES: usize = 1 << 30;
 
 /// The pixels `[height, width, channels]`, turned as the file says that they are to be looked at.
 pub(in crate::data) fn decode(
@@ -23,7 +23,7 @@ pub(in crate::data) fn decode(
 ) -> Result<Vec<u8>, ImageProblem> {
     let [height, width, channels] = shape;
     let (mut image, orientation) = match image::guess_format(bytes)? {
-        ImageFormat::Jpeg => jpeg::decode(bytes)?,
+        ImageFormat::Jpeg => jpeg::decode(bytes, MAX_BYTES)?,
         format => others(bytes, format)?,
     };
     image.apply_orientation(orientation);

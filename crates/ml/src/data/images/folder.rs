@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::ImageProblem;
-use crate::data::DataError;
-use crate::data::error::{Excerpt, Names};
+use crate::data::error::DataError;
+use crate::data::excerpt::{Excerpt, Names};
 
 /// Extensions of the images that are read; what is decoded is decided by the content.
 const READABLE: [&str; 12] = [

@@ -9,9 +9,12 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
 use super::ImageProblem;
-use super::decode::MAX_BYTES;
 
-pub(super) fn decode(bytes: &[u8]) -> Result<(DynamicImage, Orientation), ImageProblem> {
+/// The image and how it is to be turned; `max_bytes` of pixels at most.
+pub(super) fn decode(
+    bytes: &[u8],
+    max_bytes: usize,
+) -> Result<(DynamicImage, Orientation), ImageProblem> {
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(usize::from(u16::MAX))
@@ -24,7 +27,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(DynamicImage, Orientation), ImageP
         ColorSpace::Luma => ColorSpace::Luma,
         _ => ColorSpace::RGB,
     };
-    if width * height * color_space.num_components() > MAX_BYTES {
+    if width * height * color_space.num_components() > max_bytes {
         return Err(ImageProblem::TooLarge { height, width });
     }
     let orientation = decoder

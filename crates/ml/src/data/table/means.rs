@@ -5,8 +5,8 @@ use std::path::Path;
 use trainyard_core::config::{CsvConfig, Missing};
 
 use super::{TableProblem, read};
-use crate::data::DataError;
-use crate::data::error::Excerpt;
+use crate::data::error::DataError;
+use crate::data::excerpt::Excerpt;
 
 /// The mean of each feature column over the cells that are there, in f64.
 pub(in crate::data) fn means(

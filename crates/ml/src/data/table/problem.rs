@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::data::column::CellProblem;
-use crate::data::error::{Excerpt, Names};
+use crate::data::excerpt::{Excerpt, Names};
 
 /// Where in a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,13 +172,13 @@ pub enum TableProblem {
         /// What stands there.
         text: Excerpt,
     },
-    /// An identifier that is not a whole number.
-    #[error("{place}: the row id {text} is not a whole number")]
-    RowId {
+    /// A row without an id.
+    #[error("{place}: there is no row id in the column {column}")]
+    NoRowId {
         /// Where.
         place: Place,
-        /// What stands there.
-        text: Excerpt,
+        /// The column.
+        column: Excerpt,
     },
     /// An identifier of two rows.
     #[error("{place}: the row id {row_id} is there twice, first on {first}")]
@@ -188,6 +188,6 @@ pub enum TableProblem {
         /// Where it stands first.
         first: Place,
         /// The identifier.
-        row_id: i64,
+        row_id: Excerpt,
     },
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use trainyard_core::config::CsvConfig;
 
-use super::TableProblem;
-use crate::data::error::{Excerpt, Names};
+use super::problem::TableProblem;
+use crate::data::excerpt::{Excerpt, Names};
 
 /// The places of the columns by their role.
 pub(super) struct Roles {

@@ -2,9 +2,10 @@
 
 use trainyard_core::config::{CsvConfig, Missing};
 
-use super::{Place, Roles, Table, TableProblem};
-use crate::data::column::{CellProblem, is_missing, narrow};
-use crate::data::error::Excerpt;
+use super::problem::{Place, TableProblem};
+use super::roles::Roles;
+use crate::data::column::{CellProblem, Column, is_missing, narrow};
+use crate::data::excerpt::Excerpt;
 
 /// What is wrong with a row, before its place is known.
 pub(super) enum RowProblem {
@@ -19,7 +20,9 @@ pub(super) enum RowProblem {
         is_class: bool,
     },
     Weight(String),
-    RowId(String),
+    NoRowId {
+        column: String,
+    },
 }
 
 impl RowProblem {
@@ -56,9 +59,9 @@ impl RowProblem {
                 place,
                 text: Excerpt::of(&text),
             },
-            Self::RowId(text) => TableProblem::RowId {
+            Self::NoRowId { column } => TableProblem::NoRowId {
                 place,
-                text: Excerpt::of(&text),
+                column: Excerpt::of(&column),
             },
         }
     }
@@ -69,54 +72,57 @@ fn cell(record: &csv::StringRecord, idx: usize) -> &str {
     record.get(idx).expect("as many cells as the header")
 }
 
-impl Table {
-    /// Reads the features of a row; `false` where it is dropped.
-    pub(super) fn read_features(
-        &mut self,
-        record: &csv::StringRecord,
-        roles: &Roles,
-        config: &CsvConfig,
-        means: Option<&[f32]>,
-        row: &mut Vec<f32>,
-    ) -> Result<bool, RowProblem> {
-        row.clear();
-        let mut is_kept = true;
-        let columns = self.columns.iter_mut().zip(&roles.features);
-        for (place, (column, idx)) in columns.enumerate() {
-            let text = cell(record, *idx);
-            if !is_missing(text) {
-                row.push(column.read(text).map_err(RowProblem::Cell)?);
-                continue;
-            }
-            column.n_missing += 1;
-            row.push(match config.missing {
-                Missing::Drop => {
-                    is_kept = false;
-                    0.0
-                }
-                Missing::Value(value) => value as f32,
-                // Without means, they are about to be taken, of what is a number.
-                Missing::Mean => means.map_or(f32::NAN, |means| means[place]),
-                Missing::Error => {
-                    return Err(RowProblem::Missing {
-                        column: column.name.clone(),
-                        text: text.to_owned(),
-                    });
-                }
-            });
+/// Reads the features of a row into `row`; `false` where it is dropped.
+pub(super) fn read_features(
+    record: &csv::StringRecord,
+    roles: &Roles,
+    config: &CsvConfig,
+    means: Option<&[f32]>,
+    columns: &mut [Column],
+    row: &mut Vec<f32>,
+) -> Result<bool, RowProblem> {
+    row.clear();
+    let mut is_kept = true;
+    for (place, (column, idx)) in columns.iter_mut().zip(&roles.features).enumerate() {
+        let text = cell(record, *idx);
+        if !is_missing(text) {
+            row.push(column.read(text).map_err(RowProblem::Cell)?);
+            continue;
         }
-        Ok(is_kept)
+        column.n_missing += 1;
+        row.push(match config.missing {
+            Missing::Drop => {
+                is_kept = false;
+                0.0
+            }
+            Missing::Value(value) => value as f32,
+            // Without means, they are about to be taken, of what is a number.
+            Missing::Mean => means.map_or(f32::NAN, |means| means[place]),
+            Missing::Error => {
+                return Err(RowProblem::Missing {
+                    column: column.name.clone(),
+                    text: text.to_owned(),
+                });
+            }
+        });
     }
+    Ok(is_kept)
+}
 
-    /// Reads what a row has beside its features.
-    pub(super) fn read_roles(
-        &mut self,
+/// What a row has beside its features.
+pub(super) struct RowRoles {
+    pub(super) label: String,
+    pub(super) weight: Option<f32>,
+    pub(super) row_id: Option<String>,
+}
+
+impl RowRoles {
+    pub(super) fn read(
         record: &csv::StringRecord,
         roles: &Roles,
         config: &CsvConfig,
         classes: &[String],
-        row_idx: i64,
-    ) -> Result<(), RowProblem> {
+    ) -> Result<Self, RowProblem> {
         let label = cell(record, roles.label);
         if is_missing(label) && !classes.iter().any(|class| class == label) {
             return Err(RowProblem::NoLabel {
@@ -125,20 +131,23 @@ impl Table {
                 is_class: !classes.is_empty(),
             });
         }
-        self.labels.push(label.to_owned());
-        if let (Some(weights), Some(idx)) = (&mut self.weights, roles.weight) {
+        let weight = |idx| {
             let text = cell(record, idx);
-            let weight = narrow(text, config.decimal).filter(|weight| *weight >= 0.0);
-            weights.push(weight.ok_or_else(|| RowProblem::Weight(text.to_owned()))?);
-        }
-        self.row_ids.push(match roles.row_id {
-            Some(idx) => {
-                let text = cell(record, idx);
-                text.parse()
-                    .map_err(|_| RowProblem::RowId(text.to_owned()))?
-            }
-            None => row_idx,
-        });
-        Ok(())
+            narrow(text, config.decimal)
+                .filter(|weight| *weight >= 0.0)
+                .ok_or_else(|| RowProblem::Weight(text.to_owned()))
+        };
+        // Any text is an id, also one that would be a gap in another column.
+        let row_id = |idx| match cell(record, idx) {
+            "" => Err(RowProblem::NoRowId {
+                column: config.row_id.clone().unwrap_or_default(),
+            }),
+            text => Ok(text.to_owned()),
+        };
+        Ok(Self {
+            label: label.to_owned(),
+            weight: roles.weight.map(weight).transpose()?,
+            row_id: roles.row_id.map(row_id).transpose()?,
+        })
     }
 }

@@ -1,6 +1,8 @@
 use std::fs::File;
 use std::sync::Arc;
 
+use trainyard_core::config::Config;
+
 use super::*;
 use crate::data::features::Sink;
 use crate::threads::Threads;
@@ -46,7 +48,8 @@ fn rows_on_disk(folder: &Path) -> (Dataset, File) {
         selection: None,
         labels: Labels::Value(vec![1.0; 64]),
         weights: None,
-        row_ids: (0..64).collect(),
+        row_ids: None,
+        columns: None,
         description: Vec::new(),
         warnings: Vec::new(),
         files: Vec::new(),
