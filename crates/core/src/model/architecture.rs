@@ -39,7 +39,7 @@ use parameter::Parameter;
 pub use parameter::{Initializer, ParameterSpec, Regularizer};
 pub use pooling::{GlobalPooling, Pooling};
 pub use rescaling::Rescaling;
-pub use reshaping::{Flatten, Reshape, ZeroPadding2D};
+pub use reshaping::{Flatten, Interpolation, Reshape, UpSampling2D, ZeroPadding2D};
 use shape::n_values;
 pub use shape::{Misfit, ShapeError};
 
@@ -193,6 +193,8 @@ layers! {
     Reshape("reshape", Reshape),
     /// Rows and columns of zeros around an image.
     ZeroPadding2D("zero_padding2d", ZeroPadding2D),
+    /// Rows and columns of an image, each repeated.
+    UpSampling2D("up_sampling2d", UpSampling2D),
 }
 
 impl NamedLayer {

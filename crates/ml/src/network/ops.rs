@@ -15,6 +15,7 @@ mod normalize;
 mod pad;
 mod pool;
 mod rescale;
+mod up_sample;
 
 use trainyard_core::model::architecture::Activation;
 
@@ -34,6 +35,7 @@ pub(super) use normalize::Normalize;
 pub(super) use pad::Pad;
 pub(super) use pool::{AveragePool, MaxPool, Pooled};
 pub(super) use rescale::Rescale;
+pub(super) use up_sample::UpSample;
 
 /// What the workspace and the search for bad values need to know of any operation.
 pub(super) trait Operation {
@@ -149,7 +151,7 @@ macro_rules! operations {
 }
 
 operations! {
-    rows: Convolution, Depthwise, MaxPool, AveragePool, LayerNorm, LeakyRelu, Normalize, Rescale, DropOut, Activate, Pad,;
+    rows: Convolution, Depthwise, MaxPool, AveragePool, LayerNorm, LeakyRelu, Normalize, Rescale, DropOut, Activate, Pad, UpSample,;
     batches: Dense, BatchNorm, Embedding,
 }
 

@@ -4,7 +4,7 @@ use trainyard_core::model::architecture::{Activation, Layer, NamedLayer};
 
 use super::ops::{
     Activate, AveragePool, BatchNorm, Convolution, Dense, Depthwise, DropOut, Embedding, LayerNorm,
-    LeakyRelu, MaxPool, Normalize, Op, Operation, Pad, Places, Pooled, Rescale, RowOp,
+    LeakyRelu, MaxPool, Normalize, Op, Operation, Pad, Places, Pooled, Rescale, RowOp, UpSample,
 };
 use crate::kernels::activation;
 
@@ -212,6 +212,7 @@ fn operation(
         Layer::Dropout(layer) => DropOut::new(layer).into(),
         Layer::LeakyReLU(layer) => LeakyRelu::new(layer).into(),
         Layer::ZeroPadding2D(layer) => Pad::new(layer, input).into(),
+        Layer::UpSampling2D(layer) => UpSample::new(layer, input).into(),
         Layer::Activation(_) | Layer::Flatten(_) | Layer::Reshape(_) => return None,
     })
 }

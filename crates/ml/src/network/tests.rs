@@ -2,8 +2,8 @@ use candle_core::{Device, Tensor, Var};
 use trainyard_core::model::Loss;
 use trainyard_core::model::architecture::{
     Activation, ActivationLayer, BatchNormalization, Conv, Dense, DepthwiseConv2D, Dropout,
-    Embedding, Flatten, GlobalPooling, Layer, LayerNormalization, LeakyReLU, NamedLayer, Padding,
-    Pooling, Regularizer, Rescaling, Reshape, ZeroPadding2D,
+    Embedding, Flatten, GlobalPooling, Interpolation, Layer, LayerNormalization, LeakyReLU,
+    NamedLayer, Padding, Pooling, Regularizer, Rescaling, Reshape, UpSampling2D, ZeroPadding2D,
 };
 
 use super::*;
@@ -161,6 +161,10 @@ fn networks() -> Vec<(Vec<usize>, Vec<Layer>)> {
             vec![6, 5, 2],
             vec![
                 conv(3, Padding::Same, 2),
+                Layer::UpSampling2D(UpSampling2D {
+                    size: [2, 3],
+                    interpolation: Interpolation::Nearest,
+                }),
                 Layer::AveragePooling2D(pooling(2, Padding::Same)),
                 Layer::Flatten(Flatten {}),
                 dense(5, Activation::Tanh),

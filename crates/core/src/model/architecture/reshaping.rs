@@ -1,4 +1,4 @@
-//! Other shapes for the same values, and frames of zeros.
+//! Other shapes for the same values, frames of zeros, and larger images.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::argument::ArgumentError;
 use super::axes;
 use super::layer_type::LayerType;
 use super::shape::{self, Misfit, at_least_one, n_values};
@@ -79,6 +80,52 @@ impl LayerType for ZeroPadding2D {
         }
         Ok(vec![height + top + bottom, width + left + right, channels])
     }
+}
+
+/// Rows and columns of an image, each repeated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpSampling2D {
+    /// How often each row and each column is repeated, as `2` or `[2, 3]` (height, width).
+    #[serde(with = "axes", default = "twice")]
+    #[schemars(with = "axes::Sizes<2>")]
+    pub size: [usize; 2],
+    /// How values between the pixels are made.
+    #[serde(default)]
+    pub interpolation: Interpolation,
+}
+
+/// How values between the pixels of a larger image are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// Each is the nearest pixel's.
+    #[default]
+    Nearest,
+}
+
+impl LayerType for UpSampling2D {
+    fn check(&self) -> Result<(), ArgumentError> {
+        if self.size.contains(&0) {
+            return Err(ArgumentError::new("size", "must be at least 1"));
+        }
+        Ok(())
+    }
+
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, Misfit> {
+        let ([height, width], channels) = shape::windowed_axes::<2>(input)?;
+        let [rows, columns] = self.size;
+        // Sizes beyond any image's are refused by what follows, as any that is too large.
+        Ok(vec![
+            height.saturating_mul(rows),
+            width.saturating_mul(columns),
+            channels,
+        ])
+    }
+}
+
+const fn twice() -> [usize; 2] {
+    [2; 2]
 }
 
 const fn frame_of_one() -> [[usize; 2]; 2] {
