@@ -18,7 +18,7 @@ pub(crate) fn images(n: usize) -> Value {
         base: &example,
         downloads: &example,
     };
-    let dataset = trainyard_ml::data::load(&config, folders, Split::Test).unwrap();
+    let dataset = trainyard_ml::data::load(&config, folders, Split::Test, None).unwrap();
     let mut pixels = vec![0.0; n * 784];
     dataset
         .gather(&(0..n as u32).collect::<Vec<_>>(), &mut pixels)

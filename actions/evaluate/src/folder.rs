@@ -30,6 +30,7 @@ pub(crate) fn write(
         confidence,
         predictions,
         history,
+        overriding_inputs,
         ..
     } = subject;
     let archive = predictions.to_npz().exit_code(ExitCode::Bug)?;
@@ -53,6 +54,7 @@ pub(crate) fn write(
         files: Vec::new(),
         history,
         notes: predictions.notes,
+        overriding_inputs,
         trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
         commit,
     };

@@ -3,14 +3,16 @@
 use std::path::Path;
 
 use trainyard_core::config::{Config, ConfigError, JudgingConfig};
+use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::{EpochRecord, ModelReference};
+use trainyard_core::files;
 use trainyard_core::metrics::{ClassifiedRows, Measured, ValuedRows, classify, regress};
-use trainyard_core::model::{Loss, ModelManifest, Origin, Task};
+use trainyard_core::model::{Loss, ModelManifest, Origin, RunRecord, Task};
 use trainyard_ml::Threads;
 use trainyard_ml::data::{Labels, Split};
 use trainyard_ml::predictions::{Given, Predictions, ScoreTable};
 use trainyard_ml::predictor::{Predictor, by_class};
-use trainyard_ml::store::{HISTORY_FILE, read_history};
+use trainyard_ml::store::{HISTORY_FILE, RUN_FILE, read_history};
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
 use crate::Inputs;
@@ -24,6 +26,8 @@ pub(crate) struct Subject {
     /// What training minimised.
     objective: Loss,
     pub(crate) history: Vec<EpochRecord>,
+    /// Inputs that overrode the configuration, here and in training.
+    pub(crate) overriding_inputs: Vec<String>,
 }
 
 impl Subject {
@@ -61,6 +65,7 @@ impl Subject {
             objective: default_objective(predictions.task()),
             predictions,
             history: Vec::new(),
+            overriding_inputs: Vec::new(),
         })
     }
 
@@ -74,7 +79,12 @@ impl Subject {
             .hint("run `trainyard-train` first, or name the folder of a model with `--model`")?;
         let manifest = predictor.manifest();
         check_fit(&config, manifest, path)?;
-        let dataset = inputs.data.load(&inputs.stage, &config, Split::Test)?;
+        let dataset = inputs.data.load(
+            &inputs.stage,
+            &config,
+            Split::Test,
+            manifest.columns.as_deref(),
+        )?;
         tracing::info!(
             "scoring `{}` ({}) on {} rows",
             manifest.name,
@@ -92,6 +102,7 @@ impl Subject {
         };
         let digest = dataset.digest();
         let row_ids = dataset.row_ids.clone();
+        let overriding_inputs = overriding_inputs(inputs, &config, manifest, path)?;
         let columns = dataset.column_digests().exit_code(ExitCode::Data)?;
         let mut predictions = match manifest.task {
             Task::Classification => {
@@ -104,6 +115,9 @@ impl Subject {
                 Predictions::of_values(dataset.labels, values, digest)
             }
         };
+        predictions
+            .notes
+            .extend(notes(manifest, &overriding_inputs, &predictions.digest));
         predictions.row_ids = row_ids;
         predictions.columns = columns;
         Ok(Self {
@@ -119,6 +133,7 @@ impl Subject {
                 Origin::Imported(_) => default_objective(manifest.task),
             },
             history,
+            overriding_inputs,
         })
     }
 
@@ -152,6 +167,56 @@ impl Subject {
         };
         measured.exit_code(ExitCode::Data)
     }
+}
+
+/// What readers should know about the model and the rows.
+fn notes(
+    manifest: &ModelManifest,
+    overriding_inputs: &[String],
+    data_digest: &Sha256Digest,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !overriding_inputs.is_empty() {
+        notes.push(format!(
+            "This is not the configuration's model: {}.",
+            overriding_inputs.join(", ")
+        ));
+    }
+    if let Origin::Trained(trained) = &manifest.origin
+        && trained.data_digest == *data_digest
+    {
+        notes.push(
+            "The test data are the training data, so these numbers say nothing about new rows."
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+/// The inputs by which the model is another than the configuration's.
+fn overriding_inputs(
+    inputs: &Inputs,
+    config: &Config,
+    manifest: &ModelManifest,
+    folder: &Path,
+) -> anyhow::Result<Vec<String>> {
+    let mut overriding = Vec::new();
+    if let Some(model) = &inputs.model {
+        overriding.push(format!("model = {}", model.display()));
+    }
+    let Origin::Trained(trained) = &manifest.origin else {
+        return Ok(overriding);
+    };
+    if trained.config_digest != config.training_digest().exit_code(ExitCode::Usage)? {
+        // The names alone come from a file outside the model's digest, which may be missing.
+        let run = files::read_json::<RunRecord>(&folder.join(RUN_FILE), "record of a run").ok();
+        let named = run.map_or_else(Vec::new, |run| run.overriding_inputs);
+        if named.is_empty() {
+            overriding.push("another configuration of training".to_owned());
+        }
+        overriding.extend(named);
+    }
+    Ok(overriding)
 }
 
 /// What another tool's training is taken to have minimised.

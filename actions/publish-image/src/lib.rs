@@ -33,6 +33,8 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let stage = Stage::start("publish-image", &inputs.stage.log)?;
     let folder = inputs.stage.out.join("image");
     let results = ResultFolder::begin(&folder, PUBLICATION_FILE)?;
+    // Without its index an earlier layout is not an image that a later step could push.
+    Layout::withdraw(&folder).exit_code(ExitCode::Data)?;
     let config = Config::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
     let to = inputs.push.as_ref().or(config.image.repository.as_ref());
     let to: Option<ImageReference> = to
@@ -152,7 +154,12 @@ fn smoke_test(
     }
     let dataset = inputs
         .data
-        .load(&inputs.stage, config, Split::Test)
+        .load(
+            &inputs.stage,
+            config,
+            Split::Test,
+            model.manifest.columns.as_deref(),
+        )
         .hint(LEAVE_OUT)?;
     let folder = inputs.stage.out.join("evaluation");
     let (evaluation, _) = Evaluation::open(&folder).exit_code(ExitCode::Inconclusive)?;

@@ -112,7 +112,7 @@ fn difference(stored: &Verdict, now: &Verdict, model: &ModelFolder) -> Option<St
     }
     if stored.verdict != now.verdict {
         return Some(format!(
-            "it says `{}`, but evaluation and rules give `{}`",
+            "it says `{}`, but evaluation and rules give `{}`; where the gate was given a `--baseline`, name the same one here",
             stored.verdict.word(),
             now.verdict.word()
         ));

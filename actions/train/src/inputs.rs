@@ -38,6 +38,15 @@ pub struct Inputs {
     pub data: DataArgs,
 }
 
+impl Inputs {
+    /// The inputs that decide the weights instead of the configuration, as it would write them.
+    pub(crate) fn overriding(&self) -> Vec<String> {
+        let epochs = self.epochs.map(|epochs| format!("epochs = {epochs}"));
+        let seed = self.seed.map(|seed| format!("seed = {seed}"));
+        epochs.into_iter().chain(seed).collect()
+    }
+}
+
 /// The outputs of the action: name and description.
 pub const OUTPUTS: &[(&str, &str)] = &[
     ("model", "Folder of the model."),

@@ -43,7 +43,9 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::Success);
     }
     train::check_engine(&config).exit_code(ExitCode::Usage)?;
-    let dataset = inputs.data.load(&inputs.stage, &config, Split::Train)?;
+    let dataset = inputs
+        .data
+        .load(&inputs.stage, &config, Split::Train, None)?;
     let data_digest = dataset.digest();
     let content_key = content_key(&config, &data_digest)?;
     stage.set_output("content-key", content_key.hex())?;
@@ -141,6 +143,7 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         trainyard_version: VERSION.to_owned(),
         commit: stage.context.head_sha.clone(),
         ci: format!("{:?}", stage.context.provider).to_lowercase(),
+        overriding_inputs: inputs.overriding(),
         n_threads: threads.count(),
         total_s: start.elapsed().as_secs_f64(),
         epoch_s: trained.epoch_s.clone(),
@@ -150,6 +153,7 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         data_digest,
         n_rows: rows.n_rows(),
         n_validation_rows: validation.map_or(0, Dataset::n_rows),
+        columns: rows.columns.clone(),
         input_summary: summarise(rows).exit_code(ExitCode::Data)?,
     };
     let model =
@@ -236,7 +240,7 @@ fn finished(
         Ok(model) if is_same(&model, &config_digest) => Ok(Some(model)),
         // Another model, or one that is damaged: aside again.
         _ => {
-            ResultFolder::begin(results.path(), MANIFEST_FILE)?;
+            results.put_aside()?;
             Ok(None)
         }
     }

@@ -141,6 +141,10 @@ pub struct GateConfig {
     pub on_missing_baseline: MissingBaseline,
     /// Whose rules judge a pull request.
     pub rules_from: RulesFrom,
+    /// Branches beside the default branch whose commits later ones are compared with: names or patterns such as
+    /// `release/*`. Only the default branch's configuration is asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub baseline_branches: Vec<String>,
     /// The rules. Each is judged on its own; the worst outcome is the verdict.
     pub rules: Vec<Rule>,
 }

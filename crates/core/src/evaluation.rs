@@ -62,6 +62,9 @@ pub struct Evaluation {
     /// What a reader should know beside the numbers, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Inputs of the run that overrode its configuration, as `epochs = 1`: later commits are not compared with such a run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overriding_inputs: Vec<String>,
     /// Version of Trainyard.
     pub trainyard_version: String,
     /// Commit that was checked out, when known.

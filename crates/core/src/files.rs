@@ -30,6 +30,12 @@ pub enum FileError {
         /// What the system said.
         source: io::Error,
     },
+    /// Another process holds the lock.
+    #[error("`{}` is in use by another run: wait for its end, or give each run an output folder of its own (`--out`)", path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The file is not JSON of the expected form.
     #[error("`{}` is not a valid {kind}", path.display())]
     Json {
@@ -46,6 +52,32 @@ impl FileError {
     /// Whether the file is simply not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// A folder that no other process may lock, until this value is dropped or the process ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: fs::File,
+}
+
+impl Lock {
+    /// Locks `folder`, which is made when it is missing, by the file `.lock` in it.
+    pub fn take(folder: &Path) -> Result<Self, FileError> {
+        let path = folder.join(".lock");
+        let error = |source| FileError::Write {
+            path: path.clone(),
+            source,
+        };
+        fs::create_dir_all(folder).map_err(error)?;
+        let file = fs::File::create(&path).map_err(error)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(fs::TryLockError::WouldBlock) => Err(FileError::Locked {
+                path: folder.to_owned(),
+            }),
+            Err(fs::TryLockError::Error(source)) => Err(error(source)),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ pub mod digest;
 pub mod error_chain;
 pub mod figure;
 pub mod files;
+pub mod pattern;
 pub mod results;
 
 pub mod config;

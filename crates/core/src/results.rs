@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::digest::Sha256Digest;
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, Lock};
 
 /// What a file is called that was put aside.
 const PREVIOUS: &str = "previous";
@@ -20,18 +20,31 @@ pub struct ResultFolder {
     folder: PathBuf,
     /// The JSON that makes the folder a result: written last.
     file: &'static str,
+    /// Of the folder that all stages write to: two runs in one would read each other's results.
+    _lock: Lock,
 }
 
 impl ResultFolder {
     /// Puts the earlier result in `folder` aside, if there is one: `file` is renamed to `<file>.previous`, which nothing
     /// reads as a result.
+    ///
+    /// # Errors
+    ///
+    /// Where another run is at work in the folder that `folder` lies in.
     pub fn begin(folder: &Path, file: &'static str) -> Result<Self, FileError> {
+        let of_all_stages = folder.parent().filter(|parent| *parent != Path::new(""));
         let this = Self {
+            _lock: Lock::take(of_all_stages.unwrap_or(Path::new(".")))?,
             folder: folder.to_owned(),
             file,
         };
-        files::rename(&this.result(), &this.previous())?;
+        this.put_aside()?;
         Ok(this)
+    }
+
+    /// Puts the result aside again that [`Self::restore`] brought back.
+    pub fn put_aside(&self) -> Result<(), FileError> {
+        files::rename(&self.result(), &self.previous()).map(|_| ())
     }
 
     /// The folder.
@@ -72,24 +85,39 @@ mod tests {
     #[test]
     fn a_stage_that_breaks_off_leaves_no_result_and_loses_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
+        let at = |name: &str| folder.path().join("model").join(name);
         files::write(&at("model.json"), b"{}").unwrap();
         files::write(&at("weights.safetensors"), b"w").unwrap();
         for _ in 0..2 {
             // Twice: the second run finds nothing to put aside and keeps what the first one did.
-            let results = ResultFolder::begin(folder.path(), "model.json").unwrap();
+            let results = ResultFolder::begin(&folder.path().join("model"), "model.json").unwrap();
             assert!(!at("model.json").exists() && results.has_previous());
         }
         assert!(at("model.json.previous").exists() && at("weights.safetensors").exists());
 
-        let results = ResultFolder::begin(folder.path(), "model.json").unwrap();
+        let results = ResultFolder::begin(&folder.path().join("model"), "model.json").unwrap();
         assert!(results.restore().unwrap() && at("model.json").exists());
         assert!(!results.restore().unwrap());
+        drop(results);
 
-        let results = ResultFolder::begin(folder.path(), "model.json").unwrap();
+        let results = ResultFolder::begin(&folder.path().join("model"), "model.json").unwrap();
         let digest = results.finish(&1).unwrap();
         assert_eq!(digest, Sha256Digest::of(b"1\n"));
         assert!(at("model.json").exists() && !results.has_previous());
+    }
+
+    #[test]
+    fn two_runs_do_not_write_to_one_folder_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let [model, verdict] = ["model", "verdict"].map(|name| folder.path().join(name));
+        let first = ResultFolder::begin(&model, "model.json").unwrap();
+        let error = ResultFolder::begin(&verdict, "verdict.json").unwrap_err();
+        assert!(
+            error.to_string().contains("in use by another run"),
+            "{error}"
+        );
+        drop(first);
+        ResultFolder::begin(&verdict, "verdict.json").unwrap();
     }
 
     #[test]

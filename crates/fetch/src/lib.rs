@@ -28,6 +28,8 @@ impl DataArgs {
     /// Downloads what is missing of one part of the data that `config`, read from `stage.config`, names, loads it, and logs
     /// what was read and what was not.
     ///
+    /// `columns` are the features of the model that the rows are for, as [`data::load`] takes them.
+    ///
     /// Ends as [`Self::fetch`] does, and with [`ExitCode::Data`] where the files cannot be used. Must not be called from
     /// asynchronous code.
     pub fn load(
@@ -35,13 +37,14 @@ impl DataArgs {
         stage: &StageArgs,
         config: &Config,
         split: Split,
+        columns: Option<&[String]>,
     ) -> anyhow::Result<Dataset> {
         let downloads = self.fetch(&data::remotes(config, split))?;
         let folders = Folders {
             base: stage.base(),
             downloads: &downloads,
         };
-        let dataset = data::load(config, folders, split).exit_code(ExitCode::Data)?;
+        let dataset = data::load(config, folders, split, columns).exit_code(ExitCode::Data)?;
         for line in &dataset.description {
             tracing::info!("{line}");
         }

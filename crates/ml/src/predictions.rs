@@ -14,6 +14,7 @@ use std::path::Path;
 
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::files;
+use trainyard_core::metrics::argmax;
 use trainyard_core::metrics::{Scores, predictions as predicted_classes};
 use trainyard_core::model::Task;
 use trainyard_core::row_mask::RowMask;
@@ -174,9 +175,16 @@ fn assembled(
     let notes = if others.is_empty() {
         Vec::new()
     } else {
-        let names = some(others.keys().map(String::as_str));
+        let named = |name: &String| match name.as_str() {
+            "" => "one without a name".to_owned(),
+            name => format!("`{name}`"),
+        };
+        let names: Vec<String> = others.keys().map(named).collect();
+        let names = some(names.iter().map(String::as_str));
         vec![format!("Columns that were not used: {names}.")]
     };
+    let mut notes = notes;
+    notes.extend(contradiction(&predicted, scores.as_ref(), classes.len()));
     Ok(Predictions {
         row_ids,
         labels,
@@ -186,6 +194,29 @@ fn assembled(
         digest,
         columns: others,
         notes,
+    })
+}
+
+/// A note where most predictions are another class than the one with the highest score.
+fn contradiction(
+    predicted: &Labels,
+    scores: Option<&ScoreTable>,
+    n_classes: usize,
+) -> Option<String> {
+    let (Labels::Class(predicted), Some(scores)) = (predicted, scores) else {
+        return None;
+    };
+    let best: Vec<usize> = match scores {
+        ScoreTable::F32(scores) => scores.chunks_exact(n_classes).map(argmax).collect(),
+        ScoreTable::F64(scores) => scores.chunks_exact(n_classes).map(argmax).collect(),
+    };
+    let differs = |(predicted, best): &(&u32, usize)| **predicted as usize != *best;
+    let n_other = predicted.iter().zip(best).filter(differs).count();
+    (2 * n_other > predicted.len()).then(|| {
+        format!(
+            "`predicted` is another class than the one with the highest score in {n_other} of {} rows: are the scores in the order of the classes?",
+            predicted.len()
+        )
     })
 }
 

@@ -61,6 +61,8 @@ pub struct TrainingRows {
     pub n_validation_rows: usize,
     /// How the raw values of the rows trained on are distributed.
     pub input_summary: InputSummary,
+    /// Names of the features, where each is a column of a table.
+    pub columns: Option<Vec<String>>,
 }
 
 /// Writes the weights, `history.tsv`, `run.json` and last `model.json`, and opens the result.
@@ -85,12 +87,14 @@ pub fn write_model(
         n_rows,
         n_validation_rows,
         input_summary,
+        columns,
     } = rows;
     let manifest = ModelManifest {
         schema_version: SCHEMA_VERSION,
         name: config.model.name.clone(),
         task: config.model.task,
         input: tensor("input", config.model.input_shape.clone()),
+        columns,
         output: tensor("output", vec![network.n_outputs()]),
         preprocessing: config.data.preprocessing.clone(),
         class_names: config.data.classes.clone(),

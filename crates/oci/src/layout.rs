@@ -82,8 +82,13 @@ impl Layout {
             path: blobs,
             source,
         })?;
-        files::remove(&root.join(INDEX_FILE))?;
+        Self::withdraw(root)?;
         Ok(layout)
+    }
+
+    /// Makes what lies at `root` no layout any more, if it was one; its blobs stay, to be used again.
+    pub fn withdraw(root: &Path) -> Result<(), LayoutError> {
+        Ok(files::remove(&root.join(INDEX_FILE))?)
     }
 
     /// Opens a finished layout.

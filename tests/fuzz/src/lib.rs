@@ -27,7 +27,7 @@ pub fn load(text: &str, base: &Path) {
         base,
         downloads: base,
     };
-    let Ok(dataset) = data::load(&config, folders, Split::Train) else {
+    let Ok(dataset) = data::load(&config, folders, Split::Train, None) else {
         return;
     };
     assert_eq!(dataset.labels.len(), dataset.n_rows());

@@ -138,8 +138,12 @@ impl Case<'_> {
             })
             .max()
             .unwrap_or(Decision::Inconclusive);
-        if self.is_judgeable() {
+        let has_judged = results.iter().any(|result| result.outcome.is_judged());
+        if self.is_judgeable() && has_judged {
             worst
+        } else if self.is_judgeable() {
+            // Rules of level `info` that could not be judged change nothing, and prove nothing either.
+            worst.max(Decision::Warn)
         } else {
             worst.max(Decision::Inconclusive)
         }

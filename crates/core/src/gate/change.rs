@@ -165,25 +165,25 @@ fn against_bound(outcome: Outcome, improvement: f64, least: f64) -> String {
     let (size, wanted) = (improvement.abs(), least.abs());
     let what = match improvement {
         0.0 => return "unchanged".to_owned(),
-        improvement if improvement > 0.0 => "a gain",
-        _ => "a drop",
+        improvement if improvement > 0.0 => "better by",
+        _ => "worse by",
     };
     match outcome {
         Outcome::Missed if improvement < 0.0 && least < 0.0 => {
             format!(
-                "{what} of {}, more than {}",
+                "{what} {}, more than {}",
                 told_apart(size, wanted),
                 figure(wanted)
             )
         }
         Outcome::Missed if improvement > 0.0 => {
             format!(
-                "{what} of {}, less than {}",
+                "{what} {}, less than {}",
                 told_apart(size, wanted),
                 figure(wanted)
             )
         }
-        _ => format!("{what} of {}", figure(size)),
+        _ => format!("{what} {}", figure(size)),
     }
 }
 

@@ -114,11 +114,34 @@ fn flat(text: &[u8], path: &Path, source_digest: Sha256Digest) -> Result<Scoreca
             Err(undefined) => card.undefined.push(undefined),
         }
     }
+    card.notes.extend(not_read(&card.undefined));
     let is_number = |undefined: &Undefined| undefined.reason.contains("not a finite");
     if card.measurements.is_empty() && !card.undefined.iter().any(is_number) {
         return Err(ReadingError::Empty { path: path() });
     }
     Ok(card)
+}
+
+/// A sentence about what is in the file and has no value, where there is something.
+fn not_read(undefined: &[Undefined]) -> Option<String> {
+    const N_NAMED: usize = 5;
+    const MAX_CHARS: usize = 80;
+    if undefined.is_empty() {
+        return None;
+    }
+    let named: Vec<String> = undefined
+        .iter()
+        .take(N_NAMED)
+        .map(|found| {
+            let name: String = found.key.metric.chars().take(MAX_CHARS).collect();
+            format!("`{name}` ({})", found.reason)
+        })
+        .collect();
+    let more = match undefined.len().saturating_sub(N_NAMED) {
+        0 => String::new(),
+        n_more => format!(" and {n_more} more"),
+    };
+    Some(format!("Without a value: {}{more}.", named.join(", ")))
 }
 
 /// What stands at a name.

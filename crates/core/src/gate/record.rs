@@ -141,7 +141,7 @@ impl BaselineRecord {
             commit: commit.to_owned(),
             tree_sha: None,
             decision: verdict.verdict,
-            overriding_inputs: Vec::new(),
+            overriding_inputs: card.overriding_inputs.clone(),
             overridden: verdict.overridden.clone(),
             model_name: card.model_name.clone(),
             model_digest: card.model_digest.clone(),
@@ -161,6 +161,17 @@ impl BaselineRecord {
         }
     }
 
+    /// Why later commits are not compared with this one, if they are not: nothing passed here, or something else than the
+    /// configuration was measured.
+    pub fn why_unusable(&self) -> Option<String> {
+        if !self.overriding_inputs.is_empty() {
+            let inputs = self.overriding_inputs.join("`, `");
+            return Some(format!("inputs overrode its configuration: `{inputs}`"));
+        }
+        let is_let_through = self.decision.is_green() || self.overridden.is_some();
+        (!is_let_through).then(|| format!("its verdict is {}", self.decision.word()))
+    }
+
     /// The measurements and rows, as the gate compares them.
     pub fn scorecard(&self) -> Scorecard {
         Scorecard {
@@ -170,6 +181,7 @@ impl BaselineRecord {
             data_digest: self.data_digest.clone(),
             predictions_digest: self.predictions.as_ref().map(|found| found.sha256.clone()),
             missed_rows: self.missed_rows.clone(),
+            overriding_inputs: self.overriding_inputs.clone(),
             ..Scorecard::bare(self.evaluation_digest.clone(), self.measurements.clone())
         }
     }

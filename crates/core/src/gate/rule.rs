@@ -166,7 +166,10 @@ impl Rule {
         for (key, bound, least) in bounds {
             let Some(bound) = bound else { continue };
             if !bound.is_finite() || bound < least {
-                let problem = "must be a finite number, and a change is never negative";
+                let problem = match key {
+                    "min" | "max" => "must be a finite number",
+                    _ => "must be a finite number, and not negative",
+                };
                 return Some((Some(key), problem.to_owned()));
             }
             let unit = catalog::find(&self.metric).map(|metric| metric.unit);
@@ -174,6 +177,14 @@ impl Rule {
             if is_absolute && unit == Some(Unit::Proportion) && !(0.0..=1.0).contains(&bound) {
                 let problem = format!(
                     "`{}` is a proportion, so a bound lies between 0 and 1: write 98 % as 0.98",
+                    self.metric
+                );
+                return Some((Some(key), problem));
+            }
+            let is_change = matches!(key, "max_drop" | "min_gain");
+            if is_change && unit == Some(Unit::Proportion) && bound >= 1.0 {
+                let problem = format!(
+                    "`{}` is a proportion, which cannot change by {bound} or more: write 5 % as 0.05, or use `{key}_pct`",
                     self.metric
                 );
                 return Some((Some(key), problem));

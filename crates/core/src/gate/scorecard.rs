@@ -32,6 +32,8 @@ pub struct Scorecard {
     pub undefined: Vec<Undefined>,
     /// What its maker wants readers to know.
     pub notes: Vec<String>,
+    /// Inputs that overrode the configuration.
+    pub overriding_inputs: Vec<String>,
 }
 
 impl Scorecard {
@@ -49,6 +51,7 @@ impl Scorecard {
             measurements,
             undefined: Vec::new(),
             notes: Vec::new(),
+            overriding_inputs: Vec::new(),
         }
     }
 
@@ -69,6 +72,7 @@ impl Scorecard {
             measurements: evaluation.measurements.clone(),
             undefined: evaluation.undefined.clone(),
             notes: evaluation.notes.clone(),
+            overriding_inputs: evaluation.overriding_inputs.clone(),
         }
     }
 

@@ -14,6 +14,10 @@ pub(super) fn summary(
         let found = results.iter().filter(|result| result.decision == decision);
         found.count() as u64
     };
+    let came_to = |outcome| {
+        let green = results.iter().filter(|result| result.decision.is_green());
+        green.filter(|result| result.outcome == outcome).count() as u64
+    };
     let n_skipped = results
         .iter()
         .filter(|result| result.outcome == Outcome::Skipped)
@@ -24,16 +28,33 @@ pub(super) fn summary(
             let n = decided(Decision::Inconclusive);
             format!("{} could not be judged.", count(n, "rule"))
         }
-        Decision::Warn | Decision::Pass | Decision::Skipped => {
-            match (decided(Decision::Warn), decided(Decision::Pass)) {
-                (0, 0) => String::new(),
-                (0, 1) => "The rule holds.".to_owned(),
-                (0, n) if n_skipped == 0 => format!("All {n} rules hold."),
-                (0, n) => format!("{n} rules hold."),
-                (n, _) => format!("Passed with {}.", count(n, "warning")),
-            }
-        }
+        Decision::Warn | Decision::Pass | Decision::Skipped => match decided(Decision::Warn) {
+            0 => held(
+                came_to(Outcome::Holds) + uncertain(results),
+                results.len() as u64,
+            ),
+            n => format!("Passed with {}.", count(n, "warning")),
+        },
     };
+    // Rules of level `info` change no verdict, so only here it is said how they came out.
+    let of_level_info = [
+        (Outcome::Missed, "missed"),
+        (Outcome::NotJudged, "not judged"),
+    ]
+    .into_iter()
+    .filter_map(|(outcome, what)| {
+        let found = results
+            .iter()
+            .filter(|result| result.outcome == outcome && result.decision == Decision::Pass);
+        match found.count() {
+            0 => None,
+            n => Some(format!(
+                "{} of level `info` {what}.",
+                count(n as u64, "rule")
+            )),
+        }
+    });
+    let of_level_info = of_level_info.collect::<Vec<_>>().join(" ");
     let skipped = match not_compared {
         Some(reason) if n_skipped > 0 => format!(
             "No change was judged, so {} skipped: {reason}.",
@@ -44,5 +65,28 @@ pub(super) fn summary(
         ),
         _ => String::new(),
     };
-    [sentence, skipped].join(" ").trim().to_owned()
+    [sentence, of_level_info, skipped]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// How many of the rules hold, where none is worse.
+fn held(n: u64, n_rules: u64) -> String {
+    match n {
+        0 => String::new(),
+        1 if n_rules == 1 => "The rule holds.".to_owned(),
+        n if n == n_rules => format!("All {n} rules hold."),
+        1 => "1 rule holds.".to_owned(),
+        n => format!("{n} rules hold."),
+    }
+}
+
+/// Changes that are uncertain, where that counts as a pass.
+fn uncertain(results: &[RuleResult]) -> u64 {
+    let found = results
+        .iter()
+        .filter(|result| result.outcome == Outcome::Uncertain && result.decision == Decision::Pass);
+    found.count() as u64
 }

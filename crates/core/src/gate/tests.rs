@@ -330,7 +330,7 @@ fn reasons_are_true_as_printed() {
             r#"{"accuracy": 0.9699999999}"#,
             Some(r#"{"accuracy": 0.98}"#)
         ),
-        "0.97 against 0.98: a drop of 0.0100000001, more than 0.01"
+        "0.97 against 0.98: worse by 0.0100000001, more than 0.01"
     );
     assert_eq!(
         reason(
@@ -338,7 +338,7 @@ fn reasons_are_true_as_printed() {
             r#"{"mse": 1000000.3}"#,
             Some(r#"{"mse": 1000000.2}"#)
         ),
-        "1000000.3 against 1000000.2: a drop of 0.1, more than 0.05"
+        "1000000.3 against 1000000.2: worse by 0.1, more than 0.05"
     );
 }
 
@@ -546,15 +546,73 @@ fn a_rule_on_a_class_has_its_baseline_and_change() {
 #[test]
 fn a_rule_for_information_that_was_not_judged_never_reads_as_if_it_held() {
     let card = flat(r#"{"accuracy": 0.9}"#);
-    for text in [
-        "metric = 'f1'\nmin = 0.5\nlevel = 'info'",
-        "metric = 'accuracy'\nmin = 0.95\nlevel = 'info'",
+    for (text, decision, summary) in [
+        // Nothing was judged, so nothing is green without a warning.
+        (
+            "metric = 'f1'\nmin = 0.5\nlevel = 'info'",
+            Decision::Warn,
+            "1 rule of level `info` not judged.",
+        ),
+        (
+            "metric = 'accuracy'\nmin = 0.95\nlevel = 'info'",
+            Decision::Pass,
+            "1 rule of level `info` missed.",
+        ),
     ] {
         let verdict = alone(text, &card);
-        assert_eq!(verdict.verdict, Decision::Pass);
+        assert_eq!(verdict.verdict, decision);
+        assert_eq!(verdict.summary, summary);
         assert_ne!(verdict.rules[0].outcome, Outcome::Holds);
         assert_ne!(verdict.rules[0].word(), "pass");
     }
+}
+
+/// A drop of a proportion by 1 is the whole of it: such a rule can never be missed.
+#[test]
+fn a_change_that_no_proportion_can_have_is_refused() {
+    for key in ["max_drop", "min_gain"] {
+        for bound in ["1", "5"] {
+            let problem = problem(&format!("metric = 'accuracy'\n{key} = {bound}"));
+            assert!(problem.contains(&format!("use `{key}_pct`")), "{problem}");
+        }
+        rule(&format!("metric = 'accuracy'\n{key} = 0.99"));
+        rule(&format!("metric = 'mse'\n{key} = 5"));
+    }
+}
+
+#[test]
+fn what_a_file_of_metrics_holds_without_a_value_is_named() {
+    let card = flat(r#"{"accuracy": 95, "loss": 0.1, "note": "x"}"#);
+    let verdict = alone("metric = 'loss'\nmax = 0.5", &card);
+    assert_eq!(verdict.verdict, Decision::Pass);
+    let note = &verdict.notes[0];
+    assert!(
+        note.starts_with("Without a value: `accuracy` (it is 95"),
+        "{note}"
+    );
+    assert!(note.contains("`note` (it is the text"), "{note}");
+}
+
+/// JSON has no word for infinity, so such an evaluation could not be read back.
+#[test]
+fn sums_beyond_floating_point_have_no_value() {
+    let rows = ValuedRows {
+        labels: &[1e200, -1e200, 3.0],
+        predicted: &[-1e200, 1e200, 3.0],
+        objective: Loss::MeanSquaredError,
+    };
+    let measured = metrics::regress(&rows, 0.95).unwrap();
+    assert!(measured.measurements.iter().all(|found| {
+        let ends = found
+            .interval
+            .map_or([0.0; 2], |found| [found.lower, found.upper]);
+        found.value.is_finite() && ends.iter().all(|end| end.is_finite())
+    }));
+    let mse = measured
+        .undefined
+        .iter()
+        .find(|found| found.key.metric == "mse");
+    assert!(mse.unwrap().reason.contains("too large"));
 }
 
 #[test]

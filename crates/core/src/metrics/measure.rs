@@ -7,6 +7,9 @@ use super::metric::{Compute, Metric};
 use super::rows::{ClassifiedRows, MetricError, ValuedRows};
 use crate::measurement::{Measurement, MetricKey, Undefined};
 
+/// Why a number is not one.
+const TOO_LARGE: &str = "the numbers are too large: a sum of them is beyond 64-bit floating point";
+
 /// What a set of rows came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
@@ -84,6 +87,13 @@ pub fn regress(rows: &ValuedRows<'_>, confidence: f64) -> Result<Measured, Metri
 impl Measured {
     fn add(&mut self, metric: &Metric, key: MetricKey, computed: Computed) {
         match computed {
+            // JSON has no word for it, and no rule could judge it.
+            Computed::Value(estimate) if !estimate.value.is_finite() => {
+                self.undefined.push(Undefined {
+                    key,
+                    reason: TOO_LARGE.to_owned(),
+                });
+            }
             Computed::Value(estimate) => self.measurements.push(measurement(metric, key, estimate)),
             Computed::Undefined(reason) => self.undefined.push(Undefined {
                 key,
@@ -100,12 +110,18 @@ fn measurement(metric: &Metric, key: MetricKey, estimate: Estimate) -> Measureme
         n_rows,
         evidence,
     } = estimate;
+    let interval = match interval {
+        Ok(interval) if !(interval.lower.is_finite() && interval.upper.is_finite()) => {
+            Err(TOO_LARGE.to_owned())
+        }
+        interval => interval.map_err(|error| error.to_string()),
+    };
     Measurement {
         key,
         value,
         unit: Some(metric.unit),
         direction: Some(metric.direction),
-        no_interval: interval.as_ref().err().map(ToString::to_string),
+        no_interval: interval.as_ref().err().cloned(),
         interval: interval.ok(),
         n_rows: Some(n_rows),
         evidence,

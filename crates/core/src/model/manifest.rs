@@ -16,6 +16,9 @@ pub struct ModelManifest {
     pub task: Task,
     /// One raw row, as clients send it: before preprocessing, without the batch axis.
     pub input: TensorSpec,
+    /// Names of the features in their order, where each is a column of a table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
     /// One row of output, without the batch axis.
     pub output: TensorSpec,
     /// Steps from a raw row to what the artifact receives, in order.
@@ -79,6 +82,19 @@ impl ModelManifest {
             .and_then(|found| found.problem(shape))
         {
             return Some(problem);
+        }
+        if let Some(columns) = &self.columns {
+            if columns.len() != self.input.n_elements() {
+                return Some(format!(
+                    "{} columns for {} inputs",
+                    columns.len(),
+                    self.input.n_elements()
+                ));
+            }
+            let is_double = |(idx, name): &(usize, &String)| columns[..*idx].contains(name);
+            if let Some((_, name)) = columns.iter().enumerate().find(is_double) {
+                return Some(format!("two columns are called `{name}`"));
+            }
         }
         match (self.task, &self.class_names) {
             // One output is the probability of the second class.

@@ -15,6 +15,9 @@ pub struct RunRecord {
     pub commit: Option<String>,
     /// Where it ran: `github-actions`, `jenkins`, `travis`, `local`.
     pub ci: String,
+    /// Inputs of the run that overrode its configuration, as `epochs = 1`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overriding_inputs: Vec<String>,
     /// Number of threads used.
     pub n_threads: usize,
     /// Whole run, from start to the written model.

@@ -39,6 +39,7 @@ fn manifest() -> ModelManifest {
         name: "m".to_owned(),
         task: Task::Classification,
         input: tensor("input", vec![1]),
+        columns: None,
         output: tensor("output", vec![2]),
         preprocessing: vec![Preprocessing::DivideBy(255.0)],
         class_names: Some(vec!["a".to_owned(), "b".to_owned()]),

@@ -388,6 +388,7 @@ mod gallery {
             files: Vec::new(),
             history: Vec::new(),
             notes: Vec::new(),
+            overriding_inputs: Vec::new(),
             trainyard_version: "0.0.0".to_owned(),
             commit: None,
         }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use trainyard_core::config::{Config, DataFiles, DataFormat, Decimal, Missing, Remote, Source};
+use trainyard_core::config::{
+    Config, CsvConfig, DataFiles, DataFormat, Decimal, Missing, Remote, Source,
+};
 use trainyard_core::model::Task;
 
 use super::dataset::{Dataset, Labels};
@@ -25,22 +27,57 @@ pub enum Split {
 }
 
 /// Reads one part of the data that `config` names. Its [`remotes`] must have been downloaded.
-pub fn load(config: &Config, folders: Folders<'_>, split: Split) -> Result<Dataset, DataError> {
+///
+/// `columns` are the features that a model was trained on, in their order, where each is a column of a table: then those
+/// are read by name, wherever they stand, and no other may be there that the configuration does not ignore.
+pub fn load(
+    config: &Config,
+    folders: Folders<'_>,
+    split: Split,
+    columns: Option<&[String]>,
+) -> Result<Dataset, DataError> {
     let (files, max_rows) = match split {
         Split::Train => (&config.data.train, config.data.max_train_rows),
         Split::Test => (&config.data.test, config.data.max_test_rows),
     };
     let dataset = match config.data.format {
         DataFormat::Idx | DataFormat::Npy => arrays::load(config, folders, files)?,
-        DataFormat::Csv => load_table(config, folders, files)?,
+        DataFormat::Csv => load_table(config, folders, files, columns)?,
         DataFormat::Images => load_images(config, folders, files, split)?,
     };
+    let mut dataset = dataset;
+    if split == Split::Train {
+        let classes = config.data.classes.as_deref().unwrap_or(&[]);
+        dataset.warnings.extend(without_rows(&dataset, classes));
+    }
     Ok(
         match max_rows.filter(|max_rows| *max_rows < dataset.n_rows()) {
             Some(max_rows) => dataset.subset(&sample::draw(&dataset.labels, max_rows)),
             None => dataset,
         },
     )
+}
+
+/// A warning about the classes that no row has: the network cannot learn them.
+fn without_rows(dataset: &Dataset, classes: &[String]) -> Option<String> {
+    let Labels::Class(labels) = &dataset.labels else {
+        return None;
+    };
+    let mut has_rows = vec![false; classes.len()];
+    for &label in labels {
+        has_rows[label as usize] = true;
+    }
+    let missing: Vec<&String> = classes
+        .iter()
+        .zip(has_rows)
+        .filter_map(|(class, has_rows)| (!has_rows).then_some(class))
+        .collect();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "no training row has the class {}, so it cannot be learnt",
+            Names::of(&missing)
+        )
+    })
 }
 
 /// The files on the network that loading one part of the data reads.
@@ -72,6 +109,7 @@ fn load_table(
     config: &Config,
     folders: Folders<'_>,
     files: &DataFiles,
+    columns: Option<&[String]>,
 ) -> Result<Dataset, DataError> {
     let (path, entry) = measure(folders, path_of(files))?;
     let csv = config
@@ -79,6 +117,12 @@ fn load_table(
         .csv
         .as_ref()
         .expect("validated: a table has `[data.csv]`");
+    let of_model = columns.map(|columns| of_model(csv, columns)).transpose();
+    let of_model = of_model.map_err(DataError::table(&path))?;
+    let (csv, is_closed) = match &of_model {
+        Some(of_model) => (of_model, csv.features.is_none()),
+        None => (csv, false),
+    };
     let classes = config.data.classes.as_deref().unwrap_or(&[]);
     // Always of the training rows: what a test row lacks must not be learnt from other test rows.
     let means = match csv.missing {
@@ -88,7 +132,7 @@ fn load_table(
         }
         _ => None,
     };
-    let table = table::read(&path, csv, classes, means.as_deref())?;
+    let table = table::read(&path, csv, classes, means.as_deref(), is_closed)?;
     let row_shape = config.model.input_shape.clone();
     if row_shape.iter().product::<usize>() != table.n_columns {
         let names: Vec<&str> = table
@@ -126,6 +170,20 @@ fn load_table(
         ),
         files: vec![entry],
     })
+}
+
+/// The configuration of a table whose features are those of a model, by name.
+fn of_model(csv: &CsvConfig, columns: &[String]) -> Result<CsvConfig, TableProblem> {
+    match &csv.features {
+        Some(features) if features != columns => Err(TableProblem::OtherFeatures {
+            trained: Names::of(columns),
+            features: Names::of(features),
+        }),
+        _ => Ok(CsvConfig {
+            features: Some(columns.to_vec()),
+            ..csv.clone()
+        }),
+    }
 }
 
 /// The labels of a table as numbers to predict.

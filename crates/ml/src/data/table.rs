@@ -39,12 +39,13 @@ pub(super) struct Table {
 }
 
 /// Reads the table at `path`. Of `classes`, a name such as `NA` is a label and not a gap. `means` are what missing cells
-/// are filled with where that is wanted: of the training rows.
+/// are filled with where that is wanted: of the training rows. Where `is_closed`, each column must have a role.
 pub(super) fn read(
     path: &Path,
     config: &CsvConfig,
     classes: &[String],
     means: Option<&[f32]>,
+    is_closed: bool,
 ) -> Result<Table, DataError> {
     let malformed = DataError::table(path);
     let watched = Watched::open(path, config.delimiter as u8)
@@ -61,7 +62,7 @@ pub(super) fn read(
     if header.iter().all(String::is_empty) {
         return Err(malformed(TableProblem::Empty));
     }
-    let roles = Roles::of(&header, config).map_err(malformed)?;
+    let roles = Roles::of(&header, config, is_closed).map_err(malformed)?;
     let mut table = Table {
         n_columns: roles.features.len(),
         features: Features::F32(Vec::new()),

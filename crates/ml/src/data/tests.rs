@@ -72,13 +72,23 @@ impl Project {
     }
 
     fn load_text(&self, split: Split, text: &str) -> Result<Dataset, String> {
+        self.load_for(split, text, None)
+    }
+
+    /// For a model of these columns.
+    fn load_for(
+        &self,
+        split: Split,
+        text: &str,
+        columns: Option<&[String]>,
+    ) -> Result<Dataset, String> {
         let config =
             Config::parse(text, Path::new("trainyard.toml")).map_err(|error| error.to_string())?;
         let folders = Folders {
             base: self.folder.path(),
             downloads: self.folder.path(),
         };
-        load(&config, folders, split).map_err(|error| error.to_string())
+        load(&config, folders, split, columns).map_err(|error| error.to_string())
     }
 
     fn table(&self, classes: Option<usize>, csv: &str) -> Result<Dataset, String> {

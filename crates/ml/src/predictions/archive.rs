@@ -16,6 +16,7 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
         what: "array",
         name: "label",
         found: some(arrays.keys().map(String::as_str)),
+        hint: "",
     })?;
     let n_rows = labels.shape.first().copied().unwrap_or(0);
     let labels = column("label", labels, n_rows)?;

@@ -7,11 +7,12 @@ pub(super) enum Problem {
     Format(String),
     #[error("there are no rows")]
     NoRows,
-    #[error("there is no {what} `{name}`; there are {found}")]
+    #[error("there is no {what} `{name}`; there are {found}{hint}")]
     NoColumn {
         what: &'static str,
         name: &'static str,
         found: String,
+        hint: &'static str,
     },
     #[error(
         "there is neither a `predicted` column nor `score_<class>` columns (`score` in an npz)"

@@ -65,6 +65,10 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
             what: "column",
             name: "label",
             found: some(header.iter().map(String::as_str)),
+            hint: match header.as_slice() {
+                [only] if only.contains([';', '\t', '|']) => "; separate the cells by commas",
+                _ => "",
+            },
         });
     }
     if !has("predicted") && scores.is_empty() {

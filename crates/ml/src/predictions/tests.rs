@@ -304,7 +304,7 @@ fn the_order_of_rows_columns_and_classes_does_not_change_which_rows_they_are() {
         Some(true)
     );
     assert_eq!(same.matches(&changed).is_same(), Some(false));
-    assert!(with("2").notes[0].contains("not used: x"));
+    assert!(with("2").notes[0].contains("not used: `x`"));
 }
 
 #[test]

@@ -24,6 +24,7 @@ fn store(folder: &Path) -> Network {
     let layers = config.model.layers.clone();
     let network = Network::new(&layers, &[3], &config.data.preprocessing, 5).unwrap();
     let rows = TrainingRows {
+        columns: None,
         data_digest: Sha256Digest::of(b"data"),
         n_rows: 7,
         n_validation_rows: 0,

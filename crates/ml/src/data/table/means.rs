@@ -18,7 +18,7 @@ pub(in crate::data) fn means(
         missing: Missing::Mean,
         ..config.clone()
     };
-    let table = read(path, &absent, classes, None)?;
+    let table = read(path, &absent, classes, None, false)?;
     let mut sums = vec![(0.0_f64, 0_u64); table.n_columns];
     let mut row = vec![0.0; table.n_columns];
     for idx in 0..table.labels.len() {

@@ -172,6 +172,26 @@ pub enum TableProblem {
         /// What stands there.
         text: Excerpt,
     },
+    /// A column that the model was not trained on.
+    #[error(
+        "the model was not trained on the column {name}; remove it, or leave it out with `[data.csv] ignore = [{written:?}]`"
+    )]
+    UnknownColumn {
+        /// Its name.
+        name: Excerpt,
+        /// The name as TOML writes it.
+        written: String,
+    },
+    /// Other features than the model's.
+    #[error(
+        "the model was trained on the columns {trained}, but `[data.csv] features` says {features}; train again, or restore the setting"
+    )]
+    OtherFeatures {
+        /// In their order.
+        trained: Names,
+        /// In their order.
+        features: Names,
+    },
     /// A row without an id.
     #[error("{place}: there is no row id in the column {column}")]
     NoRowId {

@@ -16,7 +16,11 @@ pub(super) struct Roles {
 }
 
 impl Roles {
-    pub(super) fn of(header: &[String], config: &CsvConfig) -> Result<Self, TableProblem> {
+    pub(super) fn of(
+        header: &[String],
+        config: &CsvConfig,
+        is_closed: bool,
+    ) -> Result<Self, TableProblem> {
         let mut seen = BTreeMap::new();
         for (idx, name) in header.iter().enumerate() {
             if let Some(first) = seen.insert(name.as_str(), idx) {
@@ -44,17 +48,21 @@ impl Roles {
         let weight = config.weight.as_ref().map(find).transpose()?;
         let row_id = config.row_id.as_ref().map(find).transpose()?;
         let ignored: Vec<usize> = config.ignore.iter().map(find).collect::<Result<_, _>>()?;
-        let features = if let Some(names) = &config.features {
+        let has_role = |idx: &usize| {
+            *idx == label || Some(*idx) == weight || Some(*idx) == row_id || ignored.contains(idx)
+        };
+        let features: Vec<usize> = if let Some(names) = &config.features {
             names.iter().map(find).collect::<Result<_, _>>()?
         } else {
-            let has_role = |idx: &usize| {
-                *idx == label
-                    || Some(*idx) == weight
-                    || Some(*idx) == row_id
-                    || ignored.contains(idx)
-            };
             (0..header.len()).filter(|idx| !has_role(idx)).collect()
         };
+        let is_unknown = |idx: &usize| !has_role(idx) && !features.contains(idx);
+        if let Some(idx) = (0..header.len()).find(is_unknown).filter(|_| is_closed) {
+            return Err(TableProblem::UnknownColumn {
+                name: Excerpt::of(&header[idx]),
+                written: header[idx].clone(),
+            });
+        }
         Ok(Self {
             label,
             features,
