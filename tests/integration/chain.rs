@@ -462,3 +462,40 @@ fn in_github_actions_inputs_come_and_outputs_go_by_the_runners_files() {
         "{summary}"
     );
 }
+
+/// A report of a pass beside a gate that broke off would be published by a step with `if: always()`.
+#[test]
+fn a_stage_that_breaks_off_leaves_no_report_and_no_image_of_an_earlier_run() {
+    let project = Project::passed();
+    project.run("publish-image", &[], 0);
+    let is_there = |file: &str| project.path(&format!("trainyard-out/{file}")).exists();
+    assert!(is_there("verdict/comment.md") && is_there("verdict/junit.xml"));
+    assert!(is_there("image/index.json"));
+    project.run("gate", &["--config", "missing.toml"], 2);
+    assert!(!is_there("verdict/comment.md") && !is_there("verdict/junit.xml"));
+    project.run("publish-image", &[], 3);
+    assert!(!is_there("image/index.json"));
+}
+
+#[test]
+fn a_model_of_another_configuration_is_said_to_be_one() {
+    let project = Project::scored();
+    project.edit("epochs = 1", "epochs = 2");
+    project.run("evaluate", &[], 0);
+    let evaluation = project.json("evaluation/evaluation.json");
+    assert_eq!(
+        evaluation["overriding_inputs"][0],
+        "another configuration of training"
+    );
+    let note = evaluation["notes"][0].as_str().unwrap();
+    assert!(note.contains("not the configuration's model"), "{note}");
+
+    // By an input, which is named.
+    project.run("train", &["--epochs", "1", "--seed", "9"], 0);
+    project.run("evaluate", &[], 0);
+    let evaluation = project.json("evaluation/evaluation.json");
+    assert_eq!(
+        evaluation["overriding_inputs"],
+        serde_json::json!(["epochs = 1", "seed = 9"])
+    );
+}

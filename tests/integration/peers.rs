@@ -8,6 +8,7 @@
 mod act;
 mod download;
 mod events;
+mod graphql;
 mod image;
 pub(crate) mod push;
 mod registry;

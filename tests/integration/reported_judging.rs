@@ -233,9 +233,13 @@ fn a_check_is_completed_under_the_name_that_it_was_opened_by() {
         &["--predictions", "p.csv", "--name", "digits"],
         0,
     );
+    // Nothing was opened, so the evaluation's name is free to be used: two models have two checks.
     let said = folder.run("gate", &["--dry-run"], 0);
-    said.has_output("the check run `trainyard / model`");
+    said.has_output("the check run `trainyard / digits (branch)`");
+    folder.write("trainyard-out/check.json", "{}");
+    let said = folder.run("gate", &["--dry-run"], 0);
+    said.has_output("the check run `trainyard / model (branch)`");
     folder
         .run("gate", &["--dry-run", "--name", "digits"], 0)
-        .has_output("the check run `trainyard / digits`");
+        .has_output("the check run `trainyard / digits (branch)`");
 }

@@ -39,6 +39,7 @@ fn router() -> Router {
     Router::new()
         .route("/_control/{owner}/{name}", get(history).post(control))
         .route("/repos/{owner}/{name}/{*rest}", axum::routing::any(answer))
+        .route("/graphql", post(query))
         .route(
             "/user",
             get(|| async { json_answer(200, shapes::public_user(PERSON)) }),
@@ -116,6 +117,48 @@ async fn answer(
     }
 }
 
+/// The one query that is asked of GitHub's GraphQL API, by its variables. That it fits GitHub's schema is tested elsewhere.
+async fn query(State(all): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = |key: &str| {
+        body["variables"][key]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    if !headers.contains_key("authorization") {
+        return json_answer(401, json!({ "message": "Requires authentication" }));
+    }
+    let token = headers
+        .get("authorization")
+        .and_then(|token| token.to_str().ok());
+    let is_person = token.is_some_and(|token| token.contains("ghp_"));
+    let viewer = json!({ "login": if is_person { PERSON } else { BOT } });
+    if body["query"]
+        .as_str()
+        .is_some_and(|query| query.starts_with("query Viewer"))
+    {
+        return json_answer(200, json!({ "data": { "viewer": viewer } }));
+    }
+    all.with(&text("owner"), &text("name"), |repository| {
+        repository.note(&Method::POST, &Uri::from_static("/graphql"));
+        match repository.next_fault(&Method::POST, "graphql") {
+            Some(fault) => match fault.status {
+                Some(status) => fault.answer(status),
+                None => json_answer(
+                    200,
+                    json!({ "errors": [{ "type": "FORBIDDEN", "message": fault.message }] }),
+                ),
+            },
+            None => {
+                let mut found = repository.checked_history(&body["variables"]);
+                found["data"]["viewer"] = viewer;
+                json_answer(200, found)
+            }
+        }
+    })
+}
+
 /// Half of the answer, in a body that says it is whole.
 async fn cut_off(answer: Response) -> Response {
     let (parts, body) = answer.into_parts();
@@ -149,7 +192,11 @@ fn route(
         ("PATCH", ["issues", "comments", id]) => repository.update_comment(id, body),
         ("DELETE", ["issues", "comments", id]) => repository.delete_comment(id),
         ("GET", ["commits"]) => repository.history(parameters),
-        ("GET", ["compare", _]) => repository.compare(),
+        ("GET", ["compare", range]) => repository.compare(range),
+        ("GET", ["check-runs", id]) => repository.check(id),
+        ("GET", ["actions", "workflows", _, "runs"]) => {
+            Ok((200, repository.workflow_runs(parameters)))
+        }
         ("GET", ["tags"]) => Ok((200, repository.tags(parameters))),
         ("GET", ["pulls"]) => Ok((200, repository.pulls(parameters))),
         ("GET", ["pulls", number]) => repository.pull(number),

@@ -7,16 +7,17 @@ use serde::{Deserialize, Serialize};
 use trainyard_core::config::JudgingConfig;
 use trainyard_core::figure::count;
 use trainyard_core::files;
-use trainyard_core::gate::{Baseline, BaselineRecord, Override, Verdict};
+use trainyard_core::gate::{Baseline, BaselineRecord, Override};
 use trainyard_core::report::Report;
 use trainyard_github::{
-    CheckReport, CheckRun, GitHub, GitHubError, Options, Outcome, Place, Pull, Release, RequestOf,
-    Search, Start, WORKFLOWS_APP,
+    CheckReport, Found, GitHub, GitHubError, Options, Outcome, PassedOver, Place, Pull, Release,
+    RequestOf, Search, SearchOutcome, Start, WORKFLOWS_APP, Wanted,
 };
-use trainyard_runner::{Annotation, Context, Event, Provider, Stage, path_in_repository};
+use trainyard_runner::{Annotation, Context, Event, Provider, Stage, Trust, path_in_repository};
 
 use crate::inputs::GitHubArgs;
 use crate::plan::{Plan, comment_text};
+use crate::role::{ComparedWith, Role};
 
 /// Where `--start` leaves the check's number for the run that completes it.
 const CHECK_FILE: &str = "check.json";
@@ -26,6 +27,11 @@ const CHECK_FILE: &str = "check.json";
 pub(crate) struct Written {
     pub(crate) comment_url: Option<String>,
     pub(crate) check_url: Option<String>,
+}
+
+/// Whether an earlier step opened a check.
+pub(crate) fn has_started(out: &Path) -> bool {
+    files::is_there(&out.join(CHECK_FILE))
 }
 
 /// Why a file of the base branch cannot be had.
@@ -51,11 +57,12 @@ struct Started {
 pub(crate) struct Link {
     github: GitHub,
     runtime: tokio::runtime::Runtime,
+    /// Whether the report is written there; a fork's token may only read.
+    may_write: bool,
 }
 
 impl Link {
-    /// `None` where nothing is to be asked or written: outside of GitHub Actions, without a token, or where a fork's token
-    /// may not write.
+    /// `None` where nothing is to be asked or written: outside of GitHub Actions, or without a token.
     pub(crate) fn open(context: &Context, args: &GitHubArgs) -> Option<Self> {
         if context.provider != Provider::GitHubActions || args.dry_run {
             return None;
@@ -69,12 +76,6 @@ impl Link {
             tracing::info!("no token: the report is in the job summary and in `comment.md` alone");
             return None;
         };
-        if context.event == Event::PullRequest && context.is_unverified() {
-            tracing::info!(
-                "a pull request of a fork or of Dependabot has a read-only token: the report is in the job summary and in `comment.md` alone"
-            );
-            return None;
-        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -85,12 +86,64 @@ impl Link {
             let _guard = runtime.enter();
             let mut options = Options::default();
             options.client.ca.clone_from(&args.ca);
+            options.graphql_url = Some(context.graphql_url.clone());
             GitHub::connect(&context.api_url, repository, token, &options)
         };
         let github = connected
             .inspect_err(|error| tracing::warn!("{error}"))
             .ok()?;
-        Some(Self { github, runtime })
+        let may_write = context.trust() != Trust::Fork;
+        if !may_write {
+            tracing::info!(
+                "a pull request of a fork has a read-only token: the report is in the job summary and in `comment.md` alone"
+            );
+        }
+        Some(Self {
+            github,
+            runtime,
+            may_write,
+        })
+    }
+
+    /// The patterns of the branches that leave records, which only the default branch's configuration says. Where it cannot
+    /// be read there are none, so that no other branch leaves one.
+    pub(crate) fn baseline_branches(&self, context: &Context, path: &Path) -> Vec<String> {
+        let Some(branch) = &context.default_branch else {
+            return Vec::new();
+        };
+        match self.config(context, path, branch) {
+            Ok(config) => config.gate.baseline_branches,
+            Err(ReadError::NotThere) => Vec::new(),
+            Err(ReadError::Other(reason)) => {
+                tracing::warn!(
+                    "`[gate] baseline_branches` of `{branch}` could not be read, so only `{branch}` leaves records: {reason}"
+                );
+                Vec::new()
+            }
+        }
+    }
+
+    /// A file as a branch or commit has it.
+    fn file(&self, context: &Context, path: &Path, reference: &str) -> Result<String, ReadError> {
+        let path = path_in_repository(context.workspace.as_deref(), path);
+        let text = self.runtime.block_on(self.github.file(&path, reference));
+        text.map_err(|error| match error.status() {
+            Some(404) => ReadError::NotThere,
+            _ => ReadError::Other(error.to_string()),
+        })
+    }
+
+    /// The configuration as a branch or commit has it.
+    fn config(
+        &self,
+        context: &Context,
+        path: &Path,
+        reference: &str,
+    ) -> Result<JudgingConfig, ReadError> {
+        let text = self.file(context, path, reference)?;
+        let named = format!("{reference}:{}", path.display());
+        JudgingConfig::parse(&text, Path::new(&named))
+            .map_err(|error| ReadError::Other(error.to_string()))
     }
 
     /// Learns what the event does not say: the pull request of a fork's run, and its base. `false` where nothing is to be written: the pull request has moved on or no longer exists.
@@ -174,6 +227,52 @@ fn take_base(context: &mut Context, pull: Pull) {
     context.base_branch = Some(pull.base.branch);
 }
 
+fn short(commit: &str) -> &str {
+    commit.get(..7).unwrap_or(commit)
+}
+
+/// Which nearer commits were not compared with, and why.
+fn passed_over_note(passed_over: &[PassedOver]) -> Option<String> {
+    const N_NAMED: usize = 3;
+    if passed_over.is_empty() {
+        return None;
+    }
+    let named = passed_over.iter().take(N_NAMED);
+    let named: Vec<String> = named
+        .map(|passed| format!("{} ({})", short(&passed.commit), passed.reason))
+        .collect();
+    let more = match passed_over.len().saturating_sub(N_NAMED) {
+        0 => String::new(),
+        n_more => format!(" and {}", count(n_more as u64, "more commit")),
+    };
+    Some(format!("Not compared with {}{more}.", named.join(", ")))
+}
+
+/// What a model is compared with, and what was learnt on the way.
+pub(crate) struct Compared {
+    pub(crate) baseline: Baseline,
+    /// The record, which brings the history.
+    pub(crate) record: Option<BaselineRecord>,
+    pub(crate) notes: Vec<String>,
+    /// Whether the commit itself has a completed check for records.
+    pub(crate) has_own_record: bool,
+    /// The git tree of the tested commit, where it was read.
+    pub(crate) tree_sha: Option<String>,
+}
+
+impl Compared {
+    pub(crate) fn with(baseline: Baseline) -> Self {
+        Self {
+            baseline,
+            record: None,
+            notes: Vec::new(),
+            // Where it is not known, nothing is put in its place.
+            has_own_record: true,
+            tree_sha: None,
+        }
+    }
+}
+
 /// GitHub, and what this run is called there.
 pub(crate) struct Reporter<'a> {
     link: Link,
@@ -192,7 +291,7 @@ impl<'a> Reporter<'a> {
 
     /// Opens the check run, so that a pull request shows it while the model trains.
     pub(crate) fn start(&self, model: &str) -> Result<Option<String>, GitHubError> {
-        if self.plan.args.no_check {
+        if self.plan.args.no_check || !self.link.may_write {
             return Ok(None);
         }
         let check = self.plan.check(model);
@@ -229,12 +328,11 @@ impl<'a> Reporter<'a> {
         is_ours.then_some(started)
     }
 
-    /// What the model is compared with, and its record, which brings the history, where there is one.
-    pub(crate) fn baseline(&self, model: &str) -> (Baseline, Option<BaselineRecord>) {
-        let unavailable = |error: GitHubError| (Baseline::Unavailable(error.to_string()), None);
+    /// What the model is compared with.
+    pub(crate) fn baseline(&self, model: &str) -> Compared {
         let release = match self.release_before(model) {
             Ok(release) => release,
-            Err(error) => return unavailable(error),
+            Err(error) => return Compared::with(Baseline::Unavailable(error.to_string())),
         };
         let start = match &release {
             Some(release) => Some(Start::At(release.commit.clone())),
@@ -242,40 +340,76 @@ impl<'a> Reporter<'a> {
         };
         let Some(start) = start else {
             let reason = "nothing says which commit comes before this one";
-            return (Baseline::NotConfigured(reason.to_owned()), None);
+            return Compared::with(Baseline::NotConfigured(reason.to_owned()));
         };
-        let name = self.plan.check_name(model);
+        let name = self.plan.baseline_check(model).name;
         let app = self.started(model).and_then(|started| started.app);
-        let app = app.as_deref().unwrap_or(WORKFLOWS_APP);
-        match self.block_on(self.link.github.find_baseline(&start, &name, app)) {
-            Ok(Search::Found(found)) => {
-                let short: String = found.commit.chars().take(7).collect();
-                let short = match &release {
-                    Some(release) => format!("{short} of release {}", release.tag),
-                    None => short,
-                };
-                let source = match found.distance {
-                    0 => format!("commit {short}"),
-                    n => format!("commit {short}, {} further back", count(n as u64, "commit")),
-                };
-                (
-                    Baseline::of_record(&found.record, source),
-                    Some(found.record),
-                )
+        let context = self.plan.context;
+        let branch = context
+            .base_branch
+            .as_ref()
+            .or(context.default_branch.as_ref());
+        let wanted = Wanted {
+            check_name: &name,
+            app: app.as_deref().unwrap_or(WORKFLOWS_APP),
+            runs: context
+                .workflow_file
+                .as_deref()
+                .zip(branch.map(String::as_str)),
+        };
+        let Search {
+            outcome,
+            passed_over,
+            tree_sha,
+        } = match self.block_on(self.link.github.find_baseline(&start, wanted)) {
+            Ok(search) => search,
+            Err(error) => return Compared::with(Baseline::Unavailable(error.to_string())),
+        };
+        let is_own = |commit: &str| commit == self.plan.head_sha();
+        let mut has_own_record = passed_over.iter().any(|passed| is_own(&passed.commit));
+        let mut record = None;
+        let baseline = match outcome {
+            SearchOutcome::Found(found) => {
+                let Found {
+                    commit,
+                    distance,
+                    record: found,
+                } = *found;
+                has_own_record |= is_own(&commit);
+                let mut source = format!("commit {}", short(&commit));
+                if let Some(release) = &release {
+                    source += &format!(" of release {}", release.tag);
+                }
+                if distance > 0 {
+                    source += &format!(", {} further back", count(distance as u64, "commit"));
+                }
+                if let Some(overridden) = &found.overridden {
+                    source += &format!(", let through by {}", overridden.by);
+                }
+                let baseline = Baseline::of_record(&found, source);
+                record = Some(found);
+                baseline
             }
-            Ok(Search::NoneAmong(n_commits)) => {
-                let reason = format!(
-                    "none of the {n_commits} commits before this one has a record in the check `{name}`, and the search ended there; set `[gate] on_missing_baseline = \"absolute-only\"` until a run on the base branch has left one"
-                );
-                (Baseline::Unavailable(reason), None)
-            }
-            Ok(Search::NoneEver) => {
-                let reason = format!(
-                    "no commit before this one has a record in the check `{name}`; the first run on the base branch leaves one"
-                );
-                (Baseline::NeverRecorded(reason), None)
-            }
-            Err(error) => unavailable(error),
+            SearchOutcome::NoneAmong(n_commits) => Baseline::Unavailable(format!(
+                "none of the {n_commits} commits before this one has a record in the check `{name}`, and the search ended there; set `[gate] on_missing_baseline = \"absolute-only\"` until a run on the base branch has left one"
+            )),
+            SearchOutcome::NoneEver => Baseline::NeverRecorded(match passed_over.first() {
+                None => format!(
+                    "no commit before this one has a record in the check `{name}`; the first run on a push to the base branch leaves one, where its token has `checks: write`"
+                ),
+                Some(nearest) => format!(
+                    "no commit before this one has a record that counts in the check `{name}`: of {}, {}",
+                    short(&nearest.commit),
+                    nearest.reason
+                ),
+            }),
+        };
+        Compared {
+            baseline,
+            record,
+            notes: passed_over_note(&passed_over).into_iter().collect(),
+            has_own_record,
+            tree_sha,
         }
     }
 
@@ -290,28 +424,33 @@ impl<'a> Reporter<'a> {
     /// The commit before the change: the merge commit's first parent already holds what is new on the base branch.
     fn start_of_baseline(&self) -> Option<Start> {
         let context = self.plan.context;
-        let head_sha = self.plan.head_sha().to_owned();
-        if let Some(merge_commit) = merge_commit(context) {
-            return Some(Start::Before(merge_commit));
-        }
-        match context.event {
-            Event::MergeGroup => context.base_sha.clone().map(Start::At),
-            _ if context.pull_request.is_some() => Some(Start::MergeBase {
-                base_branch: context.base_branch.clone()?,
-                head: head_sha,
+        let head = self.plan.head_sha().to_owned();
+        let merge_base = |branch: &Option<String>| {
+            Some(Start::MergeBase {
+                base_branch: branch.clone()?,
+                head: head.clone(),
+            })
+        };
+        match self.plan.role.compared_with(context) {
+            ComparedWith::Base => match (merge_commit(context), &context.event) {
+                (Some(merge_commit), _) => Some(Start::Before(merge_commit)),
+                (None, Event::MergeGroup) => context.base_sha.clone().map(Start::At),
+                (None, _) => merge_base(&context.base_branch),
+            },
+            ComparedWith::Before => Some(Start::Push {
+                head,
+                before: context.before.clone(),
             }),
-            _ => Some(Start::Before(head_sha)),
+            ComparedWith::MergeBase => merge_base(&context.default_branch),
+            // A first release.
+            ComparedWith::ReleaseBefore => Some(Start::Before(head)),
+            ComparedWith::Itself => Some(Start::At(head)),
         }
     }
 
     /// A file as a branch or commit has it.
     pub(crate) fn base_file(&self, path: &Path, reference: &str) -> Result<String, ReadError> {
-        let path = path_in_repository(self.plan.context.workspace.as_deref(), path);
-        let text = self.block_on(self.link.github.file(&path, reference));
-        text.map_err(|error| match error.status() {
-            Some(404) => ReadError::NotThere,
-            _ => ReadError::Other(error.to_string()),
-        })
+        self.link.file(self.plan.context, path, reference)
     }
 
     /// The configuration as a branch or commit has it.
@@ -320,10 +459,7 @@ impl<'a> Reporter<'a> {
         path: &Path,
         reference: &str,
     ) -> Result<JudgingConfig, ReadError> {
-        let text = self.base_file(path, reference)?;
-        let named = format!("{reference}:{}", path.display());
-        JudgingConfig::parse(&text, Path::new(&named))
-            .map_err(|error| ReadError::Other(error.to_string()))
+        self.link.config(self.plan.context, path, reference)
     }
 
     /// Who let this commit through, where a person did.
@@ -349,10 +485,12 @@ impl<'a> Reporter<'a> {
         record: Option<&BaselineRecord>,
     ) -> Written {
         let mut written = Written::default();
+        if !self.link.may_write {
+            return written;
+        }
         if !self.plan.args.no_check {
-            let said = self.plan.check_report(report, annotations, record);
-            match self.complete_check(model, report.verdict, &said) {
-                Ok(run) => written.check_url = run.html_url,
+            match self.write_checks(model, report, annotations, record) {
+                Ok(url) => written.check_url = url,
                 Err(error) => warn(stage, &error),
             }
         }
@@ -371,33 +509,34 @@ impl<'a> Reporter<'a> {
         written
     }
 
-    fn complete_check(
+    /// Completes the check of this run's role, and leaves the record in the one check that holds records.
+    fn write_checks(
         &self,
         model: &str,
-        verdict: &Verdict,
-        report: &CheckReport,
-    ) -> Result<CheckRun, GitHubError> {
+        report: &Report<'_>,
+        annotations: &[Annotation],
+        record: Option<&BaselineRecord>,
+    ) -> Result<Option<String>, GitHubError> {
+        let own_record = record.filter(|_| *self.plan.role == Role::Baseline);
+        let said = self.plan.check_report(report, annotations, own_record);
+        let conclusion = self.plan.conclusion(report.verdict);
+        let started = self.started(model).map(|started| started.id);
         let check = self.plan.check(model);
-        let id = self.started(model).map(|started| started.id);
-        let conclusion = self.plan.conclusion(verdict);
-        self.block_on(
-            self.link
-                .github
-                .complete_check(&check, id, conclusion, report),
-        )
+        let github = &self.link.github;
+        let run = self.block_on(github.complete_check(&check, started, conclusion, &said))?;
+        if own_record.is_none() && record.is_some() {
+            let said = self.plan.check_report(report, annotations, record);
+            let check = self.plan.baseline_check(model);
+            self.block_on(github.complete_check(&check, None, conclusion, &said))?;
+        }
+        Ok(run.html_url)
     }
 
     fn write_comment(&self, place: &Place, report: &Report<'_>) -> Result<Outcome, GitHubError> {
         let github = &self.link.github;
         let may_create = self.plan.may_create_comment(report.verdict);
-        self.block_on(async {
-            let token = self.plan.args.token.as_deref().unwrap_or_default();
-            let author = github.author_of(token).await?;
-            let (stamp, text) = (self.plan.stamp(), comment_text(report));
-            github
-                .upsert_comment(place, author.as_deref(), &stamp, &text, may_create)
-                .await
-        })
+        let (stamp, text) = (self.plan.stamp(), comment_text(report));
+        self.block_on(github.upsert_comment(place, &stamp, &text, may_create))
     }
 }
 

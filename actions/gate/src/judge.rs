@@ -41,9 +41,10 @@ pub(crate) fn judge(
     } = subject;
     let read = candidate.and_then(|candidate| candidate.read());
     let card = read.as_ref().map(|(card, _)| card);
-    let notes = looked_up.record.as_ref().map_or_else(Vec::new, |record| {
+    let mut notes = looked_up.record.as_ref().map_or_else(Vec::new, |record| {
         changes_since(record, card.ok(), &looked_up.own_rules_digest)
     });
+    notes.extend(looked_up.notes.iter().cloned());
     let case = Case {
         rules: looked_up.rules().exit_code(ExitCode::Usage)?,
         candidate: card,
@@ -71,8 +72,9 @@ pub(crate) fn judge(
         .judge();
     }
     let record = card.ok().zip(context.head_sha.as_deref());
-    let record = record.map(|(card, commit)| {
-        BaselineRecord::of(card, &verdict, commit, looked_up.record.as_ref())
+    let record = record.map(|(card, commit)| BaselineRecord {
+        tree_sha: looked_up.tree_sha.clone(),
+        ..BaselineRecord::of(card, &verdict, commit, looked_up.record.as_ref())
     });
     Ok(Judged {
         verdict,

@@ -10,6 +10,7 @@ mod judge;
 mod look_up;
 mod output;
 mod plan;
+mod role;
 
 use std::path::PathBuf;
 
@@ -28,6 +29,7 @@ pub use inputs::{CommentMode, GitHubArgs, Inputs, OUTPUTS};
 use judge::{Judged, Subject};
 use look_up::LookedUp;
 use plan::Plan;
+use role::Role;
 
 /// What a model is called that was not given a name.
 const NAMELESS: &str = "model";
@@ -38,17 +40,33 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     refuse_hostile_output(&stage.context, &inputs)?;
     let folder = inputs.stage.out.join("verdict");
     let results = ResultFolder::begin(&folder, VERDICT_FILE)?;
+    output::remove_files(results.path())?;
     refuse_comment(&stage.context)?;
     let config = JudgingConfig::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
     let mut context = stage.context.clone();
     let link = open_link(&mut stage, &mut context, &inputs.github);
+    let patterns = match &link {
+        Some(link) if Role::needs_patterns(&context) => {
+            link.baseline_branches(&context, &inputs.stage.config)
+        }
+        _ => Vec::new(),
+    };
+    let role = Role::of(&context, &patterns);
     let plan = Plan {
         context: &context,
         args: &inputs.github,
+        role: &role,
     };
     let reporter = link.map(|link| Reporter::new(link, plan, &inputs.stage.out));
     let given_name = config.model_name.clone().or_else(|| inputs.name.clone());
-    let model_name = given_name.as_deref().unwrap_or(NAMELESS);
+    // `--start` knows no evaluation yet, and the check that it opened is to be completed.
+    let is_started = github::has_started(&inputs.stage.out);
+    let evaluated_name = || match (inputs.start || is_started, &inputs.metrics) {
+        (false, None) => Place::of(&inputs).model_name(&context),
+        _ => None,
+    };
+    let model_name = given_name.clone().or_else(evaluated_name);
+    let model_name = model_name.as_deref().unwrap_or(NAMELESS);
     if inputs.start {
         return start(&mut stage, reporter.as_ref(), model_name);
     }
@@ -123,7 +141,15 @@ fn report(
     }
     Ok(match reporter {
         Some(reporter) => {
-            reporter.finish(stage, model_name, &report, &annotations, record.as_ref())
+            let record = record.as_ref().filter(|record| match plan.role {
+                Role::Baseline => true,
+                Role::Change { leaves_record, .. } => *leaves_record,
+                Role::Scheduled { may_refresh } => {
+                    *may_refresh && !looked_up.has_own_record && record.overriding_inputs.is_empty()
+                }
+                Role::Branch | Role::Release | Role::Fork => false,
+            });
+            reporter.finish(stage, model_name, &report, &annotations, record)
         }
         None => Written::default(),
     })
@@ -152,6 +178,15 @@ impl<'a> Place<'a> {
             model: inputs.stage.out.join("model"),
             inputs,
         }
+    }
+
+    /// What the evaluation calls its model, where that may be believed and read.
+    fn model_name(&self, context: &Context) -> Option<String> {
+        if context.is_unverified() {
+            return None;
+        }
+        let (card, _) = self.candidate(context).ok()?.read().ok()?;
+        card.model_name
     }
 
     /// The candidate, unless it came in a fork's artifact that must not be read.

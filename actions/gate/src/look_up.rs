@@ -8,7 +8,7 @@ use trainyard_core::gate::{Baseline, BaselineRecord, RulesFrom, RulesInForce, Ru
 use trainyard_runner::{Context, Event};
 
 use crate::Inputs;
-use crate::github::{ReadError, Reporter};
+use crate::github::{Compared, ReadError, Reporter};
 
 /// What was looked up.
 pub(crate) struct LookedUp {
@@ -20,6 +20,12 @@ pub(crate) struct LookedUp {
     pub(crate) baseline: Baseline,
     /// The nearest record on GitHub, which brings the history, whatever the baseline is.
     pub(crate) record: Option<BaselineRecord>,
+    /// What the search for it found besides, in sentences.
+    pub(crate) notes: Vec<String>,
+    /// Whether the commit itself has a completed check for records.
+    pub(crate) has_own_record: bool,
+    /// The git tree of the tested commit, where known.
+    pub(crate) tree_sha: Option<String>,
 }
 
 impl LookedUp {
@@ -32,13 +38,7 @@ impl LookedUp {
         model_name: &str,
     ) -> Result<Self, ConfigError> {
         let rules = Rules::find(config, context, reporter, &inputs.stage.config);
-        let (found, record) = match reporter {
-            Some(reporter) => {
-                let (baseline, record) = reporter.baseline(model_name);
-                (Some(baseline), record)
-            }
-            None => (None, None),
-        };
+        let compared = reporter.map(|reporter| reporter.baseline(model_name));
         let base = inputs.stage.base();
         let configured = match (&rules.origin, &rules.gate.baseline, reporter) {
             // A file that the base branch's rules name is read from the base branch.
@@ -49,18 +49,33 @@ impl LookedUp {
         };
         let named = inputs.baseline.as_ref();
         let named = named.map(|path| Baseline::read(path, &path.display().to_string()));
-        let baseline = named.or(configured).or(found).unwrap_or_else(|| {
-            Baseline::NotConfigured(
+        let is_of_file = named.is_some() || configured.is_some();
+        let compared = compared.unwrap_or_else(|| {
+            Compared::with(Baseline::NotConfigured(
                 "no baseline is configured, and earlier commits are known on GitHub alone"
                     .to_owned(),
-            )
+            ))
         });
+        let Compared {
+            baseline: found,
+            record,
+            mut notes,
+            has_own_record,
+            tree_sha,
+        } = compared;
+        if is_of_file {
+            notes.clear();
+        }
+        let baseline = named.or(configured).unwrap_or(found);
         Ok(Self {
             baseline: baseline.under(rules.gate.on_missing_baseline),
             own_rules_digest: config.gate.rules_digest()?,
             gate: rules.gate,
             origin: rules.origin,
             record,
+            notes,
+            has_own_record,
+            tree_sha,
         })
     }
 
@@ -99,6 +114,11 @@ impl Rules {
         };
         let wants_base = config.gate.rules_from == RulesFrom::Base;
         let Some(reference) = reference(context) else {
+            if wants_base && context.event == Event::Local {
+                tracing::info!(
+                    "`rules_from = \"base\"`: outside of CI no base branch is known, so the rules of this configuration judge"
+                );
+            }
             return own(RulesOrigin::Own);
         };
         let Some(reporter) = reporter else {
@@ -129,13 +149,12 @@ fn of_base(reporter: &Reporter<'_>, path: &Path, reference: &str) -> Baseline {
     }
 }
 
-/// Where a change wants to go; `None` where nothing is changed, where the rules at hand are the base's already, as in a
-/// `workflow_run`, and where the numbers prove nothing anyway.
+/// Where a change wants to go; `None` where nothing is changed, and where the rules at hand are the base's already, as in a
+/// `workflow_run`, which has the default branch checked out.
 fn reference(context: &Context) -> Option<&str> {
     match context.event {
-        Event::WorkflowRun => None,
+        Event::WorkflowRun if context.base_branch == context.default_branch => None,
         Event::MergeGroup => context.base_sha.as_deref(),
-        _ if context.is_unverified() || context.pull_request.is_none() => None,
         _ => context.base_branch.as_deref(),
     }
 }

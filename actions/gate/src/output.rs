@@ -14,6 +14,14 @@ use trainyard_runner::{Annotation, Level, Stage};
 const COMMENT_FILE: &str = "comment.md";
 const JUNIT_FILE: &str = "junit.xml";
 
+/// Removes the files of an earlier report: beside a gate that breaks off they would say what it did not.
+pub(crate) fn remove_files(folder: &Path) -> anyhow::Result<()> {
+    for path in [COMMENT_FILE, JUNIT_FILE] {
+        files::remove(&folder.join(path))?;
+    }
+    Ok(())
+}
+
 /// Writes the report's files and last `verdict.json`; returns the report as Markdown.
 pub(crate) fn write_files(results: &ResultFolder, report: &Report<'_>) -> anyhow::Result<String> {
     let comment = report.markdown(COMMENT_LIMIT);

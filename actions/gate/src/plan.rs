@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use trainyard_core::digest::Sha256Digest;
 use trainyard_core::gate::{BaselineRecord, Decision, Verdict};
 use trainyard_core::measurement::Measurement;
 use trainyard_core::report::{COMMENT_LIMIT, Report};
@@ -11,6 +12,7 @@ use trainyard_github::{
 use trainyard_runner::{Annotation, Context, Level, path_in_repository};
 
 use crate::inputs::{CommentMode, GitHubArgs};
+use crate::role::{BASELINE_SUFFIX, Role};
 
 /// GitHub's limit of a check's summary, in characters; its text has the same.
 const CHECK_LIMIT: usize = 65_535;
@@ -26,6 +28,7 @@ const UNKNOWN_COMMIT: &str = "unknown commit";
 pub(crate) struct Plan<'a> {
     pub(crate) context: &'a Context,
     pub(crate) args: &'a GitHubArgs,
+    pub(crate) role: &'a Role,
 }
 
 impl Plan<'_> {
@@ -33,34 +36,36 @@ impl Plan<'_> {
         self.context.head_sha.as_deref().unwrap_or(UNKNOWN_COMMIT)
     }
 
+    /// The check that this run opens and completes.
     pub(crate) fn check(&self, model: &str) -> Check {
-        let name = self.check_name(model);
+        self.check_called(model, &self.role.suffix())
+    }
+
+    /// The check that holds a record, where that is another one.
+    pub(crate) fn baseline_check(&self, model: &str) -> Check {
+        self.check_called(model, BASELINE_SUFFIX)
+    }
+
+    fn check_called(&self, model: &str, suffix: &str) -> Check {
         let run = self.context.run.as_ref();
         let Stamp {
             run_id, attempt, ..
         } = self.stamp();
         Check {
-            // Never the name that a branch protection requires.
-            name: if self.context.is_unverified() {
-                format!("{name} (fork, unverified)")
-            } else {
-                name
-            },
+            name: self.check_name(model) + suffix,
             head_sha: self.head_sha().to_owned(),
             details_url: run.and_then(|run| run.url.clone()),
             external_id: format!("{}:{run_id}.{attempt}", self.key(model)),
         }
     }
 
-    /// `record` is kept with a branch's commit for later comparisons.
+    /// `record` is kept for later comparisons.
     pub(crate) fn check_report(
         &self,
         report: &Report<'_>,
         annotations: &[Annotation],
         record: Option<&BaselineRecord>,
     ) -> CheckReport {
-        // Only what a branch's own run measured may be compared with later.
-        let record = record.filter(|_| self.context.is_of_branch());
         CheckReport {
             title: report.title(),
             summary: report.markdown(CHECK_LIMIT),
@@ -119,8 +124,8 @@ impl Plan<'_> {
         key(self.args.comment_key.as_deref().unwrap_or(model))
     }
 
-    /// The check's name on the repository's own commits. Legs of a matrix with keys of their own have checks of their own.
-    pub(crate) fn check_name(&self, model: &str) -> String {
+    /// What the check's name begins with. Legs of a matrix with keys of their own have checks of their own.
+    fn check_name(&self, model: &str) -> String {
         match &self.args.comment_key {
             Some(key) => format!("trainyard / {model} / {key}"),
             None => format!("trainyard / {model}"),
@@ -156,6 +161,7 @@ impl Plan<'_> {
         let mut text = String::new();
         if !self.args.no_check {
             let check = self.check(model);
+            let record = record.filter(|_| *self.role == Role::Baseline);
             let said = self.check_report(report, annotations, record);
             let conclusion = self.conclusion(report.verdict).word();
             let _ = writeln!(
@@ -212,21 +218,30 @@ fn has_changed(verdict: &Verdict) -> bool {
         })
 }
 
-/// What a comment's marker may hold.
+/// What a comment's marker may hold. Where something is replaced or cut off, a digest of the whole takes its place, so that
+/// two keys never become one.
 fn key(text: &str) -> String {
     const MAX_CHARS: usize = 80;
-    let allowed = |c: char| {
-        if c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/') {
-            c
-        } else {
-            '-'
-        }
-    };
-    text.chars()
-        .map(allowed)
-        .take(MAX_CHARS)
-        .collect::<String>()
-        .replace("--", "-")
+    const DIGEST_CHARS: usize = 12;
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/' | '-');
+    let is_plain = text.chars().all(is_allowed)
+        && text.len() <= MAX_CHARS
+        && !text.contains("--")
+        && !text.is_empty();
+    if is_plain {
+        return text.to_owned();
+    }
+    let kept: String = text
+        .chars()
+        .filter(|c| is_allowed(*c) && *c != '-')
+        .take(MAX_CHARS - DIGEST_CHARS - 1)
+        .collect();
+    let digest: String = Sha256Digest::of(text.as_bytes())
+        .hex()
+        .chars()
+        .take(DIGEST_CHARS)
+        .collect();
+    format!("{kept}.{digest}")
 }
 
 #[cfg(test)]
@@ -242,5 +257,9 @@ mod tests {
             "{hostile}"
         );
         assert_eq!(key(&"x".repeat(500)).len(), 80);
+        // These once shared one comment.
+        let keys = ["猫", "犬", "a b", "a  b", "a-b", "a--b", ""].map(key);
+        let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len(), "{keys:?}");
     }
 }

@@ -1,23 +1,18 @@
 //! Which commit a model is compared with, and what was measured there.
 //!
-//! A record is believed only where the same app wrote it. Only a branch's own run leaves one: see `gate`.
-
-use std::collections::BTreeMap;
+//! A record is trusted only where the same app wrote it, under the one name that only runs of a branch write.
 
 use http::Method;
 use serde::Deserialize;
-use trainyard_core::gate::{BaselineRecord, RecordError};
+use trainyard_core::gate::BaselineRecord;
 use trainyard_net::encode;
 
-use crate::check::App;
 use crate::client::{GitHub, Request};
 use crate::error::{GitHubError, Permission};
+use crate::history::{HistoricCheck, HistoricCommit, History};
 
-/// Commits that are looked at before it is said that there is no record.
-const MAX_DISTANCE: usize = 20;
-
-/// Pages of history that are read to find them.
-const MAX_PAGES: usize = 10;
+/// Commits without any check after which the list of the workflow's runs is asked whether there can be one.
+const N_BEFORE_RUNS: usize = 100;
 
 /// The app that a workflow's token writes as.
 pub const WORKFLOWS_APP: &str = "github-actions";
@@ -28,6 +23,13 @@ pub enum Start {
     /// Before the commit that was tested. Where that is GitHub's merge commit of a pull request, its first parent is the
     /// base branch as it was merged.
     Before(String),
+    /// Before a commit that was pushed: at the commit that the branch was at before, where that is an ancestor.
+    Push {
+        /// The commit that was pushed.
+        head: String,
+        /// Where the branch was.
+        before: Option<String>,
+    },
     /// Before a commit that stands on `base_branch`'s history only in part: at their merge base.
     MergeBase {
         /// The branch.
@@ -37,6 +39,18 @@ pub enum Start {
     },
     /// At this commit itself.
     At(String),
+}
+
+/// Which records count.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Name of the check that holds them.
+    pub check_name: &'a str,
+    /// The app that writes it.
+    pub app: &'a str,
+    /// File name of the workflow, and the branch on which its runs leave records: where they are known, an empty list of
+    /// runs ends a search that the history would not end.
+    pub runs: Option<(&'a str, &'a str)>,
 }
 
 /// A record, and where it was found.
@@ -50,48 +64,52 @@ pub struct Found {
     pub record: BaselineRecord,
 }
 
-/// What a search for a record came to.
+/// A commit whose check holds nothing to compare with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The commit.
+    pub commit: String,
+    /// How many commits before the one that was looked at first.
+    pub distance: usize,
+    /// Why.
+    pub reason: String,
+}
+
+/// How a search for a record ended.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Search {
+pub enum Outcome {
     /// A record.
     Found(Box<Found>),
-    /// The history was read to its end, and no commit has one.
+    /// There can be none: the history was read to its end, or no run ever left one.
     NoneEver,
     /// None of this many commits has one, and there are more.
     NoneAmong(usize),
 }
 
-/// Commits along first parents, the newest first. Never empty.
-struct Chain {
-    commits: Vec<String>,
-    /// Whether the last one has no parent.
-    is_whole: bool,
-}
-
-#[derive(Debug, Deserialize)]
-struct Commit {
-    sha: String,
-    parents: Vec<Parent>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Parent {
-    sha: String,
+/// What a search for a record came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Search {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Commits nearer than that whose checks hold nothing to compare with, the nearest first.
+    pub passed_over: Vec<PassedOver>,
+    /// The git tree of the commit at which the history was entered, where that is the tested one.
+    pub tree_sha: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Comparison {
-    merge_base_commit: Parent,
+    merge_base_commit: Sha,
+    status: String,
 }
 
 #[derive(Deserialize)]
-struct Checks {
-    check_runs: Vec<CheckWithText>,
+struct Sha {
+    sha: String,
 }
 
 #[derive(Deserialize)]
-struct CheckWithText {
-    app: Option<App>,
+struct Check {
     output: Output,
 }
 
@@ -100,132 +118,167 @@ struct Output {
     text: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct Runs {
+    total_count: u64,
+}
+
 impl GitHub {
-    /// The nearest record from `start` backwards along first parents, under the check called `check_name`, by `app`.
-    /// At most [`MAX_DISTANCE`] commits are looked at.
+    /// The nearest record from `start` backwards along first parents.
     pub async fn find_baseline(
         &self,
         start: &Start,
-        check_name: &str,
-        app: &str,
+        wanted: Wanted<'_>,
     ) -> Result<Search, GitHubError> {
-        let chain = match start {
+        let Wanted {
+            check_name, app, ..
+        } = wanted;
+        let from = |sha: &String| History::from(self, sha.clone(), check_name, app);
+        let mut tree_sha = None;
+        let mut history = match start {
+            Start::At(sha) => from(sha),
             Start::Before(sha) => {
-                let mut chain = self.first_parents(sha).await?;
-                chain.commits.remove(0);
-                chain
+                let mut history = from(sha);
+                tree_sha = history.next().await?.map(|commit| commit.tree_sha);
+                history
             }
-            Start::At(sha) => self.first_parents(sha).await?,
+            Start::Push { head, before } => {
+                let mut history = from(head);
+                tree_sha = history.next().await?.map(|commit| commit.tree_sha);
+                if let Some(before) = before
+                    && (history.holds(before) || self.is_ancestor(before, head).await?)
+                {
+                    history.jump(before.clone());
+                }
+                history
+            }
             Start::MergeBase { base_branch, head } => {
-                let base = self.merge_base(base_branch, head).await?;
-                self.first_parents(&base).await?
+                from(&self.compare(base_branch, head).await?.merge_base_commit.sha)
             }
         };
-        let Chain { commits, is_whole } = chain;
-        for (distance, commit) in commits.into_iter().take(MAX_DISTANCE).enumerate() {
-            match self.record_of(&commit, check_name, app).await? {
+        let mut passed_over = Vec::new();
+        let mut distance = 0;
+        let outcome = loop {
+            let Some(commit) = history.next().await? else {
+                break match history.is_whole() {
+                    true => Outcome::NoneEver,
+                    false => Outcome::NoneAmong(distance),
+                };
+            };
+            match self.record_of(&commit).await? {
                 Some(Ok(record)) => {
-                    return Ok(Search::Found(Box::new(Found {
-                        commit,
+                    break Outcome::Found(Box::new(Found {
+                        commit: commit.sha,
                         distance,
                         record,
-                    })));
+                    }));
                 }
-                Some(Err(error)) => tracing::warn!("commit {commit}: {error}"),
+                Some(Err(reason)) => passed_over.push(PassedOver {
+                    commit: commit.sha,
+                    distance,
+                    reason,
+                }),
                 None => {}
             }
-        }
-        Ok(if is_whole {
-            Search::NoneEver
-        } else {
-            Search::NoneAmong(MAX_DISTANCE)
-        })
-    }
-
-    /// The commit and those before it along first parents, [`MAX_DISTANCE`] at most. Never empty.
-    ///
-    /// A page of history holds the commits of merged branches too, so where it ends before the chain does, the history of
-    /// the last commit is asked for.
-    async fn first_parents(&self, sha: &str) -> Result<Chain, GitHubError> {
-        let mut commits_back = vec![sha.to_owned()];
-        let mut last = sha.to_owned();
-        for _ in 0..MAX_PAGES {
-            let request = Request {
-                method: Method::GET,
-                route: self.path(&format!("/commits?sha={}&per_page=100", encode(&last))),
-                body: None,
-                doing: "read the history",
-                permission: Permission::ContentsRead,
-            };
-            let commits: Vec<Commit> = self.send(&request).await?;
-            let mut parents: BTreeMap<String, Option<String>> = commits
-                .into_iter()
-                .map(|commit| {
-                    let first = commit.parents.into_iter().next();
-                    (commit.sha, first.map(|parent| parent.sha))
-                })
-                .collect();
-            while let Some(known) = parents.remove(&last) {
-                let (Some(parent), true) = (&known, commits_back.len() <= MAX_DISTANCE) else {
-                    return Ok(Chain {
-                        commits: commits_back,
-                        is_whole: known.is_none(),
-                    });
-                };
-                commits_back.push(parent.clone());
-                last.clone_from(parent);
+            distance += 1;
+            if distance == N_BEFORE_RUNS && passed_over.is_empty() && self.has_no_runs(wanted).await
+            {
+                break Outcome::NoneEver;
             }
-        }
-        Ok(Chain {
-            commits: commits_back,
-            is_whole: false,
+        };
+        Ok(Search {
+            outcome,
+            passed_over,
+            tree_sha,
         })
     }
 
-    async fn merge_base(&self, base_branch: &str, head: &str) -> Result<String, GitHubError> {
+    /// The newest usable record of the commit, or why its checks hold none; `None` where there is no such check.
+    async fn record_of(
+        &self,
+        commit: &HistoricCommit,
+    ) -> Result<Option<Result<BaselineRecord, String>>, GitHubError> {
+        let mut reason = None;
+        for check in &commit.checks {
+            let why = match self.text_of(check).await?.as_deref() {
+                _ if !check.is_green => "its check is red".to_owned(),
+                text => match text.and_then(BaselineRecord::decode) {
+                    None => "its check holds no record".to_owned(),
+                    Some(Err(error)) => error.to_string(),
+                    Some(Ok(record)) => match record.why_unusable() {
+                        None => return Ok(Some(Ok(record))),
+                        Some(why) => why,
+                    },
+                },
+            };
+            reason.get_or_insert(why);
+        }
+        Ok(reason.map(Err))
+    }
+
+    /// The check's text, which pages after the first leave out. A red check's is not asked for.
+    async fn text_of(&self, check: &HistoricCheck) -> Result<Option<String>, GitHubError> {
+        if check.text.is_some() || !check.is_green {
+            return Ok(check.text.clone());
+        }
+        let request = Request {
+            method: Method::GET,
+            route: self.path(&format!("/check-runs/{}", check.id)),
+            body: None,
+            doing: "read the baseline's check run",
+            permission: Permission::ChecksRead,
+        };
+        let found: Check = self.send(&request).await?;
+        Ok(found.output.text)
+    }
+
+    async fn is_ancestor(&self, older: &str, newer: &str) -> Result<bool, GitHubError> {
+        match self.compare(older, newer).await {
+            Ok(found) => Ok(found.status == "ahead"),
+            // A commit that was pushed away is soon forgotten.
+            Err(error) if error.status() == Some(404) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn compare(&self, base: &str, head: &str) -> Result<Comparison, GitHubError> {
         let request = Request {
             method: Method::GET,
             route: self.path(&format!(
                 "/compare/{}...{}?per_page=1",
-                encode(base_branch),
+                encode(base),
                 encode(head)
             )),
             body: None,
             doing: "find the merge base",
             permission: Permission::ContentsRead,
         };
-        let found: Comparison = self.send(&request).await?;
-        Ok(found.merge_base_commit.sha)
+        self.send(&request).await
     }
 
-    /// The newest record of the commit, if there is one.
-    async fn record_of(
-        &self,
-        sha: &str,
-        check_name: &str,
-        app: &str,
-    ) -> Result<Option<Result<BaselineRecord, RecordError>>, GitHubError> {
-        let name = encode(check_name);
+    /// Whether the workflow has never completed a run that could have left a record. Where that cannot be asked, it is not
+    /// known.
+    async fn has_no_runs(&self, wanted: Wanted<'_>) -> bool {
+        let Some((file, branch)) = wanted.runs else {
+            return false;
+        };
         let request = Request {
             method: Method::GET,
-            // Runs of pull requests may have left a newer check of the same name, so all are looked at.
             route: self.path(&format!(
-                "/commits/{}/check-runs?check_name={name}&filter=all&per_page=100",
-                encode(sha)
+                "/actions/workflows/{}/runs?branch={}&status=completed&per_page=1",
+                encode(file),
+                encode(branch)
             )),
             body: None,
-            doing: "read the baseline's check run",
-            permission: Permission::ChecksRead,
+            doing: "list the workflow's runs",
+            permission: Permission::ActionsRead,
         };
-        let found: Checks = self.send(&request).await?;
-        let is_ours = |check: &CheckWithText| {
-            let slug = check.app.as_ref().and_then(|app| app.slug.as_deref());
-            slug == Some(app)
-        };
-        Ok(found
-            .check_runs
-            .iter()
-            .filter(|check| is_ours(check))
-            .find_map(|check| BaselineRecord::decode(check.output.text.as_deref()?)))
+        match self.send::<Runs>(&request).await {
+            Ok(found) => found.total_count == 0,
+            Err(error) => {
+                tracing::debug!("{error}");
+                false
+            }
+        }
     }
 }

@@ -129,7 +129,8 @@ pub enum CheckLevel {
 }
 
 impl GitHub {
-    /// Opens the check in progress. A repeated run opens a new one, which takes the place of the old one's result.
+    /// Opens the check in progress: the one of that name on the commit, whichever run made it, else a new one. So a name
+    /// has one verdict on a commit, and none while a run is at work.
     pub async fn start_check(
         &self,
         check: &Check,
@@ -137,10 +138,10 @@ impl GitHub {
     ) -> Result<CheckRun, GitHubError> {
         let mut body = body_of(check, report);
         body["status"] = json!("in_progress");
-        self.create_check(check, body).await
+        self.put_check(check, body).await
     }
 
-    /// Completes the check: `started` where that is known, else the one in progress, else a new one.
+    /// Completes the check: `started` where that is known, else the one of that name on the commit, else a new one.
     pub async fn complete_check(
         &self,
         check: &Check,
@@ -155,6 +156,24 @@ impl GitHub {
             match self.update_check(id, &body).await {
                 // Of another repository, or too old.
                 Err(error) if error.status() == Some(404) => {}
+                other => return other,
+            }
+        }
+        self.put_check(check, body).await
+    }
+
+    /// The check of that name on the commit, the newest where there are several.
+    pub async fn find_check(&self, check: &Check) -> Result<Option<CheckRun>, GitHubError> {
+        let found = self.check_runs(check).await?;
+        Ok(found.into_iter().max_by_key(|run| run.id))
+    }
+
+    /// Changes the check of that name on the commit, and makes one where there is none, or another app's.
+    async fn put_check(&self, check: &Check, body: Value) -> Result<CheckRun, GitHubError> {
+        if let Some(found) = self.find_check(check).await? {
+            match self.update_check(found.id, &body).await {
+                // Only the app that made a check may change it.
+                Err(error) if matches!(error.status(), Some(403 | 404)) => {}
                 other => return other,
             }
         }

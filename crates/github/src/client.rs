@@ -3,7 +3,8 @@
 //! Reading, changing and deleting may be repeated. Creating something is not: the caller must check whether it is
 //! there. octocrab's own policy sends a POST again at once, so it is not compiled in.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::{HeaderMap, HeaderName, RETRY_AFTER};
@@ -11,16 +12,20 @@ use http::{Method, StatusCode};
 use octocrab::Octocrab;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use trainyard_net::{
     ClientOptions, Failure, Jitter, RetryPolicy, Retrying, Trouble, in_one_line, is_transient,
     retry_after,
 };
 
+use crate::author::{Author, Viewer};
 use crate::error::{GitHubError, Permission, hint};
 
 /// A server that does not answer for so long is taken for gone.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Path of the GraphQL API below its base.
+const GRAPHQL_ROUTE: &str = "/graphql";
 
 /// When a request is made again where the caller does not say. GitHub asks for a minute after a secondary rate limit; a
 /// report is not worth more than a few.
@@ -34,6 +39,8 @@ const RETRY: RetryPolicy = RetryPolicy {
 /// How GitHub is reached.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// Address of the GraphQL API; by default the one that belongs to the REST API's.
+    pub graphql_url: Option<String>,
     /// Proxies, authorities and time-outs.
     pub client: ClientOptions,
     /// When a request is made again.
@@ -43,6 +50,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            graphql_url: None,
             client: ClientOptions {
                 connect_timeout: Some(TIMEOUT),
                 read_timeout: Some(TIMEOUT),
@@ -57,10 +65,15 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct GitHub {
     octocrab: Octocrab,
+    /// The same, at the address of the GraphQL API.
+    graphql: Octocrab,
     /// `owner/name`.
     repository: String,
     pub(crate) retry: RetryPolicy,
     n_calls: AtomicU64,
+    author: OnceLock<Author>,
+    /// Set where no answer came, however often it was tried: then nothing else is tried as often.
+    is_gone: AtomicBool,
 }
 
 /// One request.
@@ -78,7 +91,9 @@ pub(crate) struct Request {
 
 /// Why an attempt has no answer that counts.
 enum Refusal {
-    /// No answer, or the answer that the server has trouble. It may have been carried out.
+    /// No answer. It may have been carried out.
+    Silent(String),
+    /// The answer that the server has trouble, or half an answer. It may have been carried out.
     Uncertain(String),
     /// GitHub was too busy to carry it out.
     Busy(String),
@@ -114,40 +129,38 @@ impl GitHub {
         }
         let client = options.client.build();
         let client = client.map_err(|error| setup(in_one_line(&error)))?;
-        let octocrab = Octocrab::builder()
-            .base_uri(api_url)
-            .map_err(|error| setup(error.to_string()))?
-            .personal_token(token.to_owned())
-            .build_with_reqwest(client)
-            .map_err(|error| setup(in_one_line(&error)))?;
+        let at = |url: &str| {
+            Octocrab::builder()
+                .base_uri(url)
+                .map_err(|error| setup(error.to_string()))?
+                .personal_token(token.to_owned())
+                .build_with_reqwest(client.clone())
+                .map_err(|error| setup(in_one_line(&error)))
+        };
+        // `https://api.github.com/graphql`, and `https://host/api/graphql` beside `https://host/api/v3`.
+        let graphql = match &options.graphql_url {
+            Some(url) => url.trim_end_matches('/').trim_end_matches(GRAPHQL_ROUTE),
+            None => api_url.trim_end_matches('/').trim_end_matches("/v3"),
+        };
         Ok(Self {
-            octocrab,
+            octocrab: at(api_url)?,
+            graphql: at(graphql)?,
             repository: repository.to_owned(),
             retry: options.retry,
             n_calls: AtomicU64::new(0),
+            author: OnceLock::new(),
+            is_gone: AtomicBool::new(false),
         })
     }
 
-    /// The login that `token` writes as, which is only asked for a person's token: workflows and Apps are bots, and may
-    /// not ask.
-    pub async fn author_of(&self, token: &str) -> Result<Option<String>, GitHubError> {
-        #[derive(Deserialize)]
-        struct User {
-            login: String,
-        }
-        const OF_PEOPLE: [&str; 4] = ["ghp_", "github_pat_", "gho_", "ghu_"];
-        if !OF_PEOPLE.iter().any(|prefix| token.starts_with(prefix)) {
-            return Ok(None);
-        }
-        let request = Request {
-            method: Method::GET,
-            route: "/user".to_owned(),
-            body: None,
-            doing: "ask whose token this is",
-            permission: Permission::PullRequestsWrite,
-        };
-        let User { login } = self.send(&request).await?;
-        Ok(Some(login))
+    /// The account that the token writes as, once an answer named it.
+    pub(crate) fn known_author(&self) -> Option<Author> {
+        self.author.get().cloned()
+    }
+
+    /// Keeps the account that an answer named.
+    pub(crate) fn learn_author(&self, viewer: Viewer) -> Author {
+        self.author.get_or_init(|| viewer.into()).clone()
     }
 
     /// The path of something in the repository.
@@ -200,16 +213,74 @@ impl GitHub {
         Ok(all)
     }
 
+    /// The answer to a query of the GraphQL API; `query` reads alone, so it is repeated like other reading.
+    pub(crate) async fn query<T: DeserializeOwned>(
+        &self,
+        query: &str,
+        variables: Value,
+        doing: &'static str,
+        permission: Permission,
+    ) -> Result<T, GitHubError> {
+        #[derive(Deserialize)]
+        struct Answer<T> {
+            data: Option<T>,
+        }
+        let request = Request {
+            method: Method::POST,
+            route: GRAPHQL_ROUTE.to_owned(),
+            body: Some(json!({ "query": query, "variables": variables })),
+            doing,
+            permission,
+        };
+        let answer = self.send_over(&self.graphql, &request, true).await?;
+        let malformed = |problem: String| GitHubError::Malformed { doing, problem };
+        if let Some(message) = answer.pointer("/errors/0/message").and_then(Value::as_str) {
+            let status = match answer.pointer("/errors/0/type").and_then(Value::as_str) {
+                Some("NOT_FOUND") => 404,
+                Some("FORBIDDEN" | "RATE_LIMITED" | "INSUFFICIENT_SCOPES") => 403,
+                _ => return Err(malformed(message_of(&answer.to_string()))),
+            };
+            return Err(GitHubError::Refused {
+                doing,
+                status,
+                hint: hint(status, message, permission, &self.repository),
+                message: message.to_owned(),
+            });
+        }
+        let answer: Answer<T> =
+            serde_json::from_value(answer).map_err(|error| malformed(error.to_string()))?;
+        answer
+            .data
+            .ok_or_else(|| malformed("there is no `data`".to_owned()))
+    }
+
+    /// Owner and name of the repository, as GraphQL wants them.
+    pub(crate) fn owner_and_name(&self) -> (&str, &str) {
+        self.repository
+            .split_once('/')
+            .expect("`connect` refuses other names")
+    }
+
     /// The same, for an answer of any form; `null` for none.
     pub(crate) async fn send_for_value(&self, request: &Request) -> Result<Value, GitHubError> {
         let is_repeatable = request.method != Method::POST;
+        self.send_over(&self.octocrab, request, is_repeatable).await
+    }
+
+    async fn send_over(
+        &self,
+        octocrab: &Octocrab,
+        request: &Request,
+        is_repeatable: bool,
+    ) -> Result<Value, GitHubError> {
         let attempt = async || {
-            self.attempt(request)
+            self.attempt(octocrab, request)
                 .await
                 .map_err(|trouble| match trouble {
                     // It may be there already: the caller must check.
                     Trouble::Transient { error, .. }
-                        if !is_repeatable && matches!(error, Refusal::Uncertain(_)) =>
+                        if !is_repeatable
+                            && matches!(error, Refusal::Silent(_) | Refusal::Uncertain(_)) =>
                     {
                         Trouble::Permanent(error)
                     }
@@ -217,14 +288,32 @@ impl GitHub {
                 })
         };
         let on_retry = |retrying: Retrying<'_, Refusal>| {
-            if let Refusal::Uncertain(problem) | Refusal::Busy(problem) = retrying.error {
+            if let Refusal::Silent(problem) | Refusal::Uncertain(problem) | Refusal::Busy(problem) =
+                retrying.error
+            {
                 let wait = retrying.wait.as_secs_f64();
                 tracing::debug!("{problem}; trying again in {wait:.1} s");
             }
         };
+        if self.is_gone.load(Ordering::Relaxed) {
+            return Err(GitHubError::Unreachable {
+                doing: request.doing,
+                problem: "GitHub did not answer before".to_owned(),
+                n_attempts: 1,
+            });
+        }
         let done = self.retry.run(Jitter::default(), attempt, on_retry).await;
         done.map_err(|given_up| match given_up.error {
             Refusal::Final(error) => error,
+            Refusal::Silent(problem) => {
+                // One dead host costs one deadline, not one for each request.
+                self.is_gone.store(true, Ordering::Relaxed);
+                GitHubError::Unreachable {
+                    doing: request.doing,
+                    problem,
+                    n_attempts: given_up.n_attempts,
+                }
+            }
             Refusal::Uncertain(problem) | Refusal::Busy(problem) => GitHubError::Unreachable {
                 doing: request.doing,
                 problem,
@@ -233,30 +322,35 @@ impl GitHub {
         })
     }
 
-    async fn attempt(&self, request: &Request) -> Result<Value, Trouble<Refusal>> {
+    async fn attempt(
+        &self,
+        octocrab: &Octocrab,
+        request: &Request,
+    ) -> Result<Value, Trouble<Refusal>> {
         self.n_calls.fetch_add(1, Ordering::Relaxed);
         let route = &*request.route;
         let body = request.body.as_ref();
-        let uncertain = |error: octocrab::Error| match Failure::of(&error) {
-            Failure::Permanent(cause) => {
-                Trouble::Permanent(Refusal::Final(GitHubError::Permanent {
-                    doing: request.doing,
-                    cause,
-                }))
-            }
-            Failure::Transient(problem) => Trouble::transient(Refusal::Uncertain(problem)),
-        };
+        let failed =
+            |error: octocrab::Error, transient: fn(String) -> Refusal| match Failure::of(&error) {
+                Failure::Permanent(cause) => {
+                    Trouble::Permanent(Refusal::Final(GitHubError::Permanent {
+                        doing: request.doing,
+                        cause,
+                    }))
+                }
+                Failure::Transient(problem) => Trouble::transient(transient(problem)),
+            };
         let sent = match request.method {
-            Method::POST => self.octocrab._post(route, body).await,
-            Method::PATCH => self.octocrab._patch(route, body).await,
-            Method::DELETE => self.octocrab._delete(route, body).await,
-            _ => self.octocrab._get(route).await,
+            Method::POST => octocrab._post(route, body).await,
+            Method::PATCH => octocrab._patch(route, body).await,
+            Method::DELETE => octocrab._delete(route, body).await,
+            _ => octocrab._get(route).await,
         };
-        let response = sent.map_err(uncertain)?;
+        let response = sent.map_err(|error| failed(error, Refusal::Silent))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let text = self.octocrab.body_to_string(response).await;
+        let text = octocrab.body_to_string(response).await;
         if status.is_success() {
-            let text = text.map_err(uncertain)?;
+            let text = text.map_err(|error| failed(error, Refusal::Uncertain))?;
             if text.is_empty() {
                 return Ok(Value::Null);
             }

@@ -10,6 +10,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::author::Author;
 use crate::client::{GitHub, Request};
 use crate::error::{GitHubError, Permission};
 
@@ -144,32 +145,53 @@ impl Comment {
 impl GitHub {
     /// Sees to it that the pull request has one comment with the key, and that it shows this run or a newer one.
     ///
-    /// `author` is the login that the token writes as; `None` stands for any bot, which is what a workflow's token and an
-    /// App are. A comment that some person wrote is never taken for ours, whatever it says. Where `may_create` is false, a
-    /// comment that is there is brought up to date, and none is made.
+    /// Only comments by exactly the account that the token writes as are taken for ours, whatever others say. Where
+    /// `may_create` is false, a comment that is there is brought up to date, and none is made.
+    ///
+    /// Lists lag behind: what was made may not be in them for half a minute. So after one comment was made no other is,
+    /// whatever a list says; its number is kept, and lists are read until they hold it, since only then do they hold the
+    /// comments that other runs made before it.
     pub async fn upsert_comment(
         &self,
         place: &Place,
-        author: Option<&str>,
         stamp: &Stamp,
         text: &str,
         may_create: bool,
     ) -> Result<Outcome, GitHubError> {
+        let author = self.author().await?;
         let body = body_of(&place.key, stamp, text);
-        let mut was_created = false;
+        let mut made: Option<Comment> = None;
+        let mut is_gone = false;
         let mut was_written = false;
         for round in 0..MAX_ROUNDS {
-            let mine = self.comments(place, author).await?;
+            let mine = self.comments(place, &author).await?;
+            if let Some(ours) = made.as_ref().filter(|_| !is_gone)
+                && !mine.iter().any(|comment| comment.id == ours.id)
+            {
+                // Another run that holds an older comment removes this one.
+                match self.comment(ours.id).await {
+                    Err(error) if error.status() == Some(404) => is_gone = true,
+                    Err(error) => return Err(error),
+                    Ok(_) => {}
+                }
+                tokio::time::sleep(self.settle_time(round)).await;
+                continue;
+            }
             let Some((kept, surplus)) = mine.split_first() else {
                 if !may_create {
                     return Ok(Outcome::Absent);
                 }
+                if made.is_some() {
+                    // The older comment for which ours was removed is not in the list yet.
+                    tokio::time::sleep(self.settle_time(round)).await;
+                    continue;
+                }
                 match self.create_comment(place, &body).await {
                     // Read again: another run may have made one at the same moment.
-                    Ok(_) => (was_created, was_written) = (true, true),
-                    // It may be there all the same, which the next look will show.
+                    Ok(comment) => (made, was_written) = (Some(comment), true),
+                    // It may be there all the same, which a later look will show.
                     Err(error) if error.is_uncertain() && round + 1 < MAX_ROUNDS => {
-                        tokio::time::sleep(self.retry.first_delay).await;
+                        tokio::time::sleep(self.settle_time(round)).await;
                     }
                     Err(error) => return Err(error),
                 }
@@ -187,9 +209,10 @@ impl GitHub {
             if order == Ordering::Greater && !is_same {
                 return Ok(Outcome::Newer(kept.clone()));
             }
+            let is_ours = made.as_ref().is_some_and(|ours| ours.id == kept.id);
             if is_same {
                 let kept = kept.clone();
-                return Ok(match (was_created, was_written) {
+                return Ok(match (is_ours, was_written) {
                     (true, _) => Outcome::Created(kept),
                     (false, true) => Outcome::Updated(kept),
                     (false, false) => Outcome::Unchanged(kept),
@@ -197,15 +220,18 @@ impl GitHub {
             }
             match self.update_comment(kept.id, &body).await {
                 Ok(_) => was_written = true,
-                // Removed meanwhile.
-                Err(error) if error.status() == Some(404) => continue,
+                // Removed meanwhile, which the list may not know yet.
+                Err(error) if error.status() == Some(404) => {
+                    tokio::time::sleep(self.settle_time(round)).await;
+                    continue;
+                }
                 Err(error) => return Err(error),
             }
             // Every run that read before this write has written by now.
             tokio::time::sleep(self.settle_time(round)).await;
             match self.comment(kept.id).await {
                 Ok(comment) if comment.body == body && surplus.is_empty() => {
-                    return Ok(if was_created {
+                    return Ok(if is_ours {
                         Outcome::Created(comment)
                     } else {
                         Outcome::Updated(comment)
@@ -216,7 +242,10 @@ impl GitHub {
                 Err(error) => return Err(error),
             }
         }
-        let mine = self.comments(place, author).await?;
+        if let Some(comment) = made.filter(|_| !is_gone) {
+            return Ok(Outcome::Created(comment));
+        }
+        let mine = self.comments(place, &author).await?;
         match mine.into_iter().next() {
             Some(comment) => Ok(Outcome::Newer(comment)),
             None => Err(GitHubError::Unreachable {
@@ -227,22 +256,18 @@ impl GitHub {
         }
     }
 
+    /// Twice as long each round: a list that lags behind is at last waited for.
     fn settle_time(&self, round: u32) -> Duration {
-        self.retry.first_delay * (round + 1)
+        const MAX_DOUBLINGS: u32 = 5;
+        self.retry.first_delay * 2_u32.pow(round.min(MAX_DOUBLINGS))
     }
 
     /// Our comments with the key, the oldest first.
-    async fn comments(
-        &self,
-        place: &Place,
-        author: Option<&str>,
-    ) -> Result<Vec<Comment>, GitHubError> {
+    async fn comments(&self, place: &Place, author: &Author) -> Result<Vec<Comment>, GitHubError> {
         let mut mine = self.all_comments(place.pull_request).await?;
         mine.retain(|comment| {
-            let is_ours = comment.user.as_ref().is_some_and(|user| match author {
-                Some(login) => user.login == login,
-                None => user.kind == BOT,
-            });
+            let user = comment.user.as_ref();
+            let is_ours = user.is_some_and(|user| author.is(&user.login, user.kind == BOT));
             is_ours && comment.body.starts_with(&marker(&place.key))
         });
         mine.sort_by_key(|comment| comment.id);

@@ -17,6 +17,10 @@ pub enum Permission {
     ChecksRead,
     /// Commits.
     ContentsRead,
+    /// Commits, and check runs of them.
+    ContentsAndChecksRead,
+    /// Workflow runs and their artifacts.
+    ActionsRead,
 }
 
 impl fmt::Display for Permission {
@@ -27,6 +31,8 @@ impl fmt::Display for Permission {
             Self::ChecksWrite => "checks: write",
             Self::ChecksRead => "checks: read",
             Self::ContentsRead => "contents: read",
+            Self::ContentsAndChecksRead => "contents: read` and `checks: read",
+            Self::ActionsRead => "actions: read",
         })
     }
 }

@@ -3,16 +3,24 @@
 //! Requests go through octocrab, over `net`'s client and its retries. Everything that GitHub answers is read into types
 //! of our own, which hold what we use.
 
+mod author;
 mod baseline;
 mod check;
 mod client;
 mod comment;
 mod error;
+mod history;
 mod overriding;
 mod pull;
 mod release;
+mod viewer;
 
-pub use baseline::{Found, Search, Start, WORKFLOWS_APP};
+/// Every query of the GraphQL API that is sent.
+pub const QUERIES: &[&str] = &[viewer::QUERY, history::QUERY];
+
+pub use baseline::{
+    Found, Outcome as SearchOutcome, PassedOver, Search, Start, WORKFLOWS_APP, Wanted,
+};
 pub use check::{Check, CheckAnnotation, CheckLevel, CheckRun, Conclusion, Report as CheckReport};
 pub use client::{GitHub, Options};
 pub use comment::{Comment, MARKER_LIMIT, Outcome, Place, Stamp};

@@ -89,6 +89,8 @@ pub struct Context {
     pub tested_sha: Option<String>,
     /// The commit that the change is based on, as the event of a pull request or a merge group says.
     pub base_sha: Option<String>,
+    /// The commit that a pushed branch was at before, where it was there.
+    pub before: Option<String>,
     /// The branch that `head_sha` is on. A fork chooses this name freely, so look at `is_fork` too, or ask
     /// [`Context::is_default_branch`].
     pub branch: Option<String>,
@@ -110,6 +112,10 @@ pub struct Context {
     pub server_url: String,
     /// Address of GitHub's REST API, without a final slash.
     pub api_url: String,
+    /// Address of GitHub's GraphQL API.
+    pub graphql_url: String,
+    /// File name of the workflow, as `ci.yml`.
+    pub workflow_file: Option<String>,
     /// The run itself.
     pub run: Option<CiRun>,
     /// The folder of the checkout.
@@ -142,12 +148,10 @@ impl Context {
         context.api_url = environment
             .text("GITHUB_API_URL")
             .map_or_else(|| default_api_url(&context.server_url), without_final_slash);
+        context.graphql_url = environment
+            .text("GITHUB_GRAPHQL_URL")
+            .unwrap_or_else(|| default_graphql_url(&context.api_url));
         Ok(context)
-    }
-
-    /// Whether the run is of a branch itself, and not about a pull request or another run.
-    pub fn is_of_branch(&self) -> bool {
-        self.pull_request.is_none() && !self.is_unverified() && !self.event.is_about_another()
     }
 
     /// Whether the run is about a commit of the repository's own default branch: no pull request, no tag, and
@@ -168,6 +172,10 @@ fn default_api_url(server_url: &str) -> String {
     } else {
         format!("{server_url}/api/v3")
     }
+}
+
+fn default_graphql_url(api_url: &str) -> String {
+    format!("{}/graphql", api_url.trim_end_matches("/v3"))
 }
 
 fn without_final_slash(url: String) -> String {

@@ -31,6 +31,8 @@ pub(crate) struct GitHubApi {
     checked: String,
     /// GitHub's own examples of events.
     webhooks: PathBuf,
+    /// The node packages.
+    modules: PathBuf,
 }
 
 impl Drop for GitHubApi {
@@ -76,6 +78,7 @@ impl GitHubApi {
             fake: line.trim().to_owned(),
             checked: String::new(),
             webhooks: modules.join("@octokit/webhooks-examples/api.github.com/index.json"),
+            modules: modules.clone(),
         };
         let port = free_port()?;
         let log = fs::File::create(folder.join("prism.log")).context("making Prism's log")?;
@@ -106,7 +109,8 @@ impl GitHubApi {
         tests
             .env("TRAINYARD_GITHUB_CHECKED", &self.checked)
             .env("TRAINYARD_GITHUB_FAKE", &self.fake)
-            .env("TRAINYARD_GITHUB_WEBHOOKS", &self.webhooks);
+            .env("TRAINYARD_GITHUB_WEBHOOKS", &self.webhooks)
+            .env("TRAINYARD_NODE_MODULES", &self.modules);
     }
 }
 

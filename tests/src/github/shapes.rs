@@ -91,11 +91,11 @@ pub(super) fn commit(full_name: &str, sha: &str, parents: &[String]) -> Value {
     })
 }
 
-pub(super) fn comparison(full_name: &str, merge_base: &Value) -> Value {
+pub(super) fn comparison(full_name: &str, merge_base: &Value, status: &str) -> Value {
     let url = api(full_name, "compare/a...b");
     json!({
         "url": url, "html_url": url, "permalink_url": url, "diff_url": url, "patch_url": url,
-        "base_commit": merge_base, "merge_base_commit": merge_base, "status": "diverged",
+        "base_commit": merge_base, "merge_base_commit": merge_base, "status": status,
         "ahead_by": 1, "behind_by": 1, "total_commits": 0, "commits": [],
     })
 }
@@ -152,5 +152,8 @@ pub(super) fn change_check(check: &mut Value, body: &Value) {
     }
     if check["status"] == "completed" {
         check["completed_at"] = json!(TIME);
+    } else {
+        check["completed_at"] = Value::Null;
+        check["conclusion"] = Value::Null;
     }
 }

@@ -1,7 +1,8 @@
 //! What a repository holds, and the rules that GitHub has for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::http::{Method, Uri};
 use serde_json::{Value, json};
@@ -26,12 +27,20 @@ pub(super) struct Repository {
     full_name: String,
     next_id: u64,
     comments: BTreeMap<u64, Value>,
+    /// When each comment was made, and when it was removed: lists show both late.
+    made: BTreeMap<u64, Instant>,
+    removed: BTreeMap<u64, (Instant, Value)>,
+    list_lag: Duration,
     checks: BTreeMap<u64, Value>,
     /// Remarks of each check, which answers only count.
     annotations: BTreeMap<u64, Vec<Value>>,
     /// Parents of each commit, the newest commit last.
     commits: Vec<(String, Vec<String>)>,
     merge_base: Option<String>,
+    /// Git trees of commits that have another than their own name.
+    trees: BTreeMap<String, String>,
+    /// Completed runs of the workflow on each branch.
+    workflow_runs: BTreeMap<String, u64>,
     pulls: Vec<Value>,
     /// Tag and commit.
     tags: Vec<(String, String)>,
@@ -82,12 +91,15 @@ impl Repository {
     }
 
     /// `{"fault": …}`, `{"comments": [{"login", "type", "body", "issue"}]}`, `{"commits": [[sha, parent, …]]}`,
-    /// `{"merge_base": sha}`, `{"pulls": [{"number", "head_repository", "head_branch", "head_sha", "base_branch",
+    /// `{"merge_base": sha}`, `{"list_lag_ms": n}`, `{"trees": {commit: tree}}`, `{"workflow_runs": {branch: count}}`, `{"pulls": [{"number", "head_repository", "head_branch", "head_sha", "base_branch",
     /// "base_sha"}]}`, `{"tags": {tag: commit}}`, `{"permissions": {login: permission}}`, `{"files": {"branch:path": text}}` or `{"checks": [{"name", "head_sha", "app", "text"}]}`.
     pub(super) fn prepare(&mut self, instruction: &Value) -> Result<Value, String> {
         if let Some(fault) = instruction.get("fault") {
             let fault = serde_json::from_value(fault.clone()).map_err(|error| error.to_string())?;
             self.faults.push(fault);
+        }
+        if let Some(lag_ms) = instruction["list_lag_ms"].as_u64() {
+            self.list_lag = Duration::from_millis(lag_ms);
         }
         for commit in instruction["commits"].as_array().into_iter().flatten() {
             let mut shas: Vec<String> =
@@ -108,6 +120,13 @@ impl Repository {
                 .into_iter()
                 .filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())))
         };
+        self.trees.extend(texts("trees"));
+        let counts = instruction["workflow_runs"]
+            .as_object()
+            .into_iter()
+            .flatten();
+        self.workflow_runs
+            .extend(counts.filter_map(|(branch, n)| Some((branch.clone(), n.as_u64()?))));
         self.tags.extend(texts("tags"));
         self.permissions.extend(texts("permissions"));
         self.files.extend(texts("files"));
@@ -140,9 +159,26 @@ impl Repository {
         comment
     }
 
+    fn made_now(&mut self, comment: &Value) {
+        if let Some(id) = comment["id"].as_u64() {
+            self.made.insert(id, Instant::now());
+        }
+    }
+
     pub(super) fn comments(&self, issue: &str, parameters: &Parameters) -> Value {
         let suffix = format!("/issues/{issue}");
-        let of_issue = self.comments.values().filter(|comment| {
+        let is_late = |at: &Instant| at.elapsed() < self.list_lag;
+        let there = self.comments.iter();
+        let mut seen: BTreeMap<u64, &Value> = there
+            .filter(|(id, _)| !self.made.get(id).is_some_and(is_late))
+            .map(|(id, comment)| (*id, comment))
+            .collect();
+        let gone = self.removed.iter();
+        seen.extend(
+            gone.filter(|(_, (at, _))| is_late(at))
+                .map(|(id, (_, comment))| (*id, comment)),
+        );
+        let of_issue = seen.into_values().filter(|comment| {
             comment["issue_url"]
                 .as_str()
                 .is_some_and(|url| url.ends_with(&suffix))
@@ -158,7 +194,9 @@ impl Repository {
         } else {
             "User"
         };
-        Ok((201, self.add_comment(issue, author, kind, &text)))
+        let comment = self.add_comment(issue, author, kind, &text);
+        self.made_now(&comment);
+        Ok((201, comment))
     }
 
     pub(super) fn comment(&self, id: &str) -> Answer {
@@ -181,11 +219,10 @@ impl Repository {
     }
 
     pub(super) fn delete_comment(&mut self, id: &str) -> Answer {
-        let removed = id
-            .parse()
-            .ok()
-            .and_then(|id: u64| self.comments.remove(&id));
-        removed.map(|_| (204, Value::Null)).ok_or_else(not_found)
+        let id: u64 = id.parse().map_err(|_| not_found())?;
+        let comment = self.comments.remove(&id).ok_or_else(not_found)?;
+        self.removed.insert(id, (Instant::now(), comment));
+        Ok((204, Value::Null))
     }
 
     /// The commit and all before it, the newest first.
@@ -205,10 +242,95 @@ impl Repository {
         Ok((200, json!(commits)))
     }
 
-    pub(super) fn compare(&self) -> Answer {
-        let merge_base = self.merge_base.as_deref().ok_or_else(not_found)?;
+    /// `base...head`: ahead where the base is an ancestor, else diverged at the merge base that was prepared.
+    pub(super) fn compare(&self, range: &str) -> Answer {
+        let (base, head) = range.split_once("...").ok_or_else(not_found)?;
+        let is_ahead = self.ancestors(head).contains(base);
+        let merge_base = if is_ahead {
+            base
+        } else {
+            self.merge_base.as_deref().ok_or_else(not_found)?
+        };
+        let status = if is_ahead { "ahead" } else { "diverged" };
         let merge_base = shapes::commit(&self.full_name, merge_base, &[]);
-        Ok((200, shapes::comparison(&self.full_name, &merge_base)))
+        Ok((
+            200,
+            shapes::comparison(&self.full_name, &merge_base, status),
+        ))
+    }
+
+    fn ancestors(&self, sha: &str) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![sha.to_owned()];
+        while let Some(sha) = open.pop() {
+            let commit = self.commits.iter().find(|(commit, _)| *commit == sha);
+            if let Some((_, parents)) = commit
+                && found.insert(sha)
+            {
+                open.extend(parents.iter().cloned());
+            }
+        }
+        found
+    }
+
+    /// What the query for a history with checks is answered: the newest commits that lead to `start`.
+    pub(super) fn checked_history(&self, variables: &Value) -> Value {
+        let text = |key: &str| variables[key].as_str().unwrap_or_default();
+        let first = variables["first"].as_u64().unwrap_or(1) as usize;
+        let with_text = variables["withText"].as_bool().unwrap_or_default();
+        let ancestors = self.ancestors(text("start"));
+        let nodes: Vec<Value> = self
+            .commits
+            .iter()
+            .rev()
+            .filter(|(sha, _)| ancestors.contains(sha))
+            .take(first)
+            .map(|(sha, parents)| {
+                let checks = self.checks.values().filter(|check| {
+                    check["head_sha"] == **sha && check["name"] == text("check")
+                });
+                let suites = checks.map(|check| {
+                    let upper = |key: &str| {
+                        let word = check[key].as_str()?;
+                        Some(word.to_ascii_uppercase())
+                    };
+                    let mut run = json!({
+                        "databaseId": check["id"], "status": upper("status"), "conclusion": upper("conclusion"),
+                    });
+                    if with_text {
+                        run["text"] = check["output"]["text"].clone();
+                    }
+                    json!({ "app": { "slug": check["app"]["slug"] }, "checkRuns": { "nodes": [run] } })
+                });
+                let tree = self.trees.get(sha).unwrap_or(sha);
+                json!({
+                    "oid": sha, "tree": { "oid": tree },
+                    "parents": { "nodes": parents.iter().take(1).map(|sha| json!({ "oid": sha })).collect::<Vec<_>>() },
+                    "checkSuites": { "nodes": suites.collect::<Vec<_>>() },
+                })
+            })
+            .collect();
+        let object = if nodes.is_empty() {
+            Value::Null
+        } else {
+            json!({ "history": { "nodes": nodes } })
+        };
+        json!({ "data": { "repository": { "object": object } } })
+    }
+
+    pub(super) fn check(&self, id: &str) -> Answer {
+        let check = id.parse().ok().and_then(|id: u64| self.checks.get(&id));
+        check
+            .cloned()
+            .map(|check| (200, check))
+            .ok_or_else(not_found)
+    }
+
+    /// As many completed runs as were prepared for the branch.
+    pub(super) fn workflow_runs(&self, parameters: &Parameters) -> Value {
+        let branch = parameters.get("branch").map_or("main", String::as_str);
+        let n_runs = self.workflow_runs.get(branch).copied().unwrap_or_default();
+        json!({ "total_count": n_runs, "workflow_runs": [] })
     }
 
     pub(super) fn tags(&self, parameters: &Parameters) -> Value {

@@ -86,26 +86,6 @@ impl Event {
             Self::Push
         }
     }
-
-    /// Whether the run is about a change that someone proposes, or follows another run, and so not about a branch or tag.
-    pub const fn is_about_another(&self) -> bool {
-        match self {
-            Self::PullRequest
-            | Self::PullRequestTarget
-            | Self::WorkflowRun
-            | Self::CheckRun
-            | Self::Comment(_) => true,
-            Self::Local
-            | Self::Push
-            | Self::Tag
-            | Self::Release
-            | Self::MergeGroup
-            | Self::Schedule
-            | Self::WorkflowDispatch
-            | Self::RepositoryDispatch
-            | Self::Other(_) => false,
-        }
-    }
 }
 
 /// In the words of GitHub Actions where it has one, for messages.
@@ -167,7 +147,6 @@ mod tests {
         ] {
             let event = Event::of_github(name, false);
             assert!(matches!(event, Event::Comment(_)), "{name}");
-            assert!(event.is_about_another(), "{name}");
             assert_eq!(event.to_string(), name);
         }
     }

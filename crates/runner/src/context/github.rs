@@ -38,6 +38,9 @@ pub(super) fn context(
         run: run(environment, server_url, repository.as_deref()),
         repository,
         workspace: environment.get("GITHUB_WORKSPACE").map(PathBuf::from),
+        workflow_file: environment
+            .get("GITHUB_WORKFLOW_REF")
+            .and_then(workflow_file),
         ..Context::default()
     };
     let Payload {
@@ -47,7 +50,9 @@ pub(super) fn context(
         check_run,
         issue,
         repository: own,
+        before,
     } = payload;
+    context.before = before.filter(|sha| sha.contains(|digit| digit != '0'));
     if let Some(pull_request) = pull_request {
         take_pull_request(&mut context, pull_request, own.as_ref());
     } else if let Some(workflow_run) = workflow_run {
@@ -146,6 +151,13 @@ fn run(environment: &Environment, server_url: &str, repository: Option<&str>) ->
         format!("{server_url}/{repository}/actions/runs/{id}/attempts/{attempt}")
     });
     Some(CiRun { id, attempt, url })
+}
+
+/// The name of the file in `owner/name/.github/workflows/ci.yml@refs/heads/main`.
+fn workflow_file(reference: &str) -> Option<String> {
+    let (path, _) = reference.split_once('@')?;
+    let (_, file) = path.rsplit_once('/')?;
+    Some(file.to_owned())
 }
 
 /// The branch or the tag of a full ref name; a pull request's `refs/pull/7/merge` is neither.

@@ -15,6 +15,8 @@ pub(super) struct Payload {
     pub(super) check_run: Option<CheckRun>,
     pub(super) issue: Option<Issue>,
     pub(super) repository: Option<Repository>,
+    /// Of a push: the commit that the branch was at; zeros for a new branch.
+    pub(super) before: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -63,6 +63,9 @@ fn a_pull_request_is_its_head_and_not_the_merge_commit() {
                     "https://github.com/Codertocat/Hello-World/actions/runs/9876543210/attempts/2"
                 ),
             }),
+            before: None,
+            graphql_url: "https://api.github.com/graphql".to_owned(),
+            workflow_file: None,
             workspace: Some(PathBuf::from("/home/runner/work/Hello-World/Hello-World")),
             default_branch: some("master"),
         }

@@ -7,10 +7,10 @@ use super::{Context, Event};
 pub enum Trust {
     /// The repository's own.
     Own,
-    /// A fork's, in this run, or Dependabot's: its token may not write, and its numbers prove nothing.
+    /// A fork's, in this run: its token may not write, and its numbers prove nothing.
     Fork,
-    /// A fork's, in an earlier run whose artifact this one was given: this run's token may write, so every file of the
-    /// artifact is read as hostile.
+    /// A fork's or Dependabot's, in an earlier run whose artifact this one was given: this run's token may write, so every
+    /// file of the artifact is read as hostile.
     UnverifiedArtifact,
 }
 
@@ -18,9 +18,10 @@ impl Context {
     /// Whose code computed what is judged.
     pub const fn trust(&self) -> Trust {
         match self.event {
-            _ if !(self.is_fork || self.is_dependabot) => Trust::Own,
-            Event::WorkflowRun => Trust::UnverifiedArtifact,
-            _ => Trust::Fork,
+            Event::WorkflowRun if self.is_fork || self.is_dependabot => Trust::UnverifiedArtifact,
+            _ if self.is_fork => Trust::Fork,
+            // A run that Dependabot started is one of the repository's own code, whatever its token may write.
+            _ => Trust::Own,
         }
     }
 
@@ -49,7 +50,7 @@ mod tests {
         assert_eq!(trust(Event::PullRequest, false, false), Trust::Own);
         assert_eq!(trust(Event::WorkflowRun, false, false), Trust::Own);
         assert_eq!(trust(Event::PullRequest, true, false), Trust::Fork);
-        assert_eq!(trust(Event::PullRequest, false, true), Trust::Fork);
+        assert_eq!(trust(Event::PullRequest, false, true), Trust::Own);
         assert_eq!(trust(Event::PullRequestTarget, true, false), Trust::Fork);
         for (is_fork, is_dependabot) in [(true, false), (false, true)] {
             let found = trust(Event::WorkflowRun, is_fork, is_dependabot);

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::Run;
+use crate::github::Api;
 use crate::peers::program;
 use crate::support::{binaries, output, repository, run};
 
@@ -157,11 +158,12 @@ impl Project {
     /// itself, so the binaries are called through scripts that set it anew.
     pub(super) fn report_to(&self, api_url: &str, name: &str) {
         let url = format!("https://github.com/acme/{name}.git");
+        let graphql_url = format!("{}/graphql", Api::Direct.address());
         self.git(&["remote", "set-url", "origin", &url]);
         for stage in ["train", "evaluate", "gate", "publish-image", "serve"] {
             let binary = format!("trainyard-{stage}");
             let script = format!(
-                "#!/bin/sh\nexport GITHUB_API_URL={api_url}\nexec {} \"$@\"\n",
+                "#!/bin/sh\nexport GITHUB_API_URL={api_url} GITHUB_GRAPHQL_URL={graphql_url}\nexec {} \"$@\"\n",
                 binaries().join(&binary).display()
             );
             self.write(&format!("bin/{binary}"), &script);

@@ -69,7 +69,7 @@ fn every_event_is_reported_where_reviewers_look() {
     let push = json!({ "ref": "refs/heads/main", "after": base, "repository": own(REPOSITORY) });
     assert_green(&project.act_on("trainyard.yml", "push", &push));
     let state = github.state();
-    assert_eq!(checks(&state), ["success trainyard / mnist"]);
+    assert_eq!(checks(&state), ["success trainyard / mnist (baseline)"]);
     assert_eq!(state["checks"][0]["head_sha"], base);
     assert!(state["checks"][0]["output"]["text"].is_string());
     assert_eq!(state["comments"], json!([]));
@@ -104,13 +104,20 @@ fn every_event_is_reported_where_reviewers_look() {
     });
     assert_green(&project.act_on("trainyard.yml", "merge_group", &group));
     let state = github.state();
-    assert_eq!(checks(&state)[2..], ["success trainyard / mnist"]);
+    // Its commit is about to be main's, so it leaves a record too.
+    assert_eq!(
+        checks(&state)[2..],
+        [
+            "success trainyard / mnist",
+            "success trainyard / mnist (baseline)"
+        ]
+    );
     assert_eq!(state["checks"][2]["head_sha"], merge);
 
     // A fork's run writes nothing; the second workflow reports it, and is never green.
     let fork = pull_request("mallory/digits", &base);
     assert_green(&project.act_on("trainyard.yml", "pull_request", &fork));
-    assert_eq!(checks(&github.state()).len(), 3);
+    assert_eq!(checks(&github.state()).len(), 4);
     github.prepare(&json!({
         "merge_base": base,
         "pulls": [{
@@ -130,13 +137,13 @@ fn every_event_is_reported_where_reviewers_look() {
     assert_green(&run);
     let state = github.state();
     assert_eq!(
-        checks(&state)[3..],
+        checks(&state)[4..],
         ["neutral trainyard / mnist (fork, unverified)"],
         "{}",
         run.messages()
     );
     assert_eq!(state["comments"].as_array().unwrap().len(), 1);
-    let summary = state["checks"][3]["output"]["summary"].as_str().unwrap();
+    let summary = state["checks"][4]["output"]["summary"].as_str().unwrap();
     snapshot("fork", summary);
 }
 
