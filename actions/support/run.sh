@@ -65,9 +65,22 @@ download_release() {
     fail "$url has sha256 $actual, but version $version was released with $expected; the asset was replaced or damaged, so it is not run" 5
   fi
   mkdir "$work/bin" && tar -xzf "$work/release.tar.gz" -C "$work/bin" || return 1
+  local file
+  for file in "$work/bin"/*; do
+    sha256_of "$file" >"$file.sha256" || return 1
+  done
   # A job beside this one may have been quicker; its folder holds the same bytes.
   [ -x "$folder/$program" ] || mv "$work/bin" "$folder" || return 1
   rm -rf "$work"
+}
+
+# Whether the cache holds the program whole: a cache that was cut off or changed is not run.
+is_cached() {
+  [ -x "$cached/$program" ] && [ -f "$cached/$program.sha256" ] || return 1
+  [ "$(sha256_of "$cached/$program")" = "$(cat "$cached/$program.sha256")" ] && return
+  note "$cached/$program is damaged, so it is fetched again"
+  rm -rf "$cached"
+  return 1
 }
 
 build_from_source() {
@@ -106,7 +119,7 @@ if [ -n "${TRAINYARD_BIN:-}" ]; then
 fi
 
 cached=${RUNNER_TOOL_CACHE:-${RUNNER_TEMP:-$root/target}}/trainyard/$version/$target
-if [ ! -x "$cached/$program" ]; then
+if ! is_cached; then
   sha256=$(recorded_sha256)
   if [ -z "$sha256" ] || ! download_release "$cached" "$sha256"; then
     where=$PWD

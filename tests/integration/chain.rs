@@ -214,6 +214,7 @@ fn an_override_is_published_only_where_the_workflow_allows_it() {
     let commit = "b".repeat(40);
     let path = project.path("trainyard-out/verdict/verdict.json");
     let mut verdict = project.json("verdict/verdict.json");
+    verdict["commit"] = serde_json::json!(commit);
     verdict["override"] = serde_json::json!({
         "commit": commit, "by": "maria", "reason": "known drift", "url": "https://github.com/acme/x/pull/7",
     });
@@ -225,7 +226,11 @@ fn an_override_is_published_only_where_the_workflow_allows_it() {
             .env("GIT_COMMIT", commit);
         Said::of(&mut command, code)
     };
-    publish(&[], &commit, 1).has_error("the gate failed, so nothing is published");
+    // Where no push is asked for, the run that a person let through stays green, and builds nothing.
+    publish(&[], &commit, 0).has_error("no image is built without `--allow-override`");
+    assert!(!project.path("trainyard-out/image/index.json").exists());
+    publish(&["--push", "registry.invalid/x"], &commit, 1)
+        .has_error("set `allow-override: \"true\"`");
     publish(&["--allow-override"], &"c".repeat(40), 1);
     publish(&["--allow-override"], &commit, 0);
     let blobs = fs::read_dir(project.path("trainyard-out/image/blobs/sha256")).unwrap();
@@ -472,7 +477,21 @@ fn a_stage_that_breaks_off_leaves_no_report_and_no_image_of_an_earlier_run() {
     assert!(is_there("verdict/comment.md") && is_there("verdict/junit.xml"));
     assert!(is_there("image/index.json"));
     project.run("gate", &["--config", "missing.toml"], 2);
-    assert!(!is_there("verdict/comment.md") && !is_there("verdict/junit.xml"));
+    let report = |file: &str| {
+        fs::read_to_string(project.path(&format!("trainyard-out/verdict/{file}"))).unwrap()
+    };
+    assert!(
+        report("comment.md").contains("The configuration cannot be read"),
+        "{}",
+        report("comment.md")
+    );
+    assert!(
+        report("junit.xml").contains("errors=\"1\""),
+        "{}",
+        report("junit.xml")
+    );
+    // A command line that cannot be read says nothing about the folder.
+    project.run("gate", &["--evaluation", "x", "--metrics", "y"], 2);
     project.run("publish-image", &[], 3);
     assert!(!is_there("image/index.json"));
 }

@@ -4,6 +4,7 @@
 mod api;
 mod forks;
 mod gate;
+mod overrides;
 mod records;
 
 use std::io::{Read as _, Write as _};

@@ -166,6 +166,21 @@ fn a_recorded_release_is_downloaded_once_and_then_found_in_the_tool_cache() {
     );
 }
 
+/// A cache is written by other jobs too, and may be cut off.
+#[test]
+fn a_damaged_program_in_the_tool_cache_is_fetched_again() {
+    let runner = Runner::new();
+    runner.record(&runner.release("released"));
+    runner.train(&[]);
+    let cached = runner
+        .path("tools/trainyard/1.2.3")
+        .join(target())
+        .join("trainyard-train");
+    write_program(&cached, "echo damaged");
+    let output = runner.train(&[]);
+    assert_eq!(stdout(&output), "released model a/trainyard.toml\n");
+}
+
 #[test]
 fn a_replaced_release_is_refused() {
     let runner = Runner::new();

@@ -142,20 +142,18 @@ async fn query(State(all): State<Shared>, headers: HeaderMap, body: Bytes) -> Re
     }
     all.with(&text("owner"), &text("name"), |repository| {
         repository.note(&Method::POST, &Uri::from_static("/graphql"));
-        match repository.next_fault(&Method::POST, "graphql") {
-            Some(fault) => match fault.status {
+        if let Some(fault) = repository.next_fault(&Method::POST, "graphql") {
+            return match fault.status {
                 Some(status) => fault.answer(status),
                 None => json_answer(
                     200,
                     json!({ "errors": [{ "type": "FORBIDDEN", "message": fault.message }] }),
                 ),
-            },
-            None => {
-                let mut found = repository.checked_history(&body["variables"]);
-                found["data"]["viewer"] = viewer;
-                json_answer(200, found)
-            }
+            };
         }
+        let mut found = repository.checked_history(&body["variables"]);
+        found["data"]["viewer"] = viewer;
+        json_answer(200, found)
     })
 }
 
@@ -202,6 +200,10 @@ fn route(
         ("GET", ["pulls", number]) => repository.pull(number),
         ("GET", ["collaborators", login, "permission"]) => Ok((200, repository.permission(login))),
         ("GET", ["contents", path @ ..]) => repository.file(&path.join("/"), parameters),
+        ("GET", ["commits", sha, "comments"]) => {
+            Ok((200, repository.commit_comments(sha, parameters)))
+        }
+        ("GET", ["commits", sha, "pulls"]) => Ok((200, repository.pulls_of(sha))),
         ("POST", ["check-runs"]) => repository.create_check(body),
         ("PATCH", ["check-runs", id]) => repository.update_check(id, body),
         ("GET", ["commits", sha, "check-runs"]) => Ok((200, repository.checks_of(sha, parameters))),

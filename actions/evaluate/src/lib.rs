@@ -36,10 +36,10 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     }
     tracing::info!("wrote `{}`", path.display());
 
-    stage.set_output("evaluation", path.display())?;
+    stage.set_path_output("evaluation", &path)?;
     let metrics = serde_json::to_string(&evaluation.flat_metrics()).exit_code(ExitCode::Bug)?;
     stage.set_output("metrics", metrics)?;
-    stage.set_output("report", path.join(folder::REPORT_FILE).display())?;
+    stage.set_path_output("report", &path.join(folder::REPORT_FILE))?;
     let digest = evaluation.model.digest.as_ref();
     stage.set_output(
         "model-digest",

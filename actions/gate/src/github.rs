@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use trainyard_core::config::JudgingConfig;
 use trainyard_core::figure::count;
 use trainyard_core::files;
-use trainyard_core::gate::{Baseline, BaselineRecord, Override};
+use trainyard_core::gate::{Baseline, BaselineRecord, Mark, Override};
 use trainyard_core::report::Report;
 use trainyard_github::{
-    CheckReport, Found, GitHub, GitHubError, Options, Outcome, PassedOver, Place, Pull, Release,
-    RequestOf, Search, SearchOutcome, Start, WORKFLOWS_APP, Wanted,
+    CheckReport, Conclusion, Found, GitHub, GitHubError, Options, Outcome, PassedOver, Place, Pull,
+    Release, RequestOf, Search, SearchOutcome, Start, Thread, WORKFLOWS_APP, Wanted,
 };
 use trainyard_runner::{Annotation, Context, Event, Provider, Stage, Trust, path_in_repository};
 
@@ -211,12 +211,21 @@ pub(crate) fn merge_commit(context: &Context) -> Option<String> {
     tested.filter(|tested| context.head_sha.as_ref() != Some(tested))
 }
 
-/// The commit in the workspace, where its head is detached, as `actions/checkout` leaves it: with `ref` it may be another
-/// than the one that the event is about.
+/// The same, where the workspace shows that it was tested.
+pub(crate) fn tested_merge_commit(context: &Context) -> Option<String> {
+    merge_commit(context).filter(|merge| checked_out(context).as_ref() == Some(merge))
+}
+
+/// The commit in the workspace: with `ref`, `actions/checkout` leaves another than the one that the event is about.
 fn checked_out(context: &Context) -> Option<String> {
-    let head = context.workspace.as_ref()?.join(".git/HEAD");
-    let head = files::read_text(&head).ok()?;
-    let sha = head.trim();
+    let git = context.workspace.as_ref()?.join(".git");
+    let head = files::read_text(&git.join("HEAD")).ok()?;
+    // A checkout of a branch names it, and the branch's file holds the commit.
+    let sha = match head.trim().strip_prefix("ref: ") {
+        Some(reference) => files::read_text(&git.join(reference)).ok()?,
+        None => head,
+    };
+    let sha = sha.trim();
     let is_sha = sha.len() >= 40 && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_sha.then(|| sha.to_owned())
 }
@@ -229,6 +238,14 @@ fn take_base(context: &mut Context, pull: Pull) {
 
 fn short(commit: &str) -> &str {
     commit.get(..7).unwrap_or(commit)
+}
+
+/// The pull request of a merge group's branch, `gh-readonly-queue/main/pr-7-0123…`.
+fn queued_pull_request(branch: &str) -> Option<u64> {
+    let (_, rest) = branch
+        .strip_prefix("gh-readonly-queue/")?
+        .rsplit_once("/pr-")?;
+    rest.split('-').next()?.parse().ok()
 }
 
 /// Which nearer commits were not compared with, and why.
@@ -376,16 +393,17 @@ impl<'a> Reporter<'a> {
                     record: found,
                 } = *found;
                 has_own_record |= is_own(&commit);
-                let mut source = format!("commit {}", short(&commit));
-                if let Some(release) = &release {
-                    source += &format!(" of release {}", release.tag);
-                }
-                if distance > 0 {
-                    source += &format!(", {} further back", count(distance as u64, "commit"));
-                }
-                if let Some(overridden) = &found.overridden {
-                    source += &format!(", let through by {}", overridden.by);
-                }
+                let parts = [
+                    Some(format!("commit {}", short(&commit))),
+                    release.map(|release| format!(" of release {}", release.tag)),
+                    (distance > 0)
+                        .then(|| format!(", {} further back", count(distance as u64, "commit"))),
+                    found
+                        .overridden
+                        .as_ref()
+                        .map(|overridden| format!(", let through by {}", overridden.by)),
+                ];
+                let source: String = parts.into_iter().flatten().collect();
                 let baseline = Baseline::of_record(&found, source);
                 record = Some(found);
                 baseline
@@ -462,17 +480,88 @@ impl<'a> Reporter<'a> {
         self.link.config(self.plan.context, path, reference)
     }
 
-    /// Who let this commit through, where a person did.
-    pub(crate) fn find_override(&self) -> Result<Option<Override>, GitHubError> {
+    /// Who let this commit through, where a person did: in a comment, or for the same content under another commit.
+    pub(crate) fn find_override(
+        &self,
+        model: &str,
+        mark: &Mark,
+        record: Option<&BaselineRecord>,
+    ) -> Result<Option<Override>, GitHubError> {
         let context = self.plan.context;
-        let (Some(pull_request), false) = (context.pull_request, context.is_unverified()) else {
+        let head = self.plan.head_sha();
+        let github = &self.link.github;
+        if context.is_unverified() {
             return Ok(None);
+        }
+        let thread = context
+            .pull_request
+            .map_or(Thread::Commit, Thread::PullRequest);
+        if let Some(found) = self.block_on(github.find_override(thread, head))? {
+            return Ok(Some(found));
+        }
+        if context.pull_request.is_some() {
+            return Ok(None);
+        }
+        let pulls = match context.branch.as_deref().and_then(queued_pull_request) {
+            Some(number) if context.event == Event::MergeGroup => {
+                vec![self.block_on(github.pull_request(number))?]
+            }
+            _ => self.block_on(github.pulls_of(head))?,
         };
-        self.block_on(
-            self.link
-                .github
-                .find_override(pull_request, self.plan.head_sha()),
-        )
+        // What brought the commit in was judged under the name of a change.
+        let name = self.plan.change_check(model).name;
+        let followed =
+            self.block_on(github.followed_override(&pulls, &name, WORKFLOWS_APP, mark))?;
+        if followed.is_some() {
+            return Ok(followed);
+        }
+        let of_record =
+            |record: &BaselineRecord| Mark::of_record(record).override_for(mark).cloned();
+        if let Some(found) = record.and_then(of_record) {
+            return Ok(Some(found));
+        }
+        // A release is compared with the one before, but its commit has a record of its own.
+        if *self.plan.role != Role::Release {
+            return Ok(None);
+        }
+        let name = self.plan.baseline_check(model).name;
+        let wanted = Wanted {
+            check_name: &name,
+            app: WORKFLOWS_APP,
+            runs: None,
+        };
+        let search = self.block_on(github.find_baseline(&Start::At(head.to_owned()), wanted))?;
+        Ok(match search.outcome {
+            SearchOutcome::Found(found) => of_record(&found.record),
+            SearchOutcome::NoneEver | SearchOutcome::NoneAmong(_) => None,
+        })
+    }
+
+    /// The model's name in the configuration of the base branch, or of the default branch.
+    pub(crate) fn name_on_base(&self, path: &Path) -> Option<String> {
+        let context = self.plan.context;
+        let branch = context
+            .base_branch
+            .as_ref()
+            .or(context.default_branch.as_ref())?;
+        self.base_config(path, branch).ok()?.model_name
+    }
+
+    /// Completes every check of ours on the commit that is open, where the configuration does not tell their names.
+    pub(crate) fn complete_open_checks(&self, stage: &mut Stage, report: &Report<'_>) {
+        if self.plan.args.no_check || !self.link.may_write {
+            return;
+        }
+        let said = self.plan.check_report(report, &[], None);
+        let done = self.block_on(self.link.github.complete_open_checks(
+            self.plan.head_sha(),
+            "trainyard / ",
+            Conclusion::Failure,
+            &said,
+        ));
+        if let Err(error) = done {
+            warn(stage, &error);
+        }
     }
 
     /// Completes the check run and writes the comment. `record` is kept with a branch's commit for later comparisons.
@@ -483,13 +572,14 @@ impl<'a> Reporter<'a> {
         report: &Report<'_>,
         annotations: &[Annotation],
         record: Option<&BaselineRecord>,
+        mark: &Mark,
     ) -> Written {
         let mut written = Written::default();
         if !self.link.may_write {
             return written;
         }
         if !self.plan.args.no_check {
-            match self.write_checks(model, report, annotations, record) {
+            match self.write_checks(model, report, annotations, record, mark) {
                 Ok(url) => written.check_url = url,
                 Err(error) => warn(stage, &error),
             }
@@ -516,16 +606,26 @@ impl<'a> Reporter<'a> {
         report: &Report<'_>,
         annotations: &[Annotation],
         record: Option<&BaselineRecord>,
+        mark: &Mark,
     ) -> Result<Option<String>, GitHubError> {
         let own_record = record.filter(|_| *self.plan.role == Role::Baseline);
-        let said = self.plan.check_report(report, annotations, own_record);
+        let encoded = |record: &BaselineRecord| record.encode().ok();
+        let kept = match own_record {
+            Some(record) => encoded(record),
+            // What a fork computed says nothing to anybody else.
+            None if self.plan.context.is_unverified() => None,
+            None => mark.encode().ok(),
+        };
+        let said = self.plan.check_report(report, annotations, kept);
         let conclusion = self.plan.conclusion(report.verdict);
         let started = self.started(model).map(|started| started.id);
         let check = self.plan.check(model);
         let github = &self.link.github;
         let run = self.block_on(github.complete_check(&check, started, conclusion, &said))?;
         if own_record.is_none() && record.is_some() {
-            let said = self.plan.check_report(report, annotations, record);
+            let said = self
+                .plan
+                .check_report(report, annotations, record.and_then(encoded));
             let check = self.plan.baseline_check(model);
             self.block_on(github.complete_check(&check, None, conclusion, &said))?;
         }

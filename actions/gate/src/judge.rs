@@ -3,7 +3,7 @@
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::gate::{
-    BaselineRecord, Candidate, CandidateError, Case, Override, Scorecard, Trust, Verdict,
+    BaselineRecord, Candidate, CandidateError, Case, Mark, Override, Scorecard, Trust, Verdict,
 };
 use trainyard_runner::{Context, ExitCode, WithExitCode as _};
 
@@ -16,6 +16,8 @@ pub(crate) struct Judged {
     pub(crate) evaluation: Option<Evaluation>,
     /// What later commits are compared with.
     pub(crate) record: Option<BaselineRecord>,
+    /// What a check keeps that holds no record.
+    pub(crate) mark: Mark,
 }
 
 /// What is judged, and by whom it is called what.
@@ -32,7 +34,7 @@ pub(crate) struct Subject<'a> {
 pub(crate) fn judge(
     subject: Subject<'_>,
     looked_up: &LookedUp,
-    find_override: impl FnOnce() -> Option<Override>,
+    find_override: impl FnOnce(&Mark) -> Option<Override>,
 ) -> anyhow::Result<Judged> {
     let Subject {
         candidate,
@@ -61,8 +63,12 @@ pub(crate) fn judge(
         notes: &notes,
     };
     let mut verdict = case.judge();
+    let rows_digest = card.ok().and_then(|card| card.rows.as_ref());
+    let rows_digest = rows_digest.map(|rows| rows.digest.clone());
+    let mark =
+        |verdict: &Verdict| Mark::of(verdict, looked_up.tree_sha.clone(), rows_digest.clone());
     let overridden = (card.is_ok() && !verdict.verdict.is_green())
-        .then(find_override)
+        .then(|| find_override(&mark(&verdict)))
         .flatten();
     if let Some(overridden) = &overridden {
         verdict = Case {
@@ -77,6 +83,7 @@ pub(crate) fn judge(
         ..BaselineRecord::of(card, &verdict, commit, looked_up.record.as_ref())
     });
     Ok(Judged {
+        mark: mark(&verdict),
         verdict,
         record,
         evaluation: read.ok().and_then(|(_, evaluation)| evaluation),

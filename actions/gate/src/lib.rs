@@ -12,13 +12,15 @@ mod output;
 mod plan;
 mod role;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use trainyard_core::config::JudgingConfig;
+use trainyard_core::config::{ConfigError, JudgingConfig};
+use trainyard_core::error_chain::in_one_line;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    BASELINE_FILE, BaselineRecord, Candidate, CandidateError, Decision, VERDICT_FILE, Verdict,
+    BASELINE_FILE, BaselineRecord, Candidate, CandidateError, Decision, Mark, Override, RULES_FILE,
+    RulesOrigin, StoredRules, VERDICT_FILE, Verdict,
 };
 use trainyard_core::report::Report;
 use trainyard_core::results::ResultFolder;
@@ -42,7 +44,7 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let results = ResultFolder::begin(&folder, VERDICT_FILE)?;
     output::remove_files(results.path())?;
     refuse_comment(&stage.context)?;
-    let config = JudgingConfig::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
+    let config = JudgingConfig::read(&inputs.stage.config);
     let mut context = stage.context.clone();
     let link = open_link(&mut stage, &mut context, &inputs.github);
     let patterns = match &link {
@@ -58,6 +60,20 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         role: &role,
     };
     let reporter = link.map(|link| Reporter::new(link, plan, &inputs.stage.out));
+    let config = match config {
+        Ok(config) => config,
+        Err(error) => {
+            report_broken(
+                &mut stage,
+                &results,
+                &inputs,
+                plan,
+                reporter.as_ref(),
+                &error,
+            )?;
+            return Err(error).exit_code(ExitCode::Usage);
+        }
+    };
     let given_name = config.model_name.clone().or_else(|| inputs.name.clone());
     // `--start` knows no evaluation yet, and the check that it opened is to be completed.
     let is_started = github::has_started(&inputs.stage.out);
@@ -73,7 +89,7 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
 
     let looked_up = LookedUp::find(&inputs, &config, &context, reporter.as_ref(), model_name)
         .exit_code(ExitCode::Usage)?;
-    keep_baseline(&results, &looked_up)?;
+    keep_case(&results, &looked_up)?;
 
     let place = Place::of(&inputs);
     let subject = Subject {
@@ -81,7 +97,15 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         model_name: given_name.as_deref(),
         context: &context,
     };
-    let find_override = || find_override(&mut stage, reporter.as_ref());
+    let find_override = |mark: &Mark| {
+        find_override(
+            &mut stage,
+            reporter.as_ref(),
+            model_name,
+            mark,
+            looked_up.record.as_ref(),
+        )
+    };
     let judged = judge::judge(subject, &looked_up, find_override)?;
 
     let written = report(
@@ -116,9 +140,10 @@ fn report(
         verdict,
         evaluation,
         record,
+        mark,
     } = judged;
     let run_url = context.run.as_ref().and_then(|run| run.url.clone());
-    let merge_commit = github::merge_commit(context);
+    let merge_commit = github::tested_merge_commit(context);
     let newest = record.as_ref().or(looked_up.record.as_ref());
     let report = Report {
         verdict,
@@ -149,7 +174,7 @@ fn report(
                 }
                 Role::Branch | Role::Release | Role::Fork => false,
             });
-            reporter.finish(stage, model_name, &report, &annotations, record)
+            reporter.finish(stage, model_name, &report, &annotations, record, mark)
         }
         None => Written::default(),
     })
@@ -223,21 +248,101 @@ fn refuse_hostile_output(context: &Context, inputs: &Inputs) -> anyhow::Result<(
     }
 }
 
-/// Keeps the record that is compared with beside the verdict, so that `publish-image` judges by the same.
-fn keep_baseline(results: &ResultFolder, looked_up: &LookedUp) -> anyhow::Result<()> {
-    let path = results.path().join(BASELINE_FILE);
-    files::remove(&path)?;
-    if let (Some(record), None) = (&looked_up.record, &looked_up.gate.baseline) {
-        files::write_json(&path, record)?;
+/// Keeps what judges beside the verdict, so that `publish-image` judges by the same: the record that is compared with, and
+/// the base branch's rules and baseline file, where those count.
+fn keep_case(results: &ResultFolder, looked_up: &LookedUp) -> anyhow::Result<()> {
+    let [baseline, rules] = [BASELINE_FILE, RULES_FILE].map(|name| results.path().join(name));
+    files::remove(&baseline)?;
+    files::remove(&rules)?;
+    match (
+        &looked_up.record,
+        &looked_up.gate.baseline,
+        &looked_up.base_file,
+    ) {
+        (_, Some(_), Some(text)) => files::write(&baseline, text.as_bytes())?,
+        (Some(record), None, _) => files::write_json(&baseline, record).map(|_| ())?,
+        _ => {}
+    }
+    if let RulesOrigin::Base(reference) = &looked_up.origin {
+        let stored = StoredRules {
+            reference: reference.clone(),
+            gate: looked_up.gate.clone(),
+        };
+        files::write_json(&rules, &stored)?;
     }
     Ok(())
+}
+
+/// Reports that the configuration cannot be read, so that no stale green stays and no check that a protection waits for is
+/// left open.
+fn report_broken(
+    stage: &mut Stage,
+    results: &ResultFolder,
+    inputs: &Inputs,
+    plan: Plan<'_>,
+    reporter: Option<&Reporter<'_>>,
+    error: &ConfigError,
+) -> anyhow::Result<()> {
+    let reason = in_one_line(error);
+    let looked_up = LookedUp::broken(reason.clone()).exit_code(ExitCode::Bug)?;
+    let name = inputs
+        .name
+        .clone()
+        .or_else(|| reporter?.name_on_base(&inputs.stage.config))
+        .or_else(|| name_in_broken(&inputs.stage.config));
+    let subject = Subject {
+        candidate: Err(CandidateError::Refused(reason)),
+        model_name: name.as_deref(),
+        context: plan.context,
+    };
+    let judged = judge::judge(subject, &looked_up, |_| None)?;
+    let model_name = name.as_deref().unwrap_or(NAMELESS);
+    report(
+        stage, results, &judged, &looked_up, inputs, plan, model_name, reporter,
+    )?;
+    let report = Report {
+        verdict: &judged.verdict,
+        evaluation: None,
+        run_url: None,
+        tested_commit: None,
+        history: &[],
+    };
+    if let Some(reporter) = reporter {
+        reporter.complete_open_checks(stage, &report);
+    }
+    Ok(())
+}
+
+/// What a configuration that cannot be parsed most likely calls its model: the first `name` under `[model]`.
+fn name_in_broken(path: &Path) -> Option<String> {
+    let text = files::read_text(path).ok()?;
+    let in_model = text
+        .lines()
+        .map(str::trim)
+        .skip_while(|line| *line != "[model]")
+        .skip(1)
+        .take_while(|line| !line.starts_with('['));
+    let mut values = in_model.filter_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        (key.trim() == "name").then(|| value.trim().trim_matches(['"', '\'']).to_owned())
+    });
+    let is_name = |name: &String| {
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    values.next().filter(is_name)
 }
 
 fn find_override(
     stage: &mut Stage,
     reporter: Option<&Reporter<'_>>,
-) -> Option<trainyard_core::gate::Override> {
-    match reporter?.find_override() {
+    model_name: &str,
+    mark: &Mark,
+    record: Option<&BaselineRecord>,
+) -> Option<Override> {
+    match reporter?.find_override(model_name, mark, record) {
         Ok(found) => found,
         Err(error) => {
             github::warn(stage, &error);

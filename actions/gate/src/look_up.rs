@@ -26,6 +26,8 @@ pub(crate) struct LookedUp {
     pub(crate) has_own_record: bool,
     /// The git tree of the tested commit, where known.
     pub(crate) tree_sha: Option<String>,
+    /// The base branch's baseline file, where its rules name one.
+    pub(crate) base_file: Option<String>,
 }
 
 impl LookedUp {
@@ -40,10 +42,13 @@ impl LookedUp {
         let rules = Rules::find(config, context, reporter, &inputs.stage.config);
         let compared = reporter.map(|reporter| reporter.baseline(model_name));
         let base = inputs.stage.base();
+        let mut base_file = None;
         let configured = match (&rules.origin, &rules.gate.baseline, reporter) {
             // A file that the base branch's rules name is read from the base branch.
             (RulesOrigin::Base(reference), Some(file), Some(reporter)) => {
-                Some(of_base(reporter, &base.join(file), reference))
+                let (baseline, text) = of_base(reporter, &base.join(file), reference);
+                base_file = text;
+                Some(baseline)
             }
             _ => Baseline::configured(&rules.gate, base),
         };
@@ -76,6 +81,23 @@ impl LookedUp {
             notes,
             has_own_record,
             tree_sha,
+            base_file,
+        })
+    }
+
+    /// Where the configuration cannot be read: nothing was looked up.
+    pub(crate) fn broken(reason: String) -> Result<Self, ConfigError> {
+        let gate = GateConfig::default();
+        Ok(Self {
+            own_rules_digest: gate.rules_digest()?,
+            gate,
+            origin: RulesOrigin::Broken(reason),
+            baseline: Baseline::NotConfigured("the configuration cannot be read".to_owned()),
+            record: None,
+            notes: Vec::new(),
+            has_own_record: true,
+            tree_sha: None,
+            base_file: None,
         })
     }
 
@@ -141,11 +163,12 @@ impl Rules {
     }
 }
 
-fn of_base(reporter: &Reporter<'_>, path: &Path, reference: &str) -> Baseline {
+/// The baseline in a file of the base branch, and the file's text where it could be had.
+fn of_base(reporter: &Reporter<'_>, path: &Path, reference: &str) -> (Baseline, Option<String>) {
     let source = format!("{} of {reference}", path.display());
     match reporter.base_file(path, reference) {
-        Ok(text) => Baseline::parse(text.as_bytes(), path, &source),
-        Err(error) => Baseline::Unavailable(format!("`{source}`: {error}")),
+        Ok(text) => (Baseline::parse(text.as_bytes(), path, &source), Some(text)),
+        Err(error) => (Baseline::Unavailable(format!("`{source}`: {error}")), None),
     }
 }
 

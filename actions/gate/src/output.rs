@@ -47,9 +47,9 @@ pub(crate) fn say(
     stage.print(&report.terminal(has_colour))?;
     stage.set_output("verdict", verdict.verdict.word())?;
     stage.set_output("title", report.title())?;
-    stage.set_output("verdict-folder", folder.display())?;
-    stage.set_output("comment", folder.join(COMMENT_FILE).display())?;
-    stage.set_output("junit", folder.join(JUNIT_FILE).display())?;
+    stage.set_path_output("verdict-folder", folder)?;
+    stage.set_path_output("comment", &folder.join(COMMENT_FILE))?;
+    stage.set_path_output("junit", &folder.join(JUNIT_FILE))?;
     let digest = verdict.model_digest.as_ref();
     let digest = digest.map(ToString::to_string).unwrap_or_default();
     stage.set_output("model-digest", digest)?;

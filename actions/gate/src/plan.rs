@@ -46,6 +46,26 @@ impl Plan<'_> {
         self.check_called(model, BASELINE_SUFFIX)
     }
 
+    /// The check under which the change was judged that brought this commit in.
+    pub(crate) fn change_check(&self, model: &str) -> Check {
+        let suffix = match self.role {
+            Role::Change { .. } => self.role.suffix(),
+            Role::Baseline | Role::Branch
+                if self.context.branch.is_some()
+                    && self.context.branch != self.context.default_branch =>
+            {
+                let into = self.context.branch.clone();
+                Role::Change {
+                    into,
+                    leaves_record: false,
+                }
+                .suffix()
+            }
+            _ => String::new(),
+        };
+        self.check_called(model, &suffix)
+    }
+
     fn check_called(&self, model: &str, suffix: &str) -> Check {
         let run = self.context.run.as_ref();
         let Stamp {
@@ -59,17 +79,17 @@ impl Plan<'_> {
         }
     }
 
-    /// `record` is kept for later comparisons.
+    /// `kept` stands at the end of the check's text: a record for later comparisons, or a mark.
     pub(crate) fn check_report(
         &self,
         report: &Report<'_>,
         annotations: &[Annotation],
-        record: Option<&BaselineRecord>,
+        kept: Option<String>,
     ) -> CheckReport {
         CheckReport {
             title: report.title(),
             summary: report.markdown(CHECK_LIMIT),
-            text: record.and_then(|record| record.encode().ok()),
+            text: kept,
             annotations: annotations
                 .iter()
                 .filter_map(|annotation| self.check_annotation(annotation))
@@ -162,7 +182,8 @@ impl Plan<'_> {
         if !self.args.no_check {
             let check = self.check(model);
             let record = record.filter(|_| *self.role == Role::Baseline);
-            let said = self.check_report(report, annotations, record);
+            let kept = record.and_then(|record| record.encode().ok());
+            let said = self.check_report(report, annotations, kept);
             let conclusion = self.conclusion(report.verdict).word();
             let _ = writeln!(
                 text,

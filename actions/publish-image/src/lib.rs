@@ -25,6 +25,7 @@ use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 use destination::Naming;
 use image::Parts;
 pub use inputs::{Inputs, OUTPUTS};
+use permit::Permit;
 use server::Server;
 use smoke::Sample;
 
@@ -43,16 +44,26 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let model = ModelFolder::open(&inputs.stage.out.join("model"))
         .exit_code(ExitCode::Data)
         .hint("run `trainyard-train` first")?;
-    let is_believed = inputs.allow_override && !stage.context.is_unverified();
-    let let_through = stage.context.head_sha.as_deref().filter(|_| is_believed);
-    let verdict = permit::check(
+    let is_trusted = !stage.context.is_unverified();
+    let permit = permit::check(
         &config,
         inputs.stage.base(),
         &inputs.stage.out,
         inputs.baseline.as_deref(),
         &model,
-        let_through,
+        stage.context.head_sha.as_deref().filter(|_| is_trusted),
+        inputs.allow_override,
     )?;
+    let verdict = match permit {
+        Permit::Granted(verdict) => *verdict,
+        Permit::Withheld(verdict) => {
+            let by = verdict
+                .overridden
+                .as_ref()
+                .map_or("a person", |found| &found.by);
+            return withhold(&stage, to.as_ref(), by);
+        }
+    };
     let server = Server::find(inputs.server.as_deref())?;
 
     let layout = Layout::create(&folder).exit_code(ExitCode::Data)?;
@@ -126,6 +137,24 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     };
     results.finish(&publication)?;
     report(&stage, &publication, &folder)?;
+    Ok(ExitCode::Success)
+}
+
+/// Publishes nothing though a person let the model through. Where no push is asked for, that is no failure of this run.
+fn withhold(stage: &Stage, to: Option<&ImageReference>, by: &str) -> anyhow::Result<ExitCode> {
+    if to.is_some() {
+        return Err(anyhow::anyhow!(
+            "the model failed the gate and was let through by {by}, so it is not published"
+        ))
+        .exit_code(ExitCode::GateFailed)
+        .hint("set `allow-override: \"true\"` (`--allow-override`) to publish such models too");
+    }
+    tracing::warn!(
+        "the model failed the gate and was let through by {by}: no image is built without `--allow-override`"
+    );
+    for (name, _) in OUTPUTS {
+        stage.set_output(name, "")?;
+    }
     Ok(ExitCode::Success)
 }
 
@@ -214,7 +243,7 @@ fn report(stage: &Stage, publication: &Publication, folder: &Path) -> anyhow::Re
     stage.set_output("digest", image_digest)?;
     stage.set_output("image", pushed.map_or("", |destination| &destination.image))?;
     stage.set_output("tags", tags.join("\n"))?;
-    stage.set_output("image-folder", folder.display())?;
+    stage.set_path_output("image-folder", folder)?;
     stage.set_output("model-digest", model_digest)?;
     let place = pushed.map_or_else(
         || format!("OCI layout `{}`", folder.display()),

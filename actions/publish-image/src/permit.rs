@@ -3,49 +3,64 @@
 use std::path::Path;
 
 use anyhow::anyhow;
-use trainyard_core::config::Config;
+use trainyard_core::config::{Config, GateConfig};
+use trainyard_core::files;
 use trainyard_core::gate::{
-    BASELINE_FILE, Baseline, Candidate, Case, Decision, RulesInForce, RulesOrigin, Trust, Verdict,
+    BASELINE_FILE, Baseline, Candidate, Case, Decision, RULES_FILE, RulesInForce, RulesOrigin,
+    StoredRules, Trust, Verdict,
 };
 use trainyard_core::model::ModelFolder;
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
 const JUDGE_AGAIN: &str = "run `trainyard-evaluate` and `trainyard-gate` again for this model";
 
-/// Returns the verdict where it passes exactly `model`; everything else is an error with the right exit code.
+/// What may become of a model.
+pub(crate) enum Permit {
+    /// It may be published: by the rules, or by a person's word where that is to count.
+    Granted(Box<Verdict>),
+    /// A person let it through, and this workflow does not publish such models.
+    Withheld(Box<Verdict>),
+}
+
+/// Whether exactly `model` may be published; everything else is an error with the right exit code.
 ///
-/// `let_through` is the commit for which a person's override counts, as the gate found it on GitHub and wrote it down.
-/// The stored verdict is not trusted: it must be the one that the evaluation and the configured rules give now.
+/// `commit` is what this run is about, where the numbers can be trusted: an override counts where the gate wrote it down
+/// for this commit. The stored verdict is not trusted: it must be the one that the evaluation and the rules give now, which
+/// are the configured ones, or those of the base branch that the gate judged by.
 pub(crate) fn check(
     config: &Config,
     base: &Path,
     out: &Path,
     baseline: Option<&Path>,
     model: &ModelFolder,
-    let_through: Option<&str>,
-) -> anyhow::Result<Verdict> {
-    let stored = Verdict::open(&out.join("verdict"))
+    commit: Option<&str>,
+    allows_override: bool,
+) -> anyhow::Result<Permit> {
+    let folder = out.join("verdict");
+    let stored = Verdict::open(&folder)
         .map_err(|error| anyhow::Error::new(error).context("there is no verdict to publish by"))
         .exit_code(ExitCode::Inconclusive)
         .hint(JUDGE_AGAIN)?;
+    let of_base = stored_rules(&folder)?;
+    let (gate, origin) = match &of_base {
+        Some(rules) => (&rules.gate, RulesOrigin::Base(rules.reference.clone())),
+        None => (&config.gate, RulesOrigin::Own),
+    };
     let read = Candidate::Evaluation {
         folder: &out.join("evaluation"),
         model: Some(&model.path),
     }
     .read();
-    // A person's word holds for the commit that it names, where it is to count at all.
-    let overridden = stored
-        .overridden
-        .as_ref()
-        .filter(|found| let_through == Some(found.commit.as_str()));
+    let is_of_commit = commit.is_some() && stored.commit.as_deref() == commit;
+    let overridden = stored.overridden.as_ref().filter(|_| is_of_commit);
     let now = Case {
         rules: RulesInForce {
-            gate: &config.gate,
-            digest: config.gate.rules_digest().exit_code(ExitCode::Usage)?,
-            origin: RulesOrigin::Own,
+            gate,
+            digest: gate.rules_digest().exit_code(ExitCode::Usage)?,
+            origin,
         },
         candidate: read.as_ref().map(|(card, _)| card),
-        baseline: &find_baseline(config, base, out, baseline),
+        baseline: &find_baseline(gate, base, out, baseline),
         trust: Trust::Verified,
         overridden,
         model_name: None,
@@ -68,8 +83,9 @@ pub(crate) fn check(
         .hint("add a rule that needs no baseline, such as `min`");
     }
     match now.verdict {
-        _ if now.overridden.is_some() => Ok(now),
-        Decision::Pass | Decision::Warn => Ok(now),
+        _ if now.overridden.is_some() && allows_override => Ok(Permit::Granted(Box::new(now))),
+        _ if now.overridden.is_some() => Ok(Permit::Withheld(Box::new(now))),
+        Decision::Pass | Decision::Warn => Ok(Permit::Granted(Box::new(now))),
         Decision::Fail => Err(anyhow!(
             "the gate failed, so nothing is published: {}",
             now.summary
@@ -83,14 +99,26 @@ pub(crate) fn check(
     }
 }
 
+/// The base branch's rules, where the gate judged by those.
+fn stored_rules(folder: &Path) -> anyhow::Result<Option<StoredRules>> {
+    let path = folder.join(RULES_FILE);
+    if !files::is_there(&path) {
+        return Ok(None);
+    }
+    files::read_json(&path, "copy of the base branch's rules")
+        .map(Some)
+        .exit_code(ExitCode::Inconclusive)
+        .hint(JUDGE_AGAIN)
+}
+
 /// The baseline that the gate compared with: a file that is named, what the gate found on GitHub, or the configured file.
-fn find_baseline(config: &Config, base: &Path, out: &Path, named: Option<&Path>) -> Baseline {
+fn find_baseline(gate: &GateConfig, base: &Path, out: &Path, named: Option<&Path>) -> Baseline {
     let found = out.join("verdict").join(BASELINE_FILE);
     let path = named.or_else(|| found.exists().then_some(found.as_path()));
     path.map(|path| Baseline::read(path, &path.display().to_string()))
-        .or_else(|| Baseline::configured(&config.gate, base))
+        .or_else(|| Baseline::configured(gate, base))
         .unwrap_or_else(|| Baseline::NotConfigured("no baseline is configured".to_owned()))
-        .under(config.gate.on_missing_baseline)
+        .under(gate.on_missing_baseline)
 }
 
 fn difference(stored: &Verdict, now: &Verdict, model: &ModelFolder) -> Option<String> {

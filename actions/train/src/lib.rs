@@ -248,7 +248,7 @@ fn finished(
 
 /// Outputs and summary.
 fn finish(stage: &Stage, model: &ModelFolder, is_skipped: bool) -> anyhow::Result<()> {
-    stage.set_output("model", model.path.display())?;
+    stage.set_path_output("model", &model.path)?;
     stage.set_output("model-digest", &model.digest)?;
     stage.set_output("skipped", is_skipped)?;
     let manifest = &model.manifest;

@@ -7,6 +7,8 @@ mod candidate;
 mod case;
 mod change;
 mod decision;
+mod definition;
+mod mark;
 mod reading;
 mod record;
 mod rule;
@@ -17,12 +19,12 @@ mod verdict;
 pub use baseline::Baseline;
 pub use bound::Bound;
 pub use candidate::{Candidate, CandidateError};
-pub use case::{Case, RulesInForce, RulesOrigin, Trust};
+pub use case::{Case, RULES_FILE, RulesInForce, RulesOrigin, StoredRules, Trust};
 pub use decision::{Decision, Outcome};
+pub use definition::MAX_RECORD_CHARS;
+pub use mark::Mark;
 pub use reading::ReadingError;
-pub use record::{
-    BASELINE_FILE, BaselineRecord, HistoryPoint, MAX_RECORD_CHARS, PredictionsArtifact, RecordError,
-};
+pub use record::{BASELINE_FILE, BaselineRecord, HistoryPoint, PredictionsArtifact, RecordError};
 pub use rule::{Level, MissingBaseline, Rule, RulesFrom, WhenUncertain};
 pub use scorecard::Scorecard;
 pub use verdict::{

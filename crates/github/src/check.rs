@@ -168,6 +168,50 @@ impl GitHub {
         Ok(found.into_iter().max_by_key(|run| run.id))
     }
 
+    /// Completes every check of ours on the commit that is open: those whose names begin with `prefix`.
+    pub async fn complete_open_checks(
+        &self,
+        head_sha: &str,
+        prefix: &str,
+        conclusion: Conclusion,
+        report: &Report,
+    ) -> Result<(), GitHubError> {
+        #[derive(Deserialize)]
+        struct Named {
+            id: u64,
+            name: String,
+            status: String,
+        }
+        #[derive(Deserialize)]
+        struct AllRuns {
+            check_runs: Vec<Named>,
+        }
+        let request = Request {
+            method: Method::GET,
+            route: self.path(&format!(
+                "/commits/{head_sha}/check-runs?filter=latest&per_page=100"
+            )),
+            body: None,
+            doing: "read the check runs",
+            permission: Permission::ChecksWrite,
+        };
+        let found: AllRuns = self.send(&request).await?;
+        let is_open = |run: &Named| run.name.starts_with(prefix) && run.status != "completed";
+        for run in found.check_runs.into_iter().filter(is_open) {
+            let body = json!({
+                "status": "completed", "conclusion": conclusion, "output": report,
+            });
+            match self.update_check(run.id, &body).await {
+                // Another app's.
+                Err(error) if matches!(error.status(), Some(403 | 404)) => {}
+                other => {
+                    other?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Changes the check of that name on the commit, and makes one where there is none, or another app's.
     async fn put_check(&self, check: &Check, body: Value) -> Result<CheckRun, GitHubError> {
         if let Some(found) = self.find_check(check).await? {

@@ -378,6 +378,10 @@ impl GitHub {
                 && (headers.contains_key(RETRY_AFTER)
                     || is_used_up(headers)
                     || message.contains("secondary rate limit")));
+        let problem = match wait_of(headers).filter(|_| is_limited) {
+            Some(wait) => format!("{problem}; the limit ends in {} s", wait.as_secs()),
+            None => problem,
+        };
         if is_limited || is_transient(status) {
             return Trouble::Transient {
                 error: if is_limited {

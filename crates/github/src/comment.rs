@@ -68,6 +68,12 @@ pub struct Comment {
     /// Where people see it.
     pub html_url: String,
     user: Option<User>,
+    #[serde(default)]
+    created_at: String,
+    #[serde(default)]
+    updated_at: String,
+    #[serde(default)]
+    performed_via_github_app: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -132,8 +138,13 @@ impl Comment {
         self.user.as_ref().map(|user| user.login.as_str())
     }
 
-    pub(crate) fn is_by_bot(&self) -> bool {
-        self.user.as_ref().is_some_and(|user| user.kind == BOT)
+    /// Who wrote it, where that is a person with their own hands, and it still says what they wrote.
+    pub(crate) fn person(&self) -> Option<&str> {
+        let is_by_bot = self.user.as_ref().is_some_and(|user| user.kind == BOT);
+        let is_edited = self.created_at != self.updated_at;
+        let is_via_app = self.performed_via_github_app.is_some();
+        self.author()
+            .filter(|_| !(is_by_bot || is_edited || is_via_app))
     }
 
     fn text(&self) -> &str {

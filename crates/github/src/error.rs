@@ -116,9 +116,29 @@ pub(crate) fn hint(status: u16, message: &str, permission: Permission, repositor
                 "give the personal access token the permission `{permission}` for `{repository}`"
             )
         }
+        403 if message.contains("scope") => {
+            "give the classic personal access token the scope `repo`, or use a fine-grained one"
+                .to_owned()
+        }
+        403 if message.contains("IP allow list") => {
+            "the organisation's IP allow list does not hold the address of this runner: use a runner whose address is on it"
+                .to_owned()
+        }
+        403 if message.contains("locked") => {
+            "the conversation is locked: unlock it, or set `comment: never`".to_owned()
+        }
+        403 if message.contains("archived") => {
+            "the repository is archived and takes no changes: unarchive it".to_owned()
+        }
         403 => format!(
             "add `{permission}` to the job's `permissions:`; a pull request of a fork has a read-only token whatever they say"
         ),
+        301 | 302 | 307 | 308 => format!(
+            "`{repository}` has moved: use its new name in the remote and in the workflow"
+        ),
+        422 if message.contains("No commit found") => {
+            "GitHub does not know the commit: push it first, or check it out by its own SHA".to_owned()
+        }
         404 => format!(
             "see whether `{repository}` is spelled right and the token may see it; a private repository needs `{permission}`"
         ),

@@ -25,6 +25,7 @@ pub use check::{Check, CheckAnnotation, CheckLevel, CheckRun, Conclusion, Report
 pub use client::{GitHub, Options};
 pub use comment::{Comment, MARKER_LIMIT, Outcome, Place, Stamp};
 pub use error::{GitHubError, Permission};
+pub use overriding::Thread;
 pub use pull::{Pull, RequestOf};
 pub use release::Release;
 pub use trainyard_net::{ClientOptions, RetryPolicy};

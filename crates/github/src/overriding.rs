@@ -1,13 +1,17 @@
 //! `/trainyard override <sha> <reason>`: a person's word, in a comment, that lets one commit through.
 
+use std::collections::BTreeMap;
+
 use http::Method;
 use serde::Deserialize;
-use trainyard_core::gate::Override;
+use trainyard_core::gate::{Mark, Override};
 use trainyard_net::encode;
 
+use crate::check::App;
 use crate::client::{GitHub, Request};
 use crate::comment::Comment;
 use crate::error::{GitHubError, Permission};
+use crate::pull::Pull;
 
 /// What the first line of the comment begins with.
 const COMMAND: &str = "/trainyard override ";
@@ -16,6 +20,15 @@ const COMMAND: &str = "/trainyard override ";
 const MIN_SHA_CHARS: usize = 7;
 
 const MAX_REASON_CHARS: usize = 500;
+
+/// People who are asked for, so that readers cannot use up the token's calls.
+const MAX_ASKED: usize = 10;
+
+/// Pull requests of one commit that are looked at.
+const MAX_PULLS: usize = 3;
+
+/// Pages of comments on a commit that are read.
+const MAX_PAGES: usize = 10;
 
 #[derive(Deserialize)]
 struct Access {
@@ -31,21 +44,74 @@ fn reason<'a>(body: &'a str, head_sha: &str) -> Option<&'a str> {
     (names_head && !reason.is_empty()).then_some(reason)
 }
 
+/// Where a person may let a commit through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Thread {
+    /// In a comment on this pull request.
+    PullRequest(u64),
+    /// In a comment on the commit itself.
+    Commit,
+}
+
+#[derive(Deserialize)]
+struct Marked {
+    app: Option<App>,
+    output: Output,
+}
+
+#[derive(Deserialize)]
+struct Output {
+    text: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Checks {
+    check_runs: Vec<Marked>,
+}
+
 impl GitHub {
-    /// The newest override of exactly this commit by a person who may write to the repository. Bots have no say.
+    /// The newest override of exactly this commit by a person who may write to the repository. Comments by bots, through an
+    /// App, and edited ones have no say.
     pub async fn find_override(
         &self,
-        pull_request: u64,
+        thread: Thread,
         head_sha: &str,
     ) -> Result<Option<Override>, GitHubError> {
-        let mut comments = self.all_comments(pull_request).await?;
-        comments.sort_by_key(|comment| std::cmp::Reverse(comment.id));
+        let mut comments = match thread {
+            Thread::PullRequest(number) => self.all_comments(number).await?,
+            Thread::Commit => {
+                self.all_pages(
+                    &format!("/commits/{}/comments", encode(head_sha)),
+                    MAX_PAGES,
+                    "read the comments on the commit",
+                    Permission::ContentsRead,
+                )
+                .await?
+            }
+        };
+        comments.sort_by_key(|comment: &Comment| std::cmp::Reverse(comment.id));
+        // Text first: only who says the words is asked for, and each but once.
+        let mut asked: BTreeMap<&str, bool> = BTreeMap::new();
         for comment in &comments {
             let (Some(reason), Some(by)) = (reason(&comment.body, head_sha), comment.person())
             else {
                 continue;
             };
-            if !self.may_write(by).await? {
+            let may_write = match asked.get(by) {
+                Some(may_write) => *may_write,
+                None if asked.len() == MAX_ASKED => {
+                    tracing::warn!(
+                        "{MAX_ASKED} people without write permission tried to override; others are not asked for"
+                    );
+                    return Ok(None);
+                }
+                None => {
+                    let may_write = self.may_write(by).await?;
+                    asked.insert(by, may_write);
+                    may_write
+                }
+            };
+            if !may_write {
                 tracing::warn!("the override by {by} does not count: they may not write here");
                 continue;
             }
@@ -59,7 +125,55 @@ impl GitHub {
         Ok(None)
     }
 
-    async fn may_write(&self, login: &str) -> Result<bool, GitHubError> {
+    /// The override of one of the pull requests that brought in `sha`, where their check `check_name`, by `app`, says that
+    /// it was on the same content as `mark`'s.
+    pub async fn followed_override(
+        &self,
+        pulls: &[Pull],
+        check_name: &str,
+        app: &str,
+        mark: &Mark,
+    ) -> Result<Option<Override>, GitHubError> {
+        for pull in pulls.iter().take(MAX_PULLS) {
+            let request = Request {
+                method: Method::GET,
+                route: self.path(&format!(
+                    "/commits/{}/check-runs?check_name={}&filter=latest&per_page=100",
+                    encode(&pull.head.sha),
+                    encode(check_name)
+                )),
+                body: None,
+                doing: "read the pull request's check run",
+                permission: Permission::ChecksRead,
+            };
+            let found: Checks = self.send(&request).await?;
+            let marks = found.check_runs.iter().filter_map(|check| {
+                let slug = check.app.as_ref()?.slug.as_deref()?;
+                Mark::decode(check.output.text.as_deref()?).filter(|_| slug == app)
+            });
+            for found in marks {
+                if let Some(overridden) = found.override_for(mark) {
+                    return Ok(Some(overridden.clone()));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The pull requests that brought in a commit, merged ones too.
+    pub async fn pulls_of(&self, sha: &str) -> Result<Vec<Pull>, GitHubError> {
+        self.send(&Request {
+            method: Method::GET,
+            route: self.path(&format!("/commits/{}/pulls?per_page=100", encode(sha))),
+            body: None,
+            doing: "look for the commit's pull requests",
+            permission: Permission::PullRequestsRead,
+        })
+        .await
+    }
+
+    /// Whether the person may write to the repository.
+    pub async fn may_write(&self, login: &str) -> Result<bool, GitHubError> {
         let request = Request {
             method: Method::GET,
             route: self.path(&format!("/collaborators/{}/permission", encode(login))),
@@ -74,13 +188,6 @@ impl GitHub {
             Err(error) if error.status() == Some(404) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-}
-
-/// Whether a comment is by a person, and whose.
-impl Comment {
-    fn person(&self) -> Option<&str> {
-        self.author().filter(|_| !self.is_by_bot())
     }
 }
 

@@ -1,8 +1,9 @@
 //! What every stage holds while it runs: its context and the places where it speaks.
 
 use std::io::Write as _;
+use std::path::Path;
 
-use crate::annotate::{Annotation, Annotator, neutralise};
+use crate::annotate::{Annotation, Annotator, neutralise, path_in_repository};
 use crate::context::Context;
 use crate::environment::Environment;
 use crate::exit::{ExitCode, WithExitCode as _};
@@ -44,6 +45,13 @@ impl Stage {
         self.outputs
             .set(name, &value.to_string())
             .exit_code(ExitCode::Data)
+    }
+
+    /// Sets an output to a path, relative to the workspace where it lies in there: a later step finds it from its own
+    /// working directory, which is most often that.
+    pub fn set_path_output(&self, name: &str, path: &Path) -> anyhow::Result<()> {
+        let workspace = self.context.workspace.as_deref();
+        self.set_output(name, path_in_repository(workspace, path))
     }
 
     /// Appends to the job summary; a failure is a warning, since a report never decides.

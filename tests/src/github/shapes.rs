@@ -74,6 +74,21 @@ pub(super) fn comment(
     })
 }
 
+pub(super) fn commit_comment(
+    full_name: &str,
+    sha: &str,
+    id: u64,
+    login: &str,
+    body: &str,
+) -> Value {
+    json!({
+        "id": id, "node_id": format!("CC_{id}"), "url": api(full_name, &format!("comments/{id}")),
+        "html_url": format!("https://github.com/{full_name}/commit/{sha}#commitcomment-{id}"),
+        "body": body, "path": null, "position": null, "line": null, "commit_id": sha,
+        "user": user(login, "User"), "created_at": TIME, "updated_at": TIME, "author_association": "NONE",
+    })
+}
+
 pub(super) fn commit(full_name: &str, sha: &str, parents: &[String]) -> Value {
     let url = api(full_name, &format!("commits/{sha}"));
     let person = json!({ "name": "Ann", "email": "ann@example.com", "date": TIME });

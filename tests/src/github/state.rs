@@ -37,6 +37,9 @@ pub(super) struct Repository {
     /// Parents of each commit, the newest commit last.
     commits: Vec<(String, Vec<String>)>,
     merge_base: Option<String>,
+    commit_comments: Vec<Value>,
+    /// Numbers of the pull requests that brought in each commit.
+    brought_in: BTreeMap<String, Vec<u64>>,
     /// Git trees of commits that have another than their own name.
     trees: BTreeMap<String, String>,
     /// Completed runs of the workflow on each branch.
@@ -91,7 +94,7 @@ impl Repository {
     }
 
     /// `{"fault": …}`, `{"comments": [{"login", "type", "body", "issue"}]}`, `{"commits": [[sha, parent, …]]}`,
-    /// `{"merge_base": sha}`, `{"list_lag_ms": n}`, `{"trees": {commit: tree}}`, `{"workflow_runs": {branch: count}}`, `{"pulls": [{"number", "head_repository", "head_branch", "head_sha", "base_branch",
+    /// `{"merge_base": sha}`, `{"list_lag_ms": n}`, `{"brought_in": {commit: [number]}}`, `{"trees": {commit: tree}}`, `{"workflow_runs": {branch: count}}`, `{"pulls": [{"number", "head_repository", "head_branch", "head_sha", "base_branch",
     /// "base_sha"}]}`, `{"tags": {tag: commit}}`, `{"permissions": {login: permission}}`, `{"files": {"branch:path": text}}` or `{"checks": [{"name", "head_sha", "app", "text"}]}`.
     pub(super) fn prepare(&mut self, instruction: &Value) -> Result<Value, String> {
         if let Some(fault) = instruction.get("fault") {
@@ -105,6 +108,11 @@ impl Repository {
             let mut shas: Vec<String> =
                 serde_json::from_value(commit.clone()).map_err(|error| error.to_string())?;
             self.commits.push((shas.remove(0), shas));
+        }
+        for (sha, numbers) in instruction["brought_in"].as_object().into_iter().flatten() {
+            let numbers = numbers.as_array().into_iter().flatten();
+            self.brought_in
+                .insert(sha.clone(), numbers.filter_map(Value::as_u64).collect());
         }
         if let Some(sha) = instruction["merge_base"].as_str() {
             self.merge_base = Some(sha.to_owned());
@@ -142,7 +150,27 @@ impl Repository {
         for comment in instruction["comments"].as_array().into_iter().flatten() {
             let text = |key: &str| comment[key].as_str().unwrap_or_default();
             let issue = comment["issue"].as_u64().unwrap_or(1);
-            self.add_comment(issue, text("login"), text("type"), text("body"));
+            if let Some(commit) = comment["commit"].as_str() {
+                let id = self.new_id();
+                let made = shapes::commit_comment(
+                    &self.full_name,
+                    commit,
+                    id,
+                    text("login"),
+                    text("body"),
+                );
+                self.commit_comments.push(made);
+                continue;
+            }
+            let mut made = self.add_comment(issue, text("login"), text("type"), text("body"));
+            for key in ["updated_at", "performed_via_github_app"] {
+                if let Some(value) = comment.get(key) {
+                    made[key] = value.clone();
+                }
+            }
+            if let Some(id) = made["id"].as_u64() {
+                self.comments.insert(id, made);
+            }
         }
         Ok(json!({}))
     }
@@ -316,6 +344,27 @@ impl Repository {
             json!({ "history": { "nodes": nodes } })
         };
         json!({ "data": { "repository": { "object": object } } })
+    }
+
+    /// Comments on a commit: those that were prepared with `commit`.
+    pub(super) fn commit_comments(&self, sha: &str, parameters: &Parameters) -> Value {
+        let found = self.commit_comments.iter();
+        let found = found.filter(|comment| comment["commit_id"] == sha);
+        page(found.cloned().collect(), parameters)
+    }
+
+    /// The pull requests that were prepared as having brought in a commit.
+    pub(super) fn pulls_of(&self, sha: &str) -> Value {
+        let numbers = self.brought_in.get(sha).cloned().unwrap_or_default();
+        let found = self.pulls.iter();
+        found
+            .filter(|pull| {
+                pull["number"]
+                    .as_u64()
+                    .is_some_and(|number| numbers.contains(&number))
+            })
+            .cloned()
+            .collect()
     }
 
     pub(super) fn check(&self, id: &str) -> Answer {

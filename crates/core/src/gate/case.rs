@@ -2,6 +2,8 @@
 //!
 //! Property that must hold: turning one more row wrong never makes a rule greener.
 
+use serde::{Deserialize, Serialize};
+
 use super::baseline::Baseline;
 use super::bound::{Bound, judge_absolute};
 use super::candidate::CandidateError;
@@ -67,6 +69,21 @@ pub enum RulesOrigin {
     /// Those of the commit that is judged, since the base branch could not be asked, for this reason: the case cannot be
     /// judged.
     Unread(String),
+    /// There are none, since the configuration cannot be read, for this reason.
+    Broken(String),
+}
+
+/// The gate's copy of the base branch's rules, in the folder of the verdict, where those judged.
+pub const RULES_FILE: &str = "rules.json";
+
+/// The base branch's rules, as the gate read them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredRules {
+    /// The branch or commit.
+    pub reference: String,
+    /// Its `[gate]`.
+    pub gate: GateConfig,
 }
 
 /// Whether the numbers can be relied on.
@@ -124,7 +141,10 @@ impl Case<'_> {
     fn is_judgeable(&self) -> bool {
         self.candidate.is_ok()
             && !self.rules.gate.rules.is_empty()
-            && !matches!(self.rules.origin, RulesOrigin::Unread(_))
+            && !matches!(
+                self.rules.origin,
+                RulesOrigin::Unread(_) | RulesOrigin::Broken(_)
+            )
     }
 
     /// The worst of all rules. A comparison that was skipped leaves a warning at best.
@@ -150,8 +170,15 @@ impl Case<'_> {
     }
 
     fn summary(&self, verdict: Decision, results: &[RuleResult]) -> String {
-        if let RulesOrigin::Unread(_) = self.rules.origin {
-            return "The base branch's rules could not be read, so nothing was judged.".to_owned();
+        match self.rules.origin {
+            RulesOrigin::Unread(_) => {
+                return "The base branch's rules could not be read, so nothing was judged."
+                    .to_owned();
+            }
+            RulesOrigin::Broken(_) => {
+                return "The configuration cannot be read, so nothing was judged.".to_owned();
+            }
+            RulesOrigin::Own | RulesOrigin::Base(_) => {}
         }
         if !self.is_judgeable() {
             return "The model could not be judged.".to_owned();
@@ -284,6 +311,11 @@ impl Case<'_> {
             RulesOrigin::Unread(reason) => notes.push(format!(
                 "The rules of the base branch, which judge a change, could not be read: {reason}."
             )),
+            // Whatever else is missing follows from it.
+            RulesOrigin::Broken(reason) => {
+                notes.push(reason.clone());
+                return notes;
+            }
         }
         if self.rules.gate.rules.is_empty() {
             notes.push(

@@ -4,12 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::decision::Decision;
+use super::definition::{self, MAX_RECORD_CHARS};
 use super::scorecard::Scorecard;
 use super::verdict::{Override, Verdict};
 use crate::digest::Sha256Digest;
@@ -22,9 +21,6 @@ pub const BASELINE_FILE: &str = "baseline.json";
 
 /// Version of [`BaselineRecord`]'s layout.
 pub(super) const RECORD_VERSION: u32 = 1;
-
-/// Characters that a record takes at most; a check's text has room for 65,535.
-pub const MAX_RECORD_CHARS: usize = 60_000;
 
 /// Runs that the history keeps.
 pub(super) const MAX_HISTORY: usize = 20;
@@ -50,6 +46,9 @@ pub struct BaselineRecord {
     /// Inputs of the run that overrode its configuration: such a run is not a baseline.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overriding_inputs: Vec<String>,
+    /// The bounds that were not met, or not judged, as metric and words: `accuracy at least 0.98`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missed_rules: Vec<String>,
     /// Who let it through, where the rules did not.
     #[serde(rename = "override", default, skip_serializing_if = "Option::is_none")]
     pub overridden: Option<Override>,
@@ -142,6 +141,7 @@ impl BaselineRecord {
             tree_sha: None,
             decision: verdict.verdict,
             overriding_inputs: card.overriding_inputs.clone(),
+            missed_rules: verdict.missed_rules(),
             overridden: verdict.overridden.clone(),
             model_name: card.model_name.clone(),
             model_digest: card.model_digest.clone(),
@@ -197,10 +197,7 @@ impl BaselineRecord {
         ];
         let mut smaller = smaller.iter();
         loop {
-            let text = format!(
-                "{LABEL}{}",
-                URL_SAFE_NO_PAD.encode(serde_json::to_vec(&record)?)
-            );
+            let text = definition::encode(LABEL, &record)?;
             match smaller.next() {
                 Some(shrink) if text.len() > MAX_RECORD_CHARS => shrink(&mut record),
                 _ => return Ok(text),
@@ -210,26 +207,15 @@ impl BaselineRecord {
 
     /// The record in a check's text; `None` where there is none.
     pub fn decode(text: &str) -> Option<Result<Self, RecordError>> {
-        let line = text
-            .lines()
-            .rev()
-            .find_map(|line| line.strip_prefix(LABEL))?;
-        Some(Self::from_base64(line.trim()))
-    }
-
-    fn from_base64(text: &str) -> Result<Self, RecordError> {
-        let damaged = |error: &dyn std::fmt::Display| RecordError::Damaged(error.to_string());
-        let bytes = URL_SAFE_NO_PAD
-            .decode(text)
-            .map_err(|error| damaged(&error))?;
-        let value: serde_json::Value =
-            serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
-        match value["record_version"].as_u64() {
-            Some(version) if version == u64::from(RECORD_VERSION) => {
-                serde_json::from_value(value).map_err(|error| damaged(&error))
-            }
+        let value = match definition::decode(LABEL, text)? {
+            Ok(value) => value,
+            Err(damage) => return Some(Err(RecordError::Damaged(damage))),
+        };
+        Some(match value["record_version"].as_u64() {
+            Some(version) if version == u64::from(RECORD_VERSION) => serde_json::from_value(value)
+                .map_err(|error| RecordError::Damaged(error.to_string())),
             version => Err(RecordError::Version(version.unwrap_or_default() as u32)),
-        }
+        })
     }
 }
 
@@ -305,10 +291,7 @@ mod tests {
         let line = record(&card(vec![1, 2]), None).encode().unwrap();
         let cut = BaselineRecord::decode(&line[..line.len() - 9]).unwrap();
         assert!(matches!(cut, Err(RecordError::Damaged(_))), "{cut:?}");
-        let later = format!(
-            "{LABEL}{}",
-            URL_SAFE_NO_PAD.encode(r#"{"record_version":2}"#)
-        );
+        let later = definition::encode(LABEL, &serde_json::json!({ "record_version": 2 })).unwrap();
         let later = BaselineRecord::decode(&later).unwrap();
         assert!(matches!(later, Err(RecordError::Version(2))), "{later:?}");
     }

@@ -190,6 +190,16 @@ impl Verdict {
         self.verdict.is_green() || self.overridden.is_some()
     }
 
+    /// The bounds that turned it red, as metric and words.
+    pub fn missed_rules(&self) -> Vec<String> {
+        let red = self
+            .rules
+            .iter()
+            .filter(|rule| matches!(rule.decision, Decision::Fail | Decision::Inconclusive));
+        red.map(|rule| format!("{} {}", rule.key(), rule.wanted))
+            .collect()
+    }
+
     /// Whether any bound was compared with a number.
     pub fn has_judged(&self) -> bool {
         self.rules.iter().any(|rule| rule.outcome.is_judged())

@@ -175,8 +175,18 @@ fn headline(report: &Report<'_>) -> String {
 fn notes(report: &Report<'_>) -> String {
     let verdict = report.verdict;
     let overridden = verdict.overridden.as_ref().map(|found| {
+        let is_this = verdict
+            .commit
+            .as_ref()
+            .is_none_or(|commit| *commit == found.commit);
+        let commit = match found.commit.get(..7) {
+            Some(short) if !is_this => {
+                format!("commit {}, which had the same content", escape(short))
+            }
+            _ => "this commit".to_owned(),
+        };
         format!(
-            "**Overridden by {}** for this commit: {} ({})",
+            "**Overridden by {}** for {commit}: {} ({})",
             name(&found.by),
             escape(&found.reason),
             escape_url(&found.url)

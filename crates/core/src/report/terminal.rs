@@ -55,8 +55,12 @@ pub(super) fn render(report: &Report<'_>, has_colour: bool) -> String {
             cells.iter_mut().for_each(String::clear);
         }
     }
-    let mut text = aligned(&table, &decisions, has_colour);
-    text.push('\n');
+    // Where nothing could be read, a header would stand alone.
+    let mut text = if decisions.len() > 1 {
+        aligned(&table, &decisions, has_colour) + "\n"
+    } else {
+        String::new()
+    };
     for rule in verdict
         .rules
         .iter()

@@ -23,6 +23,15 @@ const NOT_OF_THE_CHAIN: [&str; 8] = [
     "task",
 ];
 
+/// No binary is asked to publish where the input says otherwise, so none checks it.
+const CHECK_OF_PUBLISH: &str = "    - name: Check the input `publish`
+      if: inputs.publish != 'true' && inputs.publish != 'false'
+      shell: bash
+      run: |
+        echo '::error title=Trainyard%3A wrong inputs::invalid value for the input `publish`; write `true` or `false`'
+        exit 2
+";
+
 /// Outputs of the stages that the chain hands on: stage, output.
 const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 13] = [
     ("gate", "verdict"),
@@ -154,7 +163,11 @@ fn of_chain(stages: &[Stage]) -> Action {
     for stage in stages {
         let of_stage = inputs(&stage.command)
             .into_iter()
-            .filter(|input| !NOT_OF_THE_CHAIN.contains(&&*input.name));
+            // `evaluate` takes a name with predictions alone.
+            .filter(|input| {
+                !NOT_OF_THE_CHAIN.contains(&&*input.name)
+                    || (stage.name == "gate" && input.name == "name")
+            });
         let mut names = Vec::new();
         for input in of_stage {
             names.push(input.name.clone());
@@ -334,6 +347,9 @@ impl Action {
             );
         }
         yaml.push_str("\nruns:\n  using: composite\n  steps:\n");
+        if inputs.iter().any(|input| input.name == "publish") {
+            yaml.push_str(CHECK_OF_PUBLISH);
+        }
         for step in steps {
             let script = if is_chain {
                 "$GITHUB_ACTION_PATH/actions/support/run.sh"

@@ -108,7 +108,10 @@ async fn a_limit_that_lasts_longer_than_a_report_is_worth_is_said() {
     let (url, requests) = serve(&["403 Forbidden\r\nRetry-After: 3000"]);
     let error = connect(&url).send_for_value(&request(Method::GET)).await;
     let text = error.unwrap_err().to_string();
-    assert!(text.contains("403 Forbidden: words (1 attempt)"), "{text}");
+    assert!(
+        text.contains("403 Forbidden: words; the limit ends in 3000 s (1 attempt)"),
+        "{text}"
+    );
     assert_eq!(requests.lock().unwrap().len(), 1);
 }
 

@@ -1,0 +1,206 @@
+//! A person's word: whose counts, on what, and where it follows.
+
+use serde_json::{Value, json};
+
+use super::gate::{Run, override_comment};
+
+const HEAD: char = 'b';
+
+fn sha(digit: char) -> String {
+    digit.to_string().repeat(40)
+}
+
+/// A pull request that misses a rule, and was let through by maria.
+fn let_through(name: &'static str) -> Run {
+    let run = Run::of_pull_request(name).with_history();
+    run.project.edit("min = 0.5", "min = 0.9999");
+    let text = format!("/trainyard override {} known drift", sha(HEAD));
+    run.repository.prepare(&json!({
+        "permissions": { "maria": "write" },
+        "comments": [override_comment("maria", "User", &text)],
+        "pulls": [{
+            "number": 7, "head_repository": format!("acme/{name}"), "head_branch": "change",
+            "head_sha": sha(HEAD), "base_branch": "main", "base_sha": sha('a'),
+        }],
+    }));
+    run.gate(1, &[], 0);
+    run
+}
+
+/// A later run of `event` on another commit.
+fn later(mut run: Run, event: &'static str, reference: &'static str, commit: char) -> Run {
+    run.event = event;
+    run.reference = reference;
+    run.sha = sha(commit);
+    run.payload = match event {
+        "merge_group" => json!({
+            "merge_group": {
+                "head_sha": sha(commit), "head_ref": "refs/heads/gh-readonly-queue/main/pr-7-aaaa",
+                "base_sha": sha('a'), "base_ref": "refs/heads/main",
+            },
+            "repository": run.payload["repository"],
+        }),
+        _ => {
+            json!({ "ref": reference, "before": sha('a'), "repository": run.payload["repository"] })
+        }
+    };
+    run
+}
+
+/// The word once held for the head commit alone: after the merge main was red, and no release could be published.
+#[test]
+fn a_word_follows_the_content_into_the_queue_main_and_a_release() {
+    for (name, event, reference) in [
+        (
+            "follows-queue",
+            "merge_group",
+            "refs/heads/gh-readonly-queue/main/pr-7-aaaa",
+        ),
+        ("follows-main", "push", "refs/heads/main"),
+        ("follows-tag", "push", "refs/tags/v1.0.0"),
+    ] {
+        let run = later(let_through(name), event, reference, 'e');
+        run.repository.prepare(&json!({
+            "commits": [[sha('e'), sha('a')]],
+            "brought_in": { sha('e'): [7] },
+        }));
+        let said = run.gate(2, &[], 0);
+        said.has_output("fail");
+        let verdict = run.project.json("verdict/verdict.json");
+        assert_eq!(verdict["override"]["by"], "maria", "{name}");
+        assert_eq!(verdict["override"]["commit"], sha(HEAD), "{name}");
+        let comment = run.project.path("trainyard-out/verdict/comment.md");
+        let comment = std::fs::read_to_string(comment).unwrap();
+        assert!(
+            comment.contains("for commit bbbbbbb, which had the same content"),
+            "{comment}"
+        );
+    }
+}
+
+/// Another model that misses the rule needs a new word.
+#[test]
+fn a_word_does_not_follow_to_other_content() {
+    let run = later(let_through("new-content"), "push", "refs/heads/main", 'e');
+    run.repository.prepare(&json!({
+        "commits": [[sha('e'), sha('a')]],
+        "brought_in": { sha('e'): [7] },
+        "trees": { sha('c'): "the tree that was let through", sha('e'): "another tree" },
+    }));
+    run.project.run("train", &["--seed", "5"], 0);
+    run.project.run("evaluate", &[], 0);
+    run.gate(2, &[], 1);
+}
+
+#[test]
+fn a_pushed_commit_is_let_through_by_a_comment_on_itself() {
+    let run = Run::of_push("commit-comment", "refs/heads/main");
+    run.project.edit("min = 0.5", "min = 0.9999");
+    run.gate(1, &[], 1);
+    let text = format!("/trainyard override {} as agreed", sha('c'));
+    run.repository.prepare(&json!({
+        "permissions": { "maria": "write" },
+        "comments": [{ "commit": sha('c'), "login": "maria", "body": text }],
+    }));
+    run.gate(2, &[], 0);
+    let state = run.repository.state();
+    assert_eq!(state["checks"][0]["conclusion"], "success");
+}
+
+#[test]
+fn edited_comments_and_those_through_an_app_do_not_count() {
+    let run = Run::of_pull_request("edited").with_history();
+    run.project.edit("min = 0.5", "min = 0.9999");
+    let text = format!("/trainyard override {} please", sha(HEAD));
+    let with = |key: &str, value: Value| {
+        let mut comment = override_comment("maria", "User", &text);
+        comment[key] = value;
+        comment
+    };
+    run.repository.prepare(&json!({
+        "permissions": { "maria": "write" },
+        "comments": [
+            with("updated_at", json!("2026-01-02T00:00:00Z")),
+            with("performed_via_github_app", json!({ "id": 1, "slug": "some-app" })),
+        ],
+    }));
+    // Through an App, the field holds more than our stand-in writes.
+    let mut run = run;
+    run.api = super::Api::Direct;
+    run.gate(1, &[], 1);
+}
+
+/// Three hundred comments by readers once cost 317 calls.
+#[test]
+fn comments_by_many_readers_cost_few_calls() {
+    let mut run = Run::of_pull_request("readers").with_history();
+    run.project.edit("min = 0.5", "min = 0.9999");
+    let text = format!("/trainyard override {} please", sha(HEAD));
+    let mut comments = vec![override_comment("rita", "User", &text); 150];
+    comments.extend((0..150).map(|n| override_comment(&format!("reader-{n}"), "User", &text)));
+    comments.extend(vec![override_comment("ann", "User", "nice"); 50]);
+    run.repository.prepare(&json!({ "comments": comments }));
+    run.api = super::Api::Direct;
+    run.gate(1, &[], 1);
+    let requests = run.repository.state()["requests"].to_string();
+    assert_eq!(requests.matches("/permission").count(), 10, "{requests}");
+}
+
+/// The job with `if: always()` reports also when the configuration has a typo.
+#[test]
+fn a_broken_configuration_turns_check_and_comment_red() {
+    let run = Run::of_pull_request("broken").with_history();
+    run.gate(1, &[], 0);
+    run.gate(2, &["--start"], 0);
+    run.project.edit("[[gate.rules]]", "[[gate.rulez]]");
+    run.gate(2, &[], 2).has_error("did you mean `rules`?");
+    let state = run.repository.state();
+    assert_eq!(state["checks"].as_array().unwrap().len(), 1, "{state}");
+    assert_eq!(state["checks"][0]["name"], "trainyard / mnist");
+    assert_eq!(state["checks"][0]["conclusion"], "failure");
+    let bodies = run.repository.bodies();
+    assert_eq!(bodies.len(), 1);
+    assert!(
+        bodies[0].contains("The configuration cannot be read"),
+        "{bodies:?}"
+    );
+    // Not even the name can be read: whatever is open is completed.
+    run.gate(3, &["--start"], 2);
+    run.project.write("trainyard.toml", "[model\nname = 7");
+    run.repository.prepare(&json!({ "checks": [{
+        "name": "trainyard / mnist (into other)", "head_sha": sha(HEAD), "status": "in_progress",
+    }] }));
+    run.gate(3, &[], 2);
+    let state = run.repository.state();
+    for check in state["checks"].as_array().unwrap() {
+        assert_eq!(check["conclusion"], "failure", "{check}");
+    }
+}
+
+/// `publish-image` once judged by other rules than the gate did, and every such pull request ended red.
+#[test]
+fn an_image_is_built_by_the_rules_that_the_gate_judged_by() {
+    let run = Run::of_pull_request("one-case").with_history();
+    let own = std::fs::read_to_string(run.project.path("trainyard.toml")).unwrap();
+    let base = own.replace(
+        "# Judged by",
+        "[gate]\nrules_from = \"base\"\n\n# Judged by",
+    );
+    run.repository
+        .prepare(&json!({ "files": { "main:trainyard.toml": base } }));
+    run.project.edit("min = 0.5", "min = 0.4");
+    run.gate(1, &[], 0);
+    assert!(
+        run.project
+            .path("trainyard-out/verdict/rules.json")
+            .exists()
+    );
+    run.project.run("publish-image", &[], 0);
+    // A later verdict by the own rules leaves none of the base's behind.
+    run.project.run("gate", &[], 0);
+    assert!(
+        !run.project
+            .path("trainyard-out/verdict/rules.json")
+            .exists()
+    );
+}
