@@ -203,6 +203,10 @@ fn route(
         ("GET", ["commits", sha, "comments"]) => {
             Ok((200, repository.commit_comments(sha, parameters)))
         }
+        ("POST", ["issues", "comments", id, "reactions"] | ["comments", id, "reactions"]) => {
+            Ok((201, repository.react(id, body, author)))
+        }
+        ("POST", ["actions", "runs", id, "rerun-failed-jobs"]) => Ok((201, repository.rerun(id))),
         ("GET", ["commits", sha, "pulls"]) => Ok((200, repository.pulls_of(sha))),
         ("POST", ["check-runs"]) => repository.create_check(body),
         ("PATCH", ["check-runs", id]) => repository.update_check(id, body),

@@ -105,6 +105,14 @@ impl Link {
         })
     }
 
+    pub(crate) const fn github(&self) -> &GitHub {
+        &self.github
+    }
+
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     /// The patterns of the branches that leave records, which only the default branch's configuration says. Where it cannot
     /// be read there are none, so that no other branch leaves one.
     pub(crate) fn baseline_branches(&self, context: &Context, path: &Path) -> Vec<String> {

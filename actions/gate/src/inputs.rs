@@ -31,6 +31,10 @@ pub struct Inputs {
     /// check.
     #[arg(long)]
     pub start: bool,
+    /// In a run that a comment started: answer `/trainyard override`, run the failed jobs of that commit again if the person
+    /// may write here, and judge nothing.
+    #[arg(long)]
+    pub answer: bool,
     /// Reporting on GitHub.
     #[command(flatten)]
     pub github: GitHubArgs,

@@ -60,6 +60,7 @@ pub(crate) fn judge(
         model_name,
         commit: context.head_sha.as_deref(),
         trainyard_version: env!("CARGO_PKG_VERSION"),
+        rule_changes: &looked_up.rule_changes,
         notes: &notes,
     };
     let mut verdict = case.judge();

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use trainyard_core::config::{ConfigError, GateConfig, JudgingConfig};
 use trainyard_core::digest::Sha256Digest;
-use trainyard_core::gate::{Baseline, BaselineRecord, RulesFrom, RulesInForce, RulesOrigin};
+use trainyard_core::gate::{
+    Baseline, BaselineRecord, RuleChange, RulesFrom, RulesInForce, RulesOrigin, rule_changes,
+};
 use trainyard_runner::{Context, Event};
 
 use crate::Inputs;
@@ -28,6 +30,8 @@ pub(crate) struct LookedUp {
     pub(crate) tree_sha: Option<String>,
     /// The base branch's baseline file, where its rules name one.
     pub(crate) base_file: Option<String>,
+    /// What the change does to the rules that judge it.
+    pub(crate) rule_changes: Vec<RuleChange>,
 }
 
 impl LookedUp {
@@ -82,6 +86,7 @@ impl LookedUp {
             has_own_record,
             tree_sha,
             base_file,
+            rule_changes: rules.changes,
         })
     }
 
@@ -98,6 +103,7 @@ impl LookedUp {
             has_own_record: true,
             tree_sha: None,
             base_file: None,
+            rule_changes: Vec::new(),
         })
     }
 
@@ -119,6 +125,7 @@ impl LookedUp {
 struct Rules {
     gate: GateConfig,
     origin: RulesOrigin,
+    changes: Vec<RuleChange>,
 }
 
 impl Rules {
@@ -133,6 +140,7 @@ impl Rules {
         let own = |origin| Self {
             gate: config.gate.clone(),
             origin,
+            changes: Vec::new(),
         };
         let wants_base = config.gate.rules_from == RulesFrom::Base;
         let Some(reference) = reference(context) else {
@@ -154,8 +162,12 @@ impl Rules {
             Ok(base) if wants_base || base.gate.rules_from == RulesFrom::Base => Self {
                 gate: base.gate,
                 origin: RulesOrigin::Base(reference.to_owned()),
+                changes: Vec::new(),
             },
-            Ok(_) => own(RulesOrigin::Own),
+            Ok(base) => Self {
+                changes: rule_changes(&base.gate.rules, &config.gate.rules),
+                ..own(RulesOrigin::Own)
+            },
             // The change brings the first configuration.
             Err(ReadError::NotThere) => own(RulesOrigin::Own),
             Err(ReadError::Other(reason)) => own(RulesOrigin::Unread(reason)),

@@ -66,6 +66,7 @@ pub(crate) fn check(
         model_name: None,
         commit: None,
         trainyard_version: env!("CARGO_PKG_VERSION"),
+        rule_changes: &[],
         notes: &[],
     }
     .judge();

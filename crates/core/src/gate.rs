@@ -12,6 +12,7 @@ mod mark;
 mod reading;
 mod record;
 mod rule;
+mod rule_changes;
 mod scorecard;
 mod summary;
 mod verdict;
@@ -26,10 +27,11 @@ pub use mark::Mark;
 pub use reading::ReadingError;
 pub use record::{BASELINE_FILE, BaselineRecord, HistoryPoint, PredictionsArtifact, RecordError};
 pub use rule::{Level, MissingBaseline, Rule, RulesFrom, WhenUncertain};
+pub use rule_changes::rule_changes;
 pub use scorecard::Scorecard;
 pub use verdict::{
-    BaselineReference, Comparison, Override, PairedComparison, RuleResult, VERDICT_FILE, Verdict,
-    VerdictError,
+    BaselineReference, Comparison, Override, PairedComparison, RuleChange, RuleResult,
+    VERDICT_FILE, Verdict, VerdictError,
 };
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub enum Permission {
     ContentsAndChecksRead,
     /// Workflow runs and their artifacts.
     ActionsRead,
+    /// Running jobs again.
+    ActionsWrite,
 }
 
 impl fmt::Display for Permission {
@@ -33,6 +35,7 @@ impl fmt::Display for Permission {
             Self::ContentsRead => "contents: read",
             Self::ContentsAndChecksRead => "contents: read` and `checks: read",
             Self::ActionsRead => "actions: read",
+            Self::ActionsWrite => "actions: write",
         })
     }
 }

@@ -3,6 +3,7 @@
 //! Requests go through octocrab, over `net`'s client and its retries. Everything that GitHub answers is read into types
 //! of our own, which hold what we use.
 
+mod answer;
 mod author;
 mod baseline;
 mod check;
@@ -18,6 +19,7 @@ mod viewer;
 /// Every query of the GraphQL API that is sent.
 pub const QUERIES: &[&str] = &[viewer::QUERY, history::QUERY];
 
+pub use answer::Reaction;
 pub use baseline::{
     Found, Outcome as SearchOutcome, PassedOver, Search, Start, WORKFLOWS_APP, Wanted,
 };
@@ -25,7 +27,7 @@ pub use check::{Check, CheckAnnotation, CheckLevel, CheckRun, Conclusion, Report
 pub use client::{GitHub, Options};
 pub use comment::{Comment, MARKER_LIMIT, Outcome, Place, Stamp};
 pub use error::{GitHubError, Permission};
-pub use overriding::Thread;
+pub use overriding::{Command, Thread};
 pub use pull::{Pull, RequestOf};
 pub use release::Release;
 pub use trainyard_net::{ClientOptions, RetryPolicy};

@@ -35,13 +35,41 @@ struct Access {
     permission: String,
 }
 
+/// `/trainyard override <sha> <reason>`, as it is written on the first line of a comment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Command<'a> {
+    sha: &'a str,
+    /// Empty where none is given.
+    reason: &'a str,
+}
+
+impl<'a> Command<'a> {
+    /// The command on the first line of `body`, if there is one.
+    pub fn parse(body: &'a str) -> Option<Self> {
+        let rest = body.trim_start().lines().next()?.strip_prefix(COMMAND)?;
+        let rest = rest.trim_start();
+        let (sha, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        Some(Self {
+            sha,
+            reason: reason.trim(),
+        })
+    }
+
+    /// Whether it names this commit, by enough of its characters.
+    pub fn names(&self, head_sha: &str) -> bool {
+        self.sha.len() >= MIN_SHA_CHARS && head_sha.starts_with(&self.sha.to_lowercase())
+    }
+
+    /// Whether it says why.
+    pub const fn has_reason(&self) -> bool {
+        !self.reason.is_empty()
+    }
+}
+
 /// The reason that a comment gives for letting `head_sha` through.
 fn reason<'a>(body: &'a str, head_sha: &str) -> Option<&'a str> {
-    let rest = body.trim_start().lines().next()?.strip_prefix(COMMAND)?;
-    let (sha, reason) = rest.trim_start().split_once(char::is_whitespace)?;
-    let names_head = sha.len() >= MIN_SHA_CHARS && head_sha.starts_with(&sha.to_lowercase());
-    let reason = reason.trim();
-    (names_head && !reason.is_empty()).then_some(reason)
+    let command = Command::parse(body)?;
+    (command.names(head_sha) && command.has_reason()).then_some(command.reason)
 }
 
 /// Where a person may let a commit through.

@@ -74,6 +74,19 @@ pub struct CiRun {
     pub url: Option<String>,
 }
 
+/// A comment that started a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    /// GitHub's number.
+    pub id: u64,
+    /// Its text.
+    pub body: String,
+    /// Who wrote it, where the account is still there.
+    pub author: Option<String>,
+    /// The commit that it is on, where it is on one.
+    pub commit: Option<String>,
+}
+
 /// What a run is about. A field is `None` where the CI system does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
@@ -116,6 +129,8 @@ pub struct Context {
     pub graphql_url: String,
     /// File name of the workflow, as `ci.yml`.
     pub workflow_file: Option<String>,
+    /// The comment that started the run.
+    pub comment: Option<Comment>,
     /// The run itself.
     pub run: Option<CiRun>,
     /// The folder of the checkout.

@@ -27,7 +27,7 @@ mod timestamp;
 
 pub use annotate::{Annotation, Annotator, Level, path_in_repository};
 pub use arguments::StageArgs;
-pub use context::{Context, ContextError, Event, Provider, Trust};
+pub use context::{Comment, Context, ContextError, Event, Provider, Trust};
 pub use ending::run;
 pub use environment::Environment;
 pub use exit::{Failure, WithExitCode};

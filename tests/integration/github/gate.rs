@@ -310,6 +310,7 @@ pub(super) fn record_of(
         model_name: None,
         commit: Some(commit),
         trainyard_version: "0.0.0",
+        rule_changes: &[],
         notes: &[],
     }
     .judge();
@@ -475,8 +476,16 @@ fn the_base_branchs_rules_judge_where_its_configuration_says_so() {
     assert_ne!(own, strict);
     run.repository
         .prepare(&json!({ "files": { "main:trainyard.toml": strict } }));
-    // Neither branch asks for it.
+    // Neither branch asks for it; that the change lowers its own bar is seen over the pass.
     run.gate(1, &[], 0);
+    let body = run.repository.bodies().remove(0);
+    for line in [
+        "> This change edits the rules that judge it:",
+        "> - accuracy min 0.9999",
+        "> + accuracy min 0.5",
+    ] {
+        assert!(body.contains(line), "{line}: {body}");
+    }
 
     // The base branch does, whatever the pull request says.
     let strict = strict.replace(

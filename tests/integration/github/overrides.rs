@@ -204,3 +204,91 @@ fn an_image_is_built_by_the_rules_that_the_gate_judged_by() {
             .exists()
     );
 }
+
+/// A run that the comment started, of the default branch.
+fn answered(run: &mut Run, comment: &Value, login: &str, body: &str, code: i32) {
+    run.event = "issue_comment";
+    run.reference = "refs/heads/main";
+    let issue = json!({ "number": 7, "pull_request": { "url": "x" } });
+    run.payload = json!({
+        "action": "created", "issue": issue, "repository": run.payload["repository"],
+        "comment": { "id": comment["id"], "body": body, "user": { "login": login } },
+    });
+    run.gate(90, &["--answer"], code);
+}
+
+/// The comment that was made last.
+fn last_comment(run: &Run) -> Value {
+    let state = run.repository.state();
+    state["comments"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()
+        .clone()
+}
+
+#[test]
+fn a_comment_is_answered_and_the_commits_job_runs_again() {
+    let mut run = Run::of_pull_request("answer").with_history();
+    run.project.edit("min = 0.5", "min = 0.9999");
+    let pull = |repository: &str| {
+        json!({ "pulls": [{
+            "number": 7, "head_repository": repository, "head_branch": "change",
+            "head_sha": sha(HEAD), "base_branch": "main", "base_sha": sha('a'),
+        }], "permissions": { "maria": "write" } })
+    };
+    run.repository.prepare(&pull("acme/answer"));
+    run.gate(41, &[], 1);
+    let say = |run: &mut Run, login: &str, body: &str| {
+        run.repository
+            .prepare(&json!({ "comments": [override_comment(login, "User", body)] }));
+        let comment = last_comment(run);
+        answered(run, &comment, login, body, 0);
+        let state = run.repository.state();
+        let reaction = state["reactions"].as_array().unwrap().last();
+        (
+            reaction.map_or(Value::Null, |found| {
+                json!(found.as_str().unwrap().split(": ").last())
+            }),
+            state["reruns"].clone(),
+        )
+    };
+    let none = json!([]);
+    assert_eq!(
+        say(&mut run, "maria", "nice work"),
+        (Value::Null, none.clone())
+    );
+    let command = format!("/trainyard override {} ", sha(HEAD));
+    assert_eq!(
+        say(&mut run, "rita", &format!("{command}please")),
+        (json!("-1"), none.clone())
+    );
+    assert_eq!(
+        say(&mut run, "maria", &command),
+        (json!("confused"), none.clone())
+    );
+    assert_eq!(
+        say(&mut run, "maria", "/trainyard override 0123456 another"),
+        (json!("confused"), none.clone())
+    );
+    let reply = last_comment(&run)["body"].as_str().unwrap().to_owned();
+    assert!(
+        reply.contains("does not name the newest commit, `bbbbbbbbbbbb`"),
+        "{reply}"
+    );
+    assert_eq!(
+        say(&mut run, "maria", &format!("{command}known drift")),
+        (json!("+1"), json!(["41"]))
+    );
+
+    // A fork's check has another name, which nobody requires.
+    run.repository.prepare(&pull("mallory/fork"));
+    let (reaction, reruns) = say(&mut run, "maria", &format!("{command}known drift"));
+    assert_eq!((reaction, reruns), (json!("-1"), json!(["41"])));
+    let reply = last_comment(&run)["body"].as_str().unwrap().to_owned();
+    assert!(
+        reply.contains("The check of a fork cannot be overridden"),
+        "{reply}"
+    );
+}

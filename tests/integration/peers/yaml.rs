@@ -60,7 +60,11 @@ fn the_example_uses_inputs_and_outputs_that_our_actions_have() {
         );
     }
     let examples = repository().join("examples/mnist/.github/workflows");
-    for name in ["trainyard.yml", "trainyard-forks.yml"] {
+    for name in [
+        "trainyard.yml",
+        "trainyard-forks.yml",
+        "trainyard-override.yml",
+    ] {
         let workflow = fs::read_to_string(examples.join(name)).unwrap();
         let local = workflow
             .replace("trainyard/trainyard/", "./suite/")

@@ -74,6 +74,12 @@ pub(super) fn comment(
     })
 }
 
+pub(super) fn reaction(login: &str, content: &Value) -> Value {
+    json!({
+        "id": 1, "node_id": "R_1", "user": user(login, "Bot"), "content": content, "created_at": TIME,
+    })
+}
+
 pub(super) fn commit_comment(
     full_name: &str,
     sha: &str,

@@ -38,6 +38,10 @@ pub(super) struct Repository {
     commits: Vec<(String, Vec<String>)>,
     merge_base: Option<String>,
     commit_comments: Vec<Value>,
+    /// Comment and content.
+    reactions: Vec<String>,
+    /// Workflow runs whose failed jobs were run again.
+    reruns: Vec<String>,
     /// Numbers of the pull requests that brought in each commit.
     brought_in: BTreeMap<String, Vec<u64>>,
     /// Git trees of commits that have another than their own name.
@@ -89,6 +93,8 @@ impl Repository {
             "comments": self.comments.values().collect::<Vec<_>>(),
             "checks": self.checks.values().collect::<Vec<_>>(),
             "annotations": self.annotations.values().flatten().collect::<Vec<_>>(),
+            "reactions": self.reactions,
+            "reruns": self.reruns,
             "requests": self.requests,
         })
     }
@@ -344,6 +350,18 @@ impl Repository {
             json!({ "history": { "nodes": nodes } })
         };
         json!({ "data": { "repository": { "object": object } } })
+    }
+
+    pub(super) fn react(&mut self, id: &str, body: &Value, author: &str) -> Value {
+        let content = &body["content"];
+        self.reactions
+            .push(format!("{id}: {}", content.as_str().unwrap_or_default()));
+        shapes::reaction(author, content)
+    }
+
+    pub(super) fn rerun(&mut self, id: &str) -> Value {
+        self.reruns.push(id.to_owned());
+        json!({})
     }
 
     /// Comments on a commit: those that were prepared with `commit`.

@@ -13,7 +13,7 @@ use super::rule::{Level, Rule, WhenUncertain};
 use super::scorecard::Scorecard;
 use super::summary::summary;
 use super::verdict::{
-    BaselineReference, Comparison, Override, RuleResult, SCHEMA_VERSION, Verdict,
+    BaselineReference, Comparison, Override, RuleChange, RuleResult, SCHEMA_VERSION, Verdict,
 };
 use crate::config::GateConfig;
 use crate::digest::Sha256Digest;
@@ -44,6 +44,8 @@ pub struct Case<'a> {
     pub commit: Option<&'a str>,
     /// Version of Trainyard.
     pub trainyard_version: &'a str,
+    /// What a change does to the rules that judge it.
+    pub rule_changes: &'a [RuleChange],
     /// What else should be known, in sentences.
     pub notes: &'a [String],
 }
@@ -125,6 +127,7 @@ impl Case<'_> {
             rules: results,
             metrics: card.map_or_else(Vec::new, |card| comparisons(card, pair.as_ref())),
             baseline: self.baseline_reference(pair.as_ref()),
+            rule_changes: self.rule_changes.to_vec(),
             notes: self.notes(pair.as_ref()),
             // Where nothing was measured, there is nothing to let through.
             overridden: self

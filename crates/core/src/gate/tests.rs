@@ -93,6 +93,7 @@ fn case<'a>(
         model_name: None,
         commit: None,
         trainyard_version: "0.0.0",
+        rule_changes: &[],
         notes: &[],
     }
 }

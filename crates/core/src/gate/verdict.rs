@@ -49,6 +49,9 @@ pub struct Verdict {
     pub metrics: Vec<Comparison>,
     /// What it was compared with.
     pub baseline: Option<BaselineReference>,
+    /// What a change does to the rules that judge it, against those of its base branch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rule_changes: Vec<RuleChange>,
     /// What stood in the way of judging, and what should be known beside the rules.
     pub notes: Vec<String>,
     /// Who let a red verdict through, for this commit alone.
@@ -120,6 +123,18 @@ impl RuleResult {
             (_, outcome) => outcome.word(),
         }
     }
+}
+
+/// One bound that a change adds, removes or moves: metric, bound and value, as `accuracy min 0.9`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleChange {
+    /// On the base branch; absent where it is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// In the change; absent where it is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }
 
 /// What was compared with.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::classes::ClassTable;
 use super::{Report, change_of, cut, mermaid, shortened, values_of};
 use crate::figure::{self, count, figure, percent};
-use crate::gate::{Comparison, Decision, Level, Outcome, RuleResult};
+use crate::gate::{Comparison, Decision, Level, Outcome, RuleChange, RuleResult, Verdict};
 use crate::row_set::{MatchedBy, RowMatch};
 
 const NO_BREAK: &str = "\u{a0}";
@@ -23,6 +23,11 @@ pub(super) fn render(report: &Report<'_>, max_chars: usize) -> String {
             name: "headline",
             rank: 0,
             text: headline(report),
+        },
+        Section {
+            name: "changes of rules",
+            rank: 0,
+            text: rule_changes(report),
         },
         Section {
             name: "notes",
@@ -58,6 +63,11 @@ pub(super) fn render(report: &Report<'_>, max_chars: usize) -> String {
             name: "provenance",
             rank: 4,
             text: provenance(report),
+        },
+        Section {
+            name: "commits",
+            rank: 2,
+            text: closing(report),
         },
     ];
     sections.retain(|section| !section.text.is_empty());
@@ -168,8 +178,68 @@ fn headline(report: &Report<'_>) -> String {
         "### {} {} · {model}{metric}\n\n{}\n",
         icon(verdict.verdict),
         report.decision(),
-        escape(&verdict.summary)
+        boxed(verdict, &escape(&verdict.summary))
     )
+}
+
+/// The summary, in GitHub's box for what needs attention where it does.
+fn boxed(verdict: &Verdict, summary: &str) -> String {
+    let kind = match verdict.verdict {
+        _ if verdict.overridden.is_some() => "IMPORTANT",
+        Decision::Fail | Decision::Inconclusive => "CAUTION",
+        Decision::Warn => "WARNING",
+        Decision::Pass | Decision::Skipped => return summary.to_owned(),
+    };
+    format!("> [!{kind}]\n> {summary}")
+}
+
+/// What the change does to its own judges, over whatever the verdict is.
+fn rule_changes(report: &Report<'_>) -> String {
+    let changes = &report.verdict.rule_changes;
+    if changes.is_empty() {
+        return String::new();
+    }
+    let mut text =
+        String::from("> [!WARNING]\n> This change edits the rules that judge it:\n>\n> ```diff\n");
+    for RuleChange { before, after } in changes {
+        for (sign, rule) in [('-', before), ('+', after)] {
+            if let Some(rule) = rule {
+                let _ = writeln!(text, "> {sign} {}", in_code(rule));
+            }
+        }
+    }
+    text.push_str("> ```\n");
+    text
+}
+
+/// Text for a block of code, which it must not end.
+fn in_code(text: &str) -> String {
+    cut(text, 200)
+        .replace('`', "'")
+        .replace(char::is_control, " ")
+}
+
+/// Which commits these are the results of, in sight without opening anything.
+fn closing(report: &Report<'_>) -> String {
+    let verdict = report.verdict;
+    let short = |commit: &str| escape(commit.get(..7).unwrap_or(commit));
+    let Some(commit) = &verdict.commit else {
+        return String::new();
+    };
+    let tested = report
+        .tested_commit
+        .map(|tested| format!(", tested as {}", short(tested)))
+        .unwrap_or_default();
+    let against = verdict
+        .baseline
+        .as_ref()
+        .map(|baseline| format!(" against {}", escape(&baseline.source)))
+        .unwrap_or_default();
+    let run = report
+        .run_url
+        .map(|url| format!(" · {}", escape_url(url)))
+        .unwrap_or_default();
+    format!("Results for {}{tested}{against}{run}\n", short(commit))
 }
 
 fn notes(report: &Report<'_>) -> String {
@@ -231,32 +301,48 @@ fn metrics_table(report: &Report<'_>) -> String {
     line(titles);
     line(aligns.into_iter().map(str::to_owned).collect());
     for (row, rules) in rows {
-        let (measured, baseline) = values_of(row);
-        let mut cells = vec![name(&row.key.to_string())];
-        if has_baseline {
-            cells.push(baseline.unwrap_or_default());
+        // The interval of a rule with `confidence` is the one that decides, at the rule's own level.
+        let by_rule: Vec<(&Comparison, Option<&RuleResult>)> = if rules.is_empty() {
+            vec![(row, None)]
+        } else {
+            let rules = rules.iter();
+            rules.map(|rule| (&rule.comparison, Some(*rule))).collect()
+        };
+        for (idx, (comparison, rule)) in by_rule.into_iter().enumerate() {
+            let (measured, baseline) = values_of(comparison);
+            // Further rules on the same metric do not repeat it.
+            let once = |text: String| if idx == 0 { text } else { String::new() };
+            let mut cells = vec![once(name(&row.key.to_string()))];
+            if has_baseline {
+                cells.push(once(baseline.unwrap_or_default()));
+            }
+            cells.push(once(measured.unwrap_or_else(|| "absent".to_owned())));
+            if let Some(confidence) = confidence {
+                cells.push(interval(comparison, confidence));
+            }
+            if has_baseline {
+                cells.push(once(change(comparison)));
+            }
+            cells.push(rule.map(wanted).unwrap_or_default());
+            cells.push(rule.map(decided).unwrap_or_default());
+            line(cells);
         }
-        cells.push(measured.unwrap_or_else(|| "absent".to_owned()));
-        if confidence.is_some() {
-            cells.push(interval(row));
-        }
-        if has_baseline {
-            cells.push(change(row));
-        }
-        cells.push(joined_cells(&rules, wanted));
-        cells.push(joined_cells(&rules, decided));
-        line(cells);
     }
     text
 }
 
-/// On one line, however narrow the table.
-fn interval(row: &Comparison) -> String {
+/// On one line, however narrow the table; its level where that is not the column's.
+fn interval(row: &Comparison, confidence: f64) -> String {
     let interval = row.measured.as_ref().and_then(|measured| measured.interval);
     interval
         .map(|interval| {
             let words = figure::interval(&interval).replace(' ', NO_BREAK);
-            words.replace('–', "–\u{2060}")
+            let level = if interval.confidence == confidence {
+                String::new()
+            } else {
+                format!(" ({} %)", percent(interval.confidence)).replace(' ', NO_BREAK)
+            };
+            words.replace('–', "–\u{2060}") + &level
         })
         .unwrap_or_default()
 }
@@ -273,11 +359,6 @@ fn change(row: &Comparison) -> String {
         Some(false) => format!("{words}{NO_BREAK}worse"),
         None => words,
     }
-}
-
-fn joined_cells(rules: &[&RuleResult], cell: fn(&RuleResult) -> String) -> String {
-    let cells: Vec<String> = rules.iter().map(|rule| cell(rule)).collect();
-    cells.join("<br>")
 }
 
 fn wanted(rule: &RuleResult) -> String {

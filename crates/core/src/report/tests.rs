@@ -41,6 +41,7 @@ fn verdict(candidate: &str, baseline: Option<&str>, rules: &[&str]) -> Verdict {
         model_name: None,
         commit: Some("abc123"),
         trainyard_version: "0.0.0",
+        rule_changes: &[],
         notes: &[],
     }
     .judge()
@@ -70,14 +71,16 @@ fn the_comment_begins_with_verdict_model_metric_and_change() {
     insta::assert_snapshot!(report(&verdict).markdown(COMMENT_LIMIT), @r"
     ### ❌ Fail · model — loss **0.0451** (−0.0009 against the baseline)
 
-    1 rule missed.
+    > [!CAUTION]
+    > 1 rule missed.
 
     > It is not known whether the baseline was scored on the same rows: the files do not say.
 
 
     | Metric | Baseline | This commit | Change | Rule | Verdict |
     | :-- | --: | --: | --: | :-- | :-- |
-    | accuracy | 0.9849 | 0.9861 | +0.0012 better | at least 0.98<br>no more than 0.002 below the baseline | ✅ pass<br>✅ pass |
+    | accuracy | 0.9849 | 0.9861 | +0.0012 better | at least 0.98 | ✅ pass |
+    |  |  |  |  | no more than 0.002 below the baseline | ✅ pass |
     | loss | 0.0460 | 0.0451 | −0.0009 better | at most 0.04 | ❌ fail |
 
     - ❌ **loss** at most 0.04: 0.0451 is not at most 0.04
@@ -93,6 +96,8 @@ fn the_comment_begins_with_verdict_model_metric_and_change() {
     | Trainyard | 0.0.0 |
 
     </details>
+
+    Results for abc123 against main
     ");
 }
 
@@ -237,7 +242,14 @@ fn a_missed_rule_for_information_is_seen() {
     );
     let text = report(&verdict).markdown(COMMENT_LIMIT);
     assert!(text.starts_with("### ✅ Pass"), "{text}");
-    assert!(text.contains("| ℹ️ missed<br>✅ pass |"), "{text}");
+    assert!(
+        text.contains("| at least 0.9 (information) | ℹ️ missed |\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("|  |  | at least 0.1 | ✅ pass |\n"),
+        "{text}"
+    );
     assert!(text.contains("0.5 is not at least 0.9"), "{text}");
 }
 
@@ -538,6 +550,7 @@ mod gallery {
                 model_name: Some("pets"),
                 commit: Some("abc123"),
                 trainyard_version: "0.0.0",
+                rule_changes: &[],
                 notes: &[],
             }
             .judge();

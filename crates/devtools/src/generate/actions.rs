@@ -12,7 +12,8 @@ use crate::Generated;
 const NOT_INPUTS: [&str; 1] = ["print-config"];
 
 /// Options that change what flows between the stages, which the chain decides itself.
-const NOT_OF_THE_CHAIN: [&str; 8] = [
+const NOT_OF_THE_CHAIN: [&str; 9] = [
+    "answer",
     "content-key",
     "evaluation",
     "metrics",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use trainyard_core::files;
 
 use super::payload::{CheckRun, Issue, Payload, PullRequest, Repository, WorkflowRun};
-use super::{CiRun, Context, ContextError, Event};
+use super::{CiRun, Comment, Context, ContextError, Event};
 use crate::environment::Environment;
 
 /// The login that Dependabot starts runs as.
@@ -51,7 +51,14 @@ pub(super) fn context(
         issue,
         repository: own,
         before,
+        comment,
     } = payload;
+    context.comment = comment.map(|comment| Comment {
+        id: comment.id,
+        body: comment.body,
+        author: comment.user.and_then(|user| user.login),
+        commit: comment.commit_id,
+    });
     context.before = before.filter(|sha| sha.contains(|digit| digit != '0'));
     if let Some(pull_request) = pull_request {
         take_pull_request(&mut context, pull_request, own.as_ref());

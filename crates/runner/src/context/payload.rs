@@ -15,6 +15,7 @@ pub(super) struct Payload {
     pub(super) check_run: Option<CheckRun>,
     pub(super) issue: Option<Issue>,
     pub(super) repository: Option<Repository>,
+    pub(super) comment: Option<Comment>,
     /// Of a push: the commit that the branch was at; zeros for a new branch.
     pub(super) before: Option<String>,
 }
@@ -94,4 +95,15 @@ pub(super) struct MergeGroup {
 pub(super) struct Repository {
     pub(super) full_name: Option<String>,
     pub(super) default_branch: Option<String>,
+}
+
+/// A comment on an issue, a pull request or a commit.
+#[derive(Debug, Deserialize)]
+pub(super) struct Comment {
+    pub(super) id: u64,
+    #[serde(default)]
+    pub(super) body: String,
+    pub(super) user: Option<User>,
+    /// Of a comment on a commit.
+    pub(super) commit_id: Option<String>,
 }

@@ -64,6 +64,7 @@ fn a_pull_request_is_its_head_and_not_the_merge_commit() {
                 ),
             }),
             before: None,
+            comment: None,
             graphql_url: "https://api.github.com/graphql".to_owned(),
             workflow_file: None,
             workspace: Some(PathBuf::from("/home/runner/work/Hello-World/Hello-World")),
