@@ -518,3 +518,21 @@ fn a_model_of_another_configuration_is_said_to_be_one() {
         serde_json::json!(["epochs = 1", "seed = 9"])
     );
 }
+
+/// The evaluation is a pipe that gives the file once: a second reading would wait for ever.
+#[cfg(unix)]
+#[test]
+fn what_is_judged_is_what_was_read_once() {
+    let project = Project::scored();
+    let path = project.path("trainyard-out/evaluation/evaluation.json");
+    let bytes = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let mut shell = Command::new("sh");
+    Said::of(shell.args(["-c", "mkfifo \"$0\""]).arg(&path), 0);
+    let digest = trainyard_core::digest::Sha256Digest::of(&bytes);
+    let writer = std::thread::spawn(move || fs::write(&path, bytes));
+    project.run("gate", &[], 0);
+    writer.join().unwrap().unwrap();
+    let verdict = project.json("verdict/verdict.json");
+    assert_eq!(verdict["evaluation_digest"], digest.to_string());
+}

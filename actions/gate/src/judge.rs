@@ -3,7 +3,7 @@
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::gate::{
-    BaselineRecord, Candidate, CandidateError, Case, Mark, Override, Scorecard, Trust, Verdict,
+    BaselineRecord, CandidateError, Case, Mark, Override, Scorecard, Trust, Verdict,
 };
 use trainyard_runner::{Context, ExitCode, WithExitCode as _};
 
@@ -22,8 +22,8 @@ pub(crate) struct Judged {
 
 /// What is judged, and by whom it is called what.
 pub(crate) struct Subject<'a> {
-    /// `Err` where the files must not be read.
-    pub(crate) candidate: Result<Candidate<'a>, CandidateError>,
+    /// What was read, or why it cannot be judged.
+    pub(crate) read: Result<(Scorecard, Option<Evaluation>), CandidateError>,
     /// The model's name by configuration or input.
     pub(crate) model_name: Option<&'a str>,
     pub(crate) context: &'a Context,
@@ -37,11 +37,10 @@ pub(crate) fn judge(
     find_override: impl FnOnce(&Mark) -> Option<Override>,
 ) -> anyhow::Result<Judged> {
     let Subject {
-        candidate,
+        read,
         model_name,
         context,
     } = subject;
-    let read = candidate.and_then(|candidate| candidate.read());
     let card = read.as_ref().map(|(card, _)| card);
     let mut notes = looked_up.record.as_ref().map_or_else(Vec::new, |record| {
         changes_since(record, card.ok(), &looked_up.own_rules_digest)

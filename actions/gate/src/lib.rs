@@ -79,25 +79,30 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         }
     };
     let given_name = config.model_name.clone().or_else(|| inputs.name.clone());
-    // `--start` knows no evaluation yet, and the check that it opened is to be completed.
-    let is_started = github::has_started(&inputs.stage.out);
-    let evaluated_name = || match (inputs.start || is_started, &inputs.metrics) {
-        (false, None) => Place::of(&inputs).model_name(&context),
-        _ => None,
-    };
-    let model_name = given_name.clone().or_else(evaluated_name);
-    let model_name = model_name.as_deref().unwrap_or(NAMELESS);
     if inputs.start {
+        let model_name = given_name.as_deref().unwrap_or(NAMELESS);
         return start(&mut stage, reporter.as_ref(), model_name);
     }
 
+    // Read once, so that what is judged is what its digest says.
+    let place = Place::of(&inputs);
+    let read = place
+        .candidate(&context)
+        .and_then(|candidate| candidate.read());
+    // `--start` knew no evaluation yet, and the check that it opened is to be completed.
+    let evaluated_name = read
+        .as_ref()
+        .ok()
+        .filter(|_| !(github::has_started(&inputs.stage.out) || context.is_unverified()))
+        .and_then(|(card, _)| card.model_name.clone());
+    let model_name = given_name.clone().or(evaluated_name);
+    let model_name = model_name.as_deref().unwrap_or(NAMELESS);
     let looked_up = LookedUp::find(&inputs, &config, &context, reporter.as_ref(), model_name)
         .exit_code(ExitCode::Usage)?;
     keep_case(&results, &looked_up)?;
 
-    let place = Place::of(&inputs);
     let subject = Subject {
-        candidate: place.candidate(&context),
+        read,
         model_name: given_name.as_deref(),
         context: &context,
     };
@@ -209,15 +214,6 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// What the evaluation calls its model, where that may be believed and read.
-    fn model_name(&self, context: &Context) -> Option<String> {
-        if context.is_unverified() {
-            return None;
-        }
-        let (card, _) = self.candidate(context).ok()?.read().ok()?;
-        card.model_name
-    }
-
     /// The candidate, unless it came in a fork's artifact that must not be read.
     fn candidate(&self, context: &Context) -> Result<Candidate<'_>, CandidateError> {
         let is_hostile = context.trust() == Trust::UnverifiedArtifact;
@@ -295,7 +291,7 @@ fn report_broken(
         .or_else(|| reporter?.name_on_base(&inputs.stage.config))
         .or_else(|| name_in_broken(&inputs.stage.config));
     let subject = Subject {
-        candidate: Err(CandidateError::Refused(reason)),
+        read: Err(CandidateError::Refused(reason)),
         model_name: name.as_deref(),
         context: plan.context,
     };

@@ -39,7 +39,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let config = Config::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
     let to = inputs.push.as_ref().or(config.image.repository.as_ref());
     let to: Option<ImageReference> = to
-        .map(|reference| reference.parse().exit_code(ExitCode::Usage))
+        .map(|reference| lowercased(reference).parse().exit_code(ExitCode::Usage))
         .transpose()?;
     let model = ModelFolder::open(&inputs.stage.out.join("model"))
         .exit_code(ExitCode::Data)
@@ -138,6 +138,21 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     results.finish(&publication)?;
     report(&stage, &publication, &folder)?;
     Ok(ExitCode::Success)
+}
+
+/// The reference with its repository in small letters, which registries insist on and `${{ github.repository }}` does not
+/// have; a tag keeps its letters.
+fn lowercased(reference: &str) -> String {
+    let name_end = reference.rfind('/').map_or(0, |slash| {
+        let rest = &reference[slash..];
+        slash + rest.find([':', '@']).unwrap_or(rest.len())
+    });
+    let (name, rest) = reference.split_at(name_end);
+    let small = name.to_lowercase();
+    if small != name {
+        tracing::info!("image repositories are in small letters: `{small}`");
+    }
+    small + rest
 }
 
 /// Publishes nothing though a person let the model through. Where no push is asked for, that is no failure of this run.
@@ -266,4 +281,24 @@ fn report(stage: &Stage, publication: &Publication, folder: &Path) -> anyhow::Re
         "image  {image_digest}\ntags   {}\nsize   {size:.1} MB, {platform}\nrun    {run_command}\n",
         tags.join(", ").replace('`', "")
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_in_small_letters_and_a_tag_as_it_is() {
+        for (given, expected) in [
+            ("ghcr.io/Acme/Digits", "ghcr.io/acme/digits"),
+            ("ghcr.io/Acme/Digits:V1-RC", "ghcr.io/acme/digits:V1-RC"),
+            (
+                "localhost:5000/A/b@sha256:AB",
+                "localhost:5000/a/b@sha256:AB",
+            ),
+            ("ghcr.io/acme/digits", "ghcr.io/acme/digits"),
+        ] {
+            assert_eq!(lowercased(given), expected);
+        }
+    }
 }

@@ -6,6 +6,7 @@
 mod archive;
 mod columns;
 mod labels;
+mod places;
 mod problem;
 mod table;
 

@@ -143,3 +143,29 @@ fn a_model_below_its_rule_turns_the_run_red_and_is_not_published() {
     assert_eq!(project.artifact("verdict/verdict.json")["verdict"], "fail");
     assert_eq!(release.result(PUBLISH), None);
 }
+
+/// The README's workflow, which calls ours: a pull request is judged, one that was only edited is not, a tag publishes.
+#[test]
+fn the_readmes_workflow_is_one_line_that_calls_ours() {
+    let registry = Registry::start();
+    let project = Project::new("0.5", "registry.invalid");
+    project.call_reusable(&registry.address);
+    let side = |name: &str| serde_json::json!({"ref": name, "sha": "0".repeat(40), "repo": {"full_name": "acme/digits"}});
+    let event = |action: &str| {
+        serde_json::json!({
+            "action": action, "number": 7,
+            "pull_request": {"number": 7, "head": side("feature"), "base": side("main")},
+        })
+    };
+    let run = project.act_on("caller.yml", "pull_request", &event("opened"));
+    assert!(run.is_green, "{}", run.messages());
+    assert_eq!(run.output("Judge by the rules", "verdict"), "pass");
+    let run = project.act_on("caller.yml", "pull_request", &event("edited"));
+    assert_eq!(run.result("Judge by the rules"), None, "{}", run.messages());
+    let tag = serde_json::json!({"ref": "refs/tags/v1.2.3"});
+    let release = project.act_on("caller.yml", "push", &tag);
+    assert!(release.is_green, "{}", release.messages());
+    let digest = release.output(PUBLISH, "digest");
+    // The owner's capitals are not the image's.
+    assert_eq!(registry.digest("acme/digits", "1.2.3"), digest);
+}

@@ -102,6 +102,11 @@ impl ConfigError {
     pub(super) fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let message = error.message().trim_end().replace('\n', "; ");
         let hint = nearest_name(&message).map(|name| format!("did you mean `{name}`?"));
+        let is_table = message.contains("invalid type: map, expected a sequence");
+        let hint = hint.or_else(|| {
+            let words = "this is a list of tables: write it with two brackets, as `[[gate.rules]]`";
+            is_table.then(|| words.to_owned())
+        });
         invalid(
             path,
             text,
@@ -191,23 +196,23 @@ pub(super) fn nearest<'a>(
     unknown: &str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    names
+    let rank = |name: &str| {
+        let distance = strsim::damerau_levenshtein(unknown, name);
+        let longer = name.len().max(unknown.len());
+        let is_prefix = name.len() >= 3 && unknown.starts_with(name)
+            || unknown.len() >= 3 && name.starts_with(unknown);
+        // A slip of the keys first, then a beginning: `max_drop_pct` for `max_drop_percent`, and `max` for `maximum`.
+        match () {
+            () if distance <= longer / 3 => Some((0, distance)),
+            () if is_prefix => Some((1, distance)),
+            () if distance <= longer / 2 => Some((2, distance)),
+            () => None,
+        }
+    };
+    let ranked = names
         .into_iter()
-        .map(|name| {
-            let is_prefix = name.len() >= 3 && unknown.starts_with(name)
-                || unknown.len() >= 3 && name.starts_with(unknown);
-            (
-                if is_prefix {
-                    1
-                } else {
-                    strsim::damerau_levenshtein(unknown, name)
-                },
-                name,
-            )
-        })
-        .filter(|(distance, name)| *distance <= name.len().max(unknown.len()) / 2)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+        .filter_map(|name| Some((rank(name)?, name)));
+    ranked.min_by_key(|(rank, _)| *rank).map(|(_, name)| name)
 }
 
 fn excerpt(line: usize, source_line: &str) -> String {

@@ -165,6 +165,18 @@ fn errors_name_the_line_and_the_remedy() {
             ["trainyard.toml:31:1", "did you mean `max`?"],
         ),
         (
+            changed("min = 0.9", "max_drop_percent = 5"),
+            ["trainyard.toml:31:1", "did you mean `max_drop_pct`?"],
+        ),
+        (
+            changed("[[gate.rules]]", "[[gate.rule]]"),
+            ["trainyard.toml:29:8", "did you mean `rules`?"],
+        ),
+        (
+            changed("[[gate.rules]]", "[gate.rules]"),
+            ["trainyard.toml:29:1", "as `[[gate.rules]]`"],
+        ),
+        (
             changed("min = 0.9", "min = nan"),
             ["trainyard.toml:31:1", "finite"],
         ),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use trainyard_core::digest::DigestBuilder;
 
 use super::columns::{Cells, Columns, ScoreColumns, ScoreTable};
+use super::places::Places;
 use super::problem::{Problem, some};
 use crate::data::npz::{self, Array, Values};
 use crate::data::{DataError, Labels};
@@ -49,7 +50,7 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
         predicted,
         scores,
         others,
-        place: |row| format!("row {row}"),
+        places: Places::Rows,
     })
 }
 

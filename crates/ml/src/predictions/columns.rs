@@ -7,6 +7,7 @@ use trainyard_core::metrics::{Scores, predictions as predicted_classes};
 use trainyard_core::model::Task;
 
 use super::labels::{self, Texts};
+use super::places::Places;
 use super::problem::{Problem, shortened, some};
 use crate::data::Labels;
 use crate::data::npz::{Array, Values};
@@ -97,8 +98,7 @@ pub(super) struct Columns {
     pub(super) scores: Option<ScoreColumns>,
     /// Digests of all other columns.
     pub(super) others: BTreeMap<String, Sha256Digest>,
-    /// What a row is called in errors.
-    pub(super) place: fn(usize) -> String,
+    pub(super) places: Places,
 }
 
 impl Columns {
@@ -111,7 +111,7 @@ impl Columns {
             let mut seen = HashSet::new();
             if let Some(row) = row_ids.iter().position(|row_id| !seen.insert(row_id)) {
                 return Err(Problem::RowIdTwice {
-                    place: (self.place)(row),
+                    place: self.places.of(row),
                     row_id: shortened(&row_ids[row]),
                 });
             }
@@ -140,7 +140,7 @@ impl Columns {
     /// Finite numbers, exactly as they are written.
     fn numbers(&self, cells: &Cells, column: &'static str) -> Result<Vec<f64>, Problem> {
         let not_finite = |row: usize, cell: String| Problem::NotFinite {
-            place: (self.place)(row),
+            place: self.places.of(row),
             column: column.to_owned(),
             cell: shortened(&cell),
         };
@@ -172,7 +172,7 @@ impl Columns {
                 && let Some(row) = numbers.iter().position(|value| !value.is_finite())
             {
                 return Err(Problem::NotFinite {
-                    place: (self.place)(row),
+                    place: self.places.of(row),
                     column: column.to_owned(),
                     cell: numbers[row].to_string(),
                 });
@@ -183,12 +183,12 @@ impl Columns {
         let labels = Texts {
             name: "label",
             cells: &label_cells,
-            place: self.place,
+            places: &self.places,
         };
         let predicted = predicted_cells.as_ref().map(|cells| Texts {
             name: "predicted",
             cells,
-            place: self.place,
+            places: &self.places,
         });
         labels.check(declared)?;
         if let Some(predicted) = &predicted {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::places::Places;
 use super::problem::{Problem, shortened, some};
 
 /// Texts that stand for a gap, unless `classes` lists them.
@@ -17,8 +18,7 @@ pub(super) struct Texts<'a> {
     /// `label` or `predicted`.
     pub(super) name: &'static str,
     pub(super) cells: &'a [String],
-    /// What a row is called in errors.
-    pub(super) place: fn(usize) -> String,
+    pub(super) places: &'a Places,
 }
 
 /// How the whole numbers of a column are written.
@@ -74,7 +74,7 @@ impl<'a> Texts<'a> {
         let is_gap = |cell: &String| GAPS.contains(&cell.as_str()) && !is_listed(cell);
         if let Some(row) = self.cells.iter().position(is_gap) {
             return Err(Problem::Gap {
-                place: (self.place)(row),
+                place: self.places.of(row),
                 column: self.name,
                 cell: self.cells[row].clone(),
             });
@@ -129,7 +129,7 @@ impl<'a> Texts<'a> {
     }
 
     fn no_class(&self, row: usize, cell: &str, classes: &[String]) -> Problem {
-        let place = (self.place)(row);
+        let place = self.places.of(row);
         let folded = |text: &str| text.trim().to_lowercase();
         if let Some(class) = classes.iter().find(|class| folded(class) == folded(cell)) {
             return Problem::AlmostClass {

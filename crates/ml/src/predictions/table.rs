@@ -6,6 +6,7 @@ use trainyard_core::digest::DigestBuilder;
 use trainyard_core::files::without_byte_order_mark;
 
 use super::columns::{Cells, Columns, ScoreColumns};
+use super::places::Places;
 use super::problem::{Problem, shortened, some};
 
 /// A score column is called this and the class.
@@ -40,7 +41,7 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
         predicted: None,
         scores: None,
         others: BTreeMap::new(),
-        place: |row| format!("line {}", row + 2),
+        places: Places::Lines(Vec::new()),
     };
     let mut scores: Vec<(String, Vec<f64>)> = Vec::new();
     let mut roles: Vec<Role> = Vec::new();
@@ -76,6 +77,9 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
     }
     let (mut row_ids, mut labels, mut predicted) = (Vec::new(), Vec::new(), Vec::new());
     let mut record = csv::StringRecord::new();
+    let mut lines = Vec::new();
+    // Counted on from row to row: a count from the start for each would take the square of the time.
+    let (mut counted_to, mut line) = (0, 1);
     loop {
         let start = reader.position().byte();
         match reader.read_record(&mut record) {
@@ -83,8 +87,13 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
             Ok(false) => break,
             Err(error) => return Err(of_csv(&error, bytes, start)),
         }
-        let at = record.position().map_or(0, csv::Position::byte);
-        let place = || format!("line {}", line_at(bytes, at as usize));
+        let at = record.position().map_or(0, csv::Position::byte) as usize;
+        let begin = at + n_breaks(bytes, at);
+        let skipped = bytes[counted_to..begin].split(|&byte| byte == b'\n');
+        line += skipped.count() as u32 - 1;
+        counted_to = begin;
+        lines.push(line);
+        let place = || format!("line {line}");
         for ((role, name), cell) in roles.iter_mut().zip(&header).zip(&record) {
             let filled = || match cell {
                 "" => Err(Problem::Empty {
@@ -111,6 +120,7 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
             }
         }
     }
+    columns.places = Places::Lines(lines);
     columns.row_ids = has("row_id").then_some(row_ids);
     columns.labels = Cells::Texts(labels);
     columns.predicted = has("predicted").then_some(Cells::Texts(predicted));
@@ -123,14 +133,18 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
     Ok(columns)
 }
 
-/// The line, as an editor counts it, of the record that begins at `start`, or behind the line break there.
+/// The line, as an editor counts it, of the record that begins at `start`, or behind the line breaks there.
 fn line_at(bytes: &[u8], start: usize) -> usize {
-    let breaks = bytes[start.min(bytes.len())..]
+    let before = &bytes[..start.min(bytes.len()) + n_breaks(bytes, start)];
+    before.split(|&byte| byte == b'\n').count()
+}
+
+/// Line breaks and empty lines at `start`, which belong to no record.
+fn n_breaks(bytes: &[u8], start: usize) -> usize {
+    bytes[start.min(bytes.len())..]
         .iter()
         .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-        .count();
-    let before = &bytes[..(start + breaks).min(bytes.len())];
-    before.split(|&byte| byte == b'\n').count()
+        .count()
 }
 
 fn of_csv(error: &csv::Error, bytes: &[u8], start: u64) -> Problem {

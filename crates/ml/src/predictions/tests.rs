@@ -366,3 +366,19 @@ fn errors_name_the_line_and_what_to_change() {
         "{error}"
     );
 }
+
+/// Rows were once counted in the place of lines.
+#[test]
+fn lines_are_counted_behind_cells_with_line_breaks_and_empty_lines() {
+    let text = "note,label,predicted\r\n\"two\r\nlines\",a,a\r\n\r\nx,b,b\r\nx,a,c \r\n";
+    let classes = names(&["a", "b"]);
+    let given = Given {
+        task: None,
+        classes: Some(&classes),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.csv");
+    std::fs::write(&path, text).unwrap();
+    let error = Predictions::read(&path, &given).unwrap_err().to_string();
+    assert!(error.contains("line 6: the predicted `c`"), "{error}");
+}

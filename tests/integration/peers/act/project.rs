@@ -108,6 +108,7 @@ impl Project {
             "stand-ins/cache/restore/action.yml",
             &stand_in("key", restore),
         );
+        self.write("stand-ins/cache/action.yml", &stand_in("key", restore));
         self.write(
             "stand-ins/cache/save/action.yml",
             &stand_in("key", &keep("cache")),
@@ -124,10 +125,11 @@ impl Project {
 
     /// Every action the workflow names, as `owner/name@ref=folder`.
     fn local_repositories(&self) -> Vec<String> {
-        let workflows = ["trainyard.yml", "trainyard-forks.yml"].map(|name| {
-            fs::read_to_string(self.path("project/.github/workflows").join(name)).unwrap()
-        });
-        let workflows = workflows.concat();
+        let folder = self.path("project/.github/workflows");
+        let workflows: String = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+            .collect();
         let named = workflows
             .lines()
             .filter_map(|line| line.split_once("uses: "))
@@ -135,7 +137,10 @@ impl Project {
         let mut folders = HashMap::new();
         for action in named {
             let action = action.split_whitespace().next().unwrap();
-            let (path, reference) = action.split_once('@').unwrap();
+            // A workflow of the project itself.
+            let Some((path, reference)) = action.split_once('@') else {
+                continue;
+            };
             let mut words = path.split('/');
             let (owner, name) = (words.next().unwrap(), words.next().unwrap());
             let folder = if owner == "trainyard" {
@@ -221,6 +226,28 @@ impl Project {
         }
     }
 
+    /// Puts our reusable workflow and one that calls it into the project, as the README has it.
+    pub(super) fn call_reusable(&self, registry: &str) {
+        let reusable = repository().join(".github/workflows/model.yml");
+        self.write(
+            "project/.github/workflows/model.yml",
+            &fs::read_to_string(reusable).unwrap(),
+        );
+        let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+        let (_, rest) = readme.split_once("```yaml\n").unwrap();
+        let (caller, _) = rest.split_once("```\n").unwrap();
+        let remote = "trainyard/trainyard/.github/workflows/model.yml@v1";
+        let destination = "ghcr.io/${{ github.repository }}";
+        assert!(
+            caller.contains(remote) && caller.contains(destination),
+            "{caller}"
+        );
+        let caller = caller
+            .replace(remote, "./.github/workflows/model.yml")
+            .replace(destination, &format!("{registry}/Acme/Digits"));
+        self.write("project/.github/workflows/caller.yml", &caller);
+    }
+
     pub(super) fn pull_request(&self) -> Run {
         let side = |name: &str| json!({"ref": name, "sha": "0".repeat(40), "repo": {"full_name": "acme/digits"}});
         let pull_request = json!({"number": 7, "head": side("feature"), "base": side("main")});
@@ -252,6 +279,7 @@ inputs:
   path: {{description: Files}}
   {name_input}: {{description: Name}}
   if-no-files-found: {{description: Ignored}}
+  restore-keys: {{description: Ignored}}
 outputs:
   cache-hit: {{description: Whether it was there, value: '${{{{ steps.copy.outputs.cache-hit }}}}'}}
   cache-primary-key: {{description: The key, value: '${{{{ inputs.key }}}}'}}

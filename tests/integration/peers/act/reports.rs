@@ -47,7 +47,7 @@ fn snapshot(name: &str, text: &str) {
     settings.set_prepend_module_to_snapshot(false);
     settings.add_filter(r"\b[0-9a-f]{40}\b", "COMMIT");
     settings.add_filter(r"`[0-9a-f]{12}`", "`DIGEST`");
-    settings.add_filter(r"commit [0-9a-f]{7}\b", "commit SHORT");
+    settings.add_filter(r"(commit|tested as) [0-9a-f]{7}\b", "$1 SHORT");
     settings.add_filter("\"[0-9a-f]{7}\"", "\"SHORT\"");
     settings.add_filter(r"\b\d+\.\d+\.\d+\b", "VERSION");
     settings.add_filter(r"\b\d+(\.\d+)?(e-?\d+)?\b", "N");
