@@ -76,10 +76,14 @@ download_release() {
 
 # Whether the cache holds the program whole: a cache that was cut off or changed is not run.
 is_cached() {
-  [ -x "$cached/$program" ] && [ -f "$cached/$program.sha256" ] || return 1
-  [ "$(sha256_of "$cached/$program")" = "$(cat "$cached/$program.sha256")" ] && return
-  note "$cached/$program is damaged, so it is fetched again"
-  rm -rf "$cached"
+  if [ -x "$cached/$program" ] && [ -f "$cached/$program.sha256" ] &&
+    [ "$(sha256_of "$cached/$program")" = "$(cat "$cached/$program.sha256")" ]; then
+    return 0
+  fi
+  if [ -e "$cached" ]; then
+    note "$cached is damaged, so it is fetched again"
+    rm -rf "$cached"
+  fi
   return 1
 }
 

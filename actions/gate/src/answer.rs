@@ -31,18 +31,19 @@ pub(crate) fn answer(stage: &Stage, args: &GitHubArgs) -> anyhow::Result<ExitCod
         runs,
     } = said.exit_code(ExitCode::Service)?;
     let on_commit = comment.commit.is_some();
-    let done = link.block_on(async {
-        let github = link.github();
-        github.react(comment.id, on_commit, reaction).await?;
-        if let (Some(text), Some(number)) = (&reply, context.pull_request) {
-            github.reply(number, text).await?;
-        }
-        for run in &runs {
-            github.rerun_failed(*run).await?;
-        }
-        Ok::<_, GitHubError>(())
-    });
-    done.exit_code(ExitCode::Service)?;
+    let github = link.github();
+    for run in &runs {
+        link.block_on(github.rerun_failed(*run))
+            .exit_code(ExitCode::Service)?;
+    }
+    // What matters is done; that it is not shown is no reason to fail.
+    let mut shown = vec![link.block_on(github.react(comment.id, on_commit, reaction))];
+    if let (Some(text), Some(number)) = (&reply, context.pull_request) {
+        shown.push(link.block_on(github.reply(number, text)));
+    }
+    for error in shown.into_iter().filter_map(Result::err) {
+        tracing::warn!("{error}");
+    }
     match (&reply, runs.as_slice()) {
         (Some(reply), _) => tracing::info!("{reply}"),
         (None, []) => {

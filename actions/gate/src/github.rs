@@ -166,6 +166,13 @@ impl Link {
                 );
                 Ok(false)
             }
+            // Such a run has the default branch checked out, unless it says otherwise.
+            (Event::CheckRun, _) if checked_out(context) != context.head_sha => {
+                tracing::warn!(
+                    "the commit of the check run is not checked out, so nothing is written for it"
+                );
+                Ok(false)
+            }
             (Event::WorkflowRun | Event::CheckRun, Some(number)) if !context.is_unverified() => {
                 let pull = self.runtime.block_on(self.github.pull_request(number))?;
                 take_base(context, pull);
@@ -222,6 +229,12 @@ pub(crate) fn merge_commit(context: &Context) -> Option<String> {
 /// The same, where the workspace shows that it was tested.
 pub(crate) fn tested_merge_commit(context: &Context) -> Option<String> {
     merge_commit(context).filter(|merge| checked_out(context).as_ref() == Some(merge))
+}
+
+/// Whether the workspace holds what the event checks out by itself, as far as it shows.
+pub(crate) fn has_own_checkout(context: &Context) -> bool {
+    let found = checked_out(context);
+    found.is_none() || found == context.tested_sha
 }
 
 /// The commit in the workspace: with `ref`, `actions/checkout` leaves another than the one that the event is about.
@@ -326,6 +339,13 @@ impl<'a> Reporter<'a> {
             text: None,
             annotations: Vec::new(),
         };
+        // A record stays where later runs find it until a new one takes its place.
+        if *self.plan.role == Role::Baseline {
+            let found = self.block_on(self.link.github.find_check(&check))?;
+            if let Some(found) = found.filter(|found| found.status == "completed") {
+                return Ok(found.html_url);
+            }
+        }
         let run = self.block_on(self.link.github.start_check(&check, &report))?;
         let started = Started {
             id: run.id,
@@ -370,17 +390,13 @@ impl<'a> Reporter<'a> {
         let name = self.plan.baseline_check(model).name;
         let app = self.started(model).and_then(|started| started.app);
         let context = self.plan.context;
-        let branch = context
-            .base_branch
-            .as_ref()
-            .or(context.default_branch.as_ref());
+        let is_baseline = *self.plan.role == Role::Baseline;
+        let branch = context.branch.as_deref().filter(|_| is_baseline);
         let wanted = Wanted {
             check_name: &name,
-            app: app.as_deref().unwrap_or(WORKFLOWS_APP),
-            runs: context
-                .workflow_file
-                .as_deref()
-                .zip(branch.map(String::as_str)),
+            app: app.as_deref(),
+            // Another workflow may leave the records of the branch that a change enters.
+            runs: context.workflow_file.as_deref().zip(branch),
         };
         let Search {
             outcome,
@@ -535,7 +551,7 @@ impl<'a> Reporter<'a> {
         let name = self.plan.baseline_check(model).name;
         let wanted = Wanted {
             check_name: &name,
-            app: WORKFLOWS_APP,
+            app: None,
             runs: None,
         };
         let search = self.block_on(github.find_baseline(&Start::At(head.to_owned()), wanted))?;
@@ -635,7 +651,13 @@ impl<'a> Reporter<'a> {
                 .plan
                 .check_report(report, annotations, record.and_then(encoded));
             let check = self.plan.baseline_check(model);
-            self.block_on(github.complete_check(&check, None, conclusion, &said))?;
+            let is_refresh = matches!(self.plan.role, Role::Scheduled { .. });
+            let found = self.block_on(github.find_check(&check))?;
+            let is_there = found.is_some_and(|found| found.status == "completed");
+            // A run by hand fills a gap, and takes no record's place.
+            if !(is_refresh && is_there) {
+                self.block_on(github.complete_check(&check, None, conclusion, &said))?;
+            }
         }
         Ok(run.html_url)
     }

@@ -10,7 +10,7 @@ use trainyard_core::gate::{
 use trainyard_runner::{Context, Event};
 
 use crate::Inputs;
-use crate::github::{Compared, ReadError, Reporter};
+use crate::github::{Compared, ReadError, Reporter, has_own_checkout};
 
 /// What was looked up.
 pub(crate) struct LookedUp {
@@ -188,7 +188,11 @@ fn of_base(reporter: &Reporter<'_>, path: &Path, reference: &str) -> (Baseline, 
 /// `workflow_run`, which has the default branch checked out.
 fn reference(context: &Context) -> Option<&str> {
     match context.event {
-        Event::WorkflowRun if context.base_branch == context.default_branch => None,
+        Event::WorkflowRun
+            if context.base_branch == context.default_branch && has_own_checkout(context) =>
+        {
+            None
+        }
         Event::MergeGroup => context.base_sha.as_deref(),
         _ => context.base_branch.as_deref(),
     }

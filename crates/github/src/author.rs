@@ -22,6 +22,11 @@ impl From<Viewer> for Author {
 }
 
 impl Author {
+    /// The app that the account is the bot of, where it is one.
+    pub(crate) fn app(&self) -> Option<&str> {
+        self.login.strip_suffix("[bot]")
+    }
+
     /// Whether an account is this one. GraphQL calls a bot with or without the `[bot]` that REST puts behind its name.
     pub(crate) fn is(&self, login: &str, is_bot: bool) -> bool {
         let bare = |login: &str| login.strip_suffix("[bot]").map(str::to_owned);

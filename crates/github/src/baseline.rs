@@ -14,9 +14,6 @@ use crate::history::{HistoricCheck, HistoricCommit, History};
 /// Commits without any check after which the list of the workflow's runs is asked whether there can be one.
 const N_BEFORE_RUNS: usize = 100;
 
-/// The app that a workflow's token writes as.
-pub const WORKFLOWS_APP: &str = "github-actions";
-
 /// Where to begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
@@ -46,8 +43,8 @@ pub enum Start {
 pub struct Wanted<'a> {
     /// Name of the check that holds them.
     pub check_name: &'a str,
-    /// The app that writes it.
-    pub app: &'a str,
+    /// The app that writes it; by default the one that the token is of, else that of workflows.
+    pub app: Option<&'a str>,
     /// File name of the workflow, and the branch on which its runs leave records: where they are known, an empty list of
     /// runs ends a search that the history would not end.
     pub runs: Option<(&'a str, &'a str)>,

@@ -11,6 +11,9 @@ use crate::error::{GitHubError, Permission};
 /// GitHub's limit of a request; what is above is left off.
 const MAX_ANNOTATIONS: usize = 50;
 
+/// The app that a workflow's token writes as.
+pub const WORKFLOWS_APP: &str = "github-actions";
+
 /// Which check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
@@ -181,6 +184,7 @@ impl GitHub {
             id: u64,
             name: String,
             status: String,
+            external_id: Option<String>,
         }
         #[derive(Deserialize)]
         struct AllRuns {
@@ -196,7 +200,15 @@ impl GitHub {
             permission: Permission::ChecksWrite,
         };
         let found: AllRuns = self.send(&request).await?;
-        let is_open = |run: &Named| run.name.starts_with(prefix) && run.status != "completed";
+        // Ours are called `<key>:<run>.<attempt>`; a job of a workflow may have such a name too.
+        let is_ours = |run: &Named| {
+            let id = run.external_id.as_deref().unwrap_or_default();
+            id.rsplit_once(':')
+                .is_some_and(|(_, run)| run.contains('.'))
+        };
+        let is_open =
+            |run: &Named| run.name.starts_with(prefix) && run.status != "completed" && is_ours(run);
+        let mut failed = None;
         for run in found.check_runs.into_iter().filter(is_open) {
             let body = json!({
                 "status": "completed", "conclusion": conclusion, "output": report,
@@ -204,10 +216,12 @@ impl GitHub {
             match self.update_check(run.id, &body).await {
                 // Another app's.
                 Err(error) if matches!(error.status(), Some(403 | 404)) => {}
-                other => {
-                    other?;
-                }
+                Err(error) => failed = Some(error),
+                Ok(_) => {}
             }
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         Ok(())
     }

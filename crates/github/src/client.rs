@@ -307,7 +307,9 @@ impl GitHub {
             Refusal::Final(error) => error,
             Refusal::Silent(problem) => {
                 // One dead host costs one deadline, not one for each request.
-                self.is_gone.store(true, Ordering::Relaxed);
+                if is_repeatable {
+                    self.is_gone.store(true, Ordering::Relaxed);
+                }
                 GitHubError::Unreachable {
                     doing: request.doing,
                     problem,

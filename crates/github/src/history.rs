@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::author::Viewer;
 use crate::check::App;
+use crate::check::WORKFLOWS_APP;
 use crate::client::GitHub;
 use crate::error::{GitHubError, Permission};
 
@@ -73,7 +74,7 @@ pub(crate) struct HistoricCheck {
 pub(crate) struct History<'a> {
     github: &'a GitHub,
     check_name: &'a str,
-    app: &'a str,
+    app: Option<&'a str>,
     /// The next commit; `None` behind the first commit of the repository.
     next: Option<String>,
     page: BTreeMap<String, HistoricCommit>,
@@ -137,7 +138,7 @@ impl<'a> History<'a> {
         github: &'a GitHub,
         start: String,
         check_name: &'a str,
-        app: &'a str,
+        app: Option<&'a str>,
     ) -> Self {
         Self {
             github,
@@ -198,7 +199,12 @@ impl<'a> History<'a> {
             .github
             .query(QUERY, variables, DOING, Permission::ContentsAndChecksRead)
             .await?;
-        self.github.learn_author(data.viewer);
+        let author = self.github.learn_author(data.viewer);
+        let app = self
+            .app
+            .or(author.app())
+            .unwrap_or(WORKFLOWS_APP)
+            .to_owned();
         let commits = data
             .repository
             .and_then(|found| found.object)
@@ -210,7 +216,7 @@ impl<'a> History<'a> {
         self.n_pages += 1;
         let commits = commits.nodes.into_iter();
         self.page = commits
-            .map(|commit| (commit.oid.clone(), commit.into_historic(self.app)))
+            .map(|commit| (commit.oid.clone(), commit.into_historic(&app)))
             .collect();
         Ok(())
     }

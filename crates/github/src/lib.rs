@@ -20,10 +20,10 @@ mod viewer;
 pub const QUERIES: &[&str] = &[viewer::QUERY, history::QUERY];
 
 pub use answer::Reaction;
-pub use baseline::{
-    Found, Outcome as SearchOutcome, PassedOver, Search, Start, WORKFLOWS_APP, Wanted,
+pub use baseline::{Found, Outcome as SearchOutcome, PassedOver, Search, Start, Wanted};
+pub use check::{
+    Check, CheckAnnotation, CheckLevel, CheckRun, Conclusion, Report as CheckReport, WORKFLOWS_APP,
 };
-pub use check::{Check, CheckAnnotation, CheckLevel, CheckRun, Conclusion, Report as CheckReport};
 pub use client::{GitHub, Options};
 pub use comment::{Comment, MARKER_LIMIT, Outcome, Place, Stamp};
 pub use error::{GitHubError, Permission};

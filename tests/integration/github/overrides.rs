@@ -168,7 +168,7 @@ fn a_broken_configuration_turns_check_and_comment_red() {
     run.gate(3, &["--start"], 2);
     run.project.write("trainyard.toml", "[model\nname = 7");
     run.repository.prepare(&json!({ "checks": [{
-        "name": "trainyard / mnist (into other)", "head_sha": sha(HEAD), "status": "in_progress",
+        "name": "trainyard / mnist (into other)", "head_sha": sha(HEAD), "status": "in_progress", "external_id": "mnist:3.1",
     }] }));
     run.gate(3, &[], 2);
     let state = run.repository.state();

@@ -34,7 +34,9 @@ fn told_by(event: &str, payload: &Value) -> (Option<String>, Option<u64>, Option
         ),
         "workflow_run" => (
             text("/workflow_run/head_sha"),
-            only("/workflow_run/pull_requests"),
+            // A run of a push is not one of the branch's pull request.
+            only("/workflow_run/pull_requests")
+                .filter(|_| text("/workflow_run/event").as_deref() == Some("pull_request")),
             None,
             text("/workflow_run/head_repository/full_name") != own,
         ),

@@ -57,7 +57,8 @@ pub(super) fn context(
         id: comment.id,
         body: comment.body,
         author: comment.user.and_then(|user| user.login),
-        commit: comment.commit_id,
+        // A comment on a line of a pull request names a commit too, and is not on it.
+        commit: comment.commit_id.filter(|_| name == "commit_comment"),
     });
     context.before = before.filter(|sha| sha.contains(|digit| digit != '0'));
     if let Some(pull_request) = pull_request {
@@ -107,8 +108,12 @@ fn take_workflow_run(context: &mut Context, run: WorkflowRun, own: Option<&Repos
     context.is_fork = is_foreign(run.head_repository.as_ref(), &[own], context);
     context.head_repository = run.head_repository.and_then(|found| found.full_name);
     context.is_dependabot = run.actor.and_then(|user| user.login).as_deref() == Some(DEPENDABOT);
+    // A run by hand on a branch that has a pull request is not a run of the pull request.
+    let is_of_pull_request = run
+        .event
+        .is_none_or(|name| Event::of_github(&name, false) == Event::PullRequest);
     context.pull_request = match run.pull_requests.as_slice() {
-        [only] => Some(only.number),
+        [only] if is_of_pull_request => Some(only.number),
         _ => None,
     };
     context.head_sha = Some(run.head_sha);

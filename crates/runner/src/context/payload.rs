@@ -40,6 +40,8 @@ pub(super) struct Side {
 /// The run whose end started this one.
 #[derive(Debug, Deserialize)]
 pub(super) struct WorkflowRun {
+    /// What started it.
+    pub(super) event: Option<String>,
     pub(super) head_sha: String,
     pub(super) head_branch: Option<String>,
     pub(super) head_repository: Option<Repository>,
