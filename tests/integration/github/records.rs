@@ -231,3 +231,19 @@ fn a_run_of_dependabot_writes_where_it_may() {
     let state = run.repository.state();
     assert_eq!(state["checks"][0]["name"], "trainyard / mnist");
 }
+
+/// A branch's own run knows whether its workflow has ever completed there.
+#[test]
+fn a_long_history_is_a_first_use_where_the_branch_has_no_runs() {
+    for (name, n_runs, code) in [("first-use", 0, 0), ("lost-records", 9, 3)] {
+        let mut run = Run::of_pull_request(name);
+        run.event = "push";
+        run.reference = "refs/heads/main";
+        run.payload = json!({ "ref": run.reference, "repository": run.payload["repository"] });
+        run.project.edit("min = 0.5", "min = 0.5\nmax_drop = 0.01");
+        long_history(&run, 3_200);
+        run.repository
+            .prepare(&json!({ "workflow_runs": { "main": n_runs } }));
+        run.gate(1, &[], code);
+    }
+}
