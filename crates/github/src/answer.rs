@@ -1,10 +1,10 @@
 //! What a run that a comment started may do: react to the comment, answer it, and run the commit's job again.
 
 use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
-use trainyard_net::encode;
 
+use crate::check::CheckRun;
 use crate::client::{GitHub, Request};
 use crate::error::{GitHubError, Permission};
 
@@ -20,18 +20,6 @@ pub enum Reaction {
     /// It cannot be understood.
     #[serde(rename = "confused")]
     Unclear,
-}
-
-#[derive(Deserialize)]
-struct Checks {
-    check_runs: Vec<Check>,
-}
-
-#[derive(Deserialize)]
-struct Check {
-    name: String,
-    conclusion: Option<String>,
-    external_id: Option<String>,
 }
 
 impl GitHub {
@@ -69,30 +57,12 @@ impl GitHub {
 
     /// The workflow runs of the red checks of ours on a commit: those whose names begin with `prefix`.
     pub async fn red_runs(&self, sha: &str, prefix: &str) -> Result<Vec<u64>, GitHubError> {
-        let request = Request {
-            method: Method::GET,
-            route: self.path(&format!(
-                "/commits/{}/check-runs?filter=latest&per_page=100",
-                encode(sha)
-            )),
-            body: None,
-            doing: "read the check runs",
-            permission: Permission::ChecksRead,
+        let found = self.checks_on(sha, None, Permission::ChecksRead).await?;
+        let is_red = |check: &&CheckRun| {
+            check.name.starts_with(prefix) && check.conclusion.as_deref() == Some("failure")
         };
-        let found: Checks = self.send(&request).await?;
-        // `<key>:<run>.<attempt>`, as the gate calls its checks.
-        let run_of = |check: &Check| {
-            let (_, run) = check.external_id.as_ref()?.rsplit_once(':')?;
-            run.split('.').next()?.parse().ok()
-        };
-        let mut runs: Vec<u64> = found
-            .check_runs
-            .iter()
-            .filter(|check| {
-                check.name.starts_with(prefix) && check.conclusion.as_deref() == Some("failure")
-            })
-            .filter_map(run_of)
-            .collect();
+        let red = found.iter().filter(is_red);
+        let mut runs: Vec<u64> = red.filter_map(CheckRun::workflow_run).collect();
         runs.sort_unstable();
         runs.dedup();
         Ok(runs)

@@ -34,11 +34,22 @@ pub struct CheckRun {
     pub id: u64,
     /// Where people see it.
     pub html_url: Option<String>,
+    /// Its name.
+    pub(crate) name: String,
     /// `queued`, `in_progress` or `completed`.
     pub status: String,
+    /// How it ended, in GitHub's word.
+    pub(crate) conclusion: Option<String>,
     /// What we called it.
     pub external_id: Option<String>,
     app: Option<App>,
+    pub(crate) output: Output,
+}
+
+/// What a check run says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Output {
+    pub(crate) text: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -50,6 +61,13 @@ impl CheckRun {
     /// The app that wrote it.
     pub fn app(&self) -> Option<&str> {
         self.app.as_ref()?.slug.as_deref()
+    }
+
+    /// The workflow run that wrote it, where it is called as the gate calls its checks: `<key>:<run>.<attempt>`.
+    pub(crate) fn workflow_run(&self) -> Option<u64> {
+        let (_, run) = self.external_id.as_ref()?.rsplit_once(':')?;
+        let (run, _) = run.split_once('.')?;
+        run.parse().ok()
     }
 }
 
@@ -179,37 +197,17 @@ impl GitHub {
         conclusion: Conclusion,
         report: &Report,
     ) -> Result<(), GitHubError> {
-        #[derive(Deserialize)]
-        struct Named {
-            id: u64,
-            name: String,
-            status: String,
-            external_id: Option<String>,
-        }
-        #[derive(Deserialize)]
-        struct AllRuns {
-            check_runs: Vec<Named>,
-        }
-        let request = Request {
-            method: Method::GET,
-            route: self.path(&format!(
-                "/commits/{head_sha}/check-runs?filter=latest&per_page=100"
-            )),
-            body: None,
-            doing: "read the check runs",
-            permission: Permission::ChecksWrite,
+        let found = self
+            .checks_on(head_sha, None, Permission::ChecksWrite)
+            .await?;
+        // A job of a workflow may have such a name too.
+        let is_open = |run: &CheckRun| {
+            run.name.starts_with(prefix)
+                && run.status != "completed"
+                && run.workflow_run().is_some()
         };
-        let found: AllRuns = self.send(&request).await?;
-        // Ours are called `<key>:<run>.<attempt>`; a job of a workflow may have such a name too.
-        let is_ours = |run: &Named| {
-            let id = run.external_id.as_deref().unwrap_or_default();
-            id.rsplit_once(':')
-                .is_some_and(|(_, run)| run.contains('.'))
-        };
-        let is_open =
-            |run: &Named| run.name.starts_with(prefix) && run.status != "completed" && is_ours(run);
         let mut failed = None;
-        for run in found.check_runs.into_iter().filter(is_open) {
+        for run in found.into_iter().filter(is_open) {
             let body = json!({
                 "status": "completed", "conclusion": conclusion, "output": report,
             });
@@ -270,16 +268,29 @@ impl GitHub {
 
     /// The latest check runs of this name on this commit.
     async fn check_runs(&self, check: &Check) -> Result<Vec<CheckRun>, GitHubError> {
+        self.checks_on(&check.head_sha, Some(&check.name), Permission::ChecksWrite)
+            .await
+    }
+
+    /// The latest check runs on a commit, those called `name` where one is given.
+    pub(crate) async fn checks_on(
+        &self,
+        sha: &str,
+        name: Option<&str>,
+        permission: Permission,
+    ) -> Result<Vec<CheckRun>, GitHubError> {
+        let named = name
+            .map(|name| format!("check_name={}&", encode(name)))
+            .unwrap_or_default();
         let request = Request {
             method: Method::GET,
             route: self.path(&format!(
-                "/commits/{}/check-runs?check_name={}&filter=latest&per_page=100",
-                check.head_sha,
-                encode(&check.name)
+                "/commits/{}/check-runs?{named}filter=latest&per_page=100",
+                encode(sha)
             )),
             body: None,
             doing: "read the check runs",
-            permission: Permission::ChecksWrite,
+            permission,
         };
         let found: CheckRuns = self.send(&request).await?;
         Ok(found.check_runs)

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use trainyard_core::gate::{Mark, Override};
 use trainyard_net::encode;
 
-use crate::check::App;
 use crate::client::{GitHub, Request};
 use crate::comment::Comment;
 use crate::error::{GitHubError, Permission};
@@ -81,22 +80,6 @@ pub enum Thread {
     Commit,
 }
 
-#[derive(Deserialize)]
-struct Marked {
-    app: Option<App>,
-    output: Output,
-}
-
-#[derive(Deserialize)]
-struct Output {
-    text: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Checks {
-    check_runs: Vec<Marked>,
-}
-
 impl GitHub {
     /// The newest override of exactly this commit by a person who may write to the repository. Comments by bots, through an
     /// App, and edited ones have no say.
@@ -163,21 +146,11 @@ impl GitHub {
         mark: &Mark,
     ) -> Result<Option<Override>, GitHubError> {
         for pull in pulls.iter().take(MAX_PULLS) {
-            let request = Request {
-                method: Method::GET,
-                route: self.path(&format!(
-                    "/commits/{}/check-runs?check_name={}&filter=latest&per_page=100",
-                    encode(&pull.head.sha),
-                    encode(check_name)
-                )),
-                body: None,
-                doing: "read the pull request's check run",
-                permission: Permission::ChecksRead,
-            };
-            let found: Checks = self.send(&request).await?;
-            let marks = found.check_runs.iter().filter_map(|check| {
-                let slug = check.app.as_ref()?.slug.as_deref()?;
-                Mark::decode(check.output.text.as_deref()?).filter(|_| slug == app)
+            let found = self
+                .checks_on(&pull.head.sha, Some(check_name), Permission::ChecksRead)
+                .await?;
+            let marks = found.iter().filter_map(|check| {
+                Mark::decode(check.output.text.as_deref()?).filter(|_| check.app() == Some(app))
             });
             for found in marks {
                 if let Some(overridden) = found.override_for(mark) {
