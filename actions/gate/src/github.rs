@@ -324,7 +324,7 @@ impl<'a> Reporter<'a> {
     }
 
     fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
-        self.link.runtime.block_on(work)
+        self.link.block_on(work)
     }
 
     /// Opens the check run, so that a pull request shows it while the model trains.

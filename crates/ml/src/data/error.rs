@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use trainyard_core::files::FileError;
 
-use super::images::ImageProblem;
+use super::images::problem::ImageProblem;
 use super::labels::LabelProblem;
-use super::table::TableProblem;
+use super::table::problem::TableProblem;
 
 /// Why data cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@
 pub(super) mod decode;
 mod folder;
 mod jpeg;
-mod problem;
+pub(super) mod problem;
 
 use std::path::{Path, PathBuf};
 

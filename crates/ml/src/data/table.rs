@@ -1,7 +1,7 @@
 //! CSV tables: a file and the roles of its columns in; features, labels and weights out. Rows stream.
 
 mod means;
-mod problem;
+pub(super) mod problem;
 mod roles;
 mod row;
 mod text;

@@ -10,7 +10,8 @@ use image::{
     AnimationDecoder as _, DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader,
 };
 
-use super::{ImageProblem, jpeg};
+use super::jpeg;
+use super::problem::ImageProblem;
 
 /// Of the pixels of one image.
 const MAX_BYTES: usize = 1 << 30;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::ImageProblem;
+use super::problem::ImageProblem;
 use crate::data::error::DataError;
 use crate::data::excerpt::{Excerpt, Names};
 

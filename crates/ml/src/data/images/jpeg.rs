@@ -8,7 +8,7 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
-use super::ImageProblem;
+use super::problem::ImageProblem;
 
 /// The image and how it is to be turned; `max_bytes` of pixels at most.
 pub(super) fn decode(
