@@ -1,0 +1,177 @@
+//! What a model is compared with: the record of an earlier commit.
+
+use trainyard_core::figure::count;
+use trainyard_core::gate::{Baseline, BaselineRecord};
+use trainyard_github::{
+    Found, GitHubError, PassedOver, Release, Search, SearchOutcome, Start, Wanted,
+};
+use trainyard_runner::Event;
+
+use super::checkout::merge_commit;
+use super::reporter::Reporter;
+use crate::role::{ComparedWith, Role};
+
+/// What a model is compared with, and what was learnt on the way.
+pub(crate) struct Compared {
+    pub(crate) baseline: Baseline,
+    /// The record, which brings the history.
+    pub(crate) record: Option<BaselineRecord>,
+    pub(crate) notes: Vec<String>,
+    /// Whether the commit itself has a completed check for records.
+    pub(crate) has_own_record: bool,
+    /// The git tree of the tested commit, where it was read.
+    pub(crate) tree_sha: Option<String>,
+}
+
+impl Compared {
+    pub(crate) fn with(baseline: Baseline) -> Self {
+        Self {
+            baseline,
+            record: None,
+            notes: Vec::new(),
+            // Where it is not known, nothing is put in its place.
+            has_own_record: true,
+            tree_sha: None,
+        }
+    }
+}
+
+impl Reporter<'_> {
+    /// What the model is compared with.
+    pub(crate) fn baseline(&self, model: &str) -> Compared {
+        let release = match self.release_before(model) {
+            Ok(release) => release,
+            Err(error) => return Compared::with(Baseline::Unavailable(error.to_string())),
+        };
+        let start = match &release {
+            Some(release) => Some(Start::At(release.commit.clone())),
+            None => self.start_of_baseline(),
+        };
+        let Some(start) = start else {
+            let reason = "nothing says which commit comes before this one";
+            return Compared::with(Baseline::NotConfigured(reason.to_owned()));
+        };
+        let name = self.plan.baseline_check(model).name;
+        let app = self.started(model).and_then(|started| started.app);
+        let context = self.plan.context;
+        let is_baseline = *self.plan.role == Role::Baseline;
+        let branch = context.branch.as_deref().filter(|_| is_baseline);
+        let wanted = Wanted {
+            check_name: &name,
+            app: app.as_deref(),
+            // Another workflow may leave the records of the branch that a change enters.
+            runs: context.workflow_file.as_deref().zip(branch),
+        };
+        let Search {
+            outcome,
+            passed_over,
+            tree_sha,
+        } = match self.block_on(self.link.github.find_baseline(&start, wanted)) {
+            Ok(search) => search,
+            Err(error) => return Compared::with(Baseline::Unavailable(error.to_string())),
+        };
+        let is_own = |commit: &str| commit == self.plan.head_sha();
+        let mut has_own_record = passed_over.iter().any(|passed| is_own(&passed.commit));
+        let mut record = None;
+        let baseline = match outcome {
+            SearchOutcome::Found(found) => {
+                let Found {
+                    commit,
+                    distance,
+                    record: found,
+                } = *found;
+                has_own_record |= is_own(&commit);
+                let parts = [
+                    Some(format!("commit {}", short(&commit))),
+                    release.map(|release| format!(" of release {}", release.tag)),
+                    (distance > 0)
+                        .then(|| format!(", {} further back", count(distance as u64, "commit"))),
+                    found
+                        .overridden
+                        .as_ref()
+                        .map(|overridden| format!(", let through by {}", overridden.by)),
+                ];
+                let source: String = parts.into_iter().flatten().collect();
+                let baseline = Baseline::of_record(&found, source);
+                record = Some(found);
+                baseline
+            }
+            SearchOutcome::NoneAmong(n_commits) => Baseline::Unavailable(format!(
+                "none of the {n_commits} commits before this one has a record in the check `{name}`, and the search ended there; set `[gate] on_missing_baseline = \"absolute-only\"` until a run on the base branch has left one"
+            )),
+            SearchOutcome::NoneEver => Baseline::NeverRecorded(match passed_over.first() {
+                None => format!(
+                    "no commit before this one has a record in the check `{name}`; the first run on a push to the base branch leaves one, where its token has `checks: write`"
+                ),
+                Some(nearest) => format!(
+                    "no commit before this one has a record that counts in the check `{name}`: of {}, {}",
+                    short(&nearest.commit),
+                    nearest.reason
+                ),
+            }),
+        };
+        Compared {
+            baseline,
+            record,
+            notes: passed_over_note(&passed_over).into_iter().collect(),
+            has_own_record,
+            tree_sha,
+        }
+    }
+
+    /// What a release tag is compared with: the release before it.
+    fn release_before(&self, model: &str) -> Result<Option<Release>, GitHubError> {
+        match &self.plan.context.tag {
+            Some(tag) => self.block_on(self.link.github.release_before(tag, model)),
+            None => Ok(None),
+        }
+    }
+
+    /// The commit before the change: the merge commit's first parent already holds what is new on the base branch.
+    fn start_of_baseline(&self) -> Option<Start> {
+        let context = self.plan.context;
+        let head = self.plan.head_sha().to_owned();
+        let merge_base = |branch: &Option<String>| {
+            Some(Start::MergeBase {
+                base_branch: branch.clone()?,
+                head: head.clone(),
+            })
+        };
+        match self.plan.role.compared_with(context) {
+            ComparedWith::Base => match (merge_commit(context), &context.event) {
+                (Some(merge_commit), _) => Some(Start::Before(merge_commit)),
+                (None, Event::MergeGroup) => context.base_sha.clone().map(Start::At),
+                (None, _) => merge_base(&context.base_branch),
+            },
+            ComparedWith::Before => Some(Start::Push {
+                head,
+                before: context.before.clone(),
+            }),
+            ComparedWith::MergeBase => merge_base(&context.default_branch),
+            // A first release.
+            ComparedWith::ReleaseBefore => Some(Start::Before(head)),
+            ComparedWith::Itself => Some(Start::At(head)),
+        }
+    }
+}
+
+/// Which nearer commits were not compared with, and why.
+fn passed_over_note(passed_over: &[PassedOver]) -> Option<String> {
+    const N_NAMED: usize = 3;
+    if passed_over.is_empty() {
+        return None;
+    }
+    let named = passed_over.iter().take(N_NAMED);
+    let named: Vec<String> = named
+        .map(|passed| format!("{} ({})", short(&passed.commit), passed.reason))
+        .collect();
+    let more = match passed_over.len().saturating_sub(N_NAMED) {
+        0 => String::new(),
+        n_more => format!(" and {}", count(n_more as u64, "more commit")),
+    };
+    Some(format!("Not compared with {}{more}.", named.join(", ")))
+}
+
+fn short(commit: &str) -> &str {
+    commit.get(..7).unwrap_or(commit)
+}
