@@ -4,6 +4,7 @@
 mod api;
 mod forks;
 mod gate;
+mod one_head;
 mod overrides;
 mod records;
 
@@ -423,7 +424,7 @@ fn a_check_is_opened_and_completed_and_a_lost_one_is_made_anew() {
     let github = repository.checked();
     block_on(async {
         let started = github
-            .start_check(&check("digits"), &report(0))
+            .start_check(&check("digits"), None, &report(0))
             .await
             .unwrap();
         assert_eq!(started.status, "in_progress");
@@ -481,7 +482,7 @@ fn a_missing_permission_for_checks_is_named() {
     let error = block_on(
         repository
             .direct()
-            .start_check(&check("digits"), &report(0)),
+            .start_check(&check("digits"), None, &report(0)),
     )
     .unwrap_err();
     assert!(error.to_string().contains("add `checks: write`"), "{error}");
@@ -493,7 +494,7 @@ fn the_address_of_an_enterprise_server_keeps_its_path() {
     let _guard = runtime().enter();
     let options = Options::default();
     let github = GitHub::connect(&api_url, "acme/ghes", "t", &options).unwrap();
-    let error = block_on(github.start_check(&check("digits"), &report(0))).unwrap_err();
+    let error = block_on(github.start_check(&check("digits"), None, &report(0))).unwrap_err();
     // The stand-in has nothing there: what matters is that it was asked there.
     assert_eq!(error.status(), Some(404), "{error}");
     let wrong = GitHub::connect(&api_url, "acme/a b", "t", &options);

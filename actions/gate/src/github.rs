@@ -12,4 +12,4 @@ pub(crate) use baseline::Compared;
 pub(crate) use checkout::{has_own_checkout, tested_merge_commit};
 pub(crate) use link::{Link, ReadError};
 pub(crate) use reporter::{Reporter, has_started};
-pub(crate) use writing::{Written, warn};
+pub(crate) use writing::{Kept, Written, warn};

@@ -65,8 +65,10 @@ pub(crate) fn judge(
     let mut verdict = case.judge();
     let rows_digest = card.ok().and_then(|card| card.rows.as_ref());
     let rows_digest = rows_digest.map(|rows| rows.digest.clone());
-    let mark =
-        |verdict: &Verdict| Mark::of(verdict, looked_up.tree_sha.clone(), rows_digest.clone());
+    let mark = |verdict: &Verdict| Mark {
+        pull_request: context.pull_request,
+        ..Mark::of(verdict, looked_up.tree_sha.clone(), rows_digest.clone())
+    };
     let overridden = (card.is_ok() && !verdict.verdict.is_green())
         .then(|| find_override(&mark(&verdict)))
         .flatten();

@@ -27,7 +27,7 @@ use trainyard_core::report::Report;
 use trainyard_core::results::ResultFolder;
 use trainyard_runner::{Context, Event, ExitCode, Stage, Trust, WithExitCode as _};
 
-use github::{Link, Reporter, Written};
+use github::{Kept, Link, Reporter, Written};
 pub use inputs::{CommentMode, GitHubArgs, Inputs, OUTPUTS};
 use judge::{Judged, Subject};
 use look_up::LookedUp;
@@ -183,7 +183,12 @@ fn report(
                 }
                 Role::Branch | Role::Release | Role::Fork => false,
             });
-            reporter.finish(stage, model_name, &report, &annotations, record, mark)
+            let kept = Kept {
+                record,
+                mark,
+                others: looked_up.other_marks.as_deref(),
+            };
+            reporter.finish(stage, model_name, &report, &annotations, kept)
         }
         None => Written::default(),
     })

@@ -5,7 +5,7 @@ use std::path::Path;
 use trainyard_core::config::{ConfigError, GateConfig, JudgingConfig};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::gate::{
-    Baseline, BaselineRecord, RuleChange, RulesFrom, RulesInForce, RulesOrigin, rule_changes,
+    Baseline, BaselineRecord, Mark, RuleChange, RulesFrom, RulesInForce, RulesOrigin, rule_changes,
 };
 use trainyard_runner::{Context, Event};
 
@@ -28,6 +28,8 @@ pub(crate) struct LookedUp {
     pub(crate) has_own_record: bool,
     /// The git tree of the tested commit, where known.
     pub(crate) tree_sha: Option<String>,
+    /// What other pull requests with this head left in the check of this run's name; `None` where it was not read.
+    pub(crate) other_marks: Option<Vec<Mark>>,
     /// The base branch's baseline file, where its rules name one.
     pub(crate) base_file: Option<String>,
     /// What the change does to the rules that judge it.
@@ -71,6 +73,7 @@ impl LookedUp {
             mut notes,
             has_own_record,
             tree_sha,
+            other_marks,
         } = compared;
         if is_of_file {
             notes.clear();
@@ -85,6 +88,7 @@ impl LookedUp {
             notes,
             has_own_record,
             tree_sha,
+            other_marks,
             base_file,
             rule_changes: rules.changes,
         })
@@ -102,6 +106,7 @@ impl LookedUp {
             notes: Vec::new(),
             has_own_record: true,
             tree_sha: None,
+            other_marks: None,
             base_file: None,
             rule_changes: Vec::new(),
         })

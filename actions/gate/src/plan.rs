@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use trainyard_core::digest::Sha256Digest;
-use trainyard_core::gate::{BaselineRecord, Decision, Verdict};
+use trainyard_core::gate::{BaselineRecord, Decision, Mark, Verdict};
 use trainyard_core::measurement::Measurement;
 use trainyard_core::report::{COMMENT_LIMIT, Report};
 use trainyard_github::{
@@ -39,6 +39,12 @@ impl Plan<'_> {
     /// The check that this run opens and completes.
     pub(crate) fn check(&self, model: &str) -> Check {
         self.check_called(model, &self.role.suffix())
+    }
+
+    /// The pull request that is judged under this name, where one is: others may have the same head.
+    pub(crate) fn change_number(&self) -> Option<u64> {
+        let is_change = matches!(self.role, Role::Change { .. });
+        self.context.pull_request.filter(|_| is_change)
     }
 
     /// The check that holds a record, where that is another one.
@@ -223,6 +229,40 @@ impl Plan<'_> {
         }
         text
     }
+}
+
+/// The report in a check that stays red by the verdict of another pull request with the same head.
+pub(crate) fn outweighed(
+    said: CheckReport,
+    report: &Report<'_>,
+    number: u64,
+    decision: Decision,
+) -> CheckReport {
+    let word = decision.word();
+    let note = format!(
+        "> Pull request #{number} has the same head commit and is open, and its verdict is {word}: that keeps this check red. Fix or close #{number}, then run this job again.\n\n"
+    );
+    CheckReport {
+        title: format!("Pull request #{number}: {word}; this one: {}", said.title),
+        summary: format!("{note}{}", report.markdown(CHECK_LIMIT - note.len())),
+        ..said
+    }
+}
+
+/// What a check keeps at the end of its text: the marks of other pull requests with the same head, then its own.
+pub(crate) fn marks_text<'m>(
+    others: impl IntoIterator<Item = &'m Mark>,
+    own: Option<&'m Mark>,
+) -> Option<String> {
+    let mut text = String::new();
+    for line in others
+        .into_iter()
+        .chain(own)
+        .filter_map(|mark| mark.encode().ok())
+    {
+        let _ = writeln!(text, "{line}");
+    }
+    (!text.is_empty()).then_some(text)
 }
 
 pub(crate) fn comment_text(report: &Report<'_>) -> String {

@@ -111,6 +111,17 @@ impl Role {
         }
     }
 
+    /// Whether a pull request into `branch` is judged under the same name.
+    pub(crate) fn is_of_change_into(&self, branch: &str, context: &Context) -> bool {
+        match self {
+            Self::Change { into: None, .. } => context.default_branch.as_deref() == Some(branch),
+            Self::Change {
+                into: Some(into), ..
+            } => into == branch || pattern::matches(into, branch),
+            _ => false,
+        }
+    }
+
     /// Where the search for a baseline begins.
     pub(crate) fn compared_with(&self, context: &Context) -> ComparedWith {
         match self {

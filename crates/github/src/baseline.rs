@@ -9,7 +9,7 @@ use trainyard_net::encode;
 
 use crate::client::{GitHub, Request};
 use crate::error::{GitHubError, Permission};
-use crate::history::{HistoricCheck, HistoricCommit, History};
+use crate::history::{HistoricCheck, HistoricCommit, History, OwnCheck};
 
 /// Commits without any check after which the list of the workflow's runs is asked whether there can be one.
 const N_BEFORE_RUNS: usize = 100;
@@ -48,6 +48,8 @@ pub struct Wanted<'a> {
     /// File name of the workflow, and the branch on which its runs leave records: where they are known, an empty list of
     /// runs ends a search that the history would not end.
     pub runs: Option<(&'a str, &'a str)>,
+    /// The run's own check, to be read in the same call.
+    pub own: Option<OwnCheck<'a>>,
 }
 
 /// A record, and where it was found.
@@ -92,6 +94,8 @@ pub struct Search {
     pub passed_over: Vec<PassedOver>,
     /// The git tree of the commit at which the history was entered, where that is the tested one.
     pub tree_sha: Option<String>,
+    /// The texts of the run's own check; `None` where it was not asked for.
+    pub own_texts: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -128,9 +132,12 @@ impl GitHub {
         wanted: Wanted<'_>,
     ) -> Result<Search, GitHubError> {
         let Wanted {
-            check_name, app, ..
+            check_name,
+            app,
+            own,
+            ..
         } = wanted;
-        let from = |sha: &String| History::from(self, sha.clone(), check_name, app);
+        let from = |sha: &String| History::from(self, sha.clone(), check_name, app, own);
         let mut tree_sha = None;
         let mut history = match start {
             Start::At(sha) => from(sha),
@@ -187,6 +194,7 @@ impl GitHub {
             outcome,
             passed_over,
             tree_sha,
+            own_texts: history.into_own_texts(),
         })
     }
 

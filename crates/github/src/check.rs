@@ -63,6 +63,11 @@ impl CheckRun {
         self.app.as_ref()?.slug.as_deref()
     }
 
+    /// What stands below its summary.
+    pub fn text(&self) -> Option<&str> {
+        self.output.text.as_deref()
+    }
+
     /// The workflow run that wrote it, where it is called as the gate calls its checks: `<key>:<run>.<attempt>`.
     pub(crate) fn workflow_run(&self) -> Option<u64> {
         let (_, run) = self.external_id.as_ref()?.rsplit_once(':')?;
@@ -150,16 +155,29 @@ pub enum CheckLevel {
 }
 
 impl GitHub {
-    /// Opens the check in progress: the one of that name on the commit, whichever run made it, else a new one. So a name
-    /// has one verdict on a commit, and none while a run is at work.
+    /// Opens the check in progress: `found`, which is the one of that name on the commit, whichever run made it, else a
+    /// new one. So a name has one verdict on a commit, and none while a run is at work. The report's text is for `found`
+    /// alone.
     pub async fn start_check(
         &self,
         check: &Check,
+        found: Option<&CheckRun>,
         report: &Report,
     ) -> Result<CheckRun, GitHubError> {
         let mut body = body_of(check, report);
         body["status"] = json!("in_progress");
-        self.put_check(check, body).await
+        if let Some(found) = found {
+            match self.update_check(found.id, &body).await {
+                // Only the app that made a check may change it.
+                Err(error) if matches!(error.status(), Some(403 | 404)) => {}
+                other => return other,
+            }
+        }
+        // What another app's check says is not repeated in our name.
+        if let Some(output) = body["output"].as_object_mut() {
+            output.remove("text");
+        }
+        self.create_check(check, body).await
     }
 
     /// Completes the check: `started` where that is known, else the one of that name on the commit, else a new one.

@@ -22,11 +22,24 @@ const N_FIRST: usize = 20;
 /// Commits of any other page.
 const N_FURTHER: usize = 100;
 
-/// A commit's history with the checks of one name. Commits of merged branches are among it.
+/// A commit's history with the checks of one name, and the checks of another on the tested commit. Commits of merged
+/// branches are among the history.
 pub(crate) const QUERY: &str = r"
-query History($owner: String!, $name: String!, $start: GitObjectID!, $check: String!, $first: Int!, $withText: Boolean!) {
+query History($owner: String!, $name: String!, $start: GitObjectID!, $check: String!, $first: Int!, $withText: Boolean!, $tested: GitObjectID!, $own: String!, $withOwn: Boolean!) {
   viewer { login }
   repository(owner: $owner, name: $name) {
+    tested: object(oid: $tested) @include(if: $withOwn) {
+      ... on Commit {
+        checkSuites(first: 10, filterBy: { checkName: $own }) {
+          nodes {
+            app { slug }
+            checkRuns(first: 10, filterBy: { checkName: $own, checkType: LATEST }) {
+              nodes { databaseId status conclusion text }
+            }
+          }
+        }
+      }
+    }
     object(oid: $start) {
       ... on Commit {
         history(first: $first) {
@@ -79,6 +92,17 @@ pub(crate) struct History<'a> {
     next: Option<String>,
     page: BTreeMap<String, HistoricCommit>,
     n_pages: usize,
+    own: Option<OwnCheck<'a>>,
+    own_texts: Option<Vec<String>>,
+}
+
+/// The check of the run itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnCheck<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The commit.
+    pub head_sha: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -89,7 +113,14 @@ struct Data {
 
 #[derive(Deserialize)]
 struct Repository {
+    tested: Option<Tested>,
     object: Option<Object>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Tested {
+    check_suites: Option<Nodes<Suite>>,
 }
 
 #[derive(Deserialize)]
@@ -139,6 +170,7 @@ impl<'a> History<'a> {
         start: String,
         check_name: &'a str,
         app: Option<&'a str>,
+        own: Option<OwnCheck<'a>>,
     ) -> Self {
         Self {
             github,
@@ -147,6 +179,8 @@ impl<'a> History<'a> {
             next: Some(start),
             page: BTreeMap::new(),
             n_pages: 0,
+            own,
+            own_texts: None,
         }
     }
 
@@ -163,6 +197,11 @@ impl<'a> History<'a> {
     /// Whether everything back to the first commit was read.
     pub(crate) const fn is_whole(&self) -> bool {
         self.next.is_none()
+    }
+
+    /// The texts of the run's own check, which the first page brings.
+    pub(crate) fn into_own_texts(self) -> Option<Vec<String>> {
+        self.own_texts
     }
 
     /// The next commit; `None` at the end of the history, or where enough was read.
@@ -191,9 +230,12 @@ impl<'a> History<'a> {
     async fn read_page(&mut self, start: &str) -> Result<(), GitHubError> {
         let is_first = self.n_pages == 0;
         let (owner, name) = self.github.owner_and_name();
+        let own = self.own.filter(|_| is_first);
         let variables = json!({
             "owner": owner, "name": name, "start": start, "check": self.check_name,
             "first": if is_first { N_FIRST } else { N_FURTHER }, "withText": is_first,
+            "tested": own.map_or(start, |own| own.head_sha),
+            "own": own.map_or(self.check_name, |own| own.name), "withOwn": own.is_some(),
         });
         let data: Data = self
             .github
@@ -205,14 +247,20 @@ impl<'a> History<'a> {
             .or(author.app())
             .unwrap_or(WORKFLOWS_APP)
             .to_owned();
-        let commits = data
+        let (tested, object) = data
             .repository
-            .and_then(|found| found.object)
-            .and_then(|found| found.history)
-            .ok_or_else(|| GitHubError::Malformed {
-                doing: DOING,
-                problem: format!("the commit {start} is not there"),
-            })?;
+            .map_or((None, None), |found| (found.tested, found.object));
+        if let Some(tested) = tested {
+            let runs = runs_of(tested.check_suites, &app);
+            self.own_texts = Some(runs.filter_map(|run| run.text).collect());
+        }
+        let commits =
+            object
+                .and_then(|found| found.history)
+                .ok_or_else(|| GitHubError::Malformed {
+                    doing: DOING,
+                    problem: format!("the commit {start} is not there"),
+                })?;
         self.n_pages += 1;
         let commits = commits.nodes.into_iter();
         self.page = commits
@@ -226,14 +274,7 @@ const DOING: &str = "read the history and its checks";
 
 impl Commit {
     fn into_historic(self, app: &str) -> HistoricCommit {
-        let is_ours =
-            |suite: &Suite| suite.app.as_ref().and_then(|app| app.slug.as_deref()) == Some(app);
-        let suites = self.check_suites.map_or_else(Vec::new, |found| found.nodes);
-        let runs = suites
-            .into_iter()
-            .filter(is_ours)
-            .flat_map(|suite| suite.check_runs.map_or_else(Vec::new, |found| found.nodes));
-        let mut checks: Vec<HistoricCheck> = runs
+        let mut checks: Vec<HistoricCheck> = runs_of(self.check_suites, app)
             .filter(|run| run.status == "COMPLETED")
             .filter_map(|run| {
                 Some(HistoricCheck {
@@ -256,4 +297,15 @@ impl Commit {
             checks,
         }
     }
+}
+
+/// The check runs that the app wrote.
+fn runs_of(suites: Option<Nodes<Suite>>, app: &str) -> impl Iterator<Item = Run> {
+    let is_ours =
+        |suite: &Suite| suite.app.as_ref().and_then(|app| app.slug.as_deref()) == Some(app);
+    let suites = suites.map_or_else(Vec::new, |found| found.nodes);
+    suites
+        .into_iter()
+        .filter(is_ours)
+        .flat_map(|suite| suite.check_runs.map_or_else(Vec::new, |found| found.nodes))
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use trainyard_core::gate::{Mark, Override};
 use trainyard_net::encode;
 
+use crate::check::CheckRun;
 use crate::client::{GitHub, Request};
 use crate::comment::Comment;
 use crate::error::{GitHubError, Permission};
@@ -149,10 +150,11 @@ impl GitHub {
             let found = self
                 .checks_on(&pull.head.sha, Some(check_name), Permission::ChecksRead)
                 .await?;
-            let marks = found.iter().filter_map(|check| {
-                Mark::decode(check.output.text.as_deref()?).filter(|_| check.app() == Some(app))
-            });
-            for found in marks {
+            let texts = found
+                .iter()
+                .filter(|check| check.app() == Some(app))
+                .filter_map(CheckRun::text);
+            for found in texts.flat_map(Mark::decode_all) {
                 if let Some(overridden) = found.override_for(mark) {
                     return Ok(Some(overridden.clone()));
                 }

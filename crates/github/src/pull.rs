@@ -13,6 +13,7 @@ use crate::error::{GitHubError, Permission};
 pub struct Pull {
     /// Its number.
     pub number: u64,
+    state: String,
     /// What it wants to bring in.
     pub head: Side,
     /// Where it wants to go.
@@ -50,6 +51,13 @@ pub enum RequestOf {
 struct Content {
     encoding: Option<String>,
     content: Option<String>,
+}
+
+impl Pull {
+    /// Whether it is neither merged nor closed.
+    pub fn is_open(&self) -> bool {
+        self.state == "open"
+    }
 }
 
 impl Side {

@@ -101,7 +101,7 @@ impl Repository {
 
     /// `{"fault": …}`, `{"comments": [{"login", "type", "body", "issue"}]}`, `{"commits": [[sha, parent, …]]}`,
     /// `{"merge_base": sha}`, `{"list_lag_ms": n}`, `{"brought_in": {commit: [number]}}`, `{"trees": {commit: tree}}`, `{"workflow_runs": {branch: count}}`, `{"pulls": [{"number", "head_repository", "head_branch", "head_sha", "base_branch",
-    /// "base_sha"}]}`, `{"tags": {tag: commit}}`, `{"permissions": {login: permission}}`, `{"files": {"branch:path": text}}` or `{"checks": [{"name", "head_sha", "app", "text"}]}`.
+    /// "base_sha", "state"}]}`, `{"tags": {tag: commit}}`, `{"permissions": {login: permission}}`, `{"files": {"branch:path": text}}` or `{"checks": [{"name", "head_sha", "app", "text"}]}`.
     pub(super) fn prepare(&mut self, instruction: &Value) -> Result<Value, String> {
         if let Some(fault) = instruction.get("fault") {
             let fault = serde_json::from_value(fault.clone()).map_err(|error| error.to_string())?;
@@ -320,27 +320,11 @@ impl Repository {
             .filter(|(sha, _)| ancestors.contains(sha))
             .take(first)
             .map(|(sha, parents)| {
-                let checks = self.checks.values().filter(|check| {
-                    check["head_sha"] == **sha && check["name"] == text("check")
-                });
-                let suites = checks.map(|check| {
-                    let upper = |key: &str| {
-                        let word = check[key].as_str()?;
-                        Some(word.to_ascii_uppercase())
-                    };
-                    let mut run = json!({
-                        "databaseId": check["id"], "status": upper("status"), "conclusion": upper("conclusion"),
-                    });
-                    if with_text {
-                        run["text"] = check["output"]["text"].clone();
-                    }
-                    json!({ "app": { "slug": check["app"]["slug"] }, "checkRuns": { "nodes": [run] } })
-                });
                 let tree = self.trees.get(sha).unwrap_or(sha);
                 json!({
                     "oid": sha, "tree": { "oid": tree },
                     "parents": { "nodes": parents.iter().take(1).map(|sha| json!({ "oid": sha })).collect::<Vec<_>>() },
-                    "checkSuites": { "nodes": suites.collect::<Vec<_>>() },
+                    "checkSuites": self.suites(sha, text("check"), with_text),
                 })
             })
             .collect();
@@ -349,7 +333,31 @@ impl Repository {
         } else {
             json!({ "history": { "nodes": nodes } })
         };
-        json!({ "data": { "repository": { "object": object } } })
+        let mut found = json!({ "object": object });
+        if variables["withOwn"] == true {
+            let suites = self.suites(text("tested"), text("own"), true);
+            found["tested"] = json!({ "checkSuites": suites });
+        }
+        json!({ "data": { "repository": found } })
+    }
+
+    /// The checks of a name on a commit, each in a suite of its own.
+    fn suites(&self, sha: &str, name: &str, with_text: bool) -> Value {
+        let checks = self
+            .checks
+            .values()
+            .filter(|check| check["head_sha"] == *sha && check["name"] == *name);
+        let suites = checks.map(|check| {
+            let upper = |key: &str| Some(check[key].as_str()?.to_ascii_uppercase());
+            let mut run = json!({
+                "databaseId": check["id"], "status": upper("status"), "conclusion": upper("conclusion"),
+            });
+            if with_text {
+                run["text"] = check["output"]["text"].clone();
+            }
+            json!({ "app": { "slug": check["app"]["slug"] }, "checkRuns": { "nodes": [run] } })
+        });
+        json!({ "nodes": suites.collect::<Vec<_>>() })
     }
 
     pub(super) fn react(&mut self, id: &str, body: &Value, author: &str) -> Value {

@@ -1,9 +1,9 @@
 //! What a model is compared with: the record of an earlier commit.
 
 use trainyard_core::figure::count;
-use trainyard_core::gate::{Baseline, BaselineRecord};
+use trainyard_core::gate::{Baseline, BaselineRecord, Mark};
 use trainyard_github::{
-    Found, GitHubError, PassedOver, Release, Search, SearchOutcome, Start, Wanted,
+    Found, GitHubError, OwnCheck, PassedOver, Release, Search, SearchOutcome, Start, Wanted,
 };
 use trainyard_runner::Event;
 
@@ -21,6 +21,8 @@ pub(crate) struct Compared {
     pub(crate) has_own_record: bool,
     /// The git tree of the tested commit, where it was read.
     pub(crate) tree_sha: Option<String>,
+    /// What other pull requests with this head left in the check of this run's name; `None` where it was not read.
+    pub(crate) other_marks: Option<Vec<Mark>>,
 }
 
 impl Compared {
@@ -32,6 +34,7 @@ impl Compared {
             // Where it is not known, nothing is put in its place.
             has_own_record: true,
             tree_sha: None,
+            other_marks: None,
         }
     }
 }
@@ -56,16 +59,23 @@ impl Reporter<'_> {
         let context = self.plan.context;
         let is_baseline = *self.plan.role == Role::Baseline;
         let branch = context.branch.as_deref().filter(|_| is_baseline);
+        let own = self.plan.check(model);
+        let pull_request = self.plan.change_number();
         let wanted = Wanted {
             check_name: &name,
             app: app.as_deref(),
             // Another workflow may leave the records of the branch that a change enters.
             runs: context.workflow_file.as_deref().zip(branch),
+            own: pull_request.map(|_| OwnCheck {
+                name: &own.name,
+                head_sha: &own.head_sha,
+            }),
         };
         let Search {
             outcome,
             passed_over,
             tree_sha,
+            own_texts,
         } = match self.block_on(self.link.github.find_baseline(&start, wanted)) {
             Ok(search) => search,
             Err(error) => return Compared::with(Baseline::Unavailable(error.to_string())),
@@ -110,12 +120,21 @@ impl Reporter<'_> {
                 ),
             }),
         };
+        let marks = |texts: Vec<String>| {
+            texts
+                .iter()
+                .flat_map(|text| Mark::decode_all(text))
+                .collect()
+        };
         Compared {
             baseline,
             record,
             notes: passed_over_note(&passed_over).into_iter().collect(),
             has_own_record,
             tree_sha,
+            other_marks: own_texts
+                .zip(pull_request)
+                .map(|(texts, number)| Mark::of_others(marks(texts), number)),
         }
     }
 

@@ -3,11 +3,13 @@
 use trainyard_core::files;
 use trainyard_core::gate::{BaselineRecord, Mark};
 use trainyard_core::report::Report;
-use trainyard_github::{CheckReport, Conclusion, GitHubError, Outcome, Place};
+use trainyard_github::{
+    Check, CheckReport, Conclusion, GitHubError, Outcome, Place, WORKFLOWS_APP,
+};
 use trainyard_runner::{Annotation, Stage};
 
 use super::reporter::{CHECK_FILE, Reporter, Started};
-use crate::plan::comment_text;
+use crate::plan::{Plan, comment_text, marks_text, outweighed};
 use crate::role::Role;
 
 /// Where people find what was written.
@@ -17,6 +19,20 @@ pub(crate) struct Written {
     pub(crate) check_url: Option<String>,
 }
 
+/// Pull requests with the same head that are asked whether they are open.
+const MAX_ASKED: usize = 5;
+
+/// What checks keep of a run.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept<'a> {
+    /// For later comparisons, where the run leaves a record.
+    pub(crate) record: Option<&'a BaselineRecord>,
+    /// Of the verdict.
+    pub(crate) mark: &'a Mark,
+    /// What other pull requests with this head left in the check; `None` where it was not read.
+    pub(crate) others: Option<&'a [Mark]>,
+}
+
 impl Reporter<'_> {
     /// Opens the check run, so that a pull request shows it while the model trains.
     pub(crate) fn start(&self, model: &str) -> Result<Option<String>, GitHubError> {
@@ -24,20 +40,26 @@ impl Reporter<'_> {
             return Ok(None);
         }
         let check = self.plan.check(model);
+        let github = &self.link.github;
+        let mut found = self.block_on(github.find_check(&check))?;
+        // A record stays where later runs find it until a new one takes its place.
+        if *self.plan.role == Role::Baseline
+            && let Some(found) = found.take_if(|found| found.status == "completed")
+        {
+            return Ok(found.html_url);
+        }
+        let text = found.as_ref().and_then(|found| found.text());
+        let others = self.plan.change_number().zip(text);
+        let others = others.map_or_else(Vec::new, |(number, text)| {
+            Mark::of_others(Mark::decode_all(text), number)
+        });
         let report = CheckReport {
             title: "In progress".to_owned(),
             summary: "The model is trained and scored; the verdict follows.".to_owned(),
-            text: None,
+            text: marks_text(&others, None),
             annotations: Vec::new(),
         };
-        // A record stays where later runs find it until a new one takes its place.
-        if *self.plan.role == Role::Baseline {
-            let found = self.block_on(self.link.github.find_check(&check))?;
-            if let Some(found) = found.filter(|found| found.status == "completed") {
-                return Ok(found.html_url);
-            }
-        }
-        let run = self.block_on(self.link.github.start_check(&check, &report))?;
+        let run = self.block_on(github.start_check(&check, found.as_ref(), &report))?;
         let started = Started {
             id: run.id,
             head_sha: check.head_sha,
@@ -68,22 +90,21 @@ impl Reporter<'_> {
         }
     }
 
-    /// Completes the check run and writes the comment. `record` is kept with a branch's commit for later comparisons.
+    /// Completes the check run and writes the comment.
     pub(crate) fn finish(
         &self,
         stage: &mut Stage,
         model: &str,
         report: &Report<'_>,
         annotations: &[Annotation],
-        record: Option<&BaselineRecord>,
-        mark: &Mark,
+        kept: Kept<'_>,
     ) -> Written {
         let mut written = Written::default();
         if !self.link.may_write {
             return written;
         }
         if !self.plan.args.no_check {
-            match self.write_checks(model, report, annotations, record, mark) {
+            match self.write_checks(model, report, annotations, kept) {
                 Ok(url) => written.check_url = url,
                 Err(error) => warn(stage, &error),
             }
@@ -109,21 +130,29 @@ impl Reporter<'_> {
         model: &str,
         report: &Report<'_>,
         annotations: &[Annotation],
-        record: Option<&BaselineRecord>,
-        mark: &Mark,
+        kept: Kept<'_>,
     ) -> Result<Option<String>, GitHubError> {
+        let Kept { record, mark, .. } = kept;
+        let check = self.plan.check(model);
+        let others = self.others(&check, model, kept)?;
         let own_record = record.filter(|_| *self.plan.role == Role::Baseline);
         let encoded = |record: &BaselineRecord| record.encode().ok();
-        let kept = match own_record {
+        let text = match own_record {
             Some(record) => encoded(record),
             // What a fork computed says nothing to anybody else.
             None if self.plan.context.is_unverified() => None,
-            None => mark.encode().ok(),
+            None => marks_text(&others, Some(mark)),
         };
-        let said = self.plan.check_report(report, annotations, kept);
-        let conclusion = self.plan.conclusion(report.verdict);
+        let mut said = self.plan.check_report(report, annotations, text);
+        let own_conclusion = self.plan.conclusion(report.verdict);
+        let mut conclusion = own_conclusion;
+        let red = others.iter().find(|mark| !mark.is_let_through());
+        let red = red.and_then(|mark| Some((mark.pull_request?, mark.decision)));
+        if let Some((number, decision)) = red.filter(|_| own_conclusion == Conclusion::Success) {
+            said = outweighed(said, report, number, decision);
+            conclusion = Conclusion::Failure;
+        }
         let started = self.started(model).map(|started| started.id);
-        let check = self.plan.check(model);
         let github = &self.link.github;
         let run = self.block_on(github.complete_check(&check, started, conclusion, &said))?;
         if own_record.is_none() && record.is_some() {
@@ -136,10 +165,66 @@ impl Reporter<'_> {
             let is_there = found.is_some_and(|found| found.status == "completed");
             // A run by hand fills a gap, and takes no record's place.
             if !(is_refresh && is_there) {
-                self.block_on(github.complete_check(&check, None, conclusion, &said))?;
+                self.block_on(github.complete_check(&check, None, own_conclusion, &said))?;
             }
         }
         Ok(run.html_url)
+    }
+
+    /// The marks of other open pull requests with this head that are judged under the same name: the worse verdict stands.
+    fn others(&self, check: &Check, model: &str, kept: Kept<'_>) -> Result<Vec<Mark>, GitHubError> {
+        let Some(number) = self.plan.change_number() else {
+            return Ok(Vec::new());
+        };
+        let mut marks = match kept.others {
+            Some(marks) => marks.to_vec(),
+            None => self.marks_of_others(check, model, number)?,
+        };
+        let mut n_asked = 0;
+        marks.retain(|mark| {
+            n_asked += 1;
+            n_asked > MAX_ASKED || self.is_current(mark)
+        });
+        Ok(marks)
+    }
+
+    /// What other pull requests left in the check.
+    fn marks_of_others(
+        &self,
+        check: &Check,
+        model: &str,
+        number: u64,
+    ) -> Result<Vec<Mark>, GitHubError> {
+        let found = self.block_on(self.link.github.find_check(check))?;
+        let app = self.started(model).and_then(|started| started.app);
+        let app = app.as_deref().unwrap_or(WORKFLOWS_APP);
+        let found = found.filter(|found| found.app() == Some(app));
+        let marks = found
+            .as_ref()
+            .and_then(|found| found.text())
+            .map(Mark::decode_all);
+        Ok(Mark::of_others(marks.unwrap_or_default(), number))
+    }
+
+    /// Whether the pull request of the mark is open, with this head and a base of the same name. Where that cannot be
+    /// asked, it counts as one that is.
+    fn is_current(&self, mark: &Mark) -> bool {
+        let Plan { context, role, .. } = self.plan;
+        let Some(number) = mark.pull_request else {
+            return false;
+        };
+        match self.block_on(self.link.github.pull_request(number)) {
+            Ok(pull) => {
+                pull.is_open()
+                    && pull.head.sha == self.plan.head_sha()
+                    && role.is_of_change_into(&pull.base.branch, context)
+            }
+            Err(error) if error.status() == Some(404) => false,
+            Err(error) => {
+                tracing::warn!("{error}");
+                true
+            }
+        }
     }
 
     fn write_comment(&self, place: &Place, report: &Report<'_>) -> Result<Outcome, GitHubError> {

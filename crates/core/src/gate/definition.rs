@@ -29,11 +29,17 @@ pub(super) fn encode<T: Serialize>(label: &str, value: &T) -> Result<String, ser
 
 /// The JSON behind the last `label` in `text`; `None` where there is none, the damage in words where it is damaged.
 pub(super) fn decode(label: &str, text: &str) -> Option<Result<Value, String>> {
-    let line = text
-        .lines()
-        .rev()
-        .find_map(|line| line.strip_prefix(label))?;
-    Some(unpack(line.trim()))
+    decode_all(label, text).next_back()
+}
+
+/// The same behind every `label` in `text`, in their order.
+pub(super) fn decode_all(
+    label: &str,
+    text: &str,
+) -> impl DoubleEndedIterator<Item = Result<Value, String>> {
+    text.lines()
+        .filter_map(move |line| line.strip_prefix(label))
+        .map(|line| unpack(line.trim()))
 }
 
 fn unpack(text: &str) -> Result<Value, String> {

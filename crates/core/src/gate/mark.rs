@@ -18,6 +18,8 @@ const LABEL: &str = "[trainyard-mark]: #";
 pub struct Mark {
     /// Version of this layout.
     pub mark_version: u32,
+    /// The pull request, where one was judged: others may have the same head commit.
+    pub pull_request: Option<u64>,
     /// The git tree that was tested, where known.
     pub tree_sha: Option<String>,
     /// What the gate decided.
@@ -42,6 +44,7 @@ impl Mark {
     ) -> Self {
         Self {
             mark_version: MARK_VERSION,
+            pull_request: None,
             tree_sha,
             decision: verdict.verdict,
             model_digest: verdict.model_digest.clone(),
@@ -55,6 +58,7 @@ impl Mark {
     pub fn of_record(record: &BaselineRecord) -> Self {
         Self {
             mark_version: MARK_VERSION,
+            pull_request: None,
             tree_sha: record.tree_sha.clone(),
             decision: record.decision,
             model_digest: record.model_digest.clone(),
@@ -87,10 +91,29 @@ impl Mark {
         definition::encode(LABEL, self)
     }
 
-    /// The mark in a check's text; `None` where there is none that can be read.
-    pub fn decode(text: &str) -> Option<Self> {
-        let mark: Self = serde_json::from_value(definition::decode(LABEL, text)?.ok()?).ok()?;
-        (mark.mark_version == MARK_VERSION).then_some(mark)
+    /// The marks in a check's text that can be read: one of each pull request that the check is of.
+    pub fn decode_all(text: &str) -> Vec<Self> {
+        let marks = definition::decode_all(LABEL, text);
+        marks
+            .filter_map(|value| serde_json::from_value(value.ok()?).ok())
+            .filter(|mark: &Self| mark.mark_version == MARK_VERSION)
+            .collect()
+    }
+
+    /// Whether the commit may go on: by the rules, or by a person's word.
+    pub const fn is_let_through(&self) -> bool {
+        self.decision.is_green() || self.overridden.is_some()
+    }
+
+    /// Those of `marks` that another pull request's run must not drop: the verdicts that a person let through or that are
+    /// red, of pull requests other than `pull_request`.
+    pub fn of_others(marks: Vec<Self>, pull_request: u64) -> Vec<Self> {
+        let is_kept = |mark: &Self| {
+            mark.pull_request
+                .is_some_and(|number| number != pull_request)
+                && !mark.decision.is_green()
+        };
+        marks.into_iter().filter(is_kept).collect()
     }
 }
 
@@ -101,6 +124,7 @@ mod tests {
     fn mark() -> Mark {
         Mark {
             mark_version: MARK_VERSION,
+            pull_request: Some(7),
             tree_sha: Some("tree".to_owned()),
             decision: Decision::Fail,
             model_digest: Some(Sha256Digest::of(b"model")),
@@ -120,9 +144,15 @@ mod tests {
 
     #[test]
     fn a_mark_is_read_back_from_a_text() {
-        let text = format!("### Report\n\n{}\n", mark().encode().unwrap());
-        assert_eq!(Mark::decode(&text), Some(mark()));
-        assert_eq!(Mark::decode("### Report"), None);
+        let other = Mark {
+            pull_request: Some(8),
+            ..mark()
+        };
+        let [first, second] = [mark(), other.clone()].map(|mark| mark.encode().unwrap());
+        let text = format!("### Report\n\n{first}\n[trainyard-mark]: #damaged\n{second}\n");
+        assert_eq!(Mark::decode_all(&text), [mark(), other.clone()]);
+        assert_eq!(Mark::decode_all("### Report"), []);
+        assert_eq!(Mark::of_others(vec![mark(), other.clone()], 7), [other]);
     }
 
     /// The same content, or the same model that misses no other rule; anything else needs a new word.

@@ -36,7 +36,7 @@ fn side(repository_name: &str, branch: &str, sha: &str) -> Value {
     })
 }
 
-/// `pull` is `{"number", "head_repository", "head_branch", "head_sha", "base_branch", "base_sha"}`.
+/// `pull` is `{"number", "head_repository", "head_branch", "head_sha", "base_branch", "base_sha", "state"}`; open unless it says otherwise.
 pub(in crate::github) fn pull(full_name: &str, pull: &Value) -> Value {
     let text = |key: &str| pull[key].as_str().unwrap_or_default();
     let number = pull["number"].as_u64().unwrap_or(1);
@@ -48,7 +48,7 @@ pub(in crate::github) fn pull(full_name: &str, pull: &Value) -> Value {
         links.insert(name.to_owned(), json!({ "href": url }));
     }
     let mut fields = json!({
-        "id": number, "node_id": "PR_1", "number": number, "state": "open", "locked": false, "title": "a change",
+        "id": number, "node_id": "PR_1", "number": number, "state": pull["state"].as_str().unwrap_or("open"), "locked": false, "title": "a change",
         "body": null, "user": user("ann", "User"), "assignee": null, "labels": [], "milestone": null,
         "author_association": "NONE", "auto_merge": null, "merge_commit_sha": null, "created_at": TIME,
         "updated_at": TIME, "closed_at": null, "merged_at": null, "_links": links,
