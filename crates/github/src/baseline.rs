@@ -237,9 +237,10 @@ impl GitHub {
         Ok(found.output.text)
     }
 
-    async fn is_ancestor(&self, older: &str, newer: &str) -> Result<bool, GitHubError> {
+    /// Whether `newer` holds everything that `older` does.
+    pub(crate) async fn is_ancestor(&self, older: &str, newer: &str) -> Result<bool, GitHubError> {
         match self.compare(older, newer).await {
-            Ok(found) => Ok(found.status == "ahead"),
+            Ok(found) => Ok(matches!(&*found.status, "ahead" | "identical")),
             // A commit that was pushed away is soon forgotten.
             Err(error) if error.status() == Some(404) => Ok(false),
             Err(error) => Err(error),
@@ -255,7 +256,7 @@ impl GitHub {
                 encode(head)
             )),
             body: None,
-            doing: "find the merge base",
+            doing: "compare two commits",
             permission: Permission::ContentsRead,
         };
         self.send(&request).await

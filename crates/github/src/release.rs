@@ -9,6 +9,9 @@ use crate::error::{GitHubError, Permission};
 /// Pages of tags that are read.
 const MAX_PAGES: usize = 20;
 
+/// Lower versions that are asked whether they lie before the release.
+const MAX_ASKED: usize = 20;
+
 /// A release, as its tag tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
@@ -29,8 +32,8 @@ struct Commit {
     sha: String,
 }
 
-/// The highest stable version of the same series below the tag's own.
-fn previous(release: &ReleaseTag<'_>, model: &str, tags: Vec<Tag>) -> Option<Release> {
+/// The stable versions of the same series below the tag's own, the highest first.
+fn lower(release: &ReleaseTag<'_>, model: &str, tags: Vec<Tag>) -> Vec<Release> {
     let earlier = tags.into_iter().filter_map(|tag| {
         let found = ReleaseTag::parse(&tag.name, model)?;
         let version = found.version.clone();
@@ -40,18 +43,23 @@ fn previous(release: &ReleaseTag<'_>, model: &str, tags: Vec<Tag>) -> Option<Rel
             && version.cmp_precedence(&release.version).is_lt();
         is_earlier.then_some((version, tag))
     });
-    let (_, tag) = earlier.max_by(|(a, _), (b, _)| a.cmp(b))?;
-    Some(Release {
+    let mut earlier: Vec<_> = earlier.collect();
+    earlier.sort_by(|(a, _), (b, _)| b.cmp(a));
+    let releases = earlier.into_iter().map(|(_, tag)| Release {
         commit: tag.commit.sha,
         tag: tag.name,
-    })
+    });
+    releases.collect()
 }
 
 impl GitHub {
-    /// The release of `model` before `tag`; `None` where there is none, or the tag names no version.
+    /// The release of `model` before `tag`, which is on the commit `head`: the highest lower version whose commit is an
+    /// ancestor, since one of another line of development never led to this one. `None` where there is none, or the tag
+    /// names no version.
     pub async fn release_before(
         &self,
         tag: &str,
+        head: &str,
         model: &str,
     ) -> Result<Option<Release>, GitHubError> {
         let Some(release) = ReleaseTag::parse(tag, model) else {
@@ -65,7 +73,16 @@ impl GitHub {
                 Permission::ContentsRead,
             )
             .await?;
-        Ok(previous(&release, model, tags))
+        let lower = lower(&release, model, tags);
+        if lower.len() > MAX_ASKED {
+            tracing::debug!("only the {MAX_ASKED} highest versions below {tag} are looked at");
+        }
+        for candidate in lower.into_iter().take(MAX_ASKED) {
+            if self.is_ancestor(&candidate.commit, head).await? {
+                return Ok(Some(candidate));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -74,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_release_before_is_the_highest_stable_one_of_the_same_series() {
+    fn the_highest_stable_version_of_the_same_series_comes_first() {
         let names = [
             "v0.9.0",
             "v1.2.0",
@@ -100,7 +117,8 @@ mod tests {
                 },
             });
             let release = ReleaseTag::parse(tag, "digits")?;
-            previous(&release, "digits", tags.collect()).map(|release| release.tag)
+            let lower = lower(&release, "digits", tags.collect());
+            lower.into_iter().next().map(|release| release.tag)
         };
         for (tag, expected) in [
             ("v1.11.0", Some("v1.10.0")),

@@ -855,6 +855,36 @@ fn a_release_is_compared_with_the_release_before_it() {
     );
 }
 
+/// The version before, of the line of development that goes on, once was the baseline of a patch of an older line.
+#[test]
+fn a_release_is_never_compared_with_one_of_another_line() {
+    for (name, with_ancestor, expected) in [
+        ("release-line", true, "commit ddddddd of release v1.8.0"),
+        // A first release of its line: the commit before.
+        ("release-first", false, "commit 8888888"),
+    ] {
+        let mut run = Run::of_pull_request(name);
+        let [old, before, other, now] = ["d", "8", "e", "c"].map(|digit| digit.repeat(40));
+        run.event = "push";
+        run.reference = "refs/tags/v1.10.1";
+        run.payload = json!({ "ref": run.reference, "repository": run.payload["repository"] });
+        let text = record(&run, 0.5);
+        let checks = [&old, &before, &other].map(|sha| check_with(&text, "github-actions", sha));
+        let mut tags = json!({ "v1.9.0": other, "v1.10.0": other, "v1.10.1": now });
+        if with_ancestor {
+            tags["v1.8.0"] = json!(old);
+        }
+        run.repository.prepare(&json!({
+            "commits": [[old], [other, old], [before, old], [now, before]],
+            "merge_base": old, "tags": tags, "checks": checks,
+        }));
+        run.gate(1, &[], 0);
+        let state = run.repository.state();
+        let summary = state["checks"][3]["output"]["summary"].as_str().unwrap();
+        assert!(summary.contains(expected), "{name}: {summary}");
+    }
+}
+
 /// `pull_request_target` checks out the base branch: its result says nothing of the pull request.
 #[test]
 fn a_target_run_reports_only_on_what_it_checked_out() {

@@ -285,7 +285,11 @@ impl Repository {
         } else {
             self.merge_base.as_deref().ok_or_else(not_found)?
         };
-        let status = if is_ahead { "ahead" } else { "diverged" };
+        let status = match is_ahead {
+            true if base == head => "identical",
+            true => "ahead",
+            false => "diverged",
+        };
         let merge_base = shapes::commit(&self.full_name, merge_base, &[]);
         Ok((
             200,

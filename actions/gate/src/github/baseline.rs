@@ -141,7 +141,10 @@ impl Reporter<'_> {
     /// What a release tag is compared with: the release before it.
     fn release_before(&self, model: &str) -> Result<Option<Release>, GitHubError> {
         match &self.plan.context.tag {
-            Some(tag) => self.block_on(self.link.github.release_before(tag, model)),
+            Some(tag) => {
+                let head = self.plan.head_sha();
+                self.block_on(self.link.github.release_before(tag, head, model))
+            }
             None => Ok(None),
         }
     }
