@@ -62,6 +62,7 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         context: &context,
         args: &inputs.github,
         role: &role,
+        patterns: &patterns,
     };
     let reporter = link.map(|link| Reporter::new(link, plan, &inputs.stage.out));
     let config = match config {

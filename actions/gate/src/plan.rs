@@ -12,7 +12,7 @@ use trainyard_github::{
 use trainyard_runner::{Annotation, Context, Level, path_in_repository};
 
 use crate::inputs::{CommentMode, GitHubArgs};
-use crate::role::{BASELINE_SUFFIX, Role};
+use crate::role::{BASELINE_SUFFIX, Role, into};
 
 /// GitHub's limit of a check's summary, in characters; its text has the same.
 const CHECK_LIMIT: usize = 65_535;
@@ -29,6 +29,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) context: &'a Context,
     pub(crate) args: &'a GitHubArgs,
     pub(crate) role: &'a Role,
+    /// The default branch's `baseline_branches`.
+    pub(crate) patterns: &'a [String],
 }
 
 impl Plan<'_> {
@@ -54,22 +56,18 @@ impl Plan<'_> {
 
     /// The check under which the change was judged that brought this commit in.
     pub(crate) fn change_check(&self, model: &str) -> Check {
-        let suffix = match self.role {
-            Role::Change { .. } => self.role.suffix(),
-            Role::Baseline | Role::Branch
-                if self.context.branch.is_some()
-                    && self.context.branch != self.context.default_branch =>
-            {
-                let into = self.context.branch.clone();
-                Role::Change {
-                    into,
-                    leaves_record: false,
-                }
-                .suffix()
+        let into = match (self.role, &self.context.branch) {
+            (Role::Change { into, .. }, _) => into.clone(),
+            (Role::Baseline | Role::Branch, Some(branch)) => {
+                into(branch, self.context, self.patterns)
             }
-            _ => String::new(),
+            _ => None,
         };
-        self.check_called(model, &suffix)
+        let change = Role::Change {
+            into,
+            leaves_record: false,
+        };
+        self.check_called(model, &change.suffix())
     }
 
     fn check_called(&self, model: &str, suffix: &str) -> Check {

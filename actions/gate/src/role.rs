@@ -64,13 +64,8 @@ impl Role {
     /// The role of the run of `context`; `patterns` are the default branch's `baseline_branches`.
     pub(crate) fn of(context: &Context, patterns: &[String]) -> Self {
         let is_default = |branch: &str| context.default_branch.as_deref() == Some(branch);
-        let pattern_of = |branch: &str| {
-            let found = patterns
-                .iter()
-                .find(|found| pattern::matches(found, branch));
-            found.cloned()
-        };
-        let leaves_record = |branch: &str| is_default(branch) || pattern_of(branch).is_some();
+        let leaves_record =
+            |branch: &str| is_default(branch) || pattern_of(branch, patterns).is_some();
         let branch = context.branch.as_deref();
         match &context.event {
             _ if context.is_unverified() => Self::Fork,
@@ -83,8 +78,7 @@ impl Role {
             }
             event => match (&context.base_branch, event) {
                 (Some(base), _) => Self::Change {
-                    into: (!is_default(base))
-                        .then(|| pattern_of(base).unwrap_or_else(|| base.clone())),
+                    into: into(base, context, patterns),
                     leaves_record: *event == Event::MergeGroup && leaves_record(base),
                 },
                 (None, Event::Push) if branch.is_some_and(leaves_record) => Self::Baseline,
@@ -133,6 +127,19 @@ impl Role {
             Self::Scheduled { .. } => ComparedWith::MergeBase,
         }
     }
+}
+
+/// What a change of `branch` calls it; `None` for the default branch.
+pub(crate) fn into(branch: &str, context: &Context, patterns: &[String]) -> Option<String> {
+    let is_default = context.default_branch.as_deref() == Some(branch);
+    (!is_default).then(|| pattern_of(branch, patterns).unwrap_or(branch).to_owned())
+}
+
+fn pattern_of<'p>(branch: &str, patterns: &'p [String]) -> Option<&'p str> {
+    let found = patterns
+        .iter()
+        .find(|found| pattern::matches(found, branch));
+    found.map(String::as_str)
 }
 
 /// What the name of the only check with a record ends with.

@@ -9,7 +9,7 @@ use trainyard_net::encode;
 
 use crate::client::{GitHub, Request};
 use crate::error::{GitHubError, Permission};
-use crate::history::{HistoricCheck, HistoricCommit, History, OwnCheck};
+use crate::history::{HistoricCheck, HistoricCommit, History, Tested};
 
 /// Commits without any check after which the list of the workflow's runs is asked whether there can be one.
 const N_BEFORE_RUNS: usize = 100;
@@ -48,8 +48,8 @@ pub struct Wanted<'a> {
     /// File name of the workflow, and the branch on which its runs leave records: where they are known, an empty list of
     /// runs ends a search that the history would not end.
     pub runs: Option<(&'a str, &'a str)>,
-    /// The run's own check, to be read in the same call.
-    pub own: Option<OwnCheck<'a>>,
+    /// The commit that was tested, to be read in the same call.
+    pub tested: Option<Tested<'a>>,
 }
 
 /// A record, and where it was found.
@@ -92,9 +92,9 @@ pub struct Search {
     pub outcome: Outcome,
     /// Commits nearer than that whose checks hold nothing to compare with, the nearest first.
     pub passed_over: Vec<PassedOver>,
-    /// The git tree of the commit at which the history was entered, where that is the tested one.
+    /// The git tree of the tested commit: of the one before which the search begins, else of the one that was named.
     pub tree_sha: Option<String>,
-    /// The texts of the run's own check; `None` where it was not asked for.
+    /// Texts of the tested commit's checks; `None` where they were not asked for.
     pub own_texts: Option<Vec<String>>,
 }
 
@@ -134,10 +134,10 @@ impl GitHub {
         let Wanted {
             check_name,
             app,
-            own,
+            tested,
             ..
         } = wanted;
-        let from = |sha: &String| History::from(self, sha.clone(), check_name, app, own);
+        let from = |sha: &String| History::from(self, sha.clone(), check_name, app, tested);
         let mut tree_sha = None;
         let mut history = match start {
             Start::At(sha) => from(sha),
@@ -190,11 +190,12 @@ impl GitHub {
                 break Outcome::NoneEver;
             }
         };
+        let about_tested = history.into_about_tested();
         Ok(Search {
             outcome,
             passed_over,
-            tree_sha,
-            own_texts: history.into_own_texts(),
+            tree_sha: tree_sha.or(about_tested.tree_sha),
+            own_texts: about_tested.texts,
         })
     }
 

@@ -25,12 +25,13 @@ const N_FURTHER: usize = 100;
 /// A commit's history with the checks of one name, and the checks of another on the tested commit. Commits of merged
 /// branches are among the history.
 pub(crate) const QUERY: &str = r"
-query History($owner: String!, $name: String!, $start: GitObjectID!, $check: String!, $first: Int!, $withText: Boolean!, $tested: GitObjectID!, $own: String!, $withOwn: Boolean!) {
+query History($owner: String!, $name: String!, $start: GitObjectID!, $check: String!, $first: Int!, $withText: Boolean!, $tested: GitObjectID!, $withTested: Boolean!, $own: String!, $withOwn: Boolean!) {
   viewer { login }
   repository(owner: $owner, name: $name) {
-    tested: object(oid: $tested) @include(if: $withOwn) {
+    tested: object(oid: $tested) @include(if: $withTested) {
       ... on Commit {
-        checkSuites(first: 10, filterBy: { checkName: $own }) {
+        tree { oid }
+        checkSuites(first: 10, filterBy: { checkName: $own }) @include(if: $withOwn) {
           nodes {
             app { slug }
             checkRuns(first: 10, filterBy: { checkName: $own, checkType: LATEST }) {
@@ -92,17 +93,25 @@ pub(crate) struct History<'a> {
     next: Option<String>,
     page: BTreeMap<String, HistoricCommit>,
     n_pages: usize,
-    own: Option<OwnCheck<'a>>,
-    own_texts: Option<Vec<String>>,
+    tested: Option<Tested<'a>>,
+    about_tested: AboutTested,
 }
 
-/// The check of the run itself.
+/// The commit that was tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OwnCheck<'a> {
-    /// Its name.
-    pub name: &'a str,
+pub struct Tested<'a> {
     /// The commit.
-    pub head_sha: &'a str,
+    pub sha: &'a str,
+    /// Name of a check on it that is to be read.
+    pub check_name: Option<&'a str>,
+}
+
+/// What the first page says of the tested commit.
+#[derive(Debug, Default)]
+pub(crate) struct AboutTested {
+    pub(crate) tree_sha: Option<String>,
+    /// Texts of its checks of the name; `None` where they were not asked for.
+    pub(crate) texts: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -113,13 +122,14 @@ struct Data {
 
 #[derive(Deserialize)]
 struct Repository {
-    tested: Option<Tested>,
+    tested: Option<TestedCommit>,
     object: Option<Object>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Tested {
+struct TestedCommit {
+    tree: Oid,
     check_suites: Option<Nodes<Suite>>,
 }
 
@@ -165,12 +175,12 @@ struct Run {
 
 impl<'a> History<'a> {
     /// The way back from `start`, which is its first commit.
-    pub(crate) const fn from(
+    pub(crate) fn from(
         github: &'a GitHub,
         start: String,
         check_name: &'a str,
         app: Option<&'a str>,
-        own: Option<OwnCheck<'a>>,
+        tested: Option<Tested<'a>>,
     ) -> Self {
         Self {
             github,
@@ -179,8 +189,8 @@ impl<'a> History<'a> {
             next: Some(start),
             page: BTreeMap::new(),
             n_pages: 0,
-            own,
-            own_texts: None,
+            tested,
+            about_tested: AboutTested::default(),
         }
     }
 
@@ -199,9 +209,9 @@ impl<'a> History<'a> {
         self.next.is_none()
     }
 
-    /// The texts of the run's own check, which the first page brings.
-    pub(crate) fn into_own_texts(self) -> Option<Vec<String>> {
-        self.own_texts
+    /// What the first page said of the tested commit.
+    pub(crate) fn into_about_tested(self) -> AboutTested {
+        self.about_tested
     }
 
     /// The next commit; `None` at the end of the history, or where enough was read.
@@ -230,12 +240,13 @@ impl<'a> History<'a> {
     async fn read_page(&mut self, start: &str) -> Result<(), GitHubError> {
         let is_first = self.n_pages == 0;
         let (owner, name) = self.github.owner_and_name();
-        let own = self.own.filter(|_| is_first);
+        let tested = self.tested.filter(|_| is_first);
+        let own = tested.and_then(|tested| tested.check_name);
         let variables = json!({
             "owner": owner, "name": name, "start": start, "check": self.check_name,
             "first": if is_first { N_FIRST } else { N_FURTHER }, "withText": is_first,
-            "tested": own.map_or(start, |own| own.head_sha),
-            "own": own.map_or(self.check_name, |own| own.name), "withOwn": own.is_some(),
+            "tested": tested.map_or(start, |tested| tested.sha), "withTested": tested.is_some(),
+            "own": own.unwrap_or(self.check_name), "withOwn": own.is_some(),
         });
         let data: Data = self
             .github
@@ -251,8 +262,14 @@ impl<'a> History<'a> {
             .repository
             .map_or((None, None), |found| (found.tested, found.object));
         if let Some(tested) = tested {
-            let runs = runs_of(tested.check_suites, &app);
-            self.own_texts = Some(runs.filter_map(|run| run.text).collect());
+            let texts = own.map(|_| {
+                let runs = runs_of(tested.check_suites, &app);
+                runs.filter_map(|run| run.text).collect()
+            });
+            self.about_tested = AboutTested {
+                tree_sha: Some(tested.tree.oid),
+                texts,
+            };
         }
         let commits =
             object

@@ -27,7 +27,7 @@ pub use check::{
 pub use client::{GitHub, Options};
 pub use comment::{Comment, MARKER_LIMIT, Outcome, Place, Stamp};
 pub use error::{GitHubError, Permission};
-pub use history::OwnCheck;
+pub use history::Tested;
 pub use overriding::{Command, Thread};
 pub use pull::{Pull, RequestOf};
 pub use release::Release;

@@ -10,9 +10,10 @@ fn sha(digit: char) -> String {
     digit.to_string().repeat(40)
 }
 
-/// A pull request that misses a rule, and was let through by maria.
-fn let_through(name: &'static str) -> Run {
-    let run = Run::of_pull_request(name).with_history();
+/// A pull request into `base` that misses a rule, and was let through by maria.
+fn let_through_into(name: &'static str, base: &str) -> Run {
+    let mut run = Run::of_pull_request(name).with_history();
+    run.payload["pull_request"]["base"]["ref"] = json!(base);
     run.project.edit("min = 0.5", "min = 0.9999");
     let text = format!("/trainyard override {} known drift", sha(HEAD));
     run.repository.prepare(&json!({
@@ -20,11 +21,16 @@ fn let_through(name: &'static str) -> Run {
         "comments": [override_comment("maria", "User", &text)],
         "pulls": [{
             "number": 7, "head_repository": format!("acme/{name}"), "head_branch": "change",
-            "head_sha": sha(HEAD), "base_branch": "main", "base_sha": sha('a'),
+            "head_sha": sha(HEAD), "base_branch": base, "base_sha": sha('a'),
         }],
+        "files": { "main:trainyard.toml": "[gate]\nbaseline_branches = [\"release/*\"]\n" },
     }));
     run.gate(1, &[], 0);
     run
+}
+
+fn let_through(name: &'static str) -> Run {
+    let_through_into(name, "main")
 }
 
 /// A later run of `event` on another commit.
@@ -75,6 +81,36 @@ fn a_word_follows_the_content_into_the_queue_main_and_a_release() {
             comment.contains("for commit bbbbbbb, which had the same content"),
             "{comment}"
         );
+    }
+}
+
+/// The check of the change was looked for under the branch's own name, and its tree was known after a push alone.
+#[test]
+fn a_word_follows_the_tree_to_another_model_wherever_the_change_goes() {
+    for (name, base, event, reference) in [
+        (
+            "tree-queue",
+            "main",
+            "merge_group",
+            "refs/heads/gh-readonly-queue/main/pr-7-aaaa",
+        ),
+        ("tree-tag", "main", "push", "refs/tags/v1.0.0"),
+        ("tree-branch", "release/2", "push", "refs/heads/release/2"),
+    ] {
+        let run = later(let_through_into(name, base), event, reference, 'e');
+        run.repository.prepare(&json!({
+            "commits": [[sha('e'), sha('a')]],
+            "brought_in": { sha('e'): [7] },
+            "tags": { "v0.9.0": sha('a'), "v1.0.0": sha('e') },
+        }));
+        run.project.run("train", &["--seed", "5"], 0);
+        run.project.run("evaluate", &[], 0);
+        run.gate(2, &[], 1);
+        run.repository
+            .prepare(&json!({ "trees": { sha('e'): sha('c') } }));
+        run.gate(3, &[], 0);
+        let verdict = run.project.json("verdict/verdict.json");
+        assert_eq!(verdict["override"]["commit"], sha(HEAD), "{name}");
     }
 }
 

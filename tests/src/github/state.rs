@@ -338,9 +338,13 @@ impl Repository {
             json!({ "history": { "nodes": nodes } })
         };
         let mut found = json!({ "object": object });
-        if variables["withOwn"] == true {
-            let suites = self.suites(text("tested"), text("own"), true);
-            found["tested"] = json!({ "checkSuites": suites });
+        if variables["withTested"] == true {
+            let sha = text("tested");
+            let tree = self.trees.get(sha).map_or(sha, String::as_str);
+            found["tested"] = json!({ "tree": { "oid": tree } });
+            if variables["withOwn"] == true {
+                found["tested"]["checkSuites"] = self.suites(sha, text("own"), true);
+            }
         }
         json!({ "data": { "repository": found } })
     }

@@ -3,7 +3,7 @@
 use trainyard_core::figure::count;
 use trainyard_core::gate::{Baseline, BaselineRecord, Mark};
 use trainyard_github::{
-    Found, GitHubError, OwnCheck, PassedOver, Release, Search, SearchOutcome, Start, Wanted,
+    Found, GitHubError, PassedOver, Release, Search, SearchOutcome, Start, Tested, Wanted,
 };
 use trainyard_runner::Event;
 
@@ -66,9 +66,9 @@ impl Reporter<'_> {
             app: app.as_deref(),
             // Another workflow may leave the records of the branch that a change enters.
             runs: context.workflow_file.as_deref().zip(branch),
-            own: pull_request.map(|_| OwnCheck {
-                name: &own.name,
-                head_sha: &own.head_sha,
+            tested: Some(Tested {
+                sha: &own.head_sha,
+                check_name: pull_request.map(|_| own.name.as_str()),
             }),
         };
         let Search {
@@ -131,7 +131,8 @@ impl Reporter<'_> {
             record,
             notes: passed_over_note(&passed_over).into_iter().collect(),
             has_own_record,
-            tree_sha,
+            // The run before this one may have tested a merge commit.
+            tree_sha: tree_sha.filter(|_| context.event != Event::WorkflowRun),
             other_marks: own_texts
                 .zip(pull_request)
                 .map(|(texts, number)| Mark::of_others(marks(texts), number)),

@@ -57,7 +57,7 @@ impl Reporter<'_> {
             check_name: &name,
             app: None,
             runs: None,
-            own: None,
+            tested: None,
         };
         let search = self.block_on(github.find_baseline(&Start::At(head.to_owned()), wanted))?;
         Ok(match search.outcome {
