@@ -20,8 +20,8 @@ use trainyard_core::config::{ConfigError, JudgingConfig};
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    BASELINE_FILE, BaselineRecord, Candidate, CandidateError, Decision, Mark, Override, RULES_FILE,
-    RulesOrigin, StoredRules, VERDICT_FILE, Verdict,
+    BASELINE_FILE, BaselineRecord, Candidate, CandidateError, Decision, Mark, NO_BASELINE_FILE,
+    Override, RULES_FILE, RulesOrigin, StoredRules, VERDICT_FILE, Verdict,
 };
 use trainyard_core::report::Report;
 use trainyard_core::results::ResultFolder;
@@ -254,12 +254,14 @@ fn refuse_hostile_output(context: &Context, inputs: &Inputs) -> anyhow::Result<(
     }
 }
 
-/// Keeps what judges beside the verdict, so that `publish-image` judges by the same: the record that is compared with, and
-/// the base branch's rules and baseline file, where those count.
+/// Keeps what judges beside the verdict, so that `publish-image` judges by the same: the record that is compared with or
+/// why there is none, and the base branch's rules and baseline file, where those count.
 fn keep_case(results: &ResultFolder, looked_up: &LookedUp) -> anyhow::Result<()> {
-    let [baseline, rules] = [BASELINE_FILE, RULES_FILE].map(|name| results.path().join(name));
-    files::remove(&baseline)?;
-    files::remove(&rules)?;
+    let [baseline, no_baseline, rules] =
+        [BASELINE_FILE, NO_BASELINE_FILE, RULES_FILE].map(|name| results.path().join(name));
+    for path in [&baseline, &no_baseline, &rules] {
+        files::remove(path)?;
+    }
     match (
         &looked_up.record,
         &looked_up.gate.baseline,
@@ -267,7 +269,11 @@ fn keep_case(results: &ResultFolder, looked_up: &LookedUp) -> anyhow::Result<()>
     ) {
         (_, Some(_), Some(text)) => files::write(&baseline, text.as_bytes())?,
         (Some(record), None, _) => files::write_json(&baseline, record).map(|_| ())?,
-        _ => {}
+        _ => {
+            if let Some(reason) = looked_up.baseline.why_none() {
+                files::write_json(&no_baseline, &reason)?;
+            }
+        }
     }
     if let RulesOrigin::Base(reference) = &looked_up.origin {
         let stored = StoredRules {

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use trainyard_core::config::{Config, GateConfig};
+use trainyard_core::error_chain::in_one_line;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    BASELINE_FILE, Baseline, Candidate, Case, Decision, RULES_FILE, RulesInForce, RulesOrigin,
-    StoredRules, Trust, Verdict,
+    BASELINE_FILE, Baseline, Candidate, Case, Decision, NO_BASELINE_FILE, NoBaseline, RULES_FILE,
+    RulesInForce, RulesOrigin, StoredRules, Trust, Verdict,
 };
 use trainyard_core::model::ModelFolder;
 use trainyard_runner::{ExitCode, WithExitCode as _};
@@ -60,7 +61,7 @@ pub(crate) fn check(
             origin,
         },
         candidate: read.as_ref().map(|(card, _)| card),
-        baseline: &find_baseline(gate, base, out, baseline),
+        baseline: &find_baseline(gate, base, &folder, baseline),
         trust: Trust::Verified,
         overridden,
         model_name: None,
@@ -112,11 +113,21 @@ fn stored_rules(folder: &Path) -> anyhow::Result<Option<StoredRules>> {
         .hint(JUDGE_AGAIN)
 }
 
-/// The baseline that the gate compared with: a file that is named, what the gate found on GitHub, or the configured file.
-fn find_baseline(gate: &GateConfig, base: &Path, out: &Path, named: Option<&Path>) -> Baseline {
-    let found = out.join("verdict").join(BASELINE_FILE);
+/// The baseline that the gate compared with: a file that is named, what the gate found on GitHub or why it found nothing,
+/// or the configured file.
+fn find_baseline(gate: &GateConfig, base: &Path, folder: &Path, named: Option<&Path>) -> Baseline {
+    let found = folder.join(BASELINE_FILE);
     let path = named.or_else(|| found.exists().then_some(found.as_path()));
+    let none = folder.join(NO_BASELINE_FILE);
+    let none = || {
+        let read = || match files::read_json::<NoBaseline>(&none, "note on the baseline") {
+            Ok(none) => none.into(),
+            Err(error) => Baseline::Unavailable(in_one_line(&error)),
+        };
+        files::is_there(&none).then(read)
+    };
     path.map(|path| Baseline::read(path, &path.display().to_string()))
+        .or_else(none)
         .or_else(|| Baseline::configured(gate, base))
         .unwrap_or_else(|| Baseline::NotConfigured("no baseline is configured".to_owned()))
         .under(gate.on_missing_baseline)

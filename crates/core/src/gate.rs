@@ -17,7 +17,7 @@ mod scorecard;
 mod summary;
 mod verdict;
 
-pub use baseline::Baseline;
+pub use baseline::{Baseline, NO_BASELINE_FILE, NoBaseline, NoBaselineState};
 pub use bound::Bound;
 pub use candidate::{Candidate, CandidateError};
 pub use case::{Case, RULES_FILE, RulesInForce, RulesOrigin, StoredRules, Trust};

@@ -241,6 +241,37 @@ fn an_image_is_built_by_the_rules_that_the_gate_judged_by() {
     );
 }
 
+/// `publish-image` took a baseline that could not be had for one that was never configured, and refused the verdict.
+#[test]
+fn a_verdict_without_its_baseline_is_published_on_a_persons_word() {
+    let mut run = Run::of_pull_request("no-baseline").with_history();
+    run.project.edit("min = 0.5", "min = 0.5\nmax_drop = 0.1");
+    let text = format!("/trainyard override {} GitHub is down", sha(HEAD));
+    run.repository.prepare(&json!({
+        "permissions": { "maria": "write" },
+        "comments": [override_comment("maria", "User", &text)],
+        "fault": { "path": "graphql", "message": "Resource not accessible by integration", "times": 1 },
+    }));
+    run.api = super::Api::Direct;
+    run.gate(1, &["--no-check", "--comment", "never"], 0)
+        .has_output("inconclusive");
+    let publish = |arguments: &[&str], code: i32| {
+        let mut command = run.project.stage("publish-image", arguments);
+        command
+            .env("JENKINS_URL", "https://ci.example/")
+            .env("GIT_COMMIT", sha(HEAD));
+        crate::project::Said::of(&mut command, code)
+    };
+    // It is known for what it is, and withheld for want of the permission alone.
+    publish(&[], 0).has_error("no image is built without `--allow-override`");
+    // What the gate does not say is not made up.
+    run.project
+        .write("trainyard-out/verdict/no-baseline.json", "{}");
+    publish(&[], 0);
+    std::fs::remove_file(run.project.path("trainyard-out/verdict/no-baseline.json")).unwrap();
+    publish(&[], 3).has_error("the verdict is not about this model");
+}
+
 /// A run that the comment started, of the default branch.
 fn answered(run: &mut Run, comment: &Value, login: &str, body: &str, code: i32) {
     run.event = "issue_comment";

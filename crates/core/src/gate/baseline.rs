@@ -2,12 +2,49 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::record::BaselineRecord;
 use super::rule::MissingBaseline;
 use super::scorecard::Scorecard;
 use crate::config::GateConfig;
 use crate::error_chain::in_one_line;
 use crate::files;
+
+/// The gate's note of why it compared with nothing, in the folder of the verdict.
+pub const NO_BASELINE_FILE: &str = "no-baseline.json";
+
+/// Why there is nothing to compare with, as the gate keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoBaseline {
+    /// What that comes to.
+    pub state: NoBaselineState,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// What a missing baseline comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoBaselineState {
+    /// [`Baseline::NeverRecorded`].
+    NeverRecorded,
+    /// [`Baseline::Unavailable`].
+    Unavailable,
+    /// [`Baseline::NotConfigured`].
+    NotConfigured,
+}
+
+impl From<NoBaseline> for Baseline {
+    fn from(NoBaseline { state, reason }: NoBaseline) -> Self {
+        match state {
+            NoBaselineState::NeverRecorded => Self::NeverRecorded(reason),
+            NoBaselineState::Unavailable => Self::Unavailable(reason),
+            NoBaselineState::NotConfigured => Self::NotConfigured(reason),
+        }
+    }
+}
 
 /// What there is to compare with.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +104,20 @@ impl Baseline {
     pub fn configured(gate: &GateConfig, base: &Path) -> Option<Self> {
         let path = gate.baseline.as_ref()?;
         Some(Self::read(&base.join(path), &path.display().to_string()))
+    }
+
+    /// Why there is nothing, as the gate keeps it; `None` where there is something.
+    pub fn why_none(&self) -> Option<NoBaseline> {
+        let (state, reason) = match self {
+            Self::Ready { .. } => return None,
+            Self::NeverRecorded(reason) => (NoBaselineState::NeverRecorded, reason),
+            Self::Unavailable(reason) => (NoBaselineState::Unavailable, reason),
+            Self::NotConfigured(reason) => (NoBaselineState::NotConfigured, reason),
+        };
+        Some(NoBaseline {
+            state,
+            reason: reason.clone(),
+        })
     }
 
     /// The same under `[gate] on_missing_baseline`: what was not had counts as none where the configuration says so.
