@@ -357,10 +357,14 @@ impl GitHub {
                 return Ok(Value::Null);
             }
             // An answer that ends in the middle.
-            return serde_json::from_str(&text).map_err(|error| {
+            let answer = serde_json::from_str(&text).map_err(|error| {
                 let problem = format!("the answer is not JSON ({error})");
                 Trouble::transient(Refusal::Uncertain(problem))
-            });
+            })?;
+            return match passing_trouble(&answer).filter(|_| route == GRAPHQL_ROUTE) {
+                Some(problem) => Err(Trouble::transient(Refusal::Uncertain(problem))),
+                None => Ok(answer),
+            };
         }
         let text = text.unwrap_or_default();
         Err(self.trouble_of(request, status, &headers, &text))
@@ -406,6 +410,18 @@ impl GitHub {
             message,
         }))
     }
+}
+
+/// What a GraphQL answer says of trouble in GitHub itself, such as a query that ran out of time: an error without a type,
+/// with status 200.
+fn passing_trouble(answer: &Value) -> Option<String> {
+    let error = answer.pointer("/errors/0")?;
+    let words = error["message"].as_str()?;
+    let is_passing = error["type"].is_null()
+        && ["Something went wrong", "respond to your request in time"]
+            .iter()
+            .any(|said| words.contains(said));
+    is_passing.then(|| format!("GitHub answers: {}", message_of(&answer.to_string())))
 }
 
 /// GitHub's own words about an error, in one line and of bounded length.

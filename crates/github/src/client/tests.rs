@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 
-/// Status line and headers of each answer, in order; an empty one cuts the connection.
+/// Status line and headers of each answer, in order, and a body of its own behind `|`; an empty one cuts the connection.
 fn serve(answers: &'static [&'static str]) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -26,7 +26,8 @@ fn serve(answers: &'static [&'static str]) -> (String, Arc<Mutex<Vec<String>>>) 
             reader.read_exact(&mut vec![0; size]).unwrap();
             seen.lock().unwrap().push(head);
             if !answer.is_empty() {
-                let body = "{\"login\":\"maria\",\"message\":\"words\"}";
+                let usual = "{\"login\":\"maria\",\"message\":\"words\"}";
+                let (answer, body) = answer.split_once('|').unwrap_or((answer, usual));
                 let n = body.len();
                 write!(
                     stream,
@@ -40,16 +41,19 @@ fn serve(answers: &'static [&'static str]) -> (String, Arc<Mutex<Vec<String>>>) 
 }
 
 /// The time is paused, so only the policy may wait.
-fn connect(url: &str) -> GitHub {
-    let options = Options {
+fn options() -> Options {
+    Options {
         client: ClientOptions {
             connect_timeout: None,
             read_timeout: None,
             ..ClientOptions::default()
         },
         ..Options::default()
-    };
-    GitHub::connect(url, "acme/digits", "ghs_s3cret", &options).unwrap()
+    }
+}
+
+fn connect(url: &str) -> GitHub {
+    GitHub::connect(url, "acme/digits", "ghs_s3cret", &options()).unwrap()
 }
 
 fn request(method: Method) -> Request {
@@ -85,6 +89,48 @@ async fn a_busy_github_is_asked_again_when_it_says() {
             .to_ascii_lowercase()
             .contains("authorization: bearer ghs_s3cret")
     );
+}
+
+/// GraphQL answers 200 where REST answers 502.
+#[tokio::test(start_paused = true)]
+async fn a_query_that_went_wrong_within_github_is_repeated_and_a_wrong_query_is_not() {
+    let trouble = "200 OK|{\"errors\":[{\"message\":\"Something went wrong while executing your query. Please include `A:1` when reporting this issue.\"}]}";
+    let query = async |url: &str| {
+        let github = GitHub::connect(
+            url,
+            "acme/digits",
+            "ghs_s3cret",
+            &Options {
+                graphql_url: Some(url.to_owned()),
+                ..options()
+            },
+        );
+        github
+            .unwrap()
+            .query::<Value>("query", json!({}), "ask", Permission::ChecksRead)
+            .await
+    };
+    let (url, requests) = serve(Vec::leak(vec![
+        trouble,
+        trouble,
+        "200 OK|{\"data\":{\"a\":1}}",
+    ]));
+    assert_eq!(query(&url).await.unwrap(), json!({ "a": 1 }));
+    assert_eq!(requests.lock().unwrap().len(), 3);
+
+    let (url, requests) = serve(Vec::leak(vec![trouble; 5]));
+    let error = query(&url).await.unwrap_err().to_string();
+    assert!(
+        error.contains("Something went wrong") && error.contains("5 attempts"),
+        "{error}"
+    );
+    assert_eq!(requests.lock().unwrap().len(), 5);
+
+    let (url, requests) =
+        serve(&["200 OK|{\"errors\":[{\"message\":\"Field 'a' doesn't exist on type 'Query'\"}]}"]);
+    let error = query(&url).await.unwrap_err();
+    assert!(matches!(error, GitHubError::Malformed { .. }), "{error}");
+    assert_eq!(requests.lock().unwrap().len(), 1);
 }
 
 /// It may have been carried out: the caller must check.
