@@ -72,6 +72,8 @@ pub struct PassedOver {
     pub distance: usize,
     /// Why.
     pub reason: String,
+    /// Whether that is because its run is still at work, and may leave a record yet.
+    pub is_running: bool,
 }
 
 /// How a search for a record ended.
@@ -181,12 +183,19 @@ impl GitHub {
                     commit: commit.sha,
                     distance,
                     reason,
+                    is_running: false,
+                }),
+                None if commit.is_running => passed_over.push(PassedOver {
+                    commit: commit.sha,
+                    distance,
+                    reason: "its check is still running".to_owned(),
+                    is_running: true,
                 }),
                 None => {}
             }
             distance += 1;
-            if distance == N_BEFORE_RUNS && passed_over.is_empty() && self.has_no_runs(wanted).await
-            {
+            let none_ended = passed_over.iter().all(|passed| passed.is_running);
+            if distance == N_BEFORE_RUNS && none_ended && self.has_no_runs(wanted).await {
                 break Outcome::NoneEver;
             }
         };

@@ -72,6 +72,8 @@ pub(crate) struct HistoricCommit {
     first_parent: Option<String>,
     /// Completed checks of the name by the app, the newest first.
     pub(crate) checks: Vec<HistoricCheck>,
+    /// Whether one of the name by the app is not completed.
+    pub(crate) is_running: bool,
 }
 
 /// A completed check.
@@ -291,8 +293,10 @@ const DOING: &str = "read the history and its checks";
 
 impl Commit {
     fn into_historic(self, app: &str) -> HistoricCommit {
-        let mut checks: Vec<HistoricCheck> = runs_of(self.check_suites, app)
-            .filter(|run| run.status == "COMPLETED")
+        let (completed, running): (Vec<_>, Vec<_>) =
+            runs_of(self.check_suites, app).partition(|run| run.status == "COMPLETED");
+        let mut checks: Vec<HistoricCheck> = completed
+            .into_iter()
             .filter_map(|run| {
                 Some(HistoricCheck {
                     id: run.database_id?,
@@ -312,6 +316,7 @@ impl Commit {
                 .next()
                 .map(|parent| parent.oid),
             checks,
+            is_running: !running.is_empty(),
         }
     }
 }

@@ -148,6 +148,31 @@ fn red_and_overridden_runs_are_passed_over_by_name() {
     }
 }
 
+/// A run at work once counted as having left nothing, without a word.
+#[test]
+fn a_nearer_run_that_has_not_ended_is_passed_over_by_name() {
+    let run = Run::of_pull_request("running");
+    run.project
+        .edit("min = 0.5", "max_drop = 0.01\nwhen_uncertain = \"pass\"");
+    let [older, base, head, merge] = ["d", "a", "b", "c"].map(|digit| digit.repeat(40));
+    let text = record(&run, 0.9999);
+    run.repository.prepare(&json!({
+        "commits": [[older], [base, older], [head, base], [merge, base, head]],
+        "checks": [
+            check_with(&text, "github-actions", &older),
+            { "name": "trainyard / mnist (baseline)", "head_sha": base, "status": "in_progress" },
+        ],
+    }));
+    run.gate(1, &["--no-check"], 0);
+    let body = run.repository.bodies().remove(0);
+    for expected in [
+        "commit ddddddd, 1 commit further back",
+        "Not compared with aaaaaaa \\(its check is still running\\)",
+    ] {
+        assert!(body.contains(expected), "{expected}: {body}");
+    }
+}
+
 /// A chain of `n` commits, the oldest first, and the merge commit of a pull request at its end.
 fn long_history(run: &Run, n: usize) -> Vec<String> {
     let sha = |idx: usize| format!("{idx:040x}");

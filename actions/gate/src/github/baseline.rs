@@ -81,7 +81,9 @@ impl Reporter<'_> {
             Err(error) => return Compared::with(Baseline::Unavailable(error.to_string())),
         };
         let is_own = |commit: &str| commit == self.plan.head_sha();
-        let mut has_own_record = passed_over.iter().any(|passed| is_own(&passed.commit));
+        let mut has_own_record = passed_over
+            .iter()
+            .any(|passed| is_own(&passed.commit) && !passed.is_running);
         let mut record = None;
         let baseline = match outcome {
             SearchOutcome::Found(found) => {
