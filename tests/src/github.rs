@@ -75,6 +75,19 @@ async fn control(
     })
 }
 
+/// Whose token it is: a person's, `ghs_of_<app>` for an App's, else the workflow's.
+fn author_of(headers: &HeaderMap) -> String {
+    let token = headers.get("authorization");
+    let token = token
+        .and_then(|token| token.to_str().ok())
+        .unwrap_or_default();
+    match token.split_once("ghs_of_") {
+        Some((_, app)) => format!("{app}[bot]"),
+        None if token.contains("ghp_") => PERSON.to_owned(),
+        None => BOT.to_owned(),
+    }
+}
+
 async fn answer(
     State(all): State<Shared>,
     Path((owner, name, rest)): Path<(String, String, String)>,
@@ -93,11 +106,8 @@ async fn answer(
             if !headers.contains_key("authorization") {
                 return json_answer(401, json!({ "message": "Requires authentication", "documentation_url": "https://docs.github.com/rest" }));
             }
-            let token = headers.get("authorization").and_then(|token| token.to_str().ok());
-            let is_person = token.is_some_and(|token| token.contains("ghp_"));
-            let author = if is_person { PERSON } else { BOT };
             let body = serde_json::from_slice(&body).unwrap_or_default();
-            route(repository, &method, &rest, &parameters, &body, author)
+            route(repository, &method, &rest, &parameters, &body, &author_of(&headers))
         })
     };
     match fault {
@@ -129,11 +139,7 @@ async fn query(State(all): State<Shared>, headers: HeaderMap, body: Bytes) -> Re
     if !headers.contains_key("authorization") {
         return json_answer(401, json!({ "message": "Requires authentication" }));
     }
-    let token = headers
-        .get("authorization")
-        .and_then(|token| token.to_str().ok());
-    let is_person = token.is_some_and(|token| token.contains("ghp_"));
-    let viewer = json!({ "login": if is_person { PERSON } else { BOT } });
+    let viewer = json!({ "login": author_of(&headers) });
     if body["query"]
         .as_str()
         .is_some_and(|query| query.starts_with("query Viewer"))
@@ -208,7 +214,7 @@ fn route(
         }
         ("POST", ["actions", "runs", id, "rerun-failed-jobs"]) => Ok((201, repository.rerun(id))),
         ("GET", ["commits", sha, "pulls"]) => Ok((200, repository.pulls_of(sha))),
-        ("POST", ["check-runs"]) => repository.create_check(body),
+        ("POST", ["check-runs"]) => repository.create_check(body, author),
         ("PATCH", ["check-runs", id]) => repository.update_check(id, body),
         ("GET", ["commits", sha, "check-runs"]) => Ok((200, repository.checks_of(sha, parameters))),
         _ => Err((404, "Not Found".to_owned())),

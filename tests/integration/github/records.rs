@@ -214,6 +214,71 @@ fn a_history_that_is_not_read_to_its_end_is_never_taken_for_one_without_records(
     assert!(body.contains("the search ended there"), "{body}");
 }
 
+/// The record of `(baseline)` on the pushed commit, and the run that wrote it.
+fn kept(run: &Run) -> (Value, Value) {
+    let checks = run.repository.state()["checks"].clone();
+    let found = checks.as_array().unwrap().iter();
+    let mut found = found.filter(|check| check["name"] == "trainyard / mnist (baseline)");
+    let check = found.next().unwrap();
+    assert_eq!(check["status"], "completed", "{check}");
+    (
+        check["output"]["text"].clone(),
+        check["external_id"].clone(),
+    )
+}
+
+/// Pull requests of the meantime would find nothing.
+#[test]
+fn a_record_stays_while_its_commit_is_judged_again() {
+    let run = Run::of_push("start-again", "refs/heads/main");
+    run.gate(1, &[], 0);
+    let before = kept(&run);
+    run.gate(2, &["--start"], 0);
+    assert_eq!(kept(&run), before);
+    run.gate(2, &[], 0);
+    assert_eq!(kept(&run).1, "mnist:2.1");
+}
+
+#[test]
+fn a_run_by_hand_or_by_time_takes_no_records_place() {
+    for (name, event) in [
+        ("again-by-hand", "workflow_dispatch"),
+        ("again-by-time", "schedule"),
+    ] {
+        let mut run = Run::of_push(name, "refs/heads/main");
+        run.gate(1, &[], 0);
+        let before = kept(&run);
+        run.event = event;
+        run.gate(2, &["--start"], 0);
+        run.gate(2, &[], 0);
+        assert_eq!(kept(&run), before);
+        assert_eq!(checks(&run).len(), 2);
+    }
+}
+
+/// With an App's token every check is the App's, and so is every record.
+#[test]
+fn records_of_an_app_are_found_with_its_token() {
+    let token = ["--token", "ghs_of_acme-ci"];
+    let pushed = Run::of_push("own-app", "refs/heads/main");
+    pushed.gate(1, &token, 0);
+    assert_eq!(
+        pushed.repository.state()["checks"][0]["app"]["slug"],
+        "acme-ci"
+    );
+    let change = Run::of_pull_request("own-app");
+    let [pushed, head, merge] = ["c", "b", "d"].map(|digit| digit.repeat(40));
+    change
+        .repository
+        .prepare(&json!({ "commits": [[merge, pushed, head]] }));
+    change.project.write(".git/HEAD", format!("{merge}\n"));
+    for (arguments, is_compared) in [(&token[..], true), (&[], false)] {
+        change.gate(2, arguments, 0);
+        let body = change.repository.bodies().pop().unwrap();
+        assert_eq!(body.contains("commit ccccccc"), is_compared, "{body}");
+    }
+}
+
 /// Five commits pushed at once, or a merge whose second parent is what the branch was.
 #[test]
 fn a_push_is_compared_with_where_the_branch_was() {

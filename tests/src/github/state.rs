@@ -463,10 +463,13 @@ impl Repository {
         Ok((200, shapes::file(&self.full_name, path, &lines.join("\n"))))
     }
 
-    pub(super) fn create_check(&mut self, body: &Value) -> Answer {
+    pub(super) fn create_check(&mut self, body: &Value, author: &str) -> Answer {
         check_texts(body)?;
         let id = self.new_id();
-        let check = shapes::check(&self.full_name, id, body);
+        let mut check = shapes::check(&self.full_name, id, body);
+        if let Some(app) = author.strip_suffix("[bot]") {
+            check["app"]["slug"] = json!(app);
+        }
         self.checks.insert(id, check.clone());
         self.annotate(id, body);
         Ok((201, check))

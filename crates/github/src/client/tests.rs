@@ -149,6 +149,45 @@ async fn a_post_is_repeated_only_where_nothing_was_done() {
     assert_eq!(requests.lock().unwrap().len(), 2);
 }
 
+/// A lost POST says nothing about the next request.
+#[tokio::test(start_paused = true)]
+async fn a_post_whose_connection_is_cut_ends_nothing_else() {
+    let (url, requests) = serve(&["", "200 OK"]);
+    let github = connect(&url);
+    github
+        .send_for_value(&request(Method::POST))
+        .await
+        .unwrap_err();
+    github.send_for_value(&request(Method::GET)).await.unwrap();
+    let requests = requests.lock().unwrap();
+    let lines: Vec<_> = requests
+        .iter()
+        .filter_map(|head| head.lines().next())
+        .collect();
+    assert_eq!(lines, ["POST /user HTTP/1.1", "GET /user HTTP/1.1"]);
+}
+
+/// A dozen calls once took a dozen deadlines.
+#[tokio::test]
+async fn a_host_that_never_answers_costs_one_deadline() {
+    // Connections are taken in, and nothing is said.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut options = options();
+    options.client.read_timeout = Some(Duration::from_millis(50));
+    options.retry = RetryPolicy {
+        n_attempts: 2,
+        first_delay: Duration::from_millis(1),
+        ..options.retry
+    };
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let github = GitHub::connect(&url, "acme/digits", "ghs_s3cret", &options).unwrap();
+    for method in [Method::GET, Method::PATCH, Method::POST, Method::GET] {
+        let error = github.send_for_value(&request(method)).await.unwrap_err();
+        assert!(matches!(error, GitHubError::Unreachable { .. }), "{error}");
+    }
+    assert_eq!(github.n_calls(), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_lasts_longer_than_a_report_is_worth_is_said() {
     let (url, requests) = serve(&["403 Forbidden\r\nRetry-After: 3000"]);
