@@ -5,6 +5,7 @@ mod api;
 mod events;
 mod forks;
 mod gate;
+mod matrix;
 mod one_head;
 mod overrides;
 mod records;
