@@ -8,7 +8,9 @@
 #   3. the release of exactly the version in this tree, if its sha256 stands in checksums.json beside this
 #      script. That file is part of the tagged tree, so a replaced asset is refused. $TRAINYARD_RELEASES names
 #      a mirror, for runners that cannot reach github.com;
-#   4. a build of this tree.
+#   4. the folder $TRAINYARD_BUILDS (by default ~/.cache/trainyard-builds), where a build of this very tree is
+#      kept, which a workflow may cache; `run.sh key` says what such a cache is to be called;
+#   5. a build of this tree.
 # Works with bash 3.2 (macOS) and with Git for Windows.
 set -euo pipefail
 
@@ -74,13 +76,40 @@ download_release() {
   rm -rf "$work"
 }
 
-# Whether the cache holds the program whole: a cache that was cut off or changed is not run.
+# A digest of all that a build of this tree is made of.
+digest_of_sources() {
+  local list=$support/sources.$$ digest
+  (
+    cd "$root"
+    for part in Cargo.toml Cargo.lock rust-toolchain.toml crates actions; do
+      [ ! -e "$part" ] || find "$part" -type f ! -name 'sources.*'
+    done | LC_ALL=C sort | while IFS= read -r file; do
+      printf '%s\n' "$file" && cat "$file"
+    done
+  ) >"$list"
+  digest=$(sha256_of "$list")
+  rm -f "$list"
+  printf '%s\n' "$digest"
+}
+
+# Keeps what was built in $1, so that the next job or a workflow's cache need not build it again.
+keep_build() {
+  local folder=$1 work file
+  mkdir -p "$(dirname "$folder")" "$folder" || return 0
+  for file in "$program" trainyard-serve; do
+    [ -x "$root/target/$target/release/$file" ] || continue
+    work=$(mktemp "$folder/$file.XXXXXX") && cp -p "$root/target/$target/release/$file" "$work" || return 0
+    sha256_of "$work" >"$folder/$file.sha256" && mv "$work" "$folder/$file" || return 0
+  done
+}
+
+# Whether the folder $cached holds the program whole: one that was cut off or changed is not run.
 is_cached() {
   if [ -x "$cached/$program" ] && [ -f "$cached/$program.sha256" ] &&
     [ "$(sha256_of "$cached/$program")" = "$(cat "$cached/$program.sha256")" ]; then
     return 0
   fi
-  if [ -e "$cached" ]; then
+  if [ -e "$cached/$program" ]; then
     note "$cached is damaged, so it is fetched again"
     rm -rf "$cached"
   fi
@@ -104,8 +133,8 @@ build_from_source() {
 
 stage=${1:-}
 case "$stage" in
-  train | evaluate | gate | publish-image) ;;
-  *) fail "usage: run.sh train|evaluate|gate|publish-image" 2 ;;
+  train | evaluate | gate | publish-image | key) ;;
+  *) fail "usage: run.sh train|evaluate|gate|publish-image|key" 2 ;;
 esac
 
 support=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -115,6 +144,14 @@ target=$(find_target)
 releases=${TRAINYARD_RELEASES:-https://github.com/trainyard/trainyard/releases/download}
 program=trainyard-$stage
 case "$target" in *-windows-*) program=$program.exe ;; esac
+
+if [ "$stage" = key ]; then
+  # A released binary is fetched in a second, so nothing is to be cached.
+  key=
+  [ -n "${TRAINYARD_BIN:-}$(recorded_sha256)" ] || key=$target-$(digest_of_sources)
+  printf 'key=%s\n' "$key" >>"${GITHUB_OUTPUT:-/dev/stdout}"
+  exit
+fi
 
 if [ -n "${TRAINYARD_BIN:-}" ]; then
   [ -x "$TRAINYARD_BIN/$program" ] ||
@@ -126,10 +163,16 @@ cached=${RUNNER_TOOL_CACHE:-${RUNNER_TEMP:-$root/target}}/trainyard/$version/$ta
 if ! is_cached; then
   sha256=$(recorded_sha256)
   if [ -z "$sha256" ] || ! download_release "$cached" "$sha256"; then
-    where=$PWD
-    build_from_source
-    cd "$where"
-    cached=$root/target/$target/release
+    cached=${TRAINYARD_BUILDS:-${HOME:-$root/target}/.cache/trainyard-builds}/$target-$(digest_of_sources)
+    if ! is_cached; then
+      where=$PWD
+      started=$(date +%s)
+      build_from_source
+      note "built in $(($(date +%s) - started)) s"
+      cd "$where"
+      keep_build "$cached"
+      cached=$root/target/$target/release
+    fi
   fi
 fi
 exec "$cached/$program"

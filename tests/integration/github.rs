@@ -5,10 +5,13 @@ mod api;
 mod events;
 mod forks;
 mod gate;
+mod joined;
 mod matrix;
 mod one_head;
 mod overrides;
 mod records;
+mod rows;
+mod unchanged;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -223,6 +223,52 @@ fn a_release_that_cannot_be_had_is_built() {
     assert!(stdout(&output).starts_with("cargo build"), "{output:?}");
 }
 
+/// A build takes minutes, and a fresh runner has nothing but what a workflow's cache gives it.
+#[test]
+fn a_build_of_the_very_tree_is_kept_and_found_again() {
+    let runner = Runner::new();
+    let builds = runner.path("builds");
+    let key = |runner: &Runner| {
+        let mut script = Command::new(runner.path("suite/actions/support/run.sh"));
+        let said = run(script
+            .arg("key")
+            .env_remove("GITHUB_OUTPUT")
+            .env_remove("TRAINYARD_BIN"));
+        said.trim().strip_prefix("key=").unwrap().to_owned()
+    };
+    let before = key(&runner);
+    assert!(before.starts_with(&target()), "{before}");
+    // A cargo that builds.
+    let built = runner.path("suite/target").join(target()).join("release");
+    fs::create_dir_all(&built).unwrap();
+    write_program(&built.join("trainyard-train"), "echo built");
+    let answer = |environment: &[(&str, &Path)]| stdout(&runner.train(environment));
+    write_program(&runner.path("cargo-that-builds/cargo"), "exit 0");
+    let path = format!(
+        "{}:/usr/bin:/bin",
+        runner.path("cargo-that-builds").display()
+    );
+    let environment = [
+        ("TRAINYARD_BUILDS", builds.as_path()),
+        ("PATH", Path::new(&path)),
+    ];
+    assert_eq!(answer(&environment), "built\n");
+    let kept = builds.join(&before).join("trainyard-train");
+    assert!(kept.is_file(), "{}", kept.display());
+    // The next runner has no build folder, and its cargo would fail.
+    fs::remove_dir_all(runner.path("suite/target")).unwrap();
+    assert_eq!(answer(&[("TRAINYARD_BUILDS", &builds)]), "built\n");
+    // A changed program is not run, nor is the build of another tree.
+    write_program(&kept, "echo changed");
+    assert!(answer(&[("TRAINYARD_BUILDS", &builds)]).starts_with("cargo build"));
+    fs::create_dir_all(runner.path("suite/crates")).unwrap();
+    fs::write(runner.path("suite/crates/x.rs"), "").unwrap();
+    assert_ne!(key(&runner), before);
+    // Where a release can be downloaded, nothing is to be cached.
+    runner.record(&"0".repeat(64));
+    assert_eq!(key(&runner), "");
+}
+
 #[test]
 fn an_unknown_stage_is_a_usage_error() {
     let mut script = Command::new(repository().join("actions/support/run.sh"));

@@ -10,9 +10,10 @@ use serde_json::Value;
 use crate::support::{files, repository, run};
 
 /// Package, and the packages of ours that it may depend on.
-const EDGES: [(&str, &[&str]); 15] = [
+const EDGES: [(&str, &[&str]); 16] = [
     ("trainyard-core", &[]),
-    ("trainyard-ml", &["trainyard-core"]),
+    ("trainyard-npz", &[]),
+    ("trainyard-ml", &["trainyard-core", "trainyard-npz"]),
     ("trainyard-runner", &["trainyard-core"]),
     ("trainyard-net", &["trainyard-core"]),
     ("trainyard-oci", &["trainyard-core", "trainyard-net"]),
@@ -47,7 +48,12 @@ const EDGES: [(&str, &[&str]); 15] = [
     ),
     (
         "trainyard-gate",
-        &["trainyard-core", "trainyard-github", "trainyard-runner"],
+        &[
+            "trainyard-core",
+            "trainyard-github",
+            "trainyard-npz",
+            "trainyard-runner",
+        ],
     ),
     (
         "trainyard-publish-image",

@@ -40,6 +40,7 @@ fn router() -> Router {
         .route("/_control/{owner}/{name}", get(history).post(control))
         .route("/repos/{owner}/{name}/{*rest}", axum::routing::any(answer))
         .route("/graphql", post(query))
+        .route("/_blob/{owner}/{name}/{id}", get(blob))
         .route(
             "/user",
             get(|| async { json_answer(200, shapes::public_user(PERSON)) }),
@@ -88,6 +89,32 @@ fn author_of(headers: &HeaderMap) -> String {
     }
 }
 
+/// The storage that archives of artifacts lie in: another host, which never sees the token.
+async fn blob(
+    State(all): State<Shared>,
+    Path((owner, name, id)): Path<(String, String, u64)>,
+    headers: HeaderMap,
+) -> Response {
+    if headers.contains_key("authorization") {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
+    all.with(&owner, &name, |repository| match repository.archive(id) {
+        Some(archive) => archive.into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    })
+}
+
+/// Where the archive of an artifact lies.
+fn archive_location(headers: &HeaderMap, owner: &str, name: &str, id: &str) -> Response {
+    // Another name of this machine than the API's, as GitHub's storage has another host.
+    let host = headers.get("host").and_then(|host| host.to_str().ok());
+    let port = host
+        .and_then(|host| host.rsplit(':').next())
+        .unwrap_or_default();
+    let location = format!("http://localhost:{port}/_blob/{owner}/{name}/{id}");
+    (StatusCode::FOUND, [("location", location)]).into_response()
+}
+
 async fn answer(
     State(all): State<Shared>,
     Path((owner, name, rest)): Path<(String, String, String)>,
@@ -105,6 +132,12 @@ async fn answer(
         all.with(&owner, &name, |repository| {
             if !headers.contains_key("authorization") {
                 return json_answer(401, json!({ "message": "Requires authentication", "documentation_url": "https://docs.github.com/rest" }));
+            }
+            if let Some(id) = rest
+                .strip_prefix("actions/artifacts/")
+                .and_then(|rest| rest.strip_suffix("/zip"))
+            {
+                return archive_location(&headers, &owner, &name, id);
             }
             let body = serde_json::from_slice(&body).unwrap_or_default();
             route(repository, &method, &rest, &parameters, &body, &author_of(&headers))
@@ -200,6 +233,9 @@ fn route(
         ("GET", ["check-runs", id]) => repository.check(id),
         ("GET", ["actions", "workflows", _, "runs"]) => {
             Ok((200, repository.workflow_runs(parameters)))
+        }
+        ("GET", ["actions", "runs", id, "artifacts"]) => {
+            Ok((200, repository.artifacts(id, parameters)))
         }
         ("GET", ["tags"]) => Ok((200, repository.tags(parameters))),
         ("GET", ["pulls"]) => Ok((200, repository.pulls(parameters))),

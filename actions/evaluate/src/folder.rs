@@ -29,9 +29,9 @@ pub(crate) fn write(
         model,
         confidence,
         predictions,
+        objective,
         history,
         overriding_inputs,
-        ..
     } = subject;
     let archive = predictions.to_npz().exit_code(ExitCode::Bug)?;
     files::write(&folder.join(PREDICTIONS_FILE), &archive)?;
@@ -45,6 +45,7 @@ pub(crate) fn write(
             digest: predictions.digest,
             rows,
         },
+        objective,
         confidence,
         measurements: measured.measurements,
         undefined: measured.undefined,

@@ -6,10 +6,10 @@ use trainyard_core::config::{Config, ConfigError, JudgingConfig};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::{EpochRecord, ModelReference};
 use trainyard_core::files;
-use trainyard_core::metrics::{ClassifiedRows, Measured, ValuedRows, classify, regress};
+use trainyard_core::metrics::Measured;
 use trainyard_core::model::{Loss, ModelManifest, Origin, RunRecord, Task};
 use trainyard_ml::Threads;
-use trainyard_ml::data::{Labels, Split};
+use trainyard_ml::data::Split;
 use trainyard_ml::predictions::{Given, Predictions, ScoreTable};
 use trainyard_ml::predictor::{Predictor, by_class};
 use trainyard_ml::store::{HISTORY_FILE, RUN_FILE, read_history};
@@ -24,7 +24,7 @@ pub(crate) struct Subject {
     pub(crate) confidence: f64,
     pub(crate) predictions: Predictions,
     /// What training minimised.
-    objective: Loss,
+    pub(crate) objective: Loss,
     pub(crate) history: Vec<EpochRecord>,
     /// Inputs that overrode the configuration, here and in training.
     pub(crate) overriding_inputs: Vec<String>,
@@ -139,33 +139,9 @@ impl Subject {
 
     /// Every metric that the predictions allow.
     pub(crate) fn measure(&self) -> anyhow::Result<Measured> {
-        let Predictions {
-            labels,
-            predicted,
-            classes,
-            ..
-        } = &self.predictions;
-        let measured = match (labels, predicted) {
-            (Labels::Value(labels), Labels::Value(predicted)) => {
-                let rows = ValuedRows {
-                    labels,
-                    predicted,
-                    objective: self.objective,
-                };
-                regress(&rows, self.confidence)
-            }
-            (Labels::Class(labels), Labels::Class(predicted)) => {
-                let rows = ClassifiedRows {
-                    labels,
-                    predicted,
-                    scores: self.predictions.scores(),
-                    classes,
-                };
-                classify(&rows, self.confidence)
-            }
-            _ => unreachable!("labels and predictions are read for one task"),
-        };
-        measured.exit_code(ExitCode::Data)
+        self.predictions
+            .measure(self.objective, self.confidence)
+            .exit_code(ExitCode::Data)
     }
 }
 

@@ -3,13 +3,15 @@
 
 mod baseline;
 mod checkout;
+mod joined;
 mod link;
 mod overriding;
 mod reporter;
+mod unchanged;
 mod writing;
 
-pub(crate) use baseline::Compared;
+pub(crate) use baseline::{Compared, OwnRecord};
 pub(crate) use checkout::{has_own_checkout, tested_merge_commit};
-pub(crate) use link::{Link, ReadError};
+pub(crate) use link::{Link, ReadError, parsed};
 pub(crate) use reporter::{Reporter, has_started};
 pub(crate) use writing::{Kept, Written, warn};

@@ -24,6 +24,14 @@ pub struct Inputs {
     /// commits on GitHub.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
+    /// Compare with this `evaluation.json` of the baseline's model, scored on today's rows by `trainyard-evaluate --model`. It
+    /// counts only if its model is the one that the baseline names.
+    #[arg(long, value_name = "FILE")]
+    pub rescored: Option<PathBuf>,
+    /// Name of the artifact to which this run uploads `evaluation/`, so that later runs can fetch its predictions where a
+    /// comparison needs them; `auto` names it after the model, in the output `artifact`.
+    #[arg(long, value_name = "NAME")]
+    pub artifact: Option<String>,
     /// The model's name on GitHub, if the configuration has none.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
@@ -35,6 +43,17 @@ pub struct Inputs {
     /// may write here, and judge nothing.
     #[arg(long)]
     pub answer: bool,
+    /// Before training: if no file of the model has changed since the commit of the baseline's record and that one passed,
+    /// complete the check by its verdict. The output `unchanged` says whether; `[model] sources` names the files.
+    #[arg(long, conflicts_with_all = ["start", "answer", "join"])]
+    pub if_unchanged: bool,
+    /// Join the verdicts of a matrix's legs, which lie in this folder as their artifacts hold them, into one comment and
+    /// one check `trainyard`: the worst of them.
+    #[arg(long, value_name = "FOLDER", requires = "legs", conflicts_with_all = ["start", "answer"])]
+    pub join: Option<PathBuf>,
+    /// With `join`: the names of all models that must be there, separated by commas. One that is missing is inconclusive.
+    #[arg(long, value_name = "NAMES", requires = "join")]
+    pub legs: Option<String>,
     /// Reporting on GitHub.
     #[command(flatten)]
     pub github: GitHubArgs,
@@ -90,6 +109,7 @@ pub const OUTPUTS: &[(&str, &str)] = &[
         "The verdict in one line, with the model and the headline metric.",
     ),
     ("verdict-folder", "Folder of the verdict."),
+    ("folder", "Output folder of all stages."),
     ("comment", "The report as Markdown."),
     (
         "overridden",
@@ -104,6 +124,18 @@ pub const OUTPUTS: &[(&str, &str)] = &[
         "URL of the check run; empty if none was written.",
     ),
     ("junit", "The rules as JUnit XML."),
+    (
+        "badge",
+        "The headline metric as JSON for a badge by shields.io.",
+    ),
+    (
+        "artifact",
+        "Name of the artifact that the evaluation is to be uploaded to; empty if none was asked for.",
+    ),
+    (
+        "unchanged",
+        "With `if-unchanged`: `true` if an earlier verdict still holds and nothing needs to be trained, else `false`.",
+    ),
     (
         "model-digest",
         "Digest of the model that was judged; empty if only metrics were judged.",

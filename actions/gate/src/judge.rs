@@ -3,7 +3,8 @@
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::gate::{
-    BaselineRecord, CandidateError, Case, Mark, Override, Scorecard, Trust, Verdict,
+    BaselineRecord, CandidateError, Case, Mark, Override, PredictionsArtifact, Scorecard, Trust,
+    Verdict,
 };
 use trainyard_runner::{Context, ExitCode, WithExitCode as _};
 
@@ -27,6 +28,8 @@ pub(crate) struct Subject<'a> {
     /// The model's name by configuration or input.
     pub(crate) model_name: Option<&'a str>,
     pub(crate) context: &'a Context,
+    /// The artifact in which the workflow keeps the evaluation.
+    pub(crate) artifact: Option<&'a str>,
 }
 
 /// Judges. `find_override` is asked only for a red verdict on something that was measured; the case is then judged again
@@ -40,6 +43,7 @@ pub(crate) fn judge(
         read,
         model_name,
         context,
+        artifact,
     } = subject;
     let card = read.as_ref().map(|(card, _)| card);
     let mut notes = looked_up.record.as_ref().map_or_else(Vec::new, |record| {
@@ -82,6 +86,7 @@ pub(crate) fn judge(
     let record = card.ok().zip(context.head_sha.as_deref());
     let record = record.map(|(card, commit)| BaselineRecord {
         tree_sha: looked_up.tree_sha.clone(),
+        predictions: predictions_of(card, context, artifact),
         ..BaselineRecord::of(card, &verdict, commit, looked_up.record.as_ref())
     });
     Ok(Judged {
@@ -89,6 +94,20 @@ pub(crate) fn judge(
         verdict,
         record,
         evaluation: read.ok().and_then(|(_, evaluation)| evaluation),
+    })
+}
+
+/// Where later runs find the predictions.
+fn predictions_of(
+    card: &Scorecard,
+    context: &Context,
+    artifact: Option<&str>,
+) -> Option<PredictionsArtifact> {
+    Some(PredictionsArtifact {
+        run_id: context.run.as_ref()?.id.parse().ok()?,
+        artifact: artifact?.to_owned(),
+        sha256: card.predictions_digest.clone()?,
+        n_rows: card.n_rows()?,
     })
 }
 

@@ -7,11 +7,15 @@ mod answer;
 mod artifact;
 mod github;
 mod inputs;
+mod join;
 mod judge;
 mod look_up;
 mod output;
 mod plan;
 mod role;
+mod shared;
+mod stored;
+mod unchanged;
 
 use std::path::{Path, PathBuf};
 
@@ -20,19 +24,21 @@ use trainyard_core::config::{ConfigError, JudgingConfig};
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    BASELINE_FILE, BaselineRecord, Candidate, CandidateError, Decision, Mark, NO_BASELINE_FILE,
-    Override, RULES_FILE, RulesOrigin, StoredRules, VERDICT_FILE, Verdict,
+    self, BASELINE_FILE, Baseline, BaselineRecord, CandidateError, Decision, Mark,
+    NO_BASELINE_FILE, Override, RULES_FILE, RulesOrigin, SHARED_ROWS_FILE, StoredRules,
+    VERDICT_FILE, Verdict,
 };
 use trainyard_core::report::Report;
 use trainyard_core::results::ResultFolder;
 use trainyard_runner::{Context, Event, ExitCode, Stage, Trust, WithExitCode as _};
 
-use github::{Kept, Link, Reporter, Written};
+use github::{Kept, Link, OwnRecord, Reporter, Written};
 pub use inputs::{CommentMode, GitHubArgs, Inputs, OUTPUTS};
 use judge::{Judged, Subject};
 use look_up::LookedUp;
 use plan::Plan;
 use role::Role;
+use shared::Candidate;
 
 /// What a model is called that was not given a name.
 const NAMELESS: &str = "model";
@@ -65,6 +71,10 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         patterns: &patterns,
     };
     let reporter = link.map(|link| Reporter::new(link, plan, &inputs.stage.out));
+    if let Some(folder) = &inputs.join {
+        // The legs have configurations of their own.
+        return join::join(&mut stage, &inputs, folder, reporter.as_ref());
+    }
     let config = match config {
         Ok(config) => config,
         Err(error) => {
@@ -84,6 +94,17 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         let model_name = given_name.as_deref().unwrap_or(NAMELESS);
         return start(&mut stage, reporter.as_ref(), model_name);
     }
+    if inputs.if_unchanged {
+        let model_name = given_name.as_deref().unwrap_or(NAMELESS);
+        return unchanged::answer(
+            &mut stage,
+            results.path(),
+            reporter.as_ref(),
+            &config,
+            &inputs.stage.config,
+            model_name,
+        );
+    }
 
     // Read once, so that what is judged is what its digest says.
     let place = Place::of(&inputs);
@@ -98,14 +119,31 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         .and_then(|(card, _)| card.model_name.clone());
     let model_name = given_name.clone().or(evaluated_name);
     let model_name = model_name.as_deref().unwrap_or(NAMELESS);
-    let looked_up = LookedUp::find(&inputs, &config, &context, reporter.as_ref(), model_name)
-        .exit_code(ExitCode::Usage)?;
+    let candidate = read.as_ref().ok().map(|(card, evaluation)| Candidate {
+        card,
+        evaluation: evaluation
+            .as_ref()
+            .filter(|_| context.trust() != Trust::UnverifiedArtifact)
+            .map(|evaluation| (evaluation, place.evaluation.as_path())),
+    });
+    let looked_up = LookedUp::find(
+        &inputs,
+        &config,
+        &context,
+        reporter.as_ref(),
+        model_name,
+        candidate.as_ref(),
+    )
+    .exit_code(ExitCode::Usage)?;
     keep_case(&results, &looked_up)?;
+    let artifact = artifact_of(&inputs, plan, model_name);
+    stage.set_output("artifact", artifact.as_deref().unwrap_or_default())?;
 
     let subject = Subject {
         read,
         model_name: given_name.as_deref(),
         context: &context,
+        artifact: artifact.as_deref(),
     };
     let find_override = |mark: &Mark| {
         find_override(
@@ -153,12 +191,14 @@ fn report(
         mark,
     } = judged;
     let run_url = context.run.as_ref().and_then(|run| run.url.clone());
+    let artifact = artifact_of(inputs, plan, model_name);
     let merge_commit = github::tested_merge_commit(context);
     let newest = record.as_ref().or(looked_up.record.as_ref());
     let report = Report {
         verdict,
         evaluation: evaluation.as_ref(),
         run_url: run_url.as_deref(),
+        artifact: artifact.as_deref(),
         tested_commit: merge_commit.as_deref(),
         history: newest.map_or(&[], |record: &BaselineRecord| &record.history),
     };
@@ -180,18 +220,33 @@ fn report(
                 Role::Baseline => true,
                 Role::Change { leaves_record, .. } => *leaves_record,
                 Role::Scheduled { may_refresh } => {
-                    *may_refresh && !looked_up.has_own_record && record.overriding_inputs.is_empty()
+                    // What is there is not replaced by something that nothing is compared with.
+                    let may_renew = match looked_up.own_record {
+                        OwnRecord::None => true,
+                        OwnRecord::Expired => verdict.is_let_through(),
+                        OwnRecord::There => false,
+                    };
+                    *may_refresh && may_renew && record.overriding_inputs.is_empty()
                 }
                 Role::Branch | Role::Release | Role::Fork => false,
             });
             let kept = Kept {
                 record,
                 mark,
+                renews: looked_up.own_record == OwnRecord::Expired,
                 others: looked_up.other_marks.as_deref(),
             };
             reporter.finish(stage, model_name, &report, &annotations, kept)
         }
         None => Written::default(),
+    })
+}
+
+/// Name of the artifact that the evaluation is uploaded to.
+fn artifact_of(inputs: &Inputs, plan: Plan<'_>, model_name: &str) -> Option<String> {
+    inputs.artifact.as_deref().map(|name| match name {
+        "auto" => plan.artifact(model_name),
+        name => name.to_owned(),
     })
 }
 
@@ -221,15 +276,15 @@ impl<'a> Place<'a> {
     }
 
     /// The candidate, unless it came in a fork's artifact that must not be read.
-    fn candidate(&self, context: &Context) -> Result<Candidate<'_>, CandidateError> {
+    fn candidate(&self, context: &Context) -> Result<gate::Candidate<'_>, CandidateError> {
         let is_hostile = context.trust() == Trust::UnverifiedArtifact;
         let judged = self.inputs.metrics.as_ref().unwrap_or(&self.evaluation);
         if let Some(reason) = is_hostile.then(|| artifact::refusal(judged)).flatten() {
             return Err(CandidateError::Refused(reason));
         }
         Ok(match &self.inputs.metrics {
-            Some(path) => Candidate::Metrics(path),
-            None => Candidate::Evaluation {
+            Some(path) => gate::Candidate::Metrics(path),
+            None => gate::Candidate::Evaluation {
                 folder: &self.evaluation,
                 model: (!is_hostile).then_some(self.model.as_path()),
             },
@@ -254,21 +309,31 @@ fn refuse_hostile_output(context: &Context, inputs: &Inputs) -> anyhow::Result<(
     }
 }
 
-/// Keeps what judges beside the verdict, so that `publish-image` judges by the same: the record that is compared with or
-/// why there is none, and the base branch's rules and baseline file, where those count.
+/// Keeps what judges beside the verdict, so that `publish-image` judges by the same: what is compared with, where it
+/// does not lie here, or why there is nothing; and the base branch's rules, where those count.
 fn keep_case(results: &ResultFolder, looked_up: &LookedUp) -> anyhow::Result<()> {
-    let [baseline, no_baseline, rules] =
-        [BASELINE_FILE, NO_BASELINE_FILE, RULES_FILE].map(|name| results.path().join(name));
-    for path in [&baseline, &no_baseline, &rules] {
+    let [baseline, no_baseline, rules, shared] = [
+        BASELINE_FILE,
+        NO_BASELINE_FILE,
+        RULES_FILE,
+        SHARED_ROWS_FILE,
+    ]
+    .map(|name| results.path().join(name));
+    for path in [&baseline, &no_baseline, &rules, &shared] {
         files::remove(path)?;
     }
-    match (
-        &looked_up.record,
-        &looked_up.gate.baseline,
-        &looked_up.base_file,
-    ) {
-        (_, Some(_), Some(text)) => files::write(&baseline, text.as_bytes())?,
-        (Some(record), None, _) => files::write_json(&baseline, record).map(|_| ())?,
+    if let Baseline::Ready {
+        shared: Some(Ok(found)),
+        ..
+    } = &looked_up.baseline
+    {
+        files::write_json(&shared, found)?;
+    }
+    match (&looked_up.kept_file, &looked_up.record) {
+        (Some(text), _) => files::write(&baseline, text.as_bytes())?,
+        (None, Some(record)) if looked_up.gate.baseline.is_none() => {
+            files::write_json(&baseline, record).map(|_| ())?;
+        }
         _ => {
             if let Some(reason) = looked_up.baseline.why_none() {
                 files::write_json(&no_baseline, &reason)?;
@@ -306,6 +371,7 @@ fn report_broken(
         read: Err(CandidateError::Refused(reason)),
         model_name: name.as_deref(),
         context: plan.context,
+        artifact: None,
     };
     let judged = judge::judge(subject, &looked_up, |_| None)?;
     let model_name = name.as_deref().unwrap_or(NAMELESS);
@@ -316,6 +382,7 @@ fn report_broken(
         verdict: &judged.verdict,
         evaluation: None,
         run_url: None,
+        artifact: None,
         tested_commit: None,
         history: &[],
     };

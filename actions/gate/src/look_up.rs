@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
-use trainyard_core::config::{ConfigError, GateConfig, JudgingConfig};
+use trainyard_core::config::{ConfigError, GateConfig, JudgingConfig, config_changes};
 use trainyard_core::digest::Sha256Digest;
+use trainyard_core::files;
 use trainyard_core::gate::{
     Baseline, BaselineRecord, Mark, RuleChange, RulesFrom, RulesInForce, RulesOrigin, rule_changes,
 };
 use trainyard_runner::{Context, Event};
 
 use crate::Inputs;
-use crate::github::{Compared, ReadError, Reporter, has_own_checkout};
+use crate::github::{Compared, OwnRecord, ReadError, Reporter, has_own_checkout, parsed};
+use crate::shared::{self, Candidate, Origin};
 
 /// What was looked up.
 pub(crate) struct LookedUp {
@@ -24,14 +26,14 @@ pub(crate) struct LookedUp {
     pub(crate) record: Option<BaselineRecord>,
     /// What the search for it found besides, in sentences.
     pub(crate) notes: Vec<String>,
-    /// Whether the commit itself has a completed check for records.
-    pub(crate) has_own_record: bool,
+    /// What the commit itself has in the check for records.
+    pub(crate) own_record: OwnRecord,
     /// The git tree of the tested commit, where known.
     pub(crate) tree_sha: Option<String>,
     /// What other pull requests with this head left in the check of this run's name; `None` where it was not read.
     pub(crate) other_marks: Option<Vec<Mark>>,
-    /// The base branch's baseline file, where its rules name one.
-    pub(crate) base_file: Option<String>,
+    /// The base branch's baseline file, or the baseline's model scored again.
+    pub(crate) kept_file: Option<String>,
     /// What the change does to the rules that judge it.
     pub(crate) rule_changes: Vec<RuleChange>,
 }
@@ -44,23 +46,31 @@ impl LookedUp {
         context: &Context,
         reporter: Option<&Reporter<'_>>,
         model_name: &str,
+        candidate: Option<&Candidate<'_>>,
     ) -> Result<Self, ConfigError> {
         let rules = Rules::find(config, context, reporter, &inputs.stage.config);
         let compared = reporter.map(|reporter| reporter.baseline(model_name));
         let base = inputs.stage.base();
-        let mut base_file = None;
+        let mut kept_file = None;
         let configured = match (&rules.origin, &rules.gate.baseline, reporter) {
             // A file that the base branch's rules name is read from the base branch.
             (RulesOrigin::Base(reference), Some(file), Some(reporter)) => {
                 let (baseline, text) = of_base(reporter, &base.join(file), reference);
-                base_file = text;
+                kept_file = text;
                 Some(baseline)
             }
             _ => Baseline::configured(&rules.gate, base),
         };
         let named = inputs.baseline.as_ref();
         let named = named.map(|path| Baseline::read(path, &path.display().to_string()));
-        let is_of_file = named.is_some() || configured.is_some();
+        let origin = match (&inputs.baseline, &rules.origin, &rules.gate.baseline) {
+            (Some(path), ..) => Some(Origin::File(path.clone())),
+            (None, RulesOrigin::Base(_), Some(_)) => Some(Origin::Elsewhere(
+                "the baseline is a file of the base branch, which has none beside it",
+            )),
+            (None, _, Some(path)) => Some(Origin::File(base.join(path))),
+            (None, _, None) => None,
+        };
         let compared = compared.unwrap_or_else(|| {
             Compared::with(Baseline::NotConfigured(
                 "no baseline is configured, and earlier commits are known on GitHub alone"
@@ -71,14 +81,28 @@ impl LookedUp {
             baseline: found,
             record,
             mut notes,
-            has_own_record,
+            own_record,
             tree_sha,
             other_marks,
         } = compared;
-        if is_of_file {
+        if origin.is_some() {
             notes.clear();
         }
-        let baseline = named.or(configured).unwrap_or(found);
+        let mut origin = origin.or_else(|| Some(Origin::Record(record.as_ref()?, reporter?)));
+        let mut baseline = named.or(configured).unwrap_or(found);
+        if let Some(path) = &inputs.rescored {
+            match shared::rescored(path, &baseline) {
+                Ok((rescored, text)) => {
+                    baseline = rescored;
+                    kept_file = Some(text);
+                    origin = Some(Origin::File(path.clone()));
+                }
+                Err(reason) => notes.push(format!("`{}` was not used: {reason}.", path.display())),
+            }
+        }
+        if let (Some(candidate), Some(origin)) = (candidate, &origin) {
+            baseline = shared::attach(baseline, &rules.gate, candidate, origin);
+        }
         Ok(Self {
             baseline: baseline.under(rules.gate.on_missing_baseline),
             own_rules_digest: config.gate.rules_digest()?,
@@ -86,10 +110,10 @@ impl LookedUp {
             origin: rules.origin,
             record,
             notes,
-            has_own_record,
+            own_record,
             tree_sha,
             other_marks,
-            base_file,
+            kept_file,
             rule_changes: rules.changes,
         })
     }
@@ -104,10 +128,10 @@ impl LookedUp {
             baseline: Baseline::NotConfigured("the configuration cannot be read".to_owned()),
             record: None,
             notes: Vec::new(),
-            has_own_record: true,
+            own_record: OwnRecord::There,
             tree_sha: None,
             other_marks: None,
-            base_file: None,
+            kept_file: None,
             rule_changes: Vec::new(),
         })
     }
@@ -163,16 +187,28 @@ impl Rules {
                 RulesOrigin::Own
             });
         };
-        match reporter.base_config(path, reference) {
-            Ok(base) if wants_base || base.gate.rules_from == RulesFrom::Base => Self {
+        let found = reporter.base_file(path, reference).and_then(|text| {
+            let base = parsed(&text, path, reference)?;
+            Ok((base, text))
+        });
+        let settings = |base: &str| {
+            let own = files::read_text(path).unwrap_or_default();
+            config_changes(base, &own)
+        };
+        match found {
+            Ok((base, text)) if wants_base || base.gate.rules_from == RulesFrom::Base => Self {
                 gate: base.gate,
                 origin: RulesOrigin::Base(reference.to_owned()),
-                changes: Vec::new(),
+                changes: settings(&text),
             },
-            Ok(base) => Self {
-                changes: rule_changes(&base.gate.rules, &config.gate.rules),
-                ..own(RulesOrigin::Own)
-            },
+            Ok((base, text)) => {
+                let mut changes = rule_changes(&base.gate, &config.gate);
+                changes.extend(settings(&text));
+                Self {
+                    changes,
+                    ..own(RulesOrigin::Own)
+                }
+            }
             // The change brings the first configuration.
             Err(ReadError::NotThere) => own(RulesOrigin::Own),
             Err(ReadError::Other(reason)) => own(RulesOrigin::Unread(reason)),

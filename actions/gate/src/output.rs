@@ -7,16 +7,17 @@ use trainyard_core::config;
 use trainyard_core::files;
 use trainyard_core::gate::{Decision, Verdict};
 use trainyard_core::model::FileEntry;
-use trainyard_core::report::{COMMENT_LIMIT, Report};
+use trainyard_core::report::{COMMENT_LIMIT, Report, UNCHANGED_FILE};
 use trainyard_core::results::ResultFolder;
 use trainyard_runner::{Annotation, Level, Stage};
 
 const COMMENT_FILE: &str = "comment.md";
 const JUNIT_FILE: &str = "junit.xml";
+const BADGE_FILE: &str = "badge.json";
 
 /// Removes the files of an earlier report: beside a gate that breaks off they would say what it did not.
 pub(crate) fn remove_files(folder: &Path) -> anyhow::Result<()> {
-    for path in [COMMENT_FILE, JUNIT_FILE] {
+    for path in [COMMENT_FILE, JUNIT_FILE, BADGE_FILE, UNCHANGED_FILE] {
         files::remove(&folder.join(path))?;
     }
     Ok(())
@@ -26,8 +27,13 @@ pub(crate) fn remove_files(folder: &Path) -> anyhow::Result<()> {
 pub(crate) fn write_files(results: &ResultFolder, report: &Report<'_>) -> anyhow::Result<String> {
     let comment = report.markdown(COMMENT_LIMIT);
     let junit = report.junit();
+    let badge = report.badge().to_string();
     let mut entries = Vec::new();
-    for (path, content) in [(COMMENT_FILE, &comment), (JUNIT_FILE, &junit)] {
+    for (path, content) in [
+        (COMMENT_FILE, &comment),
+        (JUNIT_FILE, &junit),
+        (BADGE_FILE, &badge),
+    ] {
         files::write(&results.path().join(path), content.as_bytes())?;
         entries.push(FileEntry::of_bytes(path, content.as_bytes()));
     }
@@ -48,8 +54,10 @@ pub(crate) fn say(
     stage.set_output("verdict", verdict.verdict.word())?;
     stage.set_output("title", report.title())?;
     stage.set_path_output("verdict-folder", folder)?;
+    stage.set_path_output("folder", folder.parent().unwrap_or(folder))?;
     stage.set_path_output("comment", &folder.join(COMMENT_FILE))?;
     stage.set_path_output("junit", &folder.join(JUNIT_FILE))?;
+    stage.set_path_output("badge", &folder.join(BADGE_FILE))?;
     let digest = verdict.model_digest.as_ref();
     let digest = digest.map(ToString::to_string).unwrap_or_default();
     stage.set_output("model-digest", digest)?;

@@ -49,6 +49,15 @@ impl Plan<'_> {
         self.context.pull_request.filter(|_| is_change)
     }
 
+    /// The check of all legs of a matrix.
+    pub(crate) fn joined_check(&self, key: &str) -> Check {
+        Check {
+            name: format!("trainyard{}", self.role.suffix()),
+            external_id: format!("{key}:{}", self.run_and_attempt()),
+            ..self.check("")
+        }
+    }
+
     /// The check that holds a record, where that is another one.
     pub(crate) fn baseline_check(&self, model: &str) -> Check {
         self.check_called(model, BASELINE_SUFFIX)
@@ -72,15 +81,19 @@ impl Plan<'_> {
 
     fn check_called(&self, model: &str, suffix: &str) -> Check {
         let run = self.context.run.as_ref();
-        let Stamp {
-            run_id, attempt, ..
-        } = self.stamp();
         Check {
             name: self.check_name(model) + suffix,
             head_sha: self.head_sha().to_owned(),
             details_url: run.and_then(|run| run.url.clone()),
-            external_id: format!("{}:{run_id}.{attempt}", self.key(model)),
+            external_id: format!("{}:{}", self.key(model), self.run_and_attempt()),
         }
+    }
+
+    fn run_and_attempt(&self) -> String {
+        let Stamp {
+            run_id, attempt, ..
+        } = self.stamp();
+        format!("{run_id}.{attempt}")
     }
 
     /// `kept` stands at the end of the check's text: a record for later comparisons, or a mark.
@@ -146,6 +159,17 @@ impl Plan<'_> {
 
     fn key(&self, model: &str) -> String {
         key(self.args.comment_key.as_deref().unwrap_or(model))
+    }
+
+    /// What an artifact of the model is called: no two models or keys share a name, and it holds no character that GitHub
+    /// refuses.
+    pub(crate) fn artifact(&self, model: &str) -> String {
+        // A key that holds a tilde is told apart by a digest.
+        let part = |text: &str| key(&text.replace('/', "~"));
+        match &self.args.comment_key {
+            Some(comment_key) => format!("trainyard-{}+{}", part(model), part(comment_key)),
+            None => format!("trainyard-{}", part(model)),
+        }
     }
 
     /// What the check's name begins with. Legs of a matrix with keys of their own have checks of their own.

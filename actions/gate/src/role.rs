@@ -73,7 +73,9 @@ impl Role {
             _ if context.tag.is_some() => Self::Release,
             Event::Schedule | Event::WorkflowDispatch | Event::RepositoryDispatch => {
                 Self::Scheduled {
-                    may_refresh: branch.is_some_and(leaves_record),
+                    // What another system starts is about a model that it chose.
+                    may_refresh: context.event != Event::RepositoryDispatch
+                        && branch.is_some_and(leaves_record),
                 }
             }
             event => match (&context.base_branch, event) {

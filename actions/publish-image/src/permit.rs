@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use anyhow::anyhow;
+use serde::de::DeserializeOwned;
 use trainyard_core::config::{Config, GateConfig};
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::files;
 use trainyard_core::gate::{
     BASELINE_FILE, Baseline, Candidate, Case, Decision, NO_BASELINE_FILE, NoBaseline, RULES_FILE,
-    RulesInForce, RulesOrigin, StoredRules, Trust, Verdict,
+    RulesInForce, RulesOrigin, SHARED_ROWS_FILE, SharedRows, StoredRules, Trust, Verdict,
 };
 use trainyard_core::model::ModelFolder;
 use trainyard_runner::{ExitCode, WithExitCode as _};
@@ -52,6 +53,10 @@ pub(crate) fn check(
         model: Some(&model.path),
     }
     .read();
+    let mut baseline = find_baseline(gate, base, &folder, baseline);
+    if let (Ok((card, _)), Some(shared)) = (&read, stored_shared_rows(&folder)?) {
+        baseline = baseline.on_shared_rows(card, Ok(Box::new(shared)));
+    }
     let is_of_commit = commit.is_some() && stored.commit.as_deref() == commit;
     let overridden = stored.overridden.as_ref().filter(|_| is_of_commit);
     let now = Case {
@@ -61,7 +66,7 @@ pub(crate) fn check(
             origin,
         },
         candidate: read.as_ref().map(|(card, _)| card),
-        baseline: &find_baseline(gate, base, &folder, baseline),
+        baseline: &baseline,
         trust: Trust::Verified,
         overridden,
         model_name: None,
@@ -103,11 +108,20 @@ pub(crate) fn check(
 
 /// The base branch's rules, where the gate judged by those.
 fn stored_rules(folder: &Path) -> anyhow::Result<Option<StoredRules>> {
-    let path = folder.join(RULES_FILE);
-    if !files::is_there(&path) {
+    stored(&folder.join(RULES_FILE), "copy of the base branch's rules")
+}
+
+/// Both models on the rows that they share, where the gate computed that.
+fn stored_shared_rows(folder: &Path) -> anyhow::Result<Option<SharedRows>> {
+    stored(&folder.join(SHARED_ROWS_FILE), "comparison on shared rows")
+}
+
+/// What the gate kept beside the verdict, if it did.
+fn stored<T: DeserializeOwned>(path: &Path, what: &'static str) -> anyhow::Result<Option<T>> {
+    if !files::is_there(path) {
         return Ok(None);
     }
-    files::read_json(&path, "copy of the base branch's rules")
+    files::read_json(path, what)
         .map(Some)
         .exit_code(ExitCode::Inconclusive)
         .hint(JUDGE_AGAIN)

@@ -2,6 +2,7 @@
 //!
 //! Errors carry line, column and the nearest valid name. Paths stay as written: relative to the configuration file.
 
+mod changes;
 mod checks;
 mod data;
 mod error;
@@ -21,10 +22,11 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use changes::config_changes;
 pub use data::{ColumnType, CsvConfig, DataConfig, DataFiles, DataFormat, Decimal, Missing};
 pub use error::ConfigError;
 use error::Problem;
-pub use judging::JudgingConfig;
+pub use judging::{JudgingConfig, ModelFiles};
 pub use layers::LayerTable;
 pub use optimizer::{AdamSettings, Clip, Optimizer, OptimizerConfig, OptimizerKind, UpdateRule};
 pub use schedule::{EarlyStoppingConfig, Monitor, Schedule, ScheduleConfig, ScheduleKind};
@@ -33,7 +35,7 @@ pub use train::TrainConfig;
 pub use training::Training;
 
 use crate::digest::Sha256Digest;
-use crate::gate::{MissingBaseline, Rule, RulesFrom};
+use crate::gate::{CompareRows, MissingBaseline, Rule, RulesFrom};
 use crate::model::Task;
 use crate::model::architecture::NamedLayer;
 
@@ -114,6 +116,10 @@ pub struct ModelConfig {
     /// The layers of a Sequential network, first to last.
     #[serde(default)]
     pub layers: Vec<LayerTable>,
+    /// Patterns of the files that decide what the model is, beside this file, its data and the workflow: `["src/**"]`;
+    /// relative to this file. A change of none of them need not train again (`gate --if-unchanged`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Vec<String>>,
 }
 
 /// `[evaluate]`: how the model is scored.
@@ -141,6 +147,11 @@ pub struct GateConfig {
     pub on_missing_baseline: MissingBaseline,
     /// Whose rules judge a pull request.
     pub rules_from: RulesFrom,
+    /// Which rows a change is computed on where the baseline was scored on other rows.
+    pub compare_rows: CompareRows,
+    /// With `compare_rows = "common"`: how many of the baseline's rows may be gone or relabelled before a change can no
+    /// longer be judged.
+    pub max_rows_lost: u64,
     /// Branches beside the default branch whose commits later ones are compared with: names or patterns such as
     /// `release/*`. Only the default branch's configuration is asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -293,6 +304,7 @@ impl ModelConfig {
             keras,
             input_shape,
             layers,
+            sources: _,
         } = self;
         let (input_shape, layers) = match keras {
             None => (input_shape, layers::resolve(&layers)?),
@@ -324,9 +336,19 @@ impl ModelConfig {
 }
 
 impl GateConfig {
-    /// Digest of the rules, by which a report can tell that a change weakened its own judge.
+    /// Digest of all that judges, by which a report can tell that a change weakened its own judge.
     pub fn rules_digest(&self) -> Result<Sha256Digest, ConfigError> {
-        Sha256Digest::of_json(&self.rules).map_err(ConfigError::Digest)
+        let Self {
+            baseline: _,
+            on_missing_baseline,
+            rules_from: _,
+            compare_rows,
+            max_rows_lost,
+            baseline_branches: _,
+            rules,
+        } = self;
+        let judging = (on_missing_baseline, compare_rows, max_rows_lost, rules);
+        Sha256Digest::of_json(&judging).map_err(ConfigError::Digest)
     }
 }
 

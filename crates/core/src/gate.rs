@@ -14,6 +14,7 @@ mod record;
 mod rule;
 mod rule_changes;
 mod scorecard;
+mod shared_rows;
 mod summary;
 mod verdict;
 
@@ -26,12 +27,13 @@ pub use definition::MAX_RECORD_CHARS;
 pub use mark::Mark;
 pub use reading::ReadingError;
 pub use record::{BASELINE_FILE, BaselineRecord, HistoryPoint, PredictionsArtifact, RecordError};
-pub use rule::{Level, MissingBaseline, Rule, RulesFrom, WhenUncertain};
+pub use rule::{CompareRows, Level, MissingBaseline, Rule, RulesFrom, WhenUncertain};
 pub use rule_changes::rule_changes;
 pub use scorecard::Scorecard;
+pub use shared_rows::{PartialScores, SHARED_ROWS_FILE, SharedRows};
 pub use verdict::{
     BaselineReference, Comparison, Override, PairedComparison, RuleChange, RuleResult,
-    VERDICT_FILE, Verdict, VerdictError,
+    SharedRowCounts, VERDICT_FILE, Verdict, VerdictError,
 };
 
 #[cfg(test)]

@@ -2,13 +2,16 @@
 //!
 //! A report renders keys and numbers; it decides nothing, and joins by key, never by words.
 
+mod badge;
 mod chart;
 mod classes;
 mod html;
+mod joined;
 mod junit;
 mod markdown;
 mod mermaid;
 mod terminal;
+mod unchanged;
 
 use crate::evaluation::Evaluation;
 use crate::figure::{aligned, change, figure};
@@ -17,7 +20,9 @@ use crate::measurement::MetricKey;
 
 pub use chart::{confusion_matrix, learning_curve};
 pub use html::evaluation_page;
+pub use joined::{Leg, LegOutcome, joined_decision, joined_markdown, joined_title};
 pub use markdown::escape;
+pub use unchanged::{UNCHANGED_FILE, UnchangedSince, unchanged_report};
 
 /// GitHub's limit of a comment, in characters.
 pub const COMMENT_LIMIT: usize = 65_536;
@@ -31,6 +36,8 @@ pub struct Report<'a> {
     pub evaluation: Option<&'a Evaluation>,
     /// Where the run can be seen.
     pub run_url: Option<&'a str>,
+    /// The artifact in which the workflow keeps the evaluation's page.
+    pub artifact: Option<&'a str>,
     /// The commit that was checked out, where it is not the one that the verdict names: GitHub's merge commit.
     pub tested_commit: Option<&'a str>,
     /// The runs before this one and itself, the oldest first.
@@ -58,6 +65,11 @@ impl Report<'_> {
             Some(_) => format!("{word}, overridden"),
             None => word.to_owned(),
         }
+    }
+
+    /// The headline metric as JSON for a badge by shields.io.
+    pub fn badge(&self) -> serde_json::Value {
+        badge::render(self)
     }
 
     /// The report as JUnit XML, one test case per bound of a rule.
@@ -153,10 +165,16 @@ fn value_and_change(row: &Comparison) -> Option<String> {
     })
 }
 
-/// The change from the baseline, with its sign.
+/// The change from the baseline, with its sign; where it was computed on other rows than the two values, that one.
 fn change_of(row: &Comparison) -> Option<String> {
     let (measured, baseline) = (row.measured.as_ref()?, row.baseline.as_ref()?);
-    Some(change(measured.value, baseline.value))
+    let (Some(improvement), Some(direction)) = (&row.change, measured.direction) else {
+        return Some(change(measured.value, baseline.value));
+    };
+    if direction.improvement(measured.value, baseline.value) == improvement.value {
+        return Some(change(measured.value, baseline.value));
+    }
+    Some(change(direction.improvement(improvement.value, 0.0), 0.0))
 }
 
 /// The values of a row, the candidate's and the baseline's, with the same decimals.

@@ -5,6 +5,7 @@
 
 mod averages;
 mod binomial;
+mod difference;
 mod mean;
 mod normal;
 mod paired;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use averages::Average;
 pub use binomial::{clopper_pearson, f1_interval, jaccard_interval};
+pub use difference::difference;
 pub use mean::Moments;
 pub use normal::normal_quantile;
 pub use paired::{smallest_detectable, tango};
@@ -52,6 +54,8 @@ pub enum IntervalMethod {
     ScaledClopperPearson,
     /// Tango's score interval of a difference of paired proportions.
     Tango,
+    /// Intervals of two samples, combined to that of their difference by MOVER.
+    MoverDifference,
 }
 
 /// Why there is no interval.

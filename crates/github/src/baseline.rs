@@ -101,17 +101,6 @@ pub struct Search {
 }
 
 #[derive(Deserialize)]
-struct Comparison {
-    merge_base_commit: Sha,
-    status: String,
-}
-
-#[derive(Deserialize)]
-struct Sha {
-    sha: String,
-}
-
-#[derive(Deserialize)]
 struct Check {
     output: Output,
 }
@@ -245,31 +234,6 @@ impl GitHub {
         };
         let found: Check = self.send(&request).await?;
         Ok(found.output.text)
-    }
-
-    /// Whether `newer` holds everything that `older` does.
-    pub(crate) async fn is_ancestor(&self, older: &str, newer: &str) -> Result<bool, GitHubError> {
-        match self.compare(older, newer).await {
-            Ok(found) => Ok(matches!(&*found.status, "ahead" | "identical")),
-            // A commit that was pushed away is soon forgotten.
-            Err(error) if error.status() == Some(404) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn compare(&self, base: &str, head: &str) -> Result<Comparison, GitHubError> {
-        let request = Request {
-            method: Method::GET,
-            route: self.path(&format!(
-                "/compare/{}...{}?per_page=1",
-                encode(base),
-                encode(head)
-            )),
-            body: None,
-            doing: "compare two commits",
-            permission: Permission::ContentsRead,
-        };
-        self.send(&request).await
     }
 
     /// Whether the workflow has never completed a run that could have left a record. Where that cannot be asked, it is not

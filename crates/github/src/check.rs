@@ -1,5 +1,7 @@
 //! One check run per model on the commit that people wrote.
 
+use std::collections::BTreeMap;
+
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -58,6 +60,13 @@ pub(crate) struct App {
 }
 
 impl CheckRun {
+    /// Whether it is completed and red.
+    pub fn has_failed(&self) -> bool {
+        let green = ["success", "neutral", "skipped"];
+        let conclusion = self.conclusion.as_deref();
+        conclusion.is_some_and(|conclusion| !green.contains(&conclusion))
+    }
+
     /// The app that wrote it.
     pub fn app(&self) -> Option<&str> {
         self.app.as_ref()?.slug.as_deref()
@@ -205,6 +214,21 @@ impl GitHub {
     pub async fn find_check(&self, check: &Check) -> Result<Option<CheckRun>, GitHubError> {
         let found = self.check_runs(check).await?;
         Ok(found.into_iter().max_by_key(|run| run.id))
+    }
+
+    /// Names of the commit's checks whose newest run is red.
+    pub async fn failed_checks(&self, head_sha: &str) -> Result<Vec<String>, GitHubError> {
+        let found = self
+            .checks_on(head_sha, None, Permission::ChecksRead)
+            .await?;
+        let mut newest: BTreeMap<String, CheckRun> = BTreeMap::new();
+        for run in found {
+            if newest.get(&run.name).is_none_or(|known| known.id < run.id) {
+                newest.insert(run.name.clone(), run);
+            }
+        }
+        let failed = newest.into_iter().filter(|(_, run)| run.has_failed());
+        Ok(failed.map(|(name, _)| name).collect())
     }
 
     /// Completes every check of ours on the commit that is open: those whose names begin with `prefix`.

@@ -7,8 +7,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use http::{Method, StatusCode};
+use http_body_util::combinators::BoxBody;
 use octocrab::Octocrab;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -64,7 +66,7 @@ impl Default for Options {
 /// GitHub's API, as seen from one repository.
 #[derive(Debug)]
 pub struct GitHub {
-    octocrab: Octocrab,
+    pub(crate) octocrab: Octocrab,
     /// The same, at the address of the GraphQL API.
     graphql: Octocrab,
     /// `owner/name`.
@@ -90,7 +92,7 @@ pub(crate) struct Request {
 }
 
 /// Why an attempt has no answer that counts.
-enum Refusal {
+pub(crate) enum Refusal {
     /// No answer. It may have been carried out.
     Silent(String),
     /// The answer that the server has trouble, or half an answer. It may have been carried out.
@@ -99,6 +101,22 @@ enum Refusal {
     Busy(String),
     /// Said no, or nothing can be asked.
     Final(GitHubError),
+}
+
+impl Refusal {
+    /// What is said about it once nothing more is tried.
+    pub(crate) fn into_error(self, doing: &'static str, n_attempts: u32) -> GitHubError {
+        match self {
+            Self::Final(error) => error,
+            Self::Silent(problem) | Self::Uncertain(problem) | Self::Busy(problem) => {
+                GitHubError::Unreachable {
+                    doing,
+                    problem,
+                    n_attempts,
+                }
+            }
+        }
+    }
 }
 
 impl GitHub {
@@ -303,24 +321,14 @@ impl GitHub {
             });
         }
         let done = self.retry.run(Jitter::default(), attempt, on_retry).await;
-        done.map_err(|given_up| match given_up.error {
-            Refusal::Final(error) => error,
-            Refusal::Silent(problem) => {
-                // One dead host costs one deadline, not one for each request.
-                if is_repeatable {
-                    self.is_gone.store(true, Ordering::Relaxed);
-                }
-                GitHubError::Unreachable {
-                    doing: request.doing,
-                    problem,
-                    n_attempts: given_up.n_attempts,
-                }
+        done.map_err(|given_up| {
+            // One dead host costs one deadline, not one for each request.
+            if is_repeatable && matches!(given_up.error, Refusal::Silent(_)) {
+                self.is_gone.store(true, Ordering::Relaxed);
             }
-            Refusal::Uncertain(problem) | Refusal::Busy(problem) => GitHubError::Unreachable {
-                doing: request.doing,
-                problem,
-                n_attempts: given_up.n_attempts,
-            },
+            given_up
+                .error
+                .into_error(request.doing, given_up.n_attempts)
         })
     }
 
@@ -329,44 +337,46 @@ impl GitHub {
         octocrab: &Octocrab,
         request: &Request,
     ) -> Result<Value, Trouble<Refusal>> {
+        let response = self.respond(octocrab, request).await?;
+        let text = octocrab
+            .body_to_string(response)
+            .await
+            .map_err(|error| failed(request, &error, Refusal::Uncertain))?;
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        // An answer that ends in the middle.
+        let answer = serde_json::from_str(&text).map_err(|error| {
+            let problem = format!("the answer is not JSON ({error})");
+            Trouble::transient(Refusal::Uncertain(problem))
+        })?;
+        match passing_trouble(&answer).filter(|_| request.route == GRAPHQL_ROUTE) {
+            Some(problem) => Err(Trouble::transient(Refusal::Uncertain(problem))),
+            None => Ok(answer),
+        }
+    }
+
+    /// One attempt, up to the head of an answer that grants the request.
+    pub(crate) async fn respond(
+        &self,
+        octocrab: &Octocrab,
+        request: &Request,
+    ) -> Result<http::Response<BoxBody<Bytes, octocrab::Error>>, Trouble<Refusal>> {
         self.n_calls.fetch_add(1, Ordering::Relaxed);
         let route = &*request.route;
         let body = request.body.as_ref();
-        let failed =
-            |error: octocrab::Error, transient: fn(String) -> Refusal| match Failure::of(&error) {
-                Failure::Permanent(cause) => {
-                    Trouble::Permanent(Refusal::Final(GitHubError::Permanent {
-                        doing: request.doing,
-                        cause,
-                    }))
-                }
-                Failure::Transient(problem) => Trouble::transient(transient(problem)),
-            };
         let sent = match request.method {
             Method::POST => octocrab._post(route, body).await,
             Method::PATCH => octocrab._patch(route, body).await,
             Method::DELETE => octocrab._delete(route, body).await,
             _ => octocrab._get(route).await,
         };
-        let response = sent.map_err(|error| failed(error, Refusal::Silent))?;
+        let response = sent.map_err(|error| failed(request, &error, Refusal::Silent))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let text = octocrab.body_to_string(response).await;
         if status.is_success() {
-            let text = text.map_err(|error| failed(error, Refusal::Uncertain))?;
-            if text.is_empty() {
-                return Ok(Value::Null);
-            }
-            // An answer that ends in the middle.
-            let answer = serde_json::from_str(&text).map_err(|error| {
-                let problem = format!("the answer is not JSON ({error})");
-                Trouble::transient(Refusal::Uncertain(problem))
-            })?;
-            return match passing_trouble(&answer).filter(|_| route == GRAPHQL_ROUTE) {
-                Some(problem) => Err(Trouble::transient(Refusal::Uncertain(problem))),
-                None => Ok(answer),
-            };
+            return Ok(response);
         }
-        let text = text.unwrap_or_default();
+        let text = octocrab.body_to_string(response).await.unwrap_or_default();
         Err(self.trouble_of(request, status, &headers, &text))
     }
 
@@ -422,6 +432,21 @@ fn passing_trouble(answer: &Value) -> Option<String> {
             .iter()
             .any(|said| words.contains(said));
     is_passing.then(|| format!("GitHub answers: {}", message_of(&answer.to_string())))
+}
+
+/// Why there is no answer, or no whole one.
+fn failed(
+    request: &Request,
+    error: &octocrab::Error,
+    transient: fn(String) -> Refusal,
+) -> Trouble<Refusal> {
+    match Failure::of(error) {
+        Failure::Permanent(cause) => Trouble::Permanent(Refusal::Final(GitHubError::Permanent {
+            doing: request.doing,
+            cause,
+        })),
+        Failure::Transient(problem) => Trouble::transient(transient(problem)),
+    }
 }
 
 /// GitHub's own words about an error, in one line and of bounded length.

@@ -4,11 +4,13 @@
 //! of our own, which hold what we use.
 
 mod answer;
+mod artifact;
 mod author;
 mod baseline;
 mod check;
 mod client;
 mod comment;
+mod comparison;
 mod error;
 mod history;
 mod overriding;
@@ -20,6 +22,7 @@ mod viewer;
 pub const QUERIES: &[&str] = &[viewer::QUERY, history::QUERY];
 
 pub use answer::Reaction;
+pub use artifact::ArtifactError;
 pub use baseline::{Found, Outcome as SearchOutcome, PassedOver, Search, Start, Wanted};
 pub use check::{
     Check, CheckAnnotation, CheckLevel, CheckRun, Conclusion, Report as CheckReport, WORKFLOWS_APP,

@@ -3,7 +3,6 @@
 mod arrays;
 mod column;
 mod dataset;
-mod elements;
 mod error;
 mod excerpt;
 mod features;
@@ -13,7 +12,6 @@ mod images;
 mod labels;
 mod load;
 mod measured;
-pub mod npz;
 mod sample;
 mod table;
 
@@ -28,6 +26,7 @@ pub use images::ImageProblem;
 pub use labels::LabelProblem;
 pub use load::{Split, load, remotes};
 pub use table::{Place, TableProblem};
+pub use trainyard_npz as npz;
 
 #[cfg(test)]
 mod tests;

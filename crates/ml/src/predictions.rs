@@ -16,8 +16,11 @@ use std::path::Path;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::files;
 use trainyard_core::metrics::argmax;
-use trainyard_core::metrics::{Scores, predictions as predicted_classes};
-use trainyard_core::model::Task;
+use trainyard_core::metrics::{
+    ClassifiedRows, Measured, MetricError, Scores, ValuedRows, classify,
+    predictions as predicted_classes, regress,
+};
+use trainyard_core::model::{Loss, Task};
 use trainyard_core::row_mask::RowMask;
 use trainyard_core::row_set::RowSet;
 
@@ -109,6 +112,30 @@ impl Predictions {
         match self.labels {
             Labels::Class(_) => Task::Classification,
             Labels::Value(_) => Task::Regression,
+        }
+    }
+
+    /// Every metric that the predictions allow; intervals hold at `confidence`. `objective` is what training minimised.
+    pub fn measure(&self, objective: Loss, confidence: f64) -> Result<Measured, MetricError> {
+        match (&self.labels, &self.predicted) {
+            (Labels::Value(labels), Labels::Value(predicted)) => {
+                let rows = ValuedRows {
+                    labels,
+                    predicted,
+                    objective,
+                };
+                regress(&rows, confidence)
+            }
+            (Labels::Class(labels), Labels::Class(predicted)) => {
+                let rows = ClassifiedRows {
+                    labels,
+                    predicted,
+                    scores: self.scores(),
+                    classes: &self.classes,
+                };
+                classify(&rows, confidence)
+            }
+            _ => unreachable!("labels and predictions are read for one task"),
         }
     }
 

@@ -178,3 +178,36 @@ pub(super) fn change_check(check: &mut Value, body: &Value) {
         check["conclusion"] = Value::Null;
     }
 }
+
+/// An artifact of a workflow run.
+pub(super) fn artifact(repository: &str, id: u64, given: &Value, n_bytes: usize) -> Value {
+    let url = format!("https://api.github.com/repos/{repository}/actions/artifacts/{id}");
+    json!({
+        "id": id,
+        "node_id": "MDg6QXJ0aWZhY3Q=",
+        "name": given["name"],
+        "size_in_bytes": n_bytes,
+        "url": url,
+        "archive_download_url": format!("{url}/zip"),
+        "expired": given["expired"].as_bool().unwrap_or(false),
+        "created_at": "2026-01-01T00:00:00Z",
+        "expires_at": "2026-04-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z",
+        "workflow_run": { "id": given["run_id"] },
+    })
+}
+
+/// A file of a comparison.
+pub(super) fn changed_file(name: &str) -> Value {
+    json!({
+        "sha": "bbcd538c8e72b8c175046e27cc8f907076331401",
+        "filename": name,
+        "status": "modified",
+        "additions": 1,
+        "deletions": 0,
+        "changes": 1,
+        "blob_url": "https://github.com/acme/x/blob/a/file",
+        "raw_url": "https://github.com/acme/x/raw/a/file",
+        "contents_url": "https://api.github.com/repos/acme/x/contents/file?ref=a",
+    })
+}

@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::{Method, Uri};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::Parameters;
@@ -55,6 +57,10 @@ pub(super) struct Repository {
     permissions: BTreeMap<String, String>,
     /// Text of each file, by branch and path.
     files: BTreeMap<String, String>,
+    /// Files that differ, by `base...head`.
+    changed: BTreeMap<String, Vec<String>>,
+    /// Artifacts and their archives, by id.
+    artifacts: BTreeMap<u64, (Value, Vec<u8>)>,
     faults: Vec<Fault>,
     requests: Vec<String>,
 }
@@ -101,7 +107,7 @@ impl Repository {
 
     /// `{"fault": …}`, `{"comments": [{"login", "type", "body", "issue"}]}`, `{"commits": [[sha, parent, …]]}`,
     /// `{"merge_base": sha}`, `{"list_lag_ms": n}`, `{"brought_in": {commit: [number]}}`, `{"trees": {commit: tree}}`, `{"workflow_runs": {branch: count}}`, `{"pulls": [{"number", "head_repository", "head_branch", "head_sha", "base_branch",
-    /// "base_sha", "state"}]}`, `{"tags": {tag: commit}}`, `{"permissions": {login: permission}}`, `{"files": {"branch:path": text}}` or `{"checks": [{"name", "head_sha", "app", "text"}]}`.
+    /// "base_sha", "state"}]}`, `{"tags": {tag: commit}}`, `{"permissions": {login: permission}}`, `{"files": {"branch:path": text}}` or `{"checks": [{"name", "head_sha", "app", "text"}]}`, `{"changed": {"base...head": [file]}}`, `{"artifacts": [{"run_id", "name", "expired", "archive" (base64)}]}`.
     pub(super) fn prepare(&mut self, instruction: &Value) -> Result<Value, String> {
         if let Some(fault) = instruction.get("fault") {
             let fault = serde_json::from_value(fault.clone()).map_err(|error| error.to_string())?;
@@ -135,6 +141,11 @@ impl Repository {
                 .filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())))
         };
         self.trees.extend(texts("trees"));
+        for (range, names) in instruction["changed"].as_object().into_iter().flatten() {
+            let names = names.as_array().into_iter().flatten();
+            let names = names.filter_map(|name| Some(name.as_str()?.to_owned()));
+            self.changed.insert(range.clone(), names.collect());
+        }
         let counts = instruction["workflow_runs"]
             .as_object()
             .into_iter()
@@ -152,6 +163,15 @@ impl Repository {
                 made["app"]["slug"] = json!(app);
             }
             self.checks.insert(id, made);
+        }
+        for artifact in instruction["artifacts"].as_array().into_iter().flatten() {
+            let id = self.new_id();
+            let archive = artifact["archive"].as_str().unwrap_or_default();
+            let archive = STANDARD
+                .decode(archive)
+                .map_err(|error| error.to_string())?;
+            let made = shapes::artifact(&self.full_name, id, artifact, archive.len());
+            self.artifacts.insert(id, (made, archive));
         }
         for comment in instruction["comments"].as_array().into_iter().flatten() {
             let text = |key: &str| comment[key].as_str().unwrap_or_default();
@@ -179,6 +199,22 @@ impl Repository {
             }
         }
         Ok(json!({}))
+    }
+
+    pub(super) fn artifacts(&self, run_id: &str, parameters: &Parameters) -> Value {
+        let name = parameters.get("name");
+        let found: Vec<&Value> = self
+            .artifacts
+            .values()
+            .map(|(artifact, _)| artifact)
+            .filter(|artifact| artifact["workflow_run"]["id"].as_u64() == run_id.parse().ok())
+            .filter(|artifact| name.is_none_or(|name| artifact["name"] == *name))
+            .collect();
+        json!({ "total_count": found.len(), "artifacts": found })
+    }
+
+    pub(super) fn archive(&self, id: u64) -> Option<Vec<u8>> {
+        self.artifacts.get(&id).map(|(_, archive)| archive.clone())
     }
 
     fn new_id(&mut self) -> u64 {
@@ -291,10 +327,10 @@ impl Repository {
             false => "diverged",
         };
         let merge_base = shapes::commit(&self.full_name, merge_base, &[]);
-        Ok((
-            200,
-            shapes::comparison(&self.full_name, &merge_base, status),
-        ))
+        let mut found = shapes::comparison(&self.full_name, &merge_base, status);
+        let changed = self.changed.get(range).into_iter().flatten();
+        found["files"] = changed.map(|file| shapes::changed_file(file)).collect();
+        Ok((200, found))
     }
 
     fn ancestors(&self, sha: &str) -> BTreeSet<String> {

@@ -11,14 +11,25 @@ use super::checkout::merge_commit;
 use super::reporter::Reporter;
 use crate::role::{ComparedWith, Role};
 
+/// What a commit has in the check for records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwnRecord {
+    /// No completed one.
+    None,
+    /// One whose predictions are gone.
+    Expired,
+    /// One that stays, or it is not known.
+    There,
+}
+
 /// What a model is compared with, and what was learnt on the way.
 pub(crate) struct Compared {
     pub(crate) baseline: Baseline,
     /// The record, which brings the history.
     pub(crate) record: Option<BaselineRecord>,
     pub(crate) notes: Vec<String>,
-    /// Whether the commit itself has a completed check for records.
-    pub(crate) has_own_record: bool,
+    /// What the commit itself has in the check for records.
+    pub(crate) own_record: OwnRecord,
     /// The git tree of the tested commit, where it was read.
     pub(crate) tree_sha: Option<String>,
     /// What other pull requests with this head left in the check of this run's name; `None` where it was not read.
@@ -32,7 +43,7 @@ impl Compared {
             record: None,
             notes: Vec::new(),
             // Where it is not known, nothing is put in its place.
-            has_own_record: true,
+            own_record: OwnRecord::There,
             tree_sha: None,
             other_marks: None,
         }
@@ -81,9 +92,13 @@ impl Reporter<'_> {
             Err(error) => return Compared::with(Baseline::Unavailable(error.to_string())),
         };
         let is_own = |commit: &str| commit == self.plan.head_sha();
-        let mut has_own_record = passed_over
+        let mut own_record = OwnRecord::None;
+        if passed_over
             .iter()
-            .any(|passed| is_own(&passed.commit) && !passed.is_running);
+            .any(|passed| is_own(&passed.commit) && !passed.is_running)
+        {
+            own_record = OwnRecord::There;
+        }
         let mut record = None;
         let baseline = match outcome {
             SearchOutcome::Found(found) => {
@@ -92,9 +107,19 @@ impl Reporter<'_> {
                     distance,
                     record: found,
                 } = *found;
-                has_own_record |= is_own(&commit);
+                if is_own(&commit) {
+                    own_record = if self.has_predictions(&found) {
+                        OwnRecord::There
+                    } else {
+                        OwnRecord::Expired
+                    };
+                }
                 let parts = [
                     Some(format!("commit {}", short(&commit))),
+                    found
+                        .measured_commit
+                        .as_ref()
+                        .map(|measured| format!(" (unchanged since {})", short(measured))),
                     release.map(|release| format!(" of release {}", release.tag)),
                     (distance > 0)
                         .then(|| format!(", {} further back", count(distance as u64, "commit"))),
@@ -132,13 +157,32 @@ impl Reporter<'_> {
             baseline,
             record,
             notes: passed_over_note(&passed_over).into_iter().collect(),
-            has_own_record,
+            own_record,
             // The run before this one may have tested a merge commit.
             tree_sha: tree_sha.filter(|_| context.event != Event::WorkflowRun),
             other_marks: own_texts
                 .zip(pull_request)
                 .map(|(texts, number)| Mark::of_others(marks(texts), number)),
         }
+    }
+
+    /// Whether the predictions behind a record can still be fetched, where that is to be known: a run by time or by hand
+    /// renews a record whose artifact has expired.
+    fn has_predictions(&self, record: &BaselineRecord) -> bool {
+        let may_refresh = matches!(self.plan.role, Role::Scheduled { may_refresh: true });
+        !may_refresh || self.has_artifact_of(record)
+    }
+
+    /// Whether the predictions behind a record can still be fetched, as far as that can be asked.
+    pub(super) fn has_artifact_of(&self, record: &BaselineRecord) -> bool {
+        let Some(stored) = &record.predictions else {
+            return true;
+        };
+        let asked = self
+            .link
+            .github
+            .has_artifact(stored.run_id, &stored.artifact);
+        self.block_on(asked).unwrap_or(true)
     }
 
     /// What a release tag is compared with: the release before it.

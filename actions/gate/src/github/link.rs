@@ -119,9 +119,7 @@ impl Link {
         reference: &str,
     ) -> Result<JudgingConfig, ReadError> {
         let text = self.file(context, path, reference)?;
-        let named = format!("{reference}:{}", path.display());
-        JudgingConfig::parse(&text, Path::new(&named))
-            .map_err(|error| ReadError::Other(error.to_string()))
+        parsed(&text, path, reference)
     }
 
     /// Learns what the event does not say: the pull request of a fork's run, and its base. `false` where nothing is to be written: the pull request has moved on or no longer exists.
@@ -191,4 +189,11 @@ fn take_base(context: &mut Context, pull: Pull) {
     context.pull_request = Some(pull.number);
     context.base_sha = Some(pull.base.sha);
     context.base_branch = Some(pull.base.branch);
+}
+
+/// A configuration as a branch or commit has it.
+pub(crate) fn parsed(text: &str, path: &Path, reference: &str) -> Result<JudgingConfig, ReadError> {
+    let named = format!("{reference}:{}", path.display());
+    JudgingConfig::parse(text, Path::new(&named))
+        .map_err(|error| ReadError::Other(error.to_string()))
 }

@@ -1,9 +1,11 @@
 //! A connection and what the run is called there.
 
+use std::fs::File;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use trainyard_core::config::JudgingConfig;
+use trainyard_core::error_chain::in_one_line;
 use trainyard_core::files;
 
 use super::link::{Link, ReadError};
@@ -55,6 +57,12 @@ impl<'a> Reporter<'a> {
         reference: &str,
     ) -> Result<JudgingConfig, ReadError> {
         self.link.config(self.plan.context, path, reference)
+    }
+
+    /// Writes an artifact of a workflow run to `file`; the problem in one line where it cannot be had.
+    pub(crate) fn artifact(&self, run_id: u64, name: &str, file: &mut File) -> Result<(), String> {
+        let fetched = self.link.github.artifact(run_id, name, file);
+        self.block_on(fetched).map_err(|error| in_one_line(&error))
     }
 
     /// The model's name in the configuration of the base branch, or of the default branch.

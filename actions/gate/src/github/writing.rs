@@ -29,6 +29,8 @@ pub(crate) struct Kept<'a> {
     pub(crate) record: Option<&'a BaselineRecord>,
     /// Of the verdict.
     pub(crate) mark: &'a Mark,
+    /// Whether the record takes the place of one of this commit whose predictions are gone.
+    pub(crate) renews: bool,
     /// What other pull requests with this head left in the check; `None` where it was not read.
     pub(crate) others: Option<&'a [Mark]>,
 }
@@ -163,8 +165,8 @@ impl Reporter<'_> {
             let is_refresh = matches!(self.plan.role, Role::Scheduled { .. });
             let found = self.block_on(github.find_check(&check))?;
             let is_there = found.is_some_and(|found| found.status == "completed");
-            // A run by hand fills a gap, and takes no record's place.
-            if !(is_refresh && is_there) {
+            // A run by hand fills a gap, and takes no record's place but that of one whose artifact has expired.
+            if !(is_refresh && is_there) || kept.renews {
                 self.block_on(github.complete_check(&check, None, own_conclusion, &said))?;
             }
         }

@@ -95,6 +95,14 @@ impl DataFiles {
         .filter_map(|(key, source)| Some((key, source.as_ref()?)))
     }
 
+    /// Those of the files that lie here, relative to the configuration file.
+    pub fn local_paths(&self) -> impl Iterator<Item = &std::path::Path> {
+        self.sources().filter_map(|(_, source)| match source {
+            Source::Path(path) => Some(path.as_path()),
+            Source::Remote(_) => None,
+        })
+    }
+
     /// Those of the files that lie on the network.
     pub fn remotes(&self) -> impl Iterator<Item = &Remote> {
         self.sources().filter_map(|(_, source)| source.remote())

@@ -1,8 +1,8 @@
 //! What judging needs of `trainyard.toml`, which is less than training needs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{Config, ConfigError, ConfigFile, EvaluateConfig, GateConfig, ModelConfig};
+use super::{Config, ConfigError, ConfigFile, DataFiles, EvaluateConfig, GateConfig, ModelConfig};
 use crate::model::Task;
 
 /// The configuration as `gate` and `evaluate --predictions` see it: another tool's model needs no `[model]` and `[data]`.
@@ -18,16 +18,47 @@ pub struct JudgingConfig {
     pub evaluate: EvaluateConfig,
     /// What the model must reach.
     pub gate: GateConfig,
+    /// What decides what the model is.
+    pub files: ModelFiles,
+}
+
+/// The files that decide what a model is and what it is judged by, as the configuration names them: relative to its folder.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ModelFiles {
+    /// Files and folders: data, a network in Keras's form, a baseline.
+    pub paths: Vec<PathBuf>,
+    /// `[model] sources`; absent where the configuration does not say.
+    pub patterns: Option<Vec<String>>,
+}
+
+impl ModelFiles {
+    fn of(file: &ConfigFile) -> Self {
+        let data = file.data.iter().flat_map(|data| [&data.train, &data.test]);
+        let data = data.flat_map(DataFiles::local_paths).map(Path::to_owned);
+        let model = file.model.as_ref();
+        Self {
+            paths: data
+                .chain(model.and_then(|model| model.keras.clone()))
+                .chain(file.gate.baseline.clone())
+                .collect(),
+            patterns: model.and_then(|model| model.sources.clone()),
+        }
+    }
 }
 
 impl JudgingConfig {
     /// Reads and validates `text`; `path` is named in errors.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let file = ConfigFile::parse(text, path)?;
+        let files = ModelFiles::of(&file);
         // Classes and a name alone describe another tool's model.
         let has_network = |model: &ModelConfig| !model.layers.is_empty() || model.keras.is_some();
         if file.model.as_ref().is_some_and(has_network) && file.data.is_some() {
-            return Config::parse(text, path).map(Self::from);
+            let config = Config::parse(text, path)?;
+            return Ok(Self {
+                files,
+                ..Self::from(config)
+            });
         }
         let ConfigFile {
             model,
@@ -46,6 +77,7 @@ impl JudgingConfig {
             classes: data.and_then(|data| data.classes),
             evaluate,
             gate,
+            files,
         })
     }
 
@@ -71,6 +103,7 @@ impl From<Config> for JudgingConfig {
             classes: data.classes,
             evaluate,
             gate,
+            files: ModelFiles::default(),
         }
     }
 }

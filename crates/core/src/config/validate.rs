@@ -3,7 +3,7 @@
 use super::error::Problem;
 use super::name::{PLAIN_NAME, is_plain_name};
 use super::{Config, EvaluateConfig, GateConfig, ImageConfig, Model};
-use crate::gate::Rule;
+use crate::gate::{CompareRows, Rule};
 use crate::model::architecture::{self, Activation, Layer};
 use crate::model::{Loss, Task};
 
@@ -127,6 +127,13 @@ impl GateConfig {
     pub(super) fn validate(&self) -> Result<(), Problem> {
         for (rule_idx, rule) in self.rules.iter().enumerate() {
             validate_rule(rule, &rule_idx.to_string())?;
+        }
+        if self.max_rows_lost > 0 && self.compare_rows != CompareRows::Common {
+            return Err(Problem::at(
+                &["gate", "max_rows_lost"],
+                "has no effect without `compare_rows = \"common\"`",
+            )
+            .hint("add that line, or remove this one"));
         }
         Ok(())
     }

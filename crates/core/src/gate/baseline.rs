@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::record::BaselineRecord;
 use super::rule::MissingBaseline;
 use super::scorecard::Scorecard;
+use super::shared_rows::SharedRows;
 use crate::config::GateConfig;
 use crate::error_chain::in_one_line;
 use crate::files;
@@ -55,6 +56,8 @@ pub enum Baseline {
         source: String,
         /// What it measured.
         card: Box<Scorecard>,
+        /// Both models on the rows that they share, where that was asked for; or why it cannot be had, as a clause.
+        shared: Option<Result<Box<SharedRows>, String>>,
     },
     /// The history was read to its end, and no usable record has ever been, for this reason. Rules that compare are
     /// skipped, and the verdict is at best a warning.
@@ -72,6 +75,7 @@ impl Baseline {
         Self::Ready {
             source,
             card: Box::new(record.scorecard()),
+            shared: None,
         }
     }
 
@@ -95,6 +99,7 @@ impl Baseline {
             Ok(card) => Self::Ready {
                 source: source.to_owned(),
                 card: Box::new(card),
+                shared: None,
             },
             Err(error) => Self::Unavailable(format!("`{source}`: {}", in_one_line(&error))),
         }
@@ -118,6 +123,33 @@ impl Baseline {
             state,
             reason: reason.clone(),
         })
+    }
+
+    /// The same, with both models on the rows that they share, or why that is not known. Nothing changes where there is no
+    /// baseline, or where the rows are those of other predictions.
+    #[must_use]
+    pub fn on_shared_rows(
+        self,
+        candidate: &Scorecard,
+        found: Result<Box<SharedRows>, String>,
+    ) -> Self {
+        match self {
+            Self::Ready { source, card, .. } => {
+                let found = found.and_then(|found| {
+                    if found.are_of(candidate, &card) {
+                        Ok(found)
+                    } else {
+                        Err("they are of other predictions".to_owned())
+                    }
+                });
+                Self::Ready {
+                    source,
+                    card,
+                    shared: Some(found),
+                }
+            }
+            other => other,
+        }
     }
 
     /// The same under `[gate] on_missing_baseline`: what was not had counts as none where the configuration says so.

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::baseline::Baseline;
 use super::bound::{Bound, judge_absolute};
 use super::candidate::CandidateError;
-use super::change::{Pair, judge_change};
+use super::change::{Basis, Pair, judge_change};
 use super::decision::{Decision, Outcome};
-use super::rule::{Level, Rule, WhenUncertain};
+use super::rule::{CompareRows, Level, Rule, WhenUncertain};
 use super::scorecard::Scorecard;
 use super::summary::summary;
 use super::verdict::{
@@ -104,7 +104,12 @@ impl Case<'_> {
         let gate = self.rules.gate;
         let card = self.candidate.ok();
         let pair = match (card, self.baseline) {
-            (Some(new), Baseline::Ready { card: old, .. }) => Some(Pair::new(new, old)),
+            (
+                Some(new),
+                Baseline::Ready {
+                    card: old, shared, ..
+                },
+            ) => Some(Pair::new(new, old, shared.as_ref(), gate)),
             _ => None,
         };
         let results = card.map_or_else(Vec::new, |card| {
@@ -251,7 +256,11 @@ impl Case<'_> {
             return (comparison, Outcome::NotJudged, absent(rule, card));
         };
         let mut comparison = compared(measured, rule.direction(), pair);
-        if let Some(reason) = too_few_rows(rule, measured.n_rows) {
+        let n_rows = match pair.filter(|_| bound.compares()) {
+            Some(pair) => pair.n_rows(&measured.key).or(measured.n_rows),
+            None => measured.n_rows,
+        };
+        if let Some(reason) = too_few_rows(rule, n_rows) {
             return (comparison, Outcome::NotJudged, reason);
         }
         let absolute = match bound {
@@ -289,13 +298,14 @@ impl Case<'_> {
     fn baseline_reference(&self, pair: Option<&Pair<'_>>) -> Option<BaselineReference> {
         /// The level of the paired comparison in the provenance, whatever levels rules ask for.
         const SHOWN_CONFIDENCE: f64 = 0.95;
-        let (Baseline::Ready { source, card }, Some(pair)) = (self.baseline, pair) else {
+        let (Baseline::Ready { source, card, .. }, Some(pair)) = (self.baseline, pair) else {
             return None;
         };
         Some(BaselineReference {
             source: source.clone(),
             model_digest: card.model_digest.clone(),
             rows: pair.rows.clone(),
+            shared_rows: pair.counts(),
             has_same_predictions: pair.has_same_predictions(),
             paired: pair.paired(SHOWN_CONFIDENCE),
         })
@@ -335,7 +345,7 @@ impl Case<'_> {
         if let Baseline::Unavailable(reason) = self.baseline {
             notes.push(format!("The baseline could not be read: {reason}."));
         }
-        notes.extend(pair.and_then(note_on_rows));
+        notes.extend(pair.and_then(|pair| note_on_rows(pair, self.rules.gate.compare_rows)));
         notes.extend(
             self.candidate
                 .iter()
@@ -375,17 +385,38 @@ fn comparisons(card: &Scorecard, pair: Option<&Pair<'_>>) -> Vec<Comparison> {
 }
 
 /// What should be known about the rows of the two.
-fn note_on_rows(pair: &Pair<'_>) -> Option<String> {
+fn note_on_rows(pair: &Pair<'_>, compare_rows: CompareRows) -> Option<String> {
     if pair.has_same_predictions() {
         return Some(
-            "The baseline and this evaluation come from the same predictions, so there is no change to judge."
-                .to_owned(),
+            "The predictions are those of the baseline, so nothing has changed.".to_owned(),
         );
     }
     match &pair.rows {
-        RowMatch::Different { reason } => Some(format!(
-            "The baseline was scored on other rows ({reason}), so no change can be judged: score the baseline's model on today's rows with `trainyard-evaluate --model`."
-        )),
+        RowMatch::Different { reason } => Some(match &pair.basis {
+            Basis::Shared(shared) => {
+                let gone = match shared.n_lost() {
+                    0 => String::new(),
+                    n_lost => format!(
+                        "; {} of the baseline are gone or relabelled",
+                        count(n_lost, "row")
+                    ),
+                };
+                format!(
+                    "Changes are those on the {} that both were scored on; {} new{gone}.",
+                    count(shared.n_rows, "row"),
+                    is_or_are(shared.n_new)
+                )
+            }
+            Basis::Unpaired => format!(
+                "The baseline was scored on other rows ({reason}), so changes are those of two samples: whether the rows got harder or the model got worse cannot be told apart."
+            ),
+            Basis::None(reason) if compare_rows != CompareRows::Same => {
+                format!("No change can be judged: {reason}.")
+            }
+            Basis::None(_) | Basis::Same | Basis::Unknown => format!(
+                "The baseline was scored on other rows ({reason}), so no change can be judged: set `compare_rows = \"common\"` under `[gate]` for rows with a `row_id`, or score the baseline's model on today's rows."
+            ),
+        }),
         RowMatch::Unknown => Some(
             "It is not known whether the baseline was scored on the same rows: the files do not say."
                 .to_owned(),
@@ -401,6 +432,13 @@ fn note_on_rows(pair: &Pair<'_>) -> Option<String> {
                 .collect();
             (!parts.is_empty()).then(|| parts.join(" "))
         }
+    }
+}
+
+fn is_or_are(n_rows: u64) -> String {
+    match n_rows {
+        1 => "1 is".to_owned(),
+        n_rows => format!("{n_rows} are"),
     }
 }
 

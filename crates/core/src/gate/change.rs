@@ -1,12 +1,18 @@
 //! The candidate beside its baseline: which rows were gained and lost, and whether a change is within what a rule allows.
 
+use std::fmt::Write as _;
+
 use super::bound::Bound;
 use super::decision::Outcome;
-use super::rule::Rule;
+use super::rule::{CompareRows, Rule};
 use super::scorecard::Scorecard;
-use super::verdict::{Comparison, PairedComparison};
-use crate::figure::{self, figure, percent, slack, told_apart};
+use super::shared_rows::SharedRows;
+use super::verdict::{Comparison, PairedComparison, SharedRowCounts};
+use crate::config::GateConfig;
+use crate::figure::{self, count, figure, percent, slack, told_apart};
 use crate::measurement::{Direction, Measurement, MetricKey};
+use crate::metrics::interval_at;
+use crate::row_mask::RowMask;
 use crate::row_set::RowMatch;
 use crate::statistics::{self, Interval};
 
@@ -16,14 +22,43 @@ pub(super) struct Pair<'a> {
     pub(super) new: &'a Scorecard,
     pub(super) old: &'a Scorecard,
     pub(super) rows: RowMatch,
+    pub(super) basis: Basis<'a>,
+    /// Both on rows that they share, where that was asked for; or why it is not known.
+    found: Option<Result<&'a SharedRows, &'a str>>,
+}
+
+/// Which rows a change is computed on.
+#[derive(Debug)]
+pub(super) enum Basis<'a> {
+    /// The same rows.
+    Same,
+    /// The rows that both were scored on.
+    Shared(&'a SharedRows),
+    /// All rows of each, as two samples.
+    Unpaired,
+    /// All rows of each; it is not known whether they are the same.
+    Unknown,
+    /// No change can be computed, for this reason.
+    None(String),
 }
 
 impl<'a> Pair<'a> {
-    pub(super) fn new(new: &'a Scorecard, old: &'a Scorecard) -> Self {
+    pub(super) fn new(
+        new: &'a Scorecard,
+        old: &'a Scorecard,
+        found: Option<&'a Result<Box<SharedRows>, String>>,
+        gate: &GateConfig,
+    ) -> Self {
+        let rows = new.rows_match(old);
         Self {
+            basis: basis(&rows, found, gate, [new, old]),
             new,
             old,
-            rows: new.rows_match(old),
+            rows,
+            found: found.map(|found| match found {
+                Ok(shared) => Ok(shared.as_ref()),
+                Err(reason) => Err(reason.as_str()),
+            }),
         }
     }
 
@@ -33,13 +68,41 @@ impl<'a> Pair<'a> {
             && self.new.predictions_digest == self.old.predictions_digest
     }
 
-    /// Accuracy compared row by row; `None` unless both judged the same rows and say which they predict wrong.
+    /// How many rows there are, where changes are computed on shared ones.
+    pub(super) const fn counts(&self) -> Option<SharedRowCounts> {
+        match self.basis {
+            Basis::Shared(shared) => Some(SharedRowCounts {
+                n_rows: shared.n_rows,
+                n_gone: shared.n_gone,
+                n_relabelled: shared.n_relabelled,
+                n_new: shared.n_new,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The rows predicted wrong by each, in one order.
+    fn missed_rows(&self) -> Option<(&RowMask, &RowMask)> {
+        let of_shared = |shared: &'a SharedRows| {
+            shared
+                .of_candidate
+                .missed_rows
+                .as_ref()
+                .zip(shared.of_baseline.missed_rows.as_ref())
+        };
+        match self.basis {
+            Basis::Same => (self.new.missed_rows.as_ref())
+                .zip(self.old.missed_rows.as_ref())
+                .or_else(|| of_shared(self.found?.ok()?)),
+            Basis::Shared(shared) => of_shared(shared),
+            Basis::Unpaired | Basis::Unknown | Basis::None(_) => None,
+        }
+    }
+
+    /// Accuracy compared row by row; `None` unless both say which of the same rows they predict wrong.
     pub(super) fn paired(&self, confidence: f64) -> Option<PairedComparison> {
-        let (new, old) = (
-            self.new.missed_rows.as_ref()?,
-            self.old.missed_rows.as_ref()?,
-        );
-        if self.rows.is_same() != Some(true) || new.n_rows() != old.n_rows() {
+        let (new, old) = self.missed_rows()?;
+        if new.n_rows() != old.n_rows() {
             return None;
         }
         let (n_gained, n_lost, n_rows) = (old.n_not_in(new), new.n_not_in(old), new.n_rows());
@@ -54,23 +117,58 @@ impl<'a> Pair<'a> {
         })
     }
 
+    /// The two measurements whose difference is the change in `key`; or why there are none, as a clause.
+    fn sides(&self, key: &MetricKey) -> Result<(&Measurement, &Measurement), String> {
+        let find = |found: &'a [Measurement]| found.iter().find(|found| found.key == *key);
+        match self.basis {
+            Basis::Shared(shared) => {
+                let of_both = find(&shared.of_candidate.measurements)
+                    .zip(find(&shared.of_baseline.measurements));
+                of_both.ok_or_else(|| {
+                    let undefined = [&shared.of_candidate, &shared.of_baseline]
+                        .into_iter()
+                        .flat_map(|side| &side.undefined);
+                    let mut undefined = undefined.filter(|found| found.key == *key);
+                    match undefined.next() {
+                        Some(found) => format!(
+                            "`{key}` has no value on the rows that both were scored on: {}",
+                            found.reason
+                        ),
+                        None => missing_in_baseline(self.old, key),
+                    }
+                })
+            }
+            _ => find(&self.new.measurements)
+                .zip(find(&self.old.measurements))
+                .ok_or_else(|| missing_in_baseline(self.old, key)),
+        }
+    }
+
+    /// Rows behind a change in `key`: of the smaller side, where the two have different rows.
+    pub(super) fn n_rows(&self, key: &MetricKey) -> Option<u64> {
+        let (new, old) = self.sides(key).ok()?;
+        match self.basis {
+            Basis::Shared(_) | Basis::Unpaired => Some(new.n_rows?.min(old.n_rows?)),
+            Basis::Same | Basis::Unknown | Basis::None(_) => new.n_rows,
+        }
+    }
+
     /// The metric `key` of both, with its improvement. `measured` is the candidate's.
     pub(super) fn compare(
         &self,
         measured: &Measurement,
         direction: Option<Direction>,
     ) -> Comparison {
-        let baseline = self
-            .old
-            .get(&measured.key)
-            .map(Measurement::without_evidence);
+        let key = &measured.key;
+        let baseline = self.old.get(key).map(Measurement::without_evidence);
         let direction = direction.or(measured.direction);
-        let change = baseline.as_ref().zip(direction).map(|(old, direction)| {
-            let value = direction.improvement(measured.value, old.value);
+        let sides = self.sides(key).ok();
+        let change = sides.zip(direction).map(|((new, old), direction)| {
+            let value = direction.improvement(new.value, old.value);
             Measurement {
-                n_rows: measured.n_rows,
+                n_rows: new.n_rows,
                 ..Measurement::bare(
-                    measured.key.clone(),
+                    key.clone(),
                     value,
                     measured.unit,
                     Some(Direction::HigherIsBetter),
@@ -78,11 +176,51 @@ impl<'a> Pair<'a> {
             }
         });
         Comparison {
-            key: measured.key.clone(),
+            key: key.clone(),
             measured: Some(measured.without_evidence()),
             baseline,
             change,
         }
+    }
+}
+
+/// Which rows a change is computed on where the rows match so, and this was `found` about those that both share.
+fn basis<'a>(
+    rows: &RowMatch,
+    found: Option<&'a Result<Box<SharedRows>, String>>,
+    gate: &GateConfig,
+    cards: [&Scorecard; 2],
+) -> Basis<'a> {
+    let reason = match rows {
+        RowMatch::Same { .. } => return Basis::Same,
+        RowMatch::Unknown if gate.compare_rows == CompareRows::Unpaired => return Basis::Unpaired,
+        RowMatch::Unknown => return Basis::Unknown,
+        RowMatch::Different { reason } => reason,
+    };
+    let other_rows = format!("the baseline was scored on other rows ({reason})");
+    match (gate.compare_rows, found) {
+        (CompareRows::Same, _) => Basis::None(other_rows),
+        (CompareRows::Unpaired, _) => Basis::Unpaired,
+        (CompareRows::Common, None) if !cards.into_iter().all(Scorecard::has_row_ids) => {
+            Basis::None(format!(
+                "{other_rows}, and rows without a `row_id` cannot be found in the other predictions: add a `row_id` column to the test data"
+            ))
+        }
+        (CompareRows::Common, None) => Basis::None(format!(
+            "{other_rows}, and the predictions of both are not at hand"
+        )),
+        (CompareRows::Common, Some(Err(why))) => Basis::None(format!("{other_rows}, and {why}")),
+        (CompareRows::Common, Some(Ok(shared))) if shared.n_rows == 0 => {
+            Basis::None("the baseline was scored on none of these rows".to_owned())
+        }
+        (CompareRows::Common, Some(Ok(shared))) if shared.n_lost() > gate.max_rows_lost => {
+            Basis::None(format!(
+                "{} of the baseline are gone or relabelled, more than `max_rows_lost = {}` allows",
+                count(shared.n_lost(), "row"),
+                gate.max_rows_lost
+            ))
+        }
+        (CompareRows::Common, Some(Ok(shared))) => Basis::Shared(shared),
     }
 }
 
@@ -94,15 +232,13 @@ pub(super) fn judge_change(
     pair: &Pair<'_>,
     comparison: &mut Comparison,
 ) -> (Outcome, String) {
-    if let RowMatch::Different { reason } = &pair.rows {
-        return (
-            Outcome::NotJudged,
-            format!("the baseline was scored on other rows ({reason})"),
-        );
+    if let Basis::None(reason) = &pair.basis {
+        return (Outcome::NotJudged, reason.clone());
     }
     let key = &comparison.key;
-    let (Some(measured), Some(baseline)) = (&comparison.measured, &comparison.baseline) else {
-        return (Outcome::NotJudged, missing_in_baseline(pair.old, key));
+    let (measured, baseline) = match pair.sides(key) {
+        Ok(sides) => sides,
+        Err(reason) => return (Outcome::NotJudged, reason),
     };
     let Some(change) = &mut comparison.change else {
         return (
@@ -114,7 +250,10 @@ pub(super) fn judge_change(
         );
     };
     let (new, old) = figure::pair(measured.value, baseline.value);
-    let shown = format!("{new} against {old}");
+    let mut shown = format!("{new} against {old}");
+    if let Basis::Shared(shared) = pair.basis {
+        let _ = write!(shown, " on the {} of both", count(shared.n_rows, "row"));
+    }
     let Some(least) = bound.least_improvement(baseline.value) else {
         return (
             Outcome::Missed,
@@ -131,23 +270,62 @@ pub(super) fn judge_change(
         let reason = format!("{shown}: {}", against_bound(outcome, change.value, least));
         return (outcome, reason);
     };
-    let Some(paired) = pair.paired(level) else {
-        let reason = "the rows predicted wrong are not known for both, so the two cannot be compared row by row";
-        return (Outcome::NotJudged, reason.to_owned());
+    let (interval, method, detectable) = match pair.interval_of_change(measured, baseline, level) {
+        Ok(found) => found,
+        Err(reason) => return (Outcome::NotJudged, reason),
     };
-    change.interval = Some(paired.interval);
-    let outcome = by_interval(&paired.interval, least, slack);
+    change.interval = Some(interval);
+    let outcome = by_interval(&interval, least, slack);
     let held_fixed = match bound {
         Bound::MaxDropPct(_) | Bound::MinGainPct(_) => ", taking the baseline's value as exact",
         _ => "",
     };
     let reason = format!(
-        "{shown}: change of {} at {} % (Tango){held_fixed}; smallest detectable change: about {}",
-        signed_interval(&paired.interval),
+        "{shown}: change of {} at {} % ({method}){held_fixed}{detectable}",
+        signed_interval(&interval),
         percent(level),
-        figure(paired.smallest_detectable)
     );
     (outcome, reason)
+}
+
+impl Pair<'_> {
+    /// The interval of the improvement from `baseline` to `measured`, its method, and what else is to be said about it; or
+    /// why there is none.
+    fn interval_of_change(
+        &self,
+        measured: &Measurement,
+        baseline: &Measurement,
+        level: f64,
+    ) -> Result<(Interval, &'static str, String), String> {
+        if matches!(self.basis, Basis::Unpaired) {
+            let of = |found: &Measurement, confusion, whose: &str| {
+                interval_at(found, confusion, level)
+                    .map_err(|error| format!("no interval of {whose}: {error}"))
+            };
+            let new = of(measured, self.new.confusion.as_ref(), "this model")?;
+            let old = of(baseline, self.old.confusion.as_ref(), "the baseline")?;
+            let (new, old) = ((measured.value, &new), (baseline.value, &old));
+            let interval = match measured.direction {
+                Some(Direction::LowerIsBetter) => statistics::difference(old, new),
+                _ => statistics::difference(new, old),
+            };
+            return Ok((interval, "MOVER, as two samples", String::new()));
+        }
+        let paired = self.paired(level).ok_or_else(|| {
+            let why = match self.found {
+                Some(Err(reason)) => format!(": {reason}"),
+                _ => String::new(),
+            };
+            format!(
+                "the rows predicted wrong are not known for both, so the two cannot be compared row by row{why}"
+            )
+        })?;
+        let detectable = format!(
+            "; smallest detectable change: about {}",
+            figure(paired.smallest_detectable)
+        );
+        Ok((paired.interval, "Tango", detectable))
+    }
 }
 
 /// The lower end must not lie below what is asked for; where the upper end does, the miss is proven.

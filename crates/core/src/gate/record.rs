@@ -38,6 +38,9 @@ pub struct BaselineRecord {
     pub record_version: u32,
     /// The commit.
     pub commit: String,
+    /// The commit that was measured, where this one changed no file of the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_commit: Option<String>,
     /// The git tree of the commit, where known: another commit with this tree is the same content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree_sha: Option<String>,
@@ -138,6 +141,7 @@ impl BaselineRecord {
         Self {
             record_version: RECORD_VERSION,
             commit: commit.to_owned(),
+            measured_commit: None,
             tree_sha: None,
             decision: verdict.verdict,
             overriding_inputs: card.overriding_inputs.clone(),
@@ -149,11 +153,7 @@ impl BaselineRecord {
             rules_digest: verdict.rules_digest.clone(),
             data_digest: card.data_digest.clone(),
             rows: card.rows.clone(),
-            measurements: card
-                .measurements
-                .iter()
-                .map(Measurement::without_evidence)
-                .collect(),
+            measurements: card.measurements.clone(),
             missed_rows: card.missed_rows.clone(),
             predictions: None,
             n_models_judged: judged_before.saturating_add(1),
@@ -186,12 +186,17 @@ impl BaselineRecord {
         }
     }
 
-    /// The record as a line of Markdown that renders as nothing. What makes it too long is left out: first most of the
-    /// history, then the rows predicted wrong, then the measurements of classes, slices and folds.
+    /// The record as a line of Markdown that renders as nothing. What makes it too long is left out: first what
+    /// intervals are computed from, then most of the history, then the rows predicted wrong, then the measurements of classes, slices and folds.
     pub fn encode(&self) -> Result<String, serde_json::Error> {
         const SHORT_HISTORY: usize = 3;
         let mut record = self.clone();
-        let smaller: [fn(&mut Self); 4] = [
+        let smaller: [fn(&mut Self); 5] = [
+            |record| {
+                for found in &mut record.measurements {
+                    found.evidence = None;
+                }
+            },
             |record| {
                 let n_old = record.history.len().saturating_sub(SHORT_HISTORY);
                 record.history.drain(..n_old);

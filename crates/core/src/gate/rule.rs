@@ -93,6 +93,21 @@ pub enum RulesFrom {
     Base,
 }
 
+/// Which rows a change is computed on where the baseline was scored on other rows. The same rows are always compared row by
+/// row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CompareRows {
+    /// The same rows alone: other rows cannot be judged.
+    #[default]
+    Same,
+    /// The rows that both were scored on, by `row_id` and label. Rows that are new do not matter; of the baseline's rows at
+    /// most `max_rows_lost` may be missing.
+    Common,
+    /// All rows of each, as two samples. Whether the rows got harder or the model got worse cannot be told apart.
+    Unpaired,
+}
+
 /// What happens if a baseline may exist and cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -140,7 +155,8 @@ impl Rule {
             .or_else(|| self.problem_of_confidence())
     }
 
-    fn compares(&self) -> bool {
+    /// Whether it compares with a baseline.
+    pub fn compares(&self) -> bool {
         self.bounds().into_iter().any(Bound::compares)
     }
 

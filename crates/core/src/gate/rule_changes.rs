@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::rule::Rule;
 use super::verdict::RuleChange;
+use crate::config::GateConfig;
 
-/// The bounds and settings that differ between two lists of rules, in the order of their metrics. A rule that moves within
-/// the list changes nothing.
-pub fn rule_changes(before: &[Rule], after: &[Rule]) -> Vec<RuleChange> {
+/// What all rules share, beside the metrics.
+const ALL_RULES: &str = "all rules:";
+
+/// The bounds and settings that differ between two sections, in the order of their metrics. A rule that moves within the
+/// list changes nothing.
+pub fn rule_changes(before: &GateConfig, after: &GateConfig) -> Vec<RuleChange> {
     let (before, after) = (settings(before), settings(after));
     let keys: std::collections::BTreeSet<&(String, String)> =
         before.keys().chain(after.keys()).collect();
@@ -17,28 +20,29 @@ pub fn rule_changes(before: &[Rule], after: &[Rule]) -> Vec<RuleChange> {
         .map(|key| RuleChange {
             before: before.get(key).map(|value| written(key, value)),
             after: after.get(key).map(|value| written(key, value)),
+            is_of_judges: true,
         })
         .collect()
 }
 
-/// What each metric's rules say: metric and setting, to the values of all its rules.
-fn settings(rules: &[Rule]) -> BTreeMap<(String, String), String> {
+/// What each metric's rules say: metric and setting, to the values of all its rules; and what holds for all of them.
+fn settings(gate: &GateConfig) -> BTreeMap<(String, String), String> {
     let mut all: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-    for rule in rules {
-        let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(rule) else {
-            unreachable!("a rule is an object of plain values");
-        };
-        for (setting, value) in fields {
-            if matches!(setting.as_str(), "metric" | "class") {
-                continue;
+    for rule in &gate.rules {
+        for (setting, value) in fields(rule) {
+            if !matches!(setting.as_str(), "metric" | "class") {
+                all.entry((rule.key().to_string(), setting))
+                    .or_default()
+                    .push(value);
             }
-            let text = match value {
-                serde_json::Value::String(text) => text,
-                other => other.to_string(),
-            };
-            all.entry((rule.key().to_string(), setting))
-                .or_default()
-                .push(text);
+        }
+    }
+    for (setting, value) in fields(gate) {
+        if matches!(
+            setting.as_str(),
+            "on_missing_baseline" | "compare_rows" | "max_rows_lost"
+        ) {
+            all.insert((ALL_RULES.to_owned(), setting), vec![value]);
         }
     }
     all.into_iter()
@@ -49,17 +53,26 @@ fn settings(rules: &[Rule]) -> BTreeMap<(String, String), String> {
         .collect()
 }
 
+/// The fields of a section or a rule, as texts.
+fn fields<T: serde::Serialize>(section: &T) -> impl Iterator<Item = (String, String)> + use<T> {
+    let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(section) else {
+        unreachable!("sections and rules are objects of plain values");
+    };
+    fields.into_iter().map(|(setting, value)| {
+        let text = match value {
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        (setting, text)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn rules(text: &str) -> Vec<Rule> {
-        #[derive(serde::Deserialize)]
-        struct Rules {
-            rules: Vec<Rule>,
-        }
-        let rules: Rules = toml::from_str(text).unwrap();
-        rules.rules
+    fn rules(text: &str) -> GateConfig {
+        toml::from_str(text).unwrap()
     }
 
     #[test]
@@ -69,7 +82,7 @@ mod tests {
              [[rules]]\nmetric = 'recall'\nclass = 'cat'\nmin = 0.5",
         );
         let after = rules(
-            "[[rules]]\nmetric = 'recall'\nclass = 'cat'\nmin = 0.5\n[[rules]]\nmetric = 'accuracy'\nmin = 0.1\nlevel = 'warn'",
+            "compare_rows = 'unpaired'\n[[rules]]\nmetric = 'recall'\nclass = 'cat'\nmin = 0.5\n[[rules]]\nmetric = 'accuracy'\nmin = 0.1\nlevel = 'warn'",
         );
         let changes = rule_changes(&before, &after);
         let texts: Vec<(Option<&str>, Option<&str>)> = changes
@@ -81,6 +94,10 @@ mod tests {
             [
                 (Some("accuracy level fail"), Some("accuracy level warn")),
                 (Some("accuracy min 0.9"), Some("accuracy min 0.1")),
+                (
+                    Some("all rules: compare_rows same"),
+                    Some("all rules: compare_rows unpaired")
+                ),
                 (Some("loss level fail"), None),
                 (Some("loss max 1.0"), None),
             ]

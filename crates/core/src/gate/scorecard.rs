@@ -5,7 +5,7 @@ use crate::evaluation::Evaluation;
 use crate::measurement::{Measurement, MetricKey, Undefined};
 use crate::metrics::Confusion;
 use crate::row_mask::RowMask;
-use crate::row_set::{RowMatch, RowSet};
+use crate::row_set::{MatchedBy, RowMatch, RowSet};
 
 /// Measurements of one model on one set of rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,6 +90,12 @@ impl Scorecard {
     /// Number of rows, where known.
     pub fn n_rows(&self) -> Option<u64> {
         self.rows.as_ref().map(|rows| rows.n_rows)
+    }
+
+    /// Whether its rows are known by their ids.
+    pub(super) fn has_row_ids(&self) -> bool {
+        let rows = self.rows.as_ref();
+        rows.is_some_and(|rows| rows.matched_by == MatchedBy::RowId)
     }
 
     /// Whether `self`, the newer, and `older` were scored on the same rows.

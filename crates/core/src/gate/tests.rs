@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::config::GateConfig;
 use crate::digest::Sha256Digest;
-use crate::measurement::{Measurement, MetricKey};
+use crate::measurement::{Direction, Measurement, MetricKey, Unit};
 use crate::metrics::{self, ClassifiedRows, ValuedRows};
 use crate::model::Loss;
 use crate::row_mask::RowMask;
@@ -60,6 +60,7 @@ fn ready(card: &Scorecard) -> Baseline {
     Baseline::Ready {
         source: "base".to_owned(),
         card: Box::new(card.clone()),
+        shared: None,
     }
 }
 
@@ -759,4 +760,178 @@ fn a_measurement_is_found_by_its_key_alone() {
     );
     assert_eq!(card.get(&key).unwrap().value, 0.1);
     assert_eq!(card.get(&MetricKey::of_class("recall", "b")), None);
+}
+
+/// 8 rows of the baseline and 9 of the candidate, of which they share 6: see the test below.
+fn shared(n_gone: u64, n_relabelled: u64) -> SharedRows {
+    let side = |missed: Vec<u64>, accuracy: f64| PartialScores {
+        measurements: vec![Measurement::bare(
+            MetricKey::overall("accuracy"),
+            accuracy,
+            Some(Unit::Proportion),
+            Some(Direction::HigherIsBetter),
+        )],
+        undefined: Vec::new(),
+        missed_rows: RowMask::new(600, missed),
+    };
+    SharedRows {
+        candidate: Sha256Digest::of(b"new predictions"),
+        baseline: Sha256Digest::of(b"old predictions"),
+        n_rows: 600,
+        n_gone,
+        n_relabelled,
+        n_new: 20,
+        of_candidate: side((0..6).collect(), 0.99),
+        of_baseline: side((0..60).collect(), 0.9),
+    }
+}
+
+fn on_shared_rows(setting: &str, found: Result<SharedRows, String>) -> Verdict {
+    let (mut new, mut old) = (
+        classified(&[0, 1, 0, 1], &[0, 1, 0, 0], &["a", "b"]),
+        classified(&[0, 1, 0], &[0, 1, 0], &["a", "b"]),
+    );
+    new.predictions_digest = Some(Sha256Digest::of(b"new predictions"));
+    old.predictions_digest = Some(Sha256Digest::of(b"old predictions"));
+    let gate: GateConfig = toml::from_str(&format!(
+        "{setting}\n[[rules]]\nmetric = 'accuracy'\nmax_drop = 0.01\nconfidence = 0.95"
+    ))
+    .unwrap();
+    let baseline = ready(&old).on_shared_rows(&new, found.map(Box::new));
+    case(&gate, Ok(&new), &baseline).judge()
+}
+
+/// Today's test data have 20 rows more: what both were scored on decides, whatever the figures of all rows are.
+#[test]
+fn other_rows_are_compared_on_those_that_both_have() {
+    let verdict = on_shared_rows("compare_rows = 'common'", Ok(shared(0, 0)));
+    assert_eq!(verdict.verdict, Decision::Pass, "{verdict:?}");
+    let rule = &verdict.rules[0];
+    assert!(
+        rule.reason
+            .starts_with("0.99 against 0.9 on the 600 rows of both"),
+        "{}",
+        rule.reason
+    );
+    let change = rule.comparison.change.as_ref().unwrap();
+    assert!((change.value - 0.09).abs() < 1e-12);
+    // 54 rows gained, none lost of 600.
+    let expected = crate::statistics::tango(54, 0, 600, 0.95).unwrap();
+    assert_eq!(change.interval, Some(expected));
+    assert!(
+        verdict.notes.iter().any(|note| note
+            == "Changes are those on the 600 rows that both were scored on; 20 are new."),
+        "{:?}",
+        verdict.notes
+    );
+}
+
+/// Dropping the hard rows would look like progress.
+#[test]
+fn rows_that_the_baseline_lost_are_counted_and_bounded() {
+    for (setting, n_gone, n_relabelled, expected) in [
+        ("compare_rows = 'common'", 1, 0, Decision::Inconclusive),
+        ("compare_rows = 'common'", 0, 1, Decision::Inconclusive),
+        (
+            "compare_rows = 'common'\nmax_rows_lost = 1",
+            1,
+            1,
+            Decision::Inconclusive,
+        ),
+        (
+            "compare_rows = 'common'\nmax_rows_lost = 2",
+            1,
+            1,
+            Decision::Pass,
+        ),
+        ("compare_rows = 'same'", 0, 0, Decision::Inconclusive),
+    ] {
+        let verdict = on_shared_rows(setting, Ok(shared(n_gone, n_relabelled)));
+        assert_eq!(verdict.verdict, expected, "{setting}: {verdict:?}");
+    }
+    let verdict = on_shared_rows(
+        "compare_rows = 'common'\nmax_rows_lost = 2",
+        Ok(shared(1, 1)),
+    );
+    assert!(
+        verdict.notes[0].ends_with("20 are new; 2 rows of the baseline are gone or relabelled."),
+        "{:?}",
+        verdict.notes
+    );
+    let verdict = on_shared_rows("compare_rows = 'common'", Err("they are gone".to_owned()));
+    assert_eq!(verdict.verdict, Decision::Inconclusive);
+    assert!(verdict.rules[0].reason.contains("they are gone"));
+    // Those of other predictions say nothing about these.
+    let other = SharedRows {
+        baseline: Sha256Digest::of(b"others"),
+        ..shared(0, 0)
+    };
+    let verdict = on_shared_rows("compare_rows = 'common'", Ok(other));
+    assert_eq!(verdict.verdict, Decision::Inconclusive);
+}
+
+/// Independent source: Clopper-Pearson's intervals by SciPy 1.17 `binomtest(k, n).proportion_ci(0.95)`, combined by hand.
+#[test]
+fn two_samples_are_compared_by_the_interval_of_their_difference() {
+    let of = |n_right: usize, n: usize| {
+        let labels = vec![0_u32; n];
+        let predicted: Vec<u32> = (0..n).map(|row| u32::from(row >= n_right)).collect();
+        classified(&labels, &predicted, &["a", "b"])
+    };
+    let gate = |text: &str| -> GateConfig {
+        toml::from_str(&format!(
+            "compare_rows = 'unpaired'\n[[rules]]\nmetric = 'accuracy'\n{text}"
+        ))
+        .unwrap()
+    };
+    let (new, old) = (of(190, 200), of(85, 100));
+    let baseline = ready(&old);
+    let judged = |text: &str| case(&gate(text), Ok(&new), &baseline).judge();
+    let verdict = judged("max_drop = 0.01\nconfidence = 0.95");
+    let interval = verdict.rules[0]
+        .comparison
+        .change
+        .as_ref()
+        .unwrap()
+        .interval
+        .unwrap();
+    assert!((interval.lower - 0.024_898_41).abs() < 1e-7, "{interval:?}");
+    assert!((interval.upper - 0.189_113_68).abs() < 1e-7, "{interval:?}");
+    assert_eq!(verdict.verdict, Decision::Pass);
+    assert_eq!(
+        judged("min_gain = 0.1\nconfidence = 0.95").verdict,
+        Decision::Warn
+    );
+    assert_eq!(judged("min_gain = 0.05").verdict, Decision::Pass);
+    assert!(
+        verdict.notes[0].contains("two samples"),
+        "{:?}",
+        verdict.notes
+    );
+}
+
+/// A record has no room for every row: the predictions of both tell which were gained and lost.
+#[test]
+fn the_same_rows_are_paired_by_their_predictions_where_the_record_has_no_room() {
+    let labels = vec![0_u32; 600];
+    let predicted =
+        |n_wrong: usize| -> Vec<u32> { (0..600).map(|row| u32::from(row < n_wrong)).collect() };
+    let (mut new, mut old) = (
+        classified(&labels, &predicted(6), &["a", "b"]),
+        classified(&labels, &predicted(60), &["a", "b"]),
+    );
+    old.missed_rows = None;
+    new.predictions_digest = Some(Sha256Digest::of(b"new predictions"));
+    old.predictions_digest = Some(Sha256Digest::of(b"old predictions"));
+    let gate: GateConfig =
+        toml::from_str("[[rules]]\nmetric = 'accuracy'\nmax_drop = 0.01\nconfidence = 0.95")
+            .unwrap();
+    let without = ready(&old);
+    assert_eq!(
+        case(&gate, Ok(&new), &without).judge().verdict,
+        Decision::Inconclusive
+    );
+    let with = without.on_shared_rows(&new, Ok(Box::new(shared(0, 0))));
+    let verdict = case(&gate, Ok(&new), &with).judge();
+    assert_eq!(verdict.verdict, Decision::Pass, "{verdict:?}");
 }

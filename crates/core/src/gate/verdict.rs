@@ -49,7 +49,7 @@ pub struct Verdict {
     pub metrics: Vec<Comparison>,
     /// What it was compared with.
     pub baseline: Option<BaselineReference>,
-    /// What a change does to the rules that judge it, against those of its base branch.
+    /// What a change does to the configuration, against that of its base branch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rule_changes: Vec<RuleChange>,
     /// What stood in the way of judging, and what should be known beside the rules.
@@ -125,7 +125,8 @@ impl RuleResult {
     }
 }
 
-/// One bound that a change adds, removes or moves: metric, bound and value, as `accuracy min 0.9`.
+/// One bound or setting that a change adds, removes or moves: metric, bound and value, as `accuracy min 0.9`; or name and
+/// value, as `train.epochs = 10`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleChange {
@@ -135,6 +136,8 @@ pub struct RuleChange {
     /// In the change; absent where it is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// Whether it is about what judges: rules, test data, how they are scored. Else it is about the model.
+    pub is_of_judges: bool,
 }
 
 /// What was compared with.
@@ -147,10 +150,27 @@ pub struct BaselineReference {
     pub model_digest: Option<Sha256Digest>,
     /// Whether it was scored on the same rows, and how that is known.
     pub rows: RowMatch,
+    /// How many rows changes are computed on, where that is neither all of the one nor of the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_rows: Option<SharedRowCounts>,
     /// Whether both come from one and the same predictions.
     pub has_same_predictions: bool,
     /// The paired comparison of accuracy, where the rows that either predicts wrong are known.
     pub paired: Option<PairedComparison>,
+}
+
+/// The rows of candidate and baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SharedRowCounts {
+    /// Rows that both were scored on, with the same label.
+    pub n_rows: u64,
+    /// Rows of the baseline that the candidate was not scored on.
+    pub n_gone: u64,
+    /// Rows of both whose label is another one now.
+    pub n_relabelled: u64,
+    /// Rows of the candidate alone.
+    pub n_new: u64,
 }
 
 /// Accuracy on the same rows, compared row by row.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::classes::ClassTable;
+use super::classes::{ClassRow, ClassTable};
 use super::{Report, change_of, cut, mermaid, shortened, values_of};
 use crate::figure::{self, count, figure, percent};
 use crate::gate::{Comparison, Decision, Level, Outcome, RuleChange, RuleResult, Verdict};
@@ -58,6 +58,11 @@ pub(super) fn render(report: &Report<'_>, max_chars: usize) -> String {
             name: "learning curve",
             rank: 6,
             text: mermaid::learning_curve(report),
+        },
+        Section {
+            name: "configuration",
+            rank: 4,
+            text: config_changes(report),
         },
         Section {
             name: "provenance",
@@ -148,7 +153,7 @@ const fn is_direction_mark(c: char) -> bool {
     matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-const fn icon(decision: Decision) -> &'static str {
+pub(super) const fn icon(decision: Decision) -> &'static str {
     match decision {
         Decision::Skipped => "➖",
         Decision::Pass => "✅",
@@ -195,21 +200,46 @@ fn boxed(verdict: &Verdict, summary: &str) -> String {
 
 /// What the change does to its own judges, over whatever the verdict is.
 fn rule_changes(report: &Report<'_>) -> String {
-    let changes = &report.verdict.rule_changes;
-    if changes.is_empty() {
+    let lines = diff(report, true);
+    if lines.is_empty() {
         return String::new();
     }
     let mut text =
-        String::from("> [!WARNING]\n> This change edits the rules that judge it:\n>\n> ```diff\n");
-    for RuleChange { before, after } in changes {
-        for (sign, rule) in [('-', before), ('+', after)] {
-            if let Some(rule) = rule {
-                let _ = writeln!(text, "> {sign} {}", in_code(rule));
-            }
-        }
+        String::from("> [!WARNING]\n> This change edits what judges it:\n>\n> ```diff\n");
+    for line in lines {
+        let _ = writeln!(text, "> {line}");
     }
     text.push_str("> ```\n");
     text
+}
+
+/// What else the change does to the configuration.
+fn config_changes(report: &Report<'_>) -> String {
+    let lines = diff(report, false);
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<details><summary>Configuration changes</summary>\n\n```diff\n{}\n```\n\n</details>\n",
+        lines.join("\n")
+    )
+}
+
+/// The changes of what judges, or of the rest, as lines of a diff.
+fn diff(report: &Report<'_>, is_of_judges: bool) -> Vec<String> {
+    const MAX_LINES: usize = 60;
+    let changes = report.verdict.rule_changes.iter();
+    let mut lines: Vec<String> = changes
+        .filter(|change| change.is_of_judges == is_of_judges)
+        .flat_map(|RuleChange { before, after, .. }| [('-', before), ('+', after)])
+        .filter_map(|(sign, line)| Some(format!("{sign} {}", in_code(line.as_ref()?))))
+        .collect();
+    let n_more = lines.len().saturating_sub(MAX_LINES);
+    lines.truncate(MAX_LINES);
+    if n_more > 0 {
+        lines.push(format!("and {}", count(n_more as u64, "more line")));
+    }
+    lines
 }
 
 /// Text for a block of code, which it must not end.
@@ -403,11 +433,22 @@ fn reasons(report: &Report<'_>) -> String {
     })
 }
 
+/// The worst change of a class, as an improvement: below 0 where one of its figures fell.
+fn fall(row: &ClassRow<'_, Comparison>) -> f64 {
+    let cells = row.cells.iter().flatten();
+    let changes = cells.filter_map(|cell| cell.change.as_ref());
+    changes.map(|change| change.value).fold(0.0, f64::min)
+}
+
 fn classes(report: &Report<'_>) -> String {
     let confusion = report
         .evaluation
         .and_then(|evaluation| evaluation.confusion.as_ref());
-    let table = ClassTable::of(&report.verdict.metrics, confusion);
+    let mut table = ClassTable::of(&report.verdict.metrics, confusion);
+    // The most fallen first; without a baseline the order stays.
+    table
+        .rows
+        .sort_by(|one, other| fall(one).total_cmp(&fall(other)));
     if table.rows.is_empty() {
         return String::new();
     }
@@ -512,6 +553,17 @@ fn provenance(report: &Report<'_>) -> String {
         ("Override", by)
     }));
     rows.extend(report.run_url.map(|url| ("Run", escape_url(url))));
+    let page = report.artifact.zip(report.run_url);
+    rows.extend(page.map(|(artifact, url)| {
+        let artifacts = escape_url(&format!("{url}#artifacts"));
+        (
+            "Page",
+            format!(
+                "`evaluation/report.html` in the artifact {} of {artifacts}",
+                name(artifact)
+            ),
+        )
+    }));
     rows.push(("Trainyard", escape(&verdict.trainyard_version)));
     let mut text = String::from("<details><summary>Provenance</summary>\n\n| | |\n| :-- | :-- |\n");
     for (name, value) in rows {

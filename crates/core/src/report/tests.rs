@@ -26,6 +26,7 @@ fn verdict(candidate: &str, baseline: Option<&str>, rules: &[&str]) -> Verdict {
         |json| Baseline::Ready {
             source: "main".to_owned(),
             card: Box::new(card(json)),
+            shared: None,
         },
     );
     Case {
@@ -51,6 +52,7 @@ fn report(verdict: &Verdict) -> Report<'_> {
     Report {
         verdict,
         evaluation: None,
+        artifact: None,
         run_url: None,
         tested_commit: None,
         history: &[],
@@ -347,7 +349,7 @@ mod gallery {
     use crate::gate::{CandidateError, Override};
     use crate::measurement::Measurement;
     use crate::metrics::{self, ClassifiedRows};
-    use crate::model::Task;
+    use crate::model::{Loss, Task};
     use crate::row_mask::RowMask;
     use crate::row_set::RowSet;
 
@@ -391,6 +393,7 @@ mod gallery {
                 digest: Sha256Digest::of(b"data"),
                 rows: RowSet::of_positions(200, label, BTreeMap::new()),
             },
+            objective: Loss::SparseCategoricalCrossentropy,
             confidence: 0.95,
             measurements: measured.measurements,
             undefined: measured.undefined,
@@ -441,6 +444,7 @@ mod gallery {
         Baseline::Ready {
             source: "commit 1234567".to_owned(),
             card: Box::new(card_of(&evaluation(step))),
+            shared: None,
         }
     }
 

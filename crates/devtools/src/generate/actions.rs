@@ -12,10 +12,13 @@ use crate::Generated;
 const NOT_INPUTS: [&str; 1] = ["print-config"];
 
 /// Options that change what flows between the stages, which the chain decides itself.
-const NOT_OF_THE_CHAIN: [&str; 9] = [
+const NOT_OF_THE_CHAIN: [&str; 12] = [
     "answer",
     "content-key",
     "evaluation",
+    "if-unchanged",
+    "join",
+    "legs",
     "metrics",
     "model",
     "name",
@@ -33,14 +36,27 @@ const CHECK_OF_PUBLISH: &str = "    - name: Check the input `publish`
         exit 2
 ";
 
+/// GitHub's own action keeps the files; runs of the base branch leave them for comparisons, and people open the page.
+const UPLOAD: &str = "    - name: Keep model, evaluation and verdict
+      if: always() && steps.gate.outputs.artifact != ''
+      uses: actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f # v7.0.0
+      with:
+        name: ${{ steps.gate.outputs.artifact }}
+        path: ${{ steps.gate.outputs.folder }}
+        overwrite: true
+        if-no-files-found: warn
+";
+
 /// Outputs of the stages that the chain hands on: stage, output.
-const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 13] = [
+const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 15] = [
     ("gate", "verdict"),
     ("gate", "title"),
     ("gate", "comment"),
     ("gate", "comment-url"),
     ("gate", "check-url"),
     ("gate", "junit"),
+    ("gate", "badge"),
+    ("gate", "artifact"),
     ("train", "model-digest"),
     ("train", "content-key"),
     ("evaluate", "metrics"),
@@ -173,7 +189,7 @@ fn of_chain(stages: &[Stage]) -> Action {
         for input in of_stage {
             names.push(input.name.clone());
             if seen.insert(input.name.clone()) {
-                all.push(input);
+                all.push(of_the_chain(input));
             }
         }
         if stage.name == "gate" {
@@ -229,6 +245,19 @@ fn of_chain(stages: &[Stage]) -> Action {
         inputs: all,
         outputs: outputs.collect(),
         steps,
+    }
+}
+
+/// The chain uploads the artifact itself.
+fn of_the_chain(input: Input) -> Input {
+    match &*input.name {
+        "artifact" => Input {
+            description: "Name of the artifact with model, evaluation and verdict, which later runs fetch predictions from; `auto` names it after the model. Nothing is uploaded if empty, as GitHub Enterprise Server needs it."
+                .to_owned(),
+            default: Some("auto".to_owned()),
+            ..input
+        },
+        _ => input,
     }
 }
 
@@ -383,6 +412,9 @@ impl Action {
                 yaml.push_str("        GITHUB_TOKEN: ${{ github.token }}\n");
             }
             let _ = writeln!(yaml, "      run: '\"{script}\" {}'", step.stage);
+        }
+        if is_chain {
+            yaml.push_str(UPLOAD);
         }
         let path = if is_chain {
             "action.yml".to_owned()

@@ -6,7 +6,7 @@
 
 use std::io::Read as _;
 
-use super::elements::{decode, encode};
+use trainyard_npz::{bytes as encode, numbers as decode};
 
 /// An array of any number of axes.
 #[derive(Debug, Clone, PartialEq)]

@@ -84,6 +84,10 @@ impl Project {
                 &fs::read_to_string(repository().join(&action)).unwrap(),
             );
         }
+        for action in ["action.yml", "actions/support/action.yml"] {
+            let text = fs::read_to_string(repository().join(action)).unwrap();
+            self.write(&format!("suite/{action}"), &text);
+        }
         let script = "actions/support/run.sh";
         self.write(&format!("suite/{script}"), "");
         fs::copy(repository().join(script), self.path("suite").join(script)).unwrap();
@@ -103,7 +107,13 @@ impl Project {
         let restore = "if [ -d \"$STORE/cache/$NAME\" ]; then
           mkdir -p \"$FILES\" && cp -R \"$STORE/cache/$NAME/.\" \"$FILES\" && echo cache-hit=true >>\"$GITHUB_OUTPUT\"
         fi";
-        let fetch = "mkdir -p \"$FILES\" && cp -R \"$STORE/artifacts/$NAME/.\" \"$FILES\"";
+        // By name, or a folder each by a pattern of names.
+        let fetch = "mkdir -p \"$FILES\"
+        if [ -n \"$NAME\" ]; then
+          cp -R \"$STORE/artifacts/$NAME/.\" \"$FILES\"
+        else
+          cp -R \"$STORE\"/artifacts/$PATTERN \"$FILES\"
+        fi";
         self.write(
             "stand-ins/cache/restore/action.yml",
             &stand_in("key", restore),
@@ -126,10 +136,12 @@ impl Project {
     /// Every action the workflow names, as `owner/name@ref=folder`.
     fn local_repositories(&self) -> Vec<String> {
         let folder = self.path("project/.github/workflows");
-        let workflows: String = fs::read_dir(folder)
+        let mut workflows: String = fs::read_dir(folder)
             .unwrap()
             .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
             .collect();
+        // What the one-step action uses.
+        workflows.push_str(&fs::read_to_string(self.path("suite/action.yml")).unwrap());
         let named = workflows
             .lines()
             .filter_map(|line| line.split_once("uses: "))
@@ -248,6 +260,23 @@ impl Project {
         self.write("project/.github/workflows/caller.yml", &caller);
     }
 
+    /// Puts this workflow into the project.
+    pub(super) fn add_workflow(&self, name: &str, text: &str) {
+        self.write(&format!("project/.github/workflows/{name}"), text);
+    }
+
+    /// Moves the project's model into two folders, as two models.
+    pub(super) fn split_in_two(&self) {
+        let config = fs::read_to_string(self.path("project/trainyard.toml")).unwrap();
+        for name in ["digits", "prices"] {
+            let config = config
+                .replace("name = \"mnist\"", &format!("name = \"{name}\""))
+                .replace("\"data/", "\"../data/");
+            self.write(&format!("project/{name}/trainyard.toml"), &config);
+        }
+        fs::remove_file(self.path("project/trainyard.toml")).unwrap();
+    }
+
     pub(super) fn pull_request(&self) -> Run {
         let side = |name: &str| json!({"ref": name, "sha": "0".repeat(40), "repo": {"full_name": "acme/digits"}});
         let pull_request = json!({"number": 7, "head": side("feature"), "base": side("main")});
@@ -261,12 +290,19 @@ impl Project {
         self.act("push", &json!({"ref": format!("refs/tags/{tag}")}))
     }
 
+    pub(super) fn has_kept(&self, relative: &str) -> bool {
+        self.path("store/artifacts").join(relative).is_file()
+    }
+
+    /// A file of an artifact, as text.
+    pub(super) fn kept(&self, relative: &str) -> String {
+        let path = self.path("store/artifacts").join(relative);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
     /// A file that the workflow kept as an artifact.
     pub(super) fn artifact(&self, relative: &str) -> Value {
-        let path = self.path("store/artifacts/trainyard-out").join(relative);
-        let text =
-            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        serde_json::from_str(&text).unwrap()
+        serde_json::from_str(&self.kept(&format!("trainyard-out/{relative}"))).unwrap()
     }
 }
 
@@ -280,8 +316,11 @@ inputs:
   {name_input}: {{description: Name}}
   if-no-files-found: {{description: Ignored}}
   restore-keys: {{description: Ignored}}
+  overwrite: {{description: Ignored}}
+  pattern: {{description: Names}}
 outputs:
   cache-hit: {{description: Whether it was there, value: '${{{{ steps.copy.outputs.cache-hit }}}}'}}
+  cache-matched-key: {{description: Empty where nothing was there, value: '${{{{ steps.copy.outputs.cache-hit && inputs.key }}}}'}}
   cache-primary-key: {{description: The key, value: '${{{{ inputs.key }}}}'}}
 runs:
   using: composite
@@ -291,6 +330,7 @@ runs:
       env:
         FILES: ${{{{ inputs.path }}}}
         NAME: ${{{{ inputs.{name_input} }}}}
+        PATTERN: ${{{{ inputs.pattern }}}}
       run: |
         {script}
 "

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::project::Project;
 use super::{GATE, Run};
 use crate::github::{Api, Repository};
+use crate::support::repository;
 
 const REPOSITORY: &str = "acme/digits";
 const HEAD: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -187,4 +188,134 @@ fn a_missed_rule_is_annotated_beside_the_job_and_in_the_check() {
         .filter_map(|event| event["arg"].as_str())
         .collect();
     assert!(!beside_job.is_empty(), "{}", run.messages());
+}
+
+/// The guide's first workflow, as it stands there.
+#[test]
+fn two_models_of_a_repository_are_joined_into_one_report() {
+    let guide = repository().join("docs/guides/monorepo.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let (_, rest) = guide.split_once("```yaml\n").unwrap();
+    let (workflow, _) = rest.split_once("```\n").unwrap();
+    let github = Repository { name: "joined-act" };
+    let project = Project::new("0.5", "registry.invalid");
+    project.split_in_two();
+    project.add_workflow("models.yml", workflow);
+    project.report_to(&Api::Checked.address(), github.name);
+    let base = project.commit("on main");
+    github.prepare(&json!({ "commits": [[base]] }));
+    let push =
+        json!({ "ref": "refs/heads/main", "after": base, "repository": own("acme/joined-act") });
+    assert_green(&project.act_on("models.yml", "push", &push));
+    let names = checks(&github.state());
+    for name in [
+        "success trainyard / digits (baseline)",
+        "success trainyard / prices (baseline)",
+        "success trainyard (baseline)",
+    ] {
+        assert!(
+            names.contains(&name.to_owned()),
+            "{name} is not in {names:?}"
+        );
+    }
+
+    let merge = project.commit("the merge commit of a pull request");
+    github.prepare(&json!({ "commits": [[HEAD, base], [merge, base, HEAD]] }));
+    let mut event = pull_request("acme/joined-act", &base);
+    event["repository"] = own("acme/joined-act");
+    event["pull_request"]["base"]["repo"] = own("acme/joined-act");
+    assert_green(&project.act_on("models.yml", "pull_request", &event));
+    let state = github.state();
+    assert_eq!(state["comments"].as_array().unwrap().len(), 1, "{state}");
+    snapshot("joined", state["comments"][0]["body"].as_str().unwrap());
+    assert!(checks(&state).contains(&"success trainyard".to_owned()));
+}
+
+/// One step for everything: a red pull request that a person lets through, its merge group, the merge and the release.
+#[test]
+fn the_one_step_action_goes_from_an_override_to_the_image() {
+    const WORKFLOW: &str = "name: One step
+on: [pull_request, merge_group, push]
+permissions: {}
+jobs:
+  model:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v7
+      - uses: trainyard/trainyard@v1
+        id: model
+        with:
+          allow-override: \"true\"
+";
+    const IMAGE: &str = "trainyard-mnist/image/oci-layout";
+    let github = Repository { name: "one-step" };
+    let project = Project::new("0.9999", "registry.invalid");
+    project.add_workflow("one-step.yml", WORKFLOW);
+    project.report_to(&Api::Checked.address(), github.name);
+    let of_repository = |mut event: Value| {
+        event["repository"] = own("acme/one-step");
+        event
+    };
+    let base = project.commit("on main");
+    let merge = project.commit("the merge commit of a pull request");
+    github.prepare(&json!({ "commits": [[base], [HEAD, base], [merge, base, HEAD]] }));
+    let mut event = of_repository(pull_request("acme/one-step", &base));
+    event["pull_request"]["base"]["repo"] = own("acme/one-step");
+    let run = project.act_on("one-step.yml", "pull_request", &event);
+    assert!(!run.is_green, "{}", run.messages());
+    assert!(!project.has_kept(IMAGE), "{}", run.messages());
+    assert_eq!(checks(&github.state()), ["failure trainyard / mnist"]);
+
+    // A person lets it through, and the job runs again.
+    let head = &HEAD[..12];
+    github.prepare(&json!({
+        "permissions": { "maria": "write" },
+        "comments": [{
+            "issue": 7, "login": "maria", "type": "User",
+            "body": format!("/trainyard override {head} The labels of batch 7 were wrong."),
+        }],
+    }));
+    let run = project.act_on("one-step.yml", "pull_request", &event);
+    assert_green(&run);
+    assert!(project.has_kept(IMAGE), "{}", run.messages());
+    let state = github.state();
+    assert_eq!(checks(&state), ["success trainyard / mnist"]);
+    let comments = state["comments"].as_array().unwrap();
+    let ours = comments
+        .iter()
+        .filter(|comment| comment["user"]["login"] != "maria");
+    let bodies: Vec<&str> = ours
+        .map(|comment| comment["body"].as_str().unwrap())
+        .collect();
+    assert_eq!(bodies.len(), 1);
+    snapshot("overridden", bodies[0]);
+
+    // The queue tests the same tree.
+    github.prepare(&json!({ "pulls": [{
+        "number": 7, "head_repository": "acme/one-step", "head_branch": "change", "head_sha": HEAD,
+        "base_branch": "main", "base_sha": base,
+    }] }));
+    let group = of_repository(json!({
+        "action": "checks_requested",
+        "merge_group": {
+            "head_sha": merge, "head_ref": "refs/heads/gh-readonly-queue/main/pr-7-x",
+            "base_sha": base, "base_ref": "refs/heads/main",
+        },
+    }));
+    assert_green(&project.act_on("one-step.yml", "merge_group", &group));
+    // The merge, and a release of it.
+    github.prepare(&json!({ "brought_in": { &merge: [7] } }));
+    let push = of_repository(json!({ "ref": "refs/heads/main", "before": base, "after": merge }));
+    assert_green(&project.act_on("one-step.yml", "push", &push));
+    github.prepare(&json!({ "tags": { "v1.2.3": merge } }));
+    let tag = of_repository(json!({ "ref": "refs/tags/v1.2.3", "after": merge }));
+    let release = project.act_on("one-step.yml", "push", &tag);
+    assert_green(&release);
+    let names = checks(&github.state());
+    assert!(
+        names.contains(&"success trainyard / mnist (release)".to_owned()),
+        "{names:?}"
+    );
+    let kept = project.kept(IMAGE);
+    assert!(kept.contains("imageLayoutVersion"), "{kept}");
 }

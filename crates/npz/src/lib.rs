@@ -10,7 +10,10 @@ use std::io::{Cursor, Read as _, Write as _};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
-use super::elements::{self, encode};
+mod elements;
+
+use elements::encode;
+pub use elements::{decode as numbers, encode as bytes};
 
 /// An array of numbers.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,299 @@
+//! Two evaluations' predictions in, both models on the rows that they share out.
+
+use std::collections::{HashMap, HashSet};
+
+use trainyard_core::digest::Sha256Digest;
+use trainyard_core::evaluation::Evaluation;
+use trainyard_core::gate::{PartialScores, SharedRows};
+use trainyard_core::metrics::{ClassifiedRows, MetricError, Scores, ValuedRows, classify, regress};
+use trainyard_core::model::{Loss, Task};
+use trainyard_core::row_mask::RowMask;
+
+use trainyard_npz::{self as npz, Array, Values};
+
+/// The predictions behind an evaluation.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StoredPredictions {
+    row_ids: Option<Vec<String>>,
+    labels: Answers,
+    predicted: Answers,
+    /// `[n_rows, n_classes]`.
+    scores: Option<ScoreTable>,
+    classes: Vec<String>,
+    digest: Sha256Digest,
+    objective: Loss,
+    /// Two-sided level of the evaluation's intervals.
+    confidence: f64,
+}
+
+/// Labels or predictions, one a row.
+#[derive(Debug, Clone, PartialEq)]
+enum Answers {
+    Class(Vec<u32>),
+    Value(Vec<f64>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum ScoreTable {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+impl Answers {
+    const fn len(&self) -> usize {
+        match self {
+            Self::Class(classes) => classes.len(),
+            Self::Value(values) => values.len(),
+        }
+    }
+
+    /// Those of these rows, in this order.
+    fn of(&self, rows: &[usize]) -> Self {
+        match self {
+            Self::Class(classes) => Self::Class(rows.iter().map(|&row| classes[row]).collect()),
+            Self::Value(values) => Self::Value(rows.iter().map(|&row| values[row]).collect()),
+        }
+    }
+}
+
+impl ScoreTable {
+    const fn as_scores(&self) -> Scores<'_> {
+        match self {
+            Self::F32(scores) => Scores::F32(scores.as_slice()),
+            Self::F64(scores) => Scores::F64(scores.as_slice()),
+        }
+    }
+
+    /// Those of these rows, in this order.
+    fn of(&self, rows: &[usize], n_classes: usize) -> Self {
+        fn gathered<T: Copy>(scores: &[T], rows: &[usize], n_classes: usize) -> Vec<T> {
+            let of_row = |&row: &usize| &scores[row * n_classes..(row + 1) * n_classes];
+            rows.iter().flat_map(of_row).copied().collect()
+        }
+        match self {
+            Self::F32(scores) => Self::F32(gathered(scores, rows, n_classes)),
+            Self::F64(scores) => Self::F64(gathered(scores, rows, n_classes)),
+        }
+    }
+}
+
+/// Why stored predictions cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoredError {
+    /// They are not those of the evaluation.
+    #[error("they do not match the digest in the evaluation")]
+    Digest,
+    /// They do not hold what an evaluation's predictions hold.
+    #[error("they cannot be read: {0}")]
+    Content(String),
+    /// Nothing tells which rows both have.
+    #[error(
+        "rows without a `row_id` cannot be found in the other predictions: add a `row_id` column to the test data"
+    )]
+    NoRowIds,
+    /// One of the two cannot be scored.
+    #[error("the rows that both were scored on cannot be measured: {0}")]
+    Metric(#[from] MetricError),
+}
+
+impl StoredPredictions {
+    /// The predictions in `bytes`, which lay beside `evaluation` as `predictions.npz`.
+    pub(crate) fn parse(evaluation: &Evaluation, bytes: &[u8]) -> Result<Self, StoredError> {
+        let digest = Sha256Digest::of(bytes);
+        let stored = evaluation.predictions.as_ref();
+        if stored.map(|file| &file.sha256) != Some(&digest) {
+            return Err(StoredError::Digest);
+        }
+        let content = |problem: &str| StoredError::Content(problem.to_owned());
+        let mut arrays = npz::read_npz(bytes).map_err(StoredError::Content)?;
+        let classes = match (&evaluation.task, &evaluation.confusion) {
+            (Task::Classification, Some(confusion)) => confusion.classes.clone(),
+            (Task::Classification, None) => {
+                return Err(content("the evaluation does not name its classes"));
+            }
+            (Task::Regression, _) => Vec::new(),
+        };
+        let mut answers = |name: &str| {
+            let array = arrays.remove(name);
+            let array = array.ok_or_else(|| content("an array is missing"))?;
+            answers(array, evaluation.task, classes.len())
+        };
+        let (labels, predicted) = (answers("label")?, answers("predicted")?);
+        let n_rows = labels.len();
+        let row_ids = arrays.remove("row_id").map(texts).transpose()?;
+        let scores = arrays.remove("score").map(|array| match array.values {
+            Values::F32(values) => Ok(ScoreTable::F32(values)),
+            Values::F64(values) => Ok(ScoreTable::F64(values)),
+            _ => Err(content("`score` holds no numbers")),
+        });
+        let scores = scores.transpose()?;
+        let n_scores = scores.as_ref().map(|scores| scores.as_scores().len());
+        let mut seen = HashSet::new();
+        let has_double = row_ids.iter().flatten().any(|id| !seen.insert(id));
+        if has_double {
+            return Err(content("a `row_id` occurs twice"));
+        }
+        let is_whole = predicted.len() == n_rows
+            && row_ids.as_ref().is_none_or(|ids| ids.len() == n_rows)
+            && n_scores.is_none_or(|n_scores| n_scores == n_rows * classes.len())
+            && evaluation.data.rows.n_rows == n_rows as u64;
+        if !is_whole {
+            return Err(content("its arrays have different lengths"));
+        }
+        Ok(Self {
+            row_ids,
+            labels,
+            predicted,
+            scores,
+            classes,
+            digest,
+            objective: evaluation.objective,
+            confidence: evaluation.confidence,
+        })
+    }
+
+    /// Digest of the file.
+    pub(crate) const fn digest(&self) -> &Sha256Digest {
+        &self.digest
+    }
+
+    /// Both models on the rows that `self`, the candidate, and `baseline` share: those with the same id and label.
+    ///
+    /// Without ids a row is its position, which says something only where all labels are the same.
+    pub(crate) fn shared_with(&self, baseline: &Self) -> Result<SharedRows, StoredError> {
+        let (new, old) = (self, baseline);
+        let Pairs { rows, n_relabelled } = pairs(new, old)?;
+        let n_shared = rows.len() as u64;
+        let (of_new, of_old): (Vec<usize>, Vec<usize>) = rows.into_iter().unzip();
+        Ok(SharedRows {
+            candidate: new.digest.clone(),
+            baseline: old.digest.clone(),
+            n_rows: n_shared,
+            n_gone: old.labels.len() as u64 - n_shared - n_relabelled,
+            n_relabelled,
+            n_new: new.labels.len() as u64 - n_shared - n_relabelled,
+            of_candidate: self.on(&of_new)?,
+            // What training minimised decides what `loss` is: the same for both, or they could not be compared.
+            of_baseline: Self {
+                objective: self.objective,
+                ..baseline.clone()
+            }
+            .on(&of_old)?,
+        })
+    }
+
+    /// What the model came to on these rows, in this order.
+    fn on(&self, rows: &[usize]) -> Result<PartialScores, MetricError> {
+        if rows.is_empty() {
+            return Ok(PartialScores {
+                measurements: Vec::new(),
+                undefined: Vec::new(),
+                missed_rows: None,
+            });
+        }
+        let (labels, predicted) = (self.labels.of(rows), self.predicted.of(rows));
+        let n_classes = self.classes.len();
+        let scores = self
+            .scores
+            .as_ref()
+            .map(|scores| scores.of(rows, n_classes));
+        let measured = match (&labels, &predicted) {
+            (Answers::Class(labels), Answers::Class(predicted)) => classify(
+                &ClassifiedRows {
+                    labels,
+                    predicted,
+                    scores: scores.as_ref().map(ScoreTable::as_scores),
+                    classes: &self.classes,
+                },
+                self.confidence,
+            ),
+            (Answers::Value(labels), Answers::Value(predicted)) => regress(
+                &ValuedRows {
+                    labels,
+                    predicted,
+                    objective: self.objective,
+                },
+                self.confidence,
+            ),
+            _ => unreachable!("labels and predictions are read for one task"),
+        }?;
+        let is_classifier = measured.confusion.is_some();
+        let misses = measured.misses.into_iter().map(|row| row as u64).collect();
+        Ok(PartialScores {
+            measurements: measured.measurements,
+            undefined: measured.undefined,
+            missed_rows: RowMask::new(rows.len() as u64, misses).filter(|_| is_classifier),
+        })
+    }
+}
+
+/// The rows that two sets of predictions share.
+struct Pairs {
+    /// Indices in the one and in the other, in the order of the one.
+    rows: Vec<(usize, usize)>,
+    /// Rows of both whose labels differ.
+    n_relabelled: u64,
+}
+
+fn pairs(new: &StoredPredictions, old: &StoredPredictions) -> Result<Pairs, StoredError> {
+    let has_same_label = |&(of_new, of_old): &(usize, usize)| match (&new.labels, &old.labels) {
+        (Answers::Class(left), Answers::Class(right)) => {
+            new.classes[left[of_new] as usize] == old.classes[right[of_old] as usize]
+        }
+        (Answers::Value(left), Answers::Value(right)) => {
+            left[of_new].to_bits() == right[of_old].to_bits()
+        }
+        _ => false,
+    };
+    let candidates: Vec<(usize, usize)> = match (&new.row_ids, &old.row_ids) {
+        (Some(of_new), Some(of_old)) => {
+            let places: HashMap<&str, usize> = of_old
+                .iter()
+                .enumerate()
+                .map(|(row, id)| (id.as_str(), row))
+                .collect();
+            let rows = of_new.iter().enumerate();
+            rows.filter_map(|(row, id)| Some((row, *places.get(id.as_str())?)))
+                .collect()
+        }
+        (None, None) if new.labels.len() == old.labels.len() => {
+            let rows: Vec<(usize, usize)> = (0..new.labels.len()).map(|row| (row, row)).collect();
+            if !rows.iter().all(has_same_label) {
+                return Err(StoredError::NoRowIds);
+            }
+            rows
+        }
+        _ => return Err(StoredError::NoRowIds),
+    };
+    let n_candidates = candidates.len();
+    let rows: Vec<(usize, usize)> = candidates.into_iter().filter(has_same_label).collect();
+    Ok(Pairs {
+        n_relabelled: (n_candidates - rows.len()) as u64,
+        rows,
+    })
+}
+
+/// Class indices or numbers.
+fn answers(array: Array, task: Task, n_classes: usize) -> Result<Answers, StoredError> {
+    let wrong = || StoredError::Content("labels and predictions are of another task".to_owned());
+    match (task, array.values) {
+        (Task::Classification, Values::I64(values)) => {
+            let indices = values.into_iter().map(|value| {
+                let idx = u32::try_from(value).ok();
+                idx.filter(|&idx| (idx as usize) < n_classes)
+            });
+            let indices: Option<Vec<u32>> = indices.collect();
+            indices.map(Answers::Class).ok_or_else(wrong)
+        }
+        (Task::Regression, Values::F64(values)) => Ok(Answers::Value(values)),
+        _ => Err(wrong()),
+    }
+}
+
+fn texts(array: Array) -> Result<Vec<String>, StoredError> {
+    match array.values {
+        Values::Text(values) => Ok(values),
+        Values::I64(values) => Ok(values.iter().map(i64::to_string).collect()),
+        _ => Err(StoredError::Content("`row_id` holds no ids".to_owned())),
+    }
+}
