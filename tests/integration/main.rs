@@ -10,6 +10,7 @@ mod chain;
 mod examples;
 mod foreign;
 mod github;
+mod guides;
 mod harness;
 mod http;
 mod imports;

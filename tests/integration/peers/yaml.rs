@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tempfile::TempDir;
+
 use super::program;
+use crate::guides;
 use crate::support::{files, repository, run};
 
 fn workflows() -> Vec<PathBuf> {
@@ -46,9 +49,8 @@ fn actionlint_finds_nothing_in_the_workflows() {
         .args(workflows()));
 }
 
-/// actionlint knows the inputs and outputs of local actions only, so the example is shown ours as local ones.
-#[test]
-fn the_example_uses_inputs_and_outputs_that_our_actions_have() {
+/// A git repository that holds our actions as local ones: actionlint knows the inputs and outputs of those only.
+fn project_with_our_actions() -> TempDir {
     let project = tempfile::tempdir().unwrap();
     run(Command::new("git")
         .args(["init", "--quiet"])
@@ -59,6 +61,39 @@ fn the_example_uses_inputs_and_outputs_that_our_actions_have() {
             &project.path().join("suite").join(&action),
         );
     }
+    let reusable = repository().join(".github/workflows/model.yml");
+    let reusable = with_local_actions(&fs::read_to_string(reusable).unwrap());
+    write(&project, "model.yml", &reusable);
+    project
+}
+
+/// The workflow with our actions as local ones.
+fn with_local_actions(workflow: &str) -> String {
+    workflow
+        .replace("trainyard/trainyard/.github/", "./.github/")
+        .replace("trainyard/trainyard/", "./suite/")
+        .replace("trainyard/trainyard@v1", "./suite")
+        .replace("@v1\n", "\n")
+}
+
+/// Writes a workflow of the project.
+fn write(project: &TempDir, name: &str, workflow: &str) -> PathBuf {
+    let path = project.path().join(".github/workflows").join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, workflow).unwrap();
+    path
+}
+
+fn actionlint(project: &TempDir, workflows: &[PathBuf]) {
+    run(program("actionlint")
+        .arg("-no-color")
+        .args(workflows)
+        .current_dir(project.path()));
+}
+
+#[test]
+fn the_example_uses_inputs_and_outputs_that_our_actions_have() {
+    let project = project_with_our_actions();
     let examples = repository().join("examples/mnist/.github/workflows");
     for name in [
         "trainyard.yml",
@@ -66,18 +101,27 @@ fn the_example_uses_inputs_and_outputs_that_our_actions_have() {
         "trainyard-override.yml",
     ] {
         let workflow = fs::read_to_string(examples.join(name)).unwrap();
-        let local = workflow
-            .replace("trainyard/trainyard/", "./suite/")
-            .replace("@v1\n", "\n");
+        let local = with_local_actions(&workflow);
         assert!(local.contains("uses: ./suite/actions/gate\n"), "{local}");
-        let path = project.path().join(".github/workflows").join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, local).unwrap();
-        run(program("actionlint")
-            .arg("-no-color")
-            .arg(&path)
-            .current_dir(project.path()));
+        actionlint(&project, &[write(&project, name, &local)]);
     }
+}
+
+#[test]
+fn the_guides_use_inputs_and_outputs_that_our_actions_have() {
+    let project = project_with_our_actions();
+    let shown: Vec<_> = guides::workflows()
+        .iter()
+        .map(|block| {
+            let local = with_local_actions(&block.text);
+            write(&project, &block.file_name(), &local)
+        })
+        .collect();
+    assert!(shown.len() >= 10, "{shown:?}");
+    actionlint(&project, &shown);
+    run(in_repository("check-jsonschema")
+        .args(["--builtin-schema", "vendor.github-workflows"])
+        .args(shown));
 }
 
 #[test]
