@@ -118,7 +118,10 @@ fn legs(folder: &Path, names: &[String], context: &Context) -> Vec<Leg> {
         read = others;
         let mut own = own.into_iter();
         match (own.next(), own.next()) {
-            (None, _) => LegOutcome::Missing(format!("there is none in `{}`", folder.display())),
+            (None, _) => LegOutcome::Missing(format!(
+                "there is none in `{}`: see the job of that leg",
+                folder.display()
+            )),
             (Some(found), None) => found.outcome,
             (Some(_), Some(_)) => LegOutcome::Missing(
                 "there are several of that name: let `--legs` name their artifacts".to_owned(),

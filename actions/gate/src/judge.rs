@@ -3,8 +3,8 @@
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::gate::{
-    BaselineRecord, CandidateError, Case, Mark, Override, PredictionsArtifact, Scorecard, Trust,
-    Verdict,
+    BaselineRecord, CandidateError, Case, ChangeScope, Mark, Override, PredictionsArtifact,
+    Scorecard, Trust, Verdict,
 };
 use trainyard_runner::{Context, ExitCode, WithExitCode as _};
 
@@ -46,12 +46,22 @@ pub(crate) fn judge(
         artifact,
     } = subject;
     let card = read.as_ref().map(|(card, _)| card);
+    let rules = looked_up.rules().exit_code(ExitCode::Usage)?;
     let mut notes = looked_up.record.as_ref().map_or_else(Vec::new, |record| {
-        changes_since(record, card.ok(), &looked_up.own_rules_digest)
+        let mut notes = changes_since(record, card.ok(), &rules.digest);
+        // What the report begins with need not be said again.
+        if looked_up
+            .rule_changes
+            .iter()
+            .any(|change| change.scope == ChangeScope::Judges)
+        {
+            notes.retain(|note| note != OTHER_RULES);
+        }
+        notes
     });
     notes.extend(looked_up.notes.iter().cloned());
     let case = Case {
-        rules: looked_up.rules().exit_code(ExitCode::Usage)?,
+        rules,
         candidate: card,
         baseline: &looked_up.baseline,
         trust: if context.is_unverified() {
@@ -111,21 +121,26 @@ fn predictions_of(
     })
 }
 
+const OTHER_RULES: &str = "The rules differ from those that judged the baseline.";
+
 /// What a pull request must not change unseen: its own judges.
 fn changes_since(
     record: &BaselineRecord,
     card: Option<&Scorecard>,
-    own_rules_digest: &Sha256Digest,
+    rules_digest: &Sha256Digest,
 ) -> Vec<String> {
     let data_digest = card.and_then(|card| card.data_digest.as_ref());
-    let has_other_data = data_digest.is_some()
+    let rows = card
+        .and_then(|card| card.rows.as_ref())
+        .zip(record.rows.as_ref());
+    // Another tool's predictions are another file each time, whatever rows they are of.
+    let has_same_rows = rows.is_some_and(|(new, old)| new.matches(old).is_same() == Some(true));
+    let has_other_data = !has_same_rows
+        && data_digest.is_some()
         && record.data_digest.is_some()
         && data_digest != record.data_digest.as_ref();
     let changes = [
-        (
-            *own_rules_digest != record.rules_digest,
-            "The rules differ from those that judged the baseline.",
-        ),
+        (*rules_digest != record.rules_digest, OTHER_RULES),
         (
             has_other_data,
             "The test data differ from those of the baseline.",

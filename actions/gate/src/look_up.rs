@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use trainyard_core::config::{ConfigError, GateConfig, JudgingConfig, config_changes};
-use trainyard_core::digest::Sha256Digest;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    Baseline, BaselineRecord, Mark, RuleChange, RulesFrom, RulesInForce, RulesOrigin, rule_changes,
+    Baseline, BaselineRecord, ChangeScope, Mark, RuleChange, RulesFrom, RulesInForce, RulesOrigin,
+    rule_changes,
 };
 use trainyard_runner::{Context, Event};
 
@@ -19,8 +19,6 @@ pub(crate) struct LookedUp {
     /// The section that judges.
     pub(crate) gate: GateConfig,
     pub(crate) origin: RulesOrigin,
-    /// Digest of the change's own rules, whichever rules judge.
-    pub(crate) own_rules_digest: Sha256Digest,
     pub(crate) baseline: Baseline,
     /// The nearest record on GitHub, which brings the history, whatever the baseline is.
     pub(crate) record: Option<BaselineRecord>,
@@ -105,7 +103,6 @@ impl LookedUp {
         }
         Ok(Self {
             baseline: baseline.under(rules.gate.on_missing_baseline),
-            own_rules_digest: config.gate.rules_digest()?,
             gate: rules.gate,
             origin: rules.origin,
             record,
@@ -122,7 +119,6 @@ impl LookedUp {
     pub(crate) fn broken(reason: String) -> Result<Self, ConfigError> {
         let gate = GateConfig::default();
         Ok(Self {
-            own_rules_digest: gate.rules_digest()?,
             gate,
             origin: RulesOrigin::Broken(reason),
             baseline: Baseline::NotConfigured("the configuration cannot be read".to_owned()),
@@ -197,9 +193,23 @@ impl Rules {
         };
         match found {
             Ok((base, text)) if wants_base || base.gate.rules_from == RulesFrom::Base => Self {
-                gate: base.gate,
                 origin: RulesOrigin::Base(reference.to_owned()),
-                changes: settings(&text),
+                changes: {
+                    let mut changes = rule_changes(&base.gate, &config.gate);
+                    changes.extend(settings(&text));
+                    for change in &mut changes {
+                        let is_rule = change.scope == ChangeScope::Judges;
+                        let words = change.before.as_ref().or(change.after.as_ref());
+                        let is_data = words.is_some_and(|words| {
+                            words.starts_with("data.") || words.starts_with("evaluate.")
+                        });
+                        if is_rule && !is_data {
+                            change.scope = ChangeScope::LaterJudges;
+                        }
+                    }
+                    changes
+                },
+                gate: base.gate,
             },
             Ok((base, text)) => {
                 let mut changes = rule_changes(&base.gate, &config.gate);

@@ -156,7 +156,11 @@ fn of_record(
         ));
     };
     let mut file = tempfile::tempfile().map_err(|error| error.to_string())?;
-    reporter.artifact(stored.run_id, &stored.artifact, &mut file)?;
+    reporter
+        .artifact(stored.run_id, &stored.artifact, &mut file)
+        .map_err(|reason| {
+            format!("{reason}; run the workflow by hand on the base branch to renew them")
+        })?;
     file.rewind().map_err(|error| error.to_string())?;
     let mut archive =
         ZipArchive::new(file).map_err(|error| format!("the artifact is no archive ({error})"))?;

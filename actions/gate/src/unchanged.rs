@@ -9,7 +9,7 @@ use trainyard_core::config::{JudgingConfig, ModelFiles};
 use trainyard_core::files;
 use trainyard_core::gate::{BaselineRecord, Mark};
 use trainyard_core::pattern;
-use trainyard_core::report::{UNCHANGED_FILE, UnchangedSince, unchanged_report};
+use trainyard_core::report::{UNCHANGED_FILE, UnchangedSince, decision_icon, unchanged_report};
 use trainyard_github::Conclusion;
 use trainyard_runner::{Annotation, Context, ExitCode, Stage, path_in_repository};
 
@@ -41,6 +41,9 @@ pub(crate) fn answer(
             );
             match reporter.map(|reporter| reporter.write_unchanged(model, &unchanged)) {
                 Some(Ok(())) => {
+                    let (title, text) = unchanged.report();
+                    let icon = decision_icon(unchanged.record.decision);
+                    stage.summarise(&format!("### {icon} {title}\n\n{text}"));
                     files::write_json(&folder.join(UNCHANGED_FILE), &unchanged.since(model))?;
                     true
                 }
@@ -54,7 +57,8 @@ pub(crate) fn answer(
         }
         Err(reason) => {
             tracing::info!("the model is to be judged anew: {reason}");
-            if config.files.patterns.is_none() && stage.annotator.is_github_actions() {
+            let is_of_patterns = reason.contains("`[model] sources`");
+            if is_of_patterns && stage.annotator.is_github_actions() {
                 let title = "`if-unchanged` has no effect";
                 stage.annotate(vec![Annotation::warning(reason).title(title)]);
             }
@@ -132,13 +136,26 @@ impl Files {
         for path in &files.paths {
             paths.push(of_repository(path)?);
         }
-        let patterns: Result<Vec<String>, String> = patterns
-            .iter()
-            .map(|pattern| of_repository(Path::new(pattern)))
-            .collect();
+        let mut found = Vec::new();
+        for written in patterns {
+            if written.contains(['{', '}', '[', ']', '!']) {
+                return Err(format!(
+                    "`{written}` of `[model] sources` holds a sign that patterns do not know: there are `*`, `**` and `?`"
+                ));
+            }
+            let pattern = of_repository(Path::new(written))?;
+            if let Some(root) = &context.workspace
+                && !matches_any(root, &pattern)
+            {
+                return Err(format!(
+                    "`{written}` of `[model] sources` matches no file; patterns are relative to the configuration's folder"
+                ));
+            }
+            found.push(pattern);
+        }
         Ok(Self {
             paths,
-            patterns: patterns?,
+            patterns: found,
         })
     }
 
@@ -148,13 +165,42 @@ impl Files {
             // A submodule, or a link to a folder, is listed as if it were a file.
             let is_same_or_within = |path: &str| is_in(file, path) || is_in(path, file);
             self.paths.iter().any(|path| is_same_or_within(path))
-                || self.patterns.iter().any(|pattern| {
-                    pattern::matches(pattern, file)
-                        || pattern::matches(&format!("{pattern}/**"), file)
-                        || is_in(literal(pattern), file)
-                })
+                || self
+                    .patterns
+                    .iter()
+                    .any(|pattern| touches(pattern, file) || is_in(literal(pattern), file))
         })
     }
+}
+
+/// Whether the pattern matches a file, or a folder with one, below `root`: a pattern with a spelling mistake would watch
+/// nothing.
+fn matches_any(root: &Path, pattern: &str) -> bool {
+    let mut open = vec![literal(pattern).to_owned()];
+    while let Some(path) = open.pop() {
+        let place = root.join(&path);
+        if place.is_dir() {
+            if path.ends_with(".git") {
+                continue;
+            }
+            let entries = std::fs::read_dir(&place).into_iter().flatten().flatten();
+            open.extend(entries.filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                Some(match path.as_str() {
+                    "" => name,
+                    folder => format!("{folder}/{name}"),
+                })
+            }));
+        } else if place.exists() && touches(pattern, &path) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a change of `file` is one of a file that the pattern means.
+fn touches(pattern: &str, file: &str) -> bool {
+    pattern::matches(pattern, file) || pattern::matches(&format!("{pattern}/**"), file)
 }
 
 /// Whether `file` is `folder`, or lies below it.

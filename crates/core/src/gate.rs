@@ -32,7 +32,7 @@ pub use rule_changes::rule_changes;
 pub use scorecard::Scorecard;
 pub use shared_rows::{PartialScores, SHARED_ROWS_FILE, SharedRows};
 pub use verdict::{
-    BaselineReference, Comparison, Override, PairedComparison, RuleChange, RuleResult,
+    BaselineReference, ChangeScope, Comparison, Override, PairedComparison, RuleChange, RuleResult,
     SharedRowCounts, VERDICT_FILE, Verdict, VerdictError,
 };
 

@@ -21,7 +21,7 @@ use crate::measurement::MetricKey;
 pub use chart::{confusion_matrix, learning_curve};
 pub use html::evaluation_page;
 pub use joined::{Leg, LegOutcome, joined_decision, joined_markdown, joined_title};
-pub use markdown::escape;
+pub use markdown::{escape, icon as decision_icon};
 pub use unchanged::{UNCHANGED_FILE, UnchangedSince, unchanged_report};
 
 /// GitHub's limit of a comment, in characters.
@@ -168,9 +168,11 @@ fn value_and_change(row: &Comparison) -> Option<String> {
 /// The change from the baseline, with its sign; where it was computed on other rows than the two values, that one.
 fn change_of(row: &Comparison) -> Option<String> {
     let (measured, baseline) = (row.measured.as_ref()?, row.baseline.as_ref()?);
-    let (Some(improvement), Some(direction)) = (&row.change, measured.direction) else {
+    let Some(direction) = measured.direction else {
         return Some(change(measured.value, baseline.value));
     };
+    // Values of other rows are no change.
+    let improvement = row.change.as_ref()?;
     if direction.improvement(measured.value, baseline.value) == improvement.value {
         return Some(change(measured.value, baseline.value));
     }

@@ -480,7 +480,7 @@ fn the_base_branchs_rules_judge_where_its_configuration_says_so() {
     run.gate(1, &[], 0);
     let body = run.repository.bodies().remove(0);
     for line in [
-        "> This change edits the rules that judge it:",
+        "> This change edits what judges it:",
         "> - accuracy min 0.9999",
         "> + accuracy min 0.5",
     ] {

@@ -165,7 +165,8 @@ fn a_leg_whose_check_is_red_all_the_same_keeps_the_joined_check_red() {
     let run = Run::of_pull_request("joined-outweighed").with_history();
     leg(&run, "digits", 0.97, 0);
     run.repository.prepare(&json!({ "checks": [{
-        "name": "trainyard / digits", "head_sha": "b".repeat(40), "conclusion": "failure",
+        "name": "trainyard / digits", "head_sha": "b".repeat(40),
+        "status": "completed", "conclusion": "failure",
     }] }));
     join(&run, "digits", 0);
     let check = joined_check(&run).unwrap();

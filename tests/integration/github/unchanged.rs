@@ -21,6 +21,7 @@ fn judged(name: &'static str, code: i32) -> Run {
 }
 
 fn with_sources(run: &Run) {
+    run.project.write("src/model.py", "");
     run.project
         .edit("[model]\n", "[model]\nsources = [\"src/**\"]\n");
 }
@@ -157,4 +158,23 @@ fn a_push_copies_the_record_on_and_names_the_commit_measured() {
         checks_on(&run, &pushed),
         [("trainyard / mnist (baseline)".to_owned(), json!("success"))]
     );
+}
+
+/// A pattern with a spelling mistake would watch nothing, so that every change would be green.
+#[test]
+fn patterns_that_match_no_file_are_named_and_answer_false() {
+    judged("misspelt", 0);
+    for pattern in [
+        "scr/**",
+        "digits/src/**",
+        "src/*.{py,txt}",
+        "!src/**",
+        "SRC/**",
+    ] {
+        let run = change("misspelt", &["README.md"]);
+        run.project.edit("src/**", pattern);
+        assert!(!answer(&run, 201), "{pattern}");
+        let said = run.gate(201, &["--if-unchanged"], 0);
+        said.has_output(&format!("`{pattern}` of `[model] sources`"));
+    }
 }

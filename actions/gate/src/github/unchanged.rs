@@ -2,6 +2,7 @@
 
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::gate::{BaselineRecord, Mark};
+use trainyard_core::report::decision_icon;
 use trainyard_github::{CheckReport, CheckRun, GitHubError};
 
 use super::checkout::merge_commit;
@@ -120,7 +121,8 @@ impl Reporter<'_> {
         }
         if let Some(place) = self.plan.place(model) {
             // Where the change touched the model before and no longer does.
-            let text = format!("### ✅ {title}\n\n{text}");
+            let icon = decision_icon(unchanged.record.decision);
+            let text = format!("### {icon} {title}\n\n{text}");
             self.block_on(github.upsert_comment(&place, &self.plan.stamp(), &text, false))?;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use crate::gate::RuleChange;
+use crate::gate::{ChangeScope, RuleChange};
 
 /// What decides on which rows a model is judged, and how: a change of it is a change of the judges.
 const JUDGING: [&str; 6] = [
@@ -35,12 +35,22 @@ pub fn config_changes(before: &str, after: &str) -> Vec<RuleChange> {
         .map(|name| RuleChange {
             before: before.get(name).map(|value| written(name, value)),
             after: after.get(name).map(|value| written(name, value)),
-            is_of_judges: JUDGING.iter().any(|setting| {
-                let rest = name.strip_prefix(setting);
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            }),
+            scope: scope(name),
         })
         .collect()
+}
+
+/// What the setting is about.
+fn scope(name: &str) -> ChangeScope {
+    let judges = JUDGING.iter().any(|setting| {
+        let rest = name.strip_prefix(setting);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    });
+    if judges {
+        ChangeScope::Judges
+    } else {
+        ChangeScope::Model
+    }
 }
 
 /// Every value by its path; `None` where the text is no TOML.
@@ -102,9 +112,10 @@ mod tests {
                 let RuleChange {
                     before,
                     after,
-                    is_of_judges,
+                    scope,
                 } = change;
-                (before.as_deref(), after.as_deref(), *is_of_judges)
+                let is_of_judges = *scope == ChangeScope::Judges;
+                (before.as_deref(), after.as_deref(), is_of_judges)
             })
             .collect();
         assert_eq!(

@@ -260,7 +260,10 @@ impl Case<'_> {
             Some(pair) => pair.n_rows(&measured.key).or(measured.n_rows),
             None => measured.n_rows,
         };
-        if let Some(reason) = too_few_rows(rule, n_rows) {
+        if let Some(mut reason) = too_few_rows(rule, n_rows) {
+            if bound.compares() && pair.is_some_and(|pair| pair.counts().is_some()) {
+                reason.push_str(", of those that both were scored on");
+            }
             return (comparison, Outcome::NotJudged, reason);
         }
         let absolute = match bound {
@@ -345,7 +348,7 @@ impl Case<'_> {
         if let Baseline::Unavailable(reason) = self.baseline {
             notes.push(format!("The baseline could not be read: {reason}."));
         }
-        notes.extend(pair.and_then(|pair| note_on_rows(pair, self.rules.gate.compare_rows)));
+        notes.extend(pair.and_then(|pair| note_on_rows(pair, self.rules.gate)));
         notes.extend(
             self.candidate
                 .iter()
@@ -385,32 +388,39 @@ fn comparisons(card: &Scorecard, pair: Option<&Pair<'_>>) -> Vec<Comparison> {
 }
 
 /// What should be known about the rows of the two.
-fn note_on_rows(pair: &Pair<'_>, compare_rows: CompareRows) -> Option<String> {
+fn note_on_rows(pair: &Pair<'_>, gate: &GateConfig) -> Option<String> {
     if pair.has_same_predictions() {
-        return Some(
-            "The predictions are those of the baseline, so nothing has changed.".to_owned(),
-        );
+        return Some("The baseline has the same predictions, so nothing has changed.".to_owned());
     }
     match &pair.rows {
         RowMatch::Different { reason } => Some(match &pair.basis {
             Basis::Shared(shared) => {
-                let gone = match shared.n_lost() {
-                    0 => String::new(),
-                    n_lost => format!(
-                        "; {} of the baseline are gone or relabelled",
-                        count(n_lost, "row")
-                    ),
+                let parts = [
+                    (shared.n_new, "new"),
+                    (shared.n_lost(), "of the baseline gone or relabelled"),
+                ];
+                let parts: Vec<String> = parts
+                    .into_iter()
+                    .filter(|(n_rows, _)| *n_rows > 0)
+                    .map(|(n_rows, what)| format!("{} {what}", is_or_are(n_rows)))
+                    .collect();
+                let beside = match parts.as_slice() {
+                    [] => String::new(),
+                    parts => format!("; {}", parts.join(", ")),
                 };
                 format!(
-                    "Changes are those on the {} that both were scored on; {} new{gone}.",
-                    count(shared.n_rows, "row"),
-                    is_or_are(shared.n_new)
+                    "Changes are those on the {} that both were scored on{beside}.",
+                    count(shared.n_rows, "row")
                 )
             }
             Basis::Unpaired => format!(
                 "The baseline was scored on other rows ({reason}), so changes are those of two samples: whether the rows got harder or the model got worse cannot be told apart."
             ),
-            Basis::None(reason) if compare_rows != CompareRows::Same => {
+            // Where no rule compares, nobody looked for the rows.
+            Basis::None(_) if !gate.rules.iter().any(Rule::compares) => {
+                format!("The baseline was scored on other rows ({reason}), so no change is shown.")
+            }
+            Basis::None(reason) if gate.compare_rows != CompareRows::Same => {
                 format!("No change can be judged: {reason}.")
             }
             Basis::None(_) | Basis::Same | Basis::Unknown => format!(

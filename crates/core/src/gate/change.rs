@@ -162,7 +162,8 @@ impl<'a> Pair<'a> {
         let key = &measured.key;
         let baseline = self.old.get(key).map(Measurement::without_evidence);
         let direction = direction.or(measured.direction);
-        let sides = self.sides(key).ok();
+        let is_comparable = !matches!(self.basis, Basis::None(_));
+        let sides = self.sides(key).ok().filter(|_| is_comparable);
         let change = sides.zip(direction).map(|((new, old), direction)| {
             let value = direction.improvement(new.value, old.value);
             Measurement {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::verdict::RuleChange;
+use super::verdict::{ChangeScope, RuleChange};
 use crate::config::GateConfig;
 
 /// What all rules share, beside the metrics.
@@ -20,7 +20,7 @@ pub fn rule_changes(before: &GateConfig, after: &GateConfig) -> Vec<RuleChange> 
         .map(|key| RuleChange {
             before: before.get(key).map(|value| written(key, value)),
             after: after.get(key).map(|value| written(key, value)),
-            is_of_judges: true,
+            scope: ChangeScope::Judges,
         })
         .collect()
 }

@@ -29,10 +29,15 @@ pub(super) fn summary(
             format!("{} could not be judged.", count(n, "rule"))
         }
         Decision::Warn | Decision::Pass | Decision::Skipped => match decided(Decision::Warn) {
-            0 => held(
-                came_to(Outcome::Holds) + uncertain(results),
-                results.len() as u64,
-            ),
+            0 => {
+                let held = held(came_to(Outcome::Holds), results.len() as u64);
+                match uncertain(results) {
+                    0 => held,
+                    n => format!("{held} {} uncertain, which passes here.", is_or_are(n))
+                        .trim_start()
+                        .to_owned(),
+                }
+            }
             n => format!("Passed with {}.", count(n, "warning")),
         },
     };
@@ -80,6 +85,13 @@ fn held(n: u64, n_rules: u64) -> String {
         n if n == n_rules => format!("All {n} rules hold."),
         1 => "1 rule holds.".to_owned(),
         n => format!("{n} rules hold."),
+    }
+}
+
+fn is_or_are(n_changes: u64) -> String {
+    match n_changes {
+        1 => "1 change is".to_owned(),
+        n => format!("{n} changes are"),
     }
 }
 

@@ -854,7 +854,7 @@ fn rows_that_the_baseline_lost_are_counted_and_bounded() {
         Ok(shared(1, 1)),
     );
     assert!(
-        verdict.notes[0].ends_with("20 are new; 2 rows of the baseline are gone or relabelled."),
+        verdict.notes[0].ends_with("20 are new, 2 are of the baseline gone or relabelled."),
         "{:?}",
         verdict.notes
     );

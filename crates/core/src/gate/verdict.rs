@@ -125,6 +125,18 @@ impl RuleResult {
     }
 }
 
+/// What a change of the configuration is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeScope {
+    /// What judges: rules, test data, how they are scored.
+    Judges,
+    /// Rules that judge once the change is merged, since the base branch's judge it.
+    LaterJudges,
+    /// The model.
+    Model,
+}
+
 /// One bound or setting that a change adds, removes or moves: metric, bound and value, as `accuracy min 0.9`; or name and
 /// value, as `train.epochs = 10`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -136,8 +148,8 @@ pub struct RuleChange {
     /// In the change; absent where it is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// Whether it is about what judges: rules, test data, how they are scored. Else it is about the model.
-    pub is_of_judges: bool,
+    /// What it is about.
+    pub scope: ChangeScope,
 }
 
 /// What was compared with.

@@ -62,7 +62,10 @@ impl Leg {
     /// In a few words.
     pub fn words(&self) -> String {
         match &self.outcome {
-            LegOutcome::Judged(verdict) => verdict.verdict.word().to_owned(),
+            LegOutcome::Judged(verdict) => match &verdict.overridden {
+                Some(found) => format!("{}, let through by {}", verdict.verdict.word(), found.by),
+                None => verdict.verdict.word().to_owned(),
+            },
             LegOutcome::Unchanged(since) => {
                 format!(
                     "{}, unchanged since {}",
@@ -96,7 +99,12 @@ pub fn joined_title(legs: &[Leg]) -> String {
         (0, n_legs) => format!("all {n_legs} models"),
         (n_red, n_legs) => format!("{n_red} of {}", count(n_legs as u64, "model")),
     };
-    format!("{} · {what}", capitalised(decision))
+    let is_overridden = |leg: &&Leg| leg.is_let_through() && !leg.decision().is_green();
+    let overridden = match legs.iter().filter(is_overridden).count() {
+        0 => String::new(),
+        n => format!(", {n} let through by a person"),
+    };
+    format!("{} · {what}{overridden}", capitalised(decision))
 }
 
 /// The legs as GitHub-flavoured Markdown of at most `max_chars` characters: a row each, then the report of each, the worst
@@ -119,7 +127,7 @@ pub fn joined_markdown(legs: &[Leg], run_url: Option<&str>, max_chars: usize) ->
     for (leg, reason) in missing {
         let _ = write!(
             text,
-            "\n> [!CAUTION]\n> {}: {}\n",
+            "\n> [!CAUTION]\n> {}: no verdict, since {}\n",
             escape(&shortened(&leg.name)),
             escape(reason)
         );

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use super::classes::{ClassRow, ClassTable};
 use super::{Report, change_of, cut, mermaid, shortened, values_of};
 use crate::figure::{self, count, figure, percent};
-use crate::gate::{Comparison, Decision, Level, Outcome, RuleChange, RuleResult, Verdict};
+use crate::gate::{
+    ChangeScope, Comparison, Decision, Level, Outcome, RuleChange, RuleResult, Verdict,
+};
 use crate::row_set::{MatchedBy, RowMatch};
 
 const NO_BREAK: &str = "\u{a0}";
@@ -153,7 +155,8 @@ const fn is_direction_mark(c: char) -> bool {
     matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-pub(super) const fn icon(decision: Decision) -> &'static str {
+/// The sign of a decision.
+pub const fn icon(decision: Decision) -> &'static str {
     match decision {
         Decision::Skipped => "➖",
         Decision::Pass => "✅",
@@ -200,22 +203,36 @@ fn boxed(verdict: &Verdict, summary: &str) -> String {
 
 /// What the change does to its own judges, over whatever the verdict is.
 fn rule_changes(report: &Report<'_>) -> String {
-    let lines = diff(report, true);
-    if lines.is_empty() {
-        return String::new();
+    let boxes = [
+        (
+            ChangeScope::Judges,
+            "WARNING",
+            "This change edits what judges it:",
+        ),
+        (
+            ChangeScope::LaterJudges,
+            "NOTE",
+            "This change edits the rules that judge once it is merged:",
+        ),
+    ];
+    let mut text = String::new();
+    for (scope, kind, words) in boxes {
+        let lines = diff(report, scope);
+        if lines.is_empty() {
+            continue;
+        }
+        let _ = write!(text, "> [!{kind}]\n> {words}\n>\n> ```diff\n");
+        for line in lines {
+            let _ = writeln!(text, "> {line}");
+        }
+        text.push_str("> ```\n");
     }
-    let mut text =
-        String::from("> [!WARNING]\n> This change edits what judges it:\n>\n> ```diff\n");
-    for line in lines {
-        let _ = writeln!(text, "> {line}");
-    }
-    text.push_str("> ```\n");
     text
 }
 
 /// What else the change does to the configuration.
 fn config_changes(report: &Report<'_>) -> String {
-    let lines = diff(report, false);
+    let lines = diff(report, ChangeScope::Model);
     if lines.is_empty() {
         return String::new();
     }
@@ -226,11 +243,11 @@ fn config_changes(report: &Report<'_>) -> String {
 }
 
 /// The changes of what judges, or of the rest, as lines of a diff.
-fn diff(report: &Report<'_>, is_of_judges: bool) -> Vec<String> {
+fn diff(report: &Report<'_>, scope: ChangeScope) -> Vec<String> {
     const MAX_LINES: usize = 60;
     let changes = report.verdict.rule_changes.iter();
     let mut lines: Vec<String> = changes
-        .filter(|change| change.is_of_judges == is_of_judges)
+        .filter(|change| change.scope == scope)
         .flat_map(|RuleChange { before, after, .. }| [('-', before), ('+', after)])
         .filter_map(|(sign, line)| Some(format!("{sign} {}", in_code(line.as_ref()?))))
         .collect();
@@ -320,7 +337,13 @@ fn metrics_table(report: &Report<'_>) -> String {
         columns.push((format!("{} % interval", percent(confidence)), ":-:"));
     }
     if has_baseline {
-        columns.push(("Change".to_owned(), "--:"));
+        let shared = report.verdict.baseline.as_ref();
+        let shared = shared.and_then(|baseline| baseline.shared_rows);
+        let title = match shared {
+            Some(counts) => format!("Change on {}", count(counts.n_rows, "row")),
+            None => "Change".to_owned(),
+        };
+        columns.push((title, "--:"));
     }
     columns.extend([("Rule".to_owned(), ":--"), ("Verdict".to_owned(), ":--")]);
     let mut text = String::new();

@@ -36,8 +36,8 @@ pub fn unchanged_report(record: &BaselineRecord, measured: &str) -> (String, Str
         capitalised(record.decision)
     );
     let mut text = format!(
-        "No file of the model has changed since {}, whose verdict is **{}**, so nothing was trained and nothing judged anew.\n\n| Metric | Value | Interval |\n| :-- | --: | :-: |\n",
-        escape(measured),
+        "No file of the model has changed since `{}`, whose verdict is **{}**, so nothing was trained and nothing judged anew.\n\n| Metric | Value | Interval |\n| :-- | --: | :-: |\n",
+        escape(short),
         record.decision.word()
     );
     let overall = record
