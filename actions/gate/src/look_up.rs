@@ -45,7 +45,7 @@ impl LookedUp {
         reporter: Option<&Reporter<'_>>,
         model_name: &str,
         candidate: Option<&Candidate<'_>>,
-    ) -> Result<Self, ConfigError> {
+    ) -> Self {
         let rules = Rules::find(config, context, reporter, &inputs.stage.config);
         let compared = reporter.map(|reporter| reporter.baseline(model_name));
         let base = inputs.stage.base();
@@ -101,7 +101,7 @@ impl LookedUp {
         if let (Some(candidate), Some(origin)) = (candidate, &origin) {
             baseline = shared::attach(baseline, &rules.gate, candidate, origin);
         }
-        Ok(Self {
+        Self {
             baseline: baseline.under(rules.gate.on_missing_baseline),
             gate: rules.gate,
             origin: rules.origin,
@@ -112,13 +112,13 @@ impl LookedUp {
             other_marks,
             kept_file,
             rule_changes: rules.changes,
-        })
+        }
     }
 
     /// Where the configuration cannot be read: nothing was looked up.
-    pub(crate) fn broken(reason: String) -> Result<Self, ConfigError> {
+    pub(crate) fn broken(reason: String) -> Self {
         let gate = GateConfig::default();
-        Ok(Self {
+        Self {
             gate,
             origin: RulesOrigin::Broken(reason),
             baseline: Baseline::NotConfigured("the configuration cannot be read".to_owned()),
@@ -129,7 +129,7 @@ impl LookedUp {
             other_marks: None,
             kept_file: None,
             rule_changes: Vec::new(),
-        })
+        }
     }
 
     /// The rules as a case takes them.

@@ -180,7 +180,7 @@ fn matches_any(root: &Path, pattern: &str) -> bool {
     while let Some(path) = open.pop() {
         let place = root.join(&path);
         if place.is_dir() {
-            if path.ends_with(".git") {
+            if path == ".git" {
                 continue;
             }
             let entries = std::fs::read_dir(&place).into_iter().flatten().flatten();
