@@ -7,6 +7,11 @@ use crate::project::Said;
 
 /// A leg's run in the same job: its verdict lies as its artifact would hold it.
 fn leg(run: &Run, name: &str, accuracy: f64, code: i32) {
+    leg_in(run, &format!("out-{name}"), name, accuracy, &[], code);
+}
+
+/// The same, in this artifact's folder.
+fn leg_in(run: &Run, folder: &str, name: &str, accuracy: f64, others: &[&str], code: i32) {
     let config = format!("{name}.toml");
     run.project.write(
         &config,
@@ -14,8 +19,8 @@ fn leg(run: &Run, name: &str, accuracy: f64, code: i32) {
     );
     run.project
         .write("metrics.json", json!({ "accuracy": accuracy }).to_string());
-    let out = format!("legs/out-{name}/trainyard-out");
-    let arguments = [
+    let out = format!("legs/{folder}/trainyard-out");
+    let mut arguments = vec![
         "--config",
         &config,
         "--name",
@@ -27,6 +32,7 @@ fn leg(run: &Run, name: &str, accuracy: f64, code: i32) {
         "--comment",
         "never",
     ];
+    arguments.extend(others);
     run.gate(200, &arguments, code);
 }
 
@@ -128,30 +134,8 @@ fn a_push_joins_under_a_name_that_no_protection_requires() {
 fn legs_of_one_model_are_named_by_their_artifacts() {
     let run = Run::of_pull_request("joined-alike").with_history();
     for (folder, accuracy, code) in [("linux", 0.97, 0), ("macos", 0.5, 1)] {
-        run.project.write(
-            "one.toml",
-            "[[gate.rules]]\nmetric = \"accuracy\"\nmin = 0.9\n",
-        );
-        run.project
-            .write("metrics.json", json!({ "accuracy": accuracy }).to_string());
-        let out = format!("legs/{folder}/trainyard-out");
-        let arguments = [
-            "--config",
-            "one.toml",
-            "--name",
-            "digits",
-            "--metrics",
-            "metrics.json",
-            "--out",
-            &out,
-            "--comment",
-            "never",
-            "--comment-key",
-            folder,
-            "--artifact",
-            "auto",
-        ];
-        run.gate(200, &arguments, code);
+        let others = ["--comment-key", folder, "--artifact", "auto"];
+        leg_in(&run, folder, "digits", accuracy, &others, code);
         let expected = format!("trainyard-digits+{folder}");
         assert!(run.output().contains(&expected), "{}", run.output());
     }

@@ -15,6 +15,25 @@ use crate::store::{TrainingRows, write_model};
 use crate::train::Trained;
 use crate::weights::{Floats, serialise};
 
+/// A model's folder in an output folder of its own: stages that write to one output folder exclude each other.
+struct Folder {
+    _out: tempfile::TempDir,
+    model: std::path::PathBuf,
+}
+
+impl Folder {
+    fn new() -> Self {
+        let out = tempfile::tempdir().unwrap();
+        let model = out.path().join("model");
+        std::fs::create_dir(&model).unwrap();
+        Self { _out: out, model }
+    }
+
+    fn path(&self) -> &Path {
+        &self.model
+    }
+}
+
 /// A model of three features and two classes, stored as after training.
 fn store(folder: &Path) -> Network {
     let text = "[model]\nname = 'm'\ninput_shape = [3]\n[[model.layers]]\ntype = 'Dense'\nunits = 2\n\
@@ -62,7 +81,7 @@ fn error(folder: &Path) -> String {
 
 #[test]
 fn a_stored_model_scores_as_the_network_did_however_it_is_asked() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let network = store(folder.path());
     let predictor = Predictor::open(folder.path(), Threads::new(Some(2))).unwrap();
     let n_rows = 300;
@@ -97,7 +116,7 @@ fn a_stored_model_scores_as_the_network_did_however_it_is_asked() {
 
 #[test]
 fn weights_that_are_not_the_networks_are_refused_by_name() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     store(folder.path());
     let (kernel, bias) = ([0.5; 6], [0.0; 2]);
     let tensor = |name: &str, shape: &[usize], values| {
@@ -135,7 +154,7 @@ fn weights_that_are_not_the_networks_are_refused_by_name() {
 
 #[test]
 fn an_onnx_graph_is_refused_with_what_to_do_instead() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     store(folder.path());
     files::write(&folder.path().join("model.onnx"), b"graph").unwrap();
     let path = folder.path().join(MANIFEST_FILE);
