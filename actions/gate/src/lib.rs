@@ -215,19 +215,20 @@ fn report(
     }
     Ok(match reporter {
         Some(reporter) => {
-            let record = record.as_ref().filter(|record| match plan.role {
-                Role::Baseline => true,
-                Role::Change { leaves_record, .. } => *leaves_record,
-                Role::Scheduled { may_refresh } => {
-                    // What is there is not replaced by something that nothing is compared with.
-                    let may_renew = match looked_up.own_record {
-                        OwnRecord::None => true,
-                        OwnRecord::Expired => verdict.is_let_through(),
-                        OwnRecord::There => false,
-                    };
-                    *may_refresh && may_renew && record.overriding_inputs.is_empty()
-                }
-                Role::Branch | Role::Release | Role::Fork => false,
+            let record = record.as_ref().filter(|record| {
+                let may_take_place = match plan.role {
+                    Role::Scheduled { .. } => {
+                        // What is there is not replaced by something that nothing is compared with.
+                        let may_renew = match looked_up.own_record {
+                            OwnRecord::None => true,
+                            OwnRecord::Expired => verdict.is_let_through(),
+                            OwnRecord::There => false,
+                        };
+                        may_renew && record.overriding_inputs.is_empty()
+                    }
+                    _ => true,
+                };
+                plan.role.may_leave_record() && may_take_place
             });
             let kept = Kept {
                 record,

@@ -187,16 +187,17 @@ impl Rules {
             let base = parsed(&text, path, reference)?;
             Ok((base, text))
         });
-        let settings = |base: &str| {
+        let changes = |base: &GateConfig, text: &str| {
             let own = files::read_text(path).unwrap_or_default();
-            config_changes(base, &own)
+            let mut changes = rule_changes(base, &config.gate);
+            changes.extend(config_changes(text, &own));
+            changes
         };
         match found {
             Ok((base, text)) if wants_base || base.gate.rules_from == RulesFrom::Base => Self {
                 origin: RulesOrigin::Base(reference.to_owned()),
                 changes: {
-                    let mut changes = rule_changes(&base.gate, &config.gate);
-                    changes.extend(settings(&text));
+                    let mut changes = changes(&base.gate, &text);
                     for change in &mut changes {
                         let is_rule = change.scope == ChangeScope::Judges;
                         let words = change.before.as_ref().or(change.after.as_ref());
@@ -211,14 +212,10 @@ impl Rules {
                 },
                 gate: base.gate,
             },
-            Ok((base, text)) => {
-                let mut changes = rule_changes(&base.gate, &config.gate);
-                changes.extend(settings(&text));
-                Self {
-                    changes,
-                    ..own(RulesOrigin::Own)
-                }
-            }
+            Ok((base, text)) => Self {
+                changes: changes(&base.gate, &text),
+                ..own(RulesOrigin::Own)
+            },
             // The change brings the first configuration.
             Err(ReadError::NotThere) => own(RulesOrigin::Own),
             Err(ReadError::Other(reason)) => own(RulesOrigin::Unread(reason)),

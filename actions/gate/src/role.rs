@@ -91,6 +91,16 @@ impl Role {
         }
     }
 
+    /// Whether a run of this kind may leave a record.
+    pub(crate) const fn may_leave_record(&self) -> bool {
+        match self {
+            Self::Baseline => true,
+            Self::Change { leaves_record, .. } => *leaves_record,
+            Self::Scheduled { may_refresh } => *may_refresh,
+            Self::Branch | Self::Release | Self::Fork => false,
+        }
+    }
+
     /// What the check's name ends with.
     pub(crate) fn suffix(&self) -> String {
         match self {

@@ -10,7 +10,6 @@ use trainyard_core::files;
 use trainyard_core::gate::{BaselineRecord, Mark};
 use trainyard_core::pattern;
 use trainyard_core::report::{UNCHANGED_FILE, UnchangedSince, decision_icon, unchanged_report};
-use trainyard_github::Conclusion;
 use trainyard_runner::{Annotation, Context, ExitCode, Stage, path_in_repository};
 
 use crate::github::{Reporter, warn};
@@ -41,9 +40,7 @@ pub(crate) fn answer(
             );
             match reporter.map(|reporter| reporter.write_unchanged(model, &unchanged)) {
                 Some(Ok(())) => {
-                    let (title, text) = unchanged.report();
-                    let icon = decision_icon(unchanged.record.decision);
-                    stage.summarise(&format!("### {icon} {title}\n\n{text}"));
+                    stage.summarise(&unchanged.markdown());
                     files::write_json(&folder.join(UNCHANGED_FILE), &unchanged.since(model))?;
                     true
                 }
@@ -90,6 +87,13 @@ impl Unchanged {
         unchanged_report(&self.record, &self.measured)
     }
 
+    /// Title and report in one, for a comment and the job summary.
+    pub(crate) fn markdown(&self) -> String {
+        let (title, text) = self.report();
+        let icon = decision_icon(self.record.decision);
+        format!("### {icon} {title}\n\n{text}")
+    }
+
     fn since(&self, model: &str) -> UnchangedSince {
         UnchangedSince {
             model_name: model.to_owned(),
@@ -97,10 +101,6 @@ impl Unchanged {
             measured: self.measured.clone(),
             decision: self.record.decision,
         }
-    }
-
-    pub(crate) const fn conclusion() -> Conclusion {
-        Conclusion::Success
     }
 }
 

@@ -2,8 +2,7 @@
 
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::gate::{BaselineRecord, Mark};
-use trainyard_core::report::decision_icon;
-use trainyard_github::{CheckReport, CheckRun, GitHubError};
+use trainyard_github::{CheckReport, CheckRun, Conclusion, GitHubError};
 
 use super::checkout::merge_commit;
 use super::reporter::Reporter;
@@ -32,13 +31,7 @@ impl Reporter<'_> {
                 record.decision.word()
             ));
         }
-        let may_renew = match self.plan.role {
-            Role::Baseline => true,
-            Role::Change { leaves_record, .. } => *leaves_record,
-            Role::Scheduled { may_refresh } => *may_refresh,
-            Role::Branch | Role::Release | Role::Fork => false,
-        };
-        if may_renew && !self.has_artifact_of(&record) {
+        if self.plan.role.may_leave_record() && !self.has_artifact_of(&record) {
             return Err(format!("the predictions of {} have expired", record.commit));
         }
         // An earlier run at this commit knew better.
@@ -104,7 +97,7 @@ impl Reporter<'_> {
         } else {
             marks_text(&[], Some(&unchanged.mark(self.plan.change_number())))
         };
-        let conclusion = Unchanged::conclusion();
+        let conclusion = Conclusion::Success;
         let check = self.plan.check(model);
         let started = self.started(model).map(|started| started.id);
         self.block_on(github.complete_check(&check, started, conclusion, &said(kept)))?;
@@ -121,8 +114,7 @@ impl Reporter<'_> {
         }
         if let Some(place) = self.plan.place(model) {
             // Where the change touched the model before and no longer does.
-            let icon = decision_icon(unchanged.record.decision);
-            let text = format!("### {icon} {title}\n\n{text}");
+            let text = unchanged.markdown();
             self.block_on(github.upsert_comment(&place, &self.plan.stamp(), &text, false))?;
         }
         Ok(())
