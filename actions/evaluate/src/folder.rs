@@ -27,26 +27,24 @@ pub(crate) fn write(
     let folder = results.path();
     let Subject {
         model,
-        confidence,
         predictions,
-        objective,
+        scoring,
         history,
         overriding_inputs,
     } = subject;
     let archive = predictions.to_npz().exit_code(ExitCode::Bug)?;
     files::write(&folder.join(PREDICTIONS_FILE), &archive)?;
     let (rows, missed_rows) = predictions.row_set(&measured.misses);
-    let is_classifier = predictions.task() == Task::Classification;
+    let is_classifier = predictions.rows.task() == Task::Classification;
     let mut evaluation = Evaluation {
         schema_version: SCHEMA_VERSION,
-        task: predictions.task(),
+        task: predictions.rows.task(),
         model,
         data: DataReference {
             digest: predictions.digest,
             rows,
         },
-        objective,
-        confidence,
+        scoring,
         measurements: measured.measurements,
         undefined: measured.undefined,
         confusion: measured.confusion,

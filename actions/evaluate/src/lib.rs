@@ -86,7 +86,7 @@ fn summary(evaluation: &Evaluation) -> String {
         "### Evaluated · {}\n\nOn {}.\n\n| Metric | Value | {} % interval |\n| :-- | --: | :-: |\n{rows}",
         report::escape(&evaluation.model.name),
         count(evaluation.data.rows.n_rows, "row"),
-        percent(evaluation.confidence),
+        percent(evaluation.scoring.confidence),
     )
 }
 

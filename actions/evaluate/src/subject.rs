@@ -6,11 +6,12 @@ use trainyard_core::config::{Config, ConfigError, JudgingConfig};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::{EpochRecord, ModelReference};
 use trainyard_core::files;
-use trainyard_core::metrics::Measured;
+use trainyard_core::metrics::{Measured, Scoring};
 use trainyard_core::model::{Loss, ModelManifest, Origin, RunRecord, Task};
+use trainyard_core::scored_rows::ScoreTable;
 use trainyard_ml::Threads;
 use trainyard_ml::data::Split;
-use trainyard_ml::predictions::{Given, Predictions, ScoreTable};
+use trainyard_ml::predictions::{Given, Predictions};
 use trainyard_ml::predictor::{Predictor, by_class};
 use trainyard_ml::store::{HISTORY_FILE, RUN_FILE, read_history};
 use trainyard_runner::{ExitCode, WithExitCode as _};
@@ -20,11 +21,8 @@ use crate::Inputs;
 /// Predictions, and where they came from.
 pub(crate) struct Subject {
     pub(crate) model: ModelReference,
-    /// Two-sided level of the intervals.
-    pub(crate) confidence: f64,
     pub(crate) predictions: Predictions,
-    /// What training minimised.
-    pub(crate) objective: Loss,
+    pub(crate) scoring: Scoring,
     pub(crate) history: Vec<EpochRecord>,
     /// Inputs that overrode the configuration, here and in training.
     pub(crate) overriding_inputs: Vec<String>,
@@ -61,8 +59,10 @@ impl Subject {
                 digest: None,
                 size_bytes: None,
             },
-            confidence: config.evaluate.confidence,
-            objective: default_objective(predictions.task()),
+            scoring: Scoring::new(
+                default_objective(predictions.rows.task()),
+                config.evaluate.confidence,
+            ),
             predictions,
             history: Vec::new(),
             overriding_inputs: Vec::new(),
@@ -118,8 +118,12 @@ impl Subject {
         predictions
             .notes
             .extend(notes(manifest, &overriding_inputs, &predictions.digest));
-        predictions.row_ids = row_ids;
-        predictions.columns = columns;
+        predictions.rows.row_ids = row_ids;
+        predictions.raw_columns = columns;
+        let objective = match &manifest.origin {
+            Origin::Trained(trained) => trained.loss,
+            Origin::Imported(_) => default_objective(manifest.task),
+        };
         Ok(Self {
             predictions,
             model: ModelReference {
@@ -127,11 +131,7 @@ impl Subject {
                 digest: Some(predictor.digest().clone()),
                 size_bytes: Some(predictor.folder().size_bytes),
             },
-            confidence: config.evaluate.confidence,
-            objective: match &manifest.origin {
-                Origin::Trained(trained) => trained.loss,
-                Origin::Imported(_) => default_objective(manifest.task),
-            },
+            scoring: Scoring::new(objective, config.evaluate.confidence),
             history,
             overriding_inputs,
         })
@@ -140,7 +140,8 @@ impl Subject {
     /// Every metric that the predictions allow.
     pub(crate) fn measure(&self) -> anyhow::Result<Measured> {
         self.predictions
-            .measure(self.objective, self.confidence)
+            .rows
+            .measure(&self.scoring)
             .exit_code(ExitCode::Data)
     }
 }

@@ -5,76 +5,20 @@ use std::collections::{HashMap, HashSet};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::gate::{PartialScores, SharedRows};
-use trainyard_core::metrics::{ClassifiedRows, MetricError, Scores, ValuedRows, classify, regress};
-use trainyard_core::model::{Loss, Task};
+use trainyard_core::metrics::{MetricError, Scoring};
+use trainyard_core::model::Task;
 use trainyard_core::row_mask::RowMask;
+use trainyard_core::scored_rows::{Labels, ScoreTable, ScoredRows};
 
 use trainyard_npz::{self as npz, Array, Values};
 
 /// The predictions behind an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StoredPredictions {
-    row_ids: Option<Vec<String>>,
-    labels: Answers,
-    predicted: Answers,
-    /// `[n_rows, n_classes]`.
-    scores: Option<ScoreTable>,
-    classes: Vec<String>,
+    rows: ScoredRows,
     digest: Sha256Digest,
-    objective: Loss,
-    /// Two-sided level of the evaluation's intervals.
-    confidence: f64,
-}
-
-/// Labels or predictions, one a row.
-#[derive(Debug, Clone, PartialEq)]
-enum Answers {
-    Class(Vec<u32>),
-    Value(Vec<f64>),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum ScoreTable {
-    F32(Vec<f32>),
-    F64(Vec<f64>),
-}
-
-impl Answers {
-    const fn len(&self) -> usize {
-        match self {
-            Self::Class(classes) => classes.len(),
-            Self::Value(values) => values.len(),
-        }
-    }
-
-    /// Those of these rows, in this order.
-    fn of(&self, rows: &[usize]) -> Self {
-        match self {
-            Self::Class(classes) => Self::Class(rows.iter().map(|&row| classes[row]).collect()),
-            Self::Value(values) => Self::Value(rows.iter().map(|&row| values[row]).collect()),
-        }
-    }
-}
-
-impl ScoreTable {
-    const fn as_scores(&self) -> Scores<'_> {
-        match self {
-            Self::F32(scores) => Scores::F32(scores.as_slice()),
-            Self::F64(scores) => Scores::F64(scores.as_slice()),
-        }
-    }
-
-    /// Those of these rows, in this order.
-    fn of(&self, rows: &[usize], n_classes: usize) -> Self {
-        fn gathered<T: Copy>(scores: &[T], rows: &[usize], n_classes: usize) -> Vec<T> {
-            let of_row = |&row: &usize| &scores[row * n_classes..(row + 1) * n_classes];
-            rows.iter().flat_map(of_row).copied().collect()
-        }
-        match self {
-            Self::F32(scores) => Self::F32(gathered(scores, rows, n_classes)),
-            Self::F64(scores) => Self::F64(gathered(scores, rows, n_classes)),
-        }
-    }
+    /// How the evaluation scored them.
+    scoring: Scoring,
 }
 
 /// Why stored predictions cannot be used.
@@ -141,14 +85,13 @@ impl StoredPredictions {
             return Err(content("its arrays have different lengths"));
         }
         Ok(Self {
-            row_ids,
-            labels,
-            predicted,
-            scores,
-            classes,
+            rows: ScoredRows {
+                row_ids,
+                scores,
+                ..ScoredRows::new(labels, predicted, classes)
+            },
             digest,
-            objective: evaluation.objective,
-            confidence: evaluation.confidence,
+            scoring: evaluation.scoring.clone(),
         })
     }
 
@@ -162,69 +105,44 @@ impl StoredPredictions {
     /// Without ids a row is its position, which says something only where all labels are the same.
     pub(crate) fn shared_with(&self, baseline: &Self) -> Result<SharedRows, StoredError> {
         let (new, old) = (self, baseline);
-        let Pairs { rows, n_relabelled } = pairs(new, old)?;
+        let Pairs { rows, n_relabelled } = pairs(&new.rows, &old.rows)?;
         let n_shared = rows.len() as u64;
         let (of_new, of_old): (Vec<usize>, Vec<usize>) = rows.into_iter().unzip();
         Ok(SharedRows {
             candidate: new.digest.clone(),
             baseline: old.digest.clone(),
             n_rows: n_shared,
-            n_gone: old.labels.len() as u64 - n_shared - n_relabelled,
+            n_gone: old.rows.n_rows() as u64 - n_shared - n_relabelled,
             n_relabelled,
-            n_new: new.labels.len() as u64 - n_shared - n_relabelled,
-            of_candidate: self.on(&of_new)?,
-            // What training minimised decides what `loss` is: the same for both, or they could not be compared.
-            of_baseline: Self {
-                objective: self.objective,
-                ..baseline.clone()
-            }
-            .on(&of_old)?,
+            n_new: new.rows.n_rows() as u64 - n_shared - n_relabelled,
+            // How the candidate was scored holds for both, or they could not be compared.
+            of_candidate: on(&new.rows, &of_new, &self.scoring)?,
+            of_baseline: on(&old.rows, &of_old, &self.scoring)?,
         })
     }
+}
 
-    /// What the model came to on these rows, in this order.
-    fn on(&self, rows: &[usize]) -> Result<PartialScores, MetricError> {
-        if rows.is_empty() {
-            return Ok(PartialScores {
-                measurements: Vec::new(),
-                undefined: Vec::new(),
-                missed_rows: None,
-            });
-        }
-        let (labels, predicted) = (self.labels.of(rows), self.predicted.of(rows));
-        let n_classes = self.classes.len();
-        let scores = self
-            .scores
-            .as_ref()
-            .map(|scores| scores.of(rows, n_classes));
-        let measured = match (&labels, &predicted) {
-            (Answers::Class(labels), Answers::Class(predicted)) => classify(
-                &ClassifiedRows {
-                    labels,
-                    predicted,
-                    scores: scores.as_ref().map(ScoreTable::as_scores),
-                    classes: &self.classes,
-                },
-                self.confidence,
-            ),
-            (Answers::Value(labels), Answers::Value(predicted)) => regress(
-                &ValuedRows {
-                    labels,
-                    predicted,
-                    objective: self.objective,
-                },
-                self.confidence,
-            ),
-            _ => unreachable!("labels and predictions are read for one task"),
-        }?;
-        let is_classifier = measured.confusion.is_some();
-        let misses = measured.misses.into_iter().map(|row| row as u64).collect();
-        Ok(PartialScores {
-            measurements: measured.measurements,
-            undefined: measured.undefined,
-            missed_rows: RowMask::new(rows.len() as u64, misses).filter(|_| is_classifier),
-        })
+/// What a model came to on these of its rows, in this order.
+fn on(
+    scored: &ScoredRows,
+    rows: &[usize],
+    scoring: &Scoring,
+) -> Result<PartialScores, MetricError> {
+    if rows.is_empty() {
+        return Ok(PartialScores {
+            measurements: Vec::new(),
+            undefined: Vec::new(),
+            missed_rows: None,
+        });
     }
+    let measured = scored.gather(rows).measure(scoring)?;
+    let is_classifier = scored.task() == Task::Classification;
+    let misses = measured.misses.into_iter().map(|row| row as u64).collect();
+    Ok(PartialScores {
+        measurements: measured.measurements,
+        undefined: measured.undefined,
+        missed_rows: RowMask::new(rows.len() as u64, misses).filter(|_| is_classifier),
+    })
 }
 
 /// The rows that two sets of predictions share.
@@ -235,12 +153,12 @@ struct Pairs {
     n_relabelled: u64,
 }
 
-fn pairs(new: &StoredPredictions, old: &StoredPredictions) -> Result<Pairs, StoredError> {
+fn pairs(new: &ScoredRows, old: &ScoredRows) -> Result<Pairs, StoredError> {
     let has_same_label = |&(of_new, of_old): &(usize, usize)| match (&new.labels, &old.labels) {
-        (Answers::Class(left), Answers::Class(right)) => {
+        (Labels::Class(left), Labels::Class(right)) => {
             new.classes[left[of_new] as usize] == old.classes[right[of_old] as usize]
         }
-        (Answers::Value(left), Answers::Value(right)) => {
+        (Labels::Value(left), Labels::Value(right)) => {
             left[of_new].to_bits() == right[of_old].to_bits()
         }
         _ => false,
@@ -274,7 +192,7 @@ fn pairs(new: &StoredPredictions, old: &StoredPredictions) -> Result<Pairs, Stor
 }
 
 /// Class indices or numbers.
-fn answers(array: Array, task: Task, n_classes: usize) -> Result<Answers, StoredError> {
+fn answers(array: Array, task: Task, n_classes: usize) -> Result<Labels, StoredError> {
     let wrong = || StoredError::Content("labels and predictions are of another task".to_owned());
     match (task, array.values) {
         (Task::Classification, Values::I64(values)) => {
@@ -283,9 +201,9 @@ fn answers(array: Array, task: Task, n_classes: usize) -> Result<Answers, Stored
                 idx.filter(|&idx| (idx as usize) < n_classes)
             });
             let indices: Option<Vec<u32>> = indices.collect();
-            indices.map(Answers::Class).ok_or_else(wrong)
+            indices.map(Labels::Class).ok_or_else(wrong)
         }
-        (Task::Regression, Values::F64(values)) => Ok(Answers::Value(values)),
+        (Task::Regression, Values::F64(values)) => Ok(Labels::Value(values)),
         _ => Err(wrong()),
     }
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Sha256Digest;
 use crate::files::{self, FileError};
 use crate::measurement::{Measurement, MetricKey, Undefined};
-use crate::metrics::Confusion;
-use crate::model::{FileEntry, Loss, Task};
+use crate::metrics::{Confusion, Scoring};
+use crate::model::{FileEntry, Task};
 use crate::row_mask::RowMask;
 use crate::row_set::RowSet;
 
@@ -37,10 +37,8 @@ pub struct Evaluation {
     pub model: ModelReference,
     /// On which rows.
     pub data: DataReference,
-    /// What training minimised, or is taken to have.
-    pub objective: Loss,
-    /// Two-sided level of the intervals.
-    pub confidence: f64,
+    /// How they were scored.
+    pub scoring: Scoring,
     /// Every metric that has a value: those of all rows first, then those of classes, slices and folds.
     pub measurements: Vec<Measurement>,
     /// Every metric that has none, and why.

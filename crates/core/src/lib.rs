@@ -18,6 +18,7 @@ pub mod statistics;
 pub mod metrics;
 pub mod row_mask;
 pub mod row_set;
+pub mod scored_rows;
 
 pub mod evaluation;
 pub mod gate;

@@ -13,6 +13,7 @@ mod metric;
 mod probability;
 mod regression;
 mod rows;
+mod scoring;
 
 pub use confidence::{IntervalError, interval_at};
 pub use estimate::{Computed, Estimate};
@@ -22,6 +23,8 @@ pub use metric::{Compute, Metric};
 pub use rows::{
     ClassifiedRows, MetricError, Probabilities, Scores, ValuedRows, argmax, predictions,
 };
+
+pub use scoring::Scoring;
 
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ mod sample;
 mod table;
 
 pub use column::CellProblem;
-pub use dataset::{Dataset, Labels};
+pub use dataset::Dataset;
 pub use error::DataError;
 pub(crate) use error::refuse_lfs_pointer;
 pub use excerpt::{Excerpt, Names};
@@ -26,6 +26,7 @@ pub use images::ImageProblem;
 pub use labels::LabelProblem;
 pub use load::{Split, load, remotes};
 pub use table::{Place, TableProblem};
+pub use trainyard_core::scored_rows::Labels;
 pub use trainyard_npz as npz;
 
 #[cfg(test)]

@@ -15,39 +15,27 @@ use std::path::Path;
 
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::files;
-use trainyard_core::metrics::argmax;
-use trainyard_core::metrics::{
-    ClassifiedRows, Measured, MetricError, Scores, ValuedRows, classify,
-    predictions as predicted_classes, regress,
-};
-use trainyard_core::model::{Loss, Task};
+use trainyard_core::metrics::{argmax, predictions as predicted_classes};
 use trainyard_core::row_mask::RowMask;
 use trainyard_core::row_set::RowSet;
+use trainyard_core::scored_rows::{ScoreTable, ScoredRows};
 
 use crate::data::npz::Array;
 use crate::data::{DataError, Labels, refuse_lfs_pointer};
 
+pub use columns::Given;
 use columns::{Columns, Resolved};
-pub use columns::{Given, ScoreTable};
 use problem::{Problem, some};
 
-/// Labelled rows and what was predicted for them.
+/// Labelled rows with what was predicted for them, and where they came from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Predictions {
-    /// Identifies each row, any text; absent where rows are known by their position alone.
-    pub row_ids: Option<Vec<String>>,
-    /// One a row.
-    pub labels: Labels,
-    /// One a row: class indices for a classifier, else numbers.
-    pub predicted: Labels,
-    /// A score of each class, `[n_rows, n_classes]`, where there are any.
-    pub scores: Option<ScoreTable>,
-    /// Names of the classes, in the order of their indices; empty for regression.
-    pub classes: Vec<String>,
+    /// The rows.
+    pub rows: ScoredRows,
     /// Digest of the file or data that they came from.
     pub digest: Sha256Digest,
     /// Digests of the raw columns, by which rows without ids are told apart.
-    pub columns: BTreeMap<String, Sha256Digest>,
+    pub raw_columns: BTreeMap<String, Sha256Digest>,
     /// What a reader should know, in sentences.
     pub notes: Vec<String>,
 }
@@ -76,78 +64,40 @@ impl Predictions {
         digest: Sha256Digest,
     ) -> Self {
         let predicted = predicted_classes(scores.as_scores(), classes.len());
-        Self {
-            row_ids: None,
-            labels,
-            predicted: Labels::Class(predicted),
-            scores: Some(scores),
-            classes,
+        Self::of_rows(
+            ScoredRows {
+                scores: Some(scores),
+                ..ScoredRows::new(labels, Labels::Class(predicted), classes)
+            },
             digest,
-            columns: BTreeMap::new(),
-            notes: Vec::new(),
-        }
+        )
     }
 
     /// The predictions of a regression model.
     pub const fn of_values(labels: Labels, predicted: Vec<f64>, digest: Sha256Digest) -> Self {
+        let rows = ScoredRows::new(labels, Labels::Value(predicted), Vec::new());
+        Self::of_rows(rows, digest)
+    }
+
+    const fn of_rows(rows: ScoredRows, digest: Sha256Digest) -> Self {
         Self {
-            row_ids: None,
-            labels,
-            predicted: Labels::Value(predicted),
-            scores: None,
-            classes: Vec::new(),
+            rows,
             digest,
-            columns: BTreeMap::new(),
+            raw_columns: BTreeMap::new(),
             notes: Vec::new(),
-        }
-    }
-
-    /// Number of rows.
-    pub const fn n_rows(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// What the predictions mean.
-    pub const fn task(&self) -> Task {
-        match self.labels {
-            Labels::Class(_) => Task::Classification,
-            Labels::Value(_) => Task::Regression,
-        }
-    }
-
-    /// Every metric that the predictions allow; intervals hold at `confidence`. `objective` is what training minimised.
-    pub fn measure(&self, objective: Loss, confidence: f64) -> Result<Measured, MetricError> {
-        match (&self.labels, &self.predicted) {
-            (Labels::Value(labels), Labels::Value(predicted)) => {
-                let rows = ValuedRows {
-                    labels,
-                    predicted,
-                    objective,
-                };
-                regress(&rows, confidence)
-            }
-            (Labels::Class(labels), Labels::Class(predicted)) => {
-                let rows = ClassifiedRows {
-                    labels,
-                    predicted,
-                    scores: self.scores(),
-                    classes: &self.classes,
-                };
-                classify(&rows, confidence)
-            }
-            _ => unreachable!("labels and predictions are read for one task"),
         }
     }
 
     /// The identity of the rows, and the mask of the rows in `misses`, indices, in their canonical order.
     pub fn row_set(&self, misses: &[usize]) -> (RowSet, RowMask) {
-        let label = |row: usize| match &self.labels {
-            Labels::Class(labels) => self.classes[labels[row] as usize].clone(),
+        let rows = &self.rows;
+        let label = |row: usize| match &rows.labels {
+            Labels::Class(labels) => rows.classes[labels[row] as usize].clone(),
             Labels::Value(labels) => labels[row].to_string(),
         };
-        let n_rows = self.n_rows();
+        let n_rows = rows.n_rows();
         let mut place: Vec<u64> = (0..n_rows as u64).collect();
-        let set = match &self.row_ids {
+        let set = match &rows.row_ids {
             Some(row_ids) => {
                 let (set, order) = RowSet::of_ids(row_ids, label);
                 for (position, row) in order.into_iter().enumerate() {
@@ -155,7 +105,7 @@ impl Predictions {
                 }
                 set
             }
-            None => RowSet::of_positions(n_rows, label, self.columns.clone()),
+            None => RowSet::of_positions(n_rows, label, self.raw_columns.clone()),
         };
         let missed = misses.iter().map(|&row| place[row]).collect();
         let mask = RowMask::new(n_rows as u64, missed).expect("each row is missed at most once");
@@ -164,25 +114,21 @@ impl Predictions {
 
     /// `predictions.npz`: `row_id` where there are any, `label`, `predicted`, and `score` where there are any.
     pub fn to_npz(&self) -> Result<Vec<u8>, DataError> {
+        let rows = &self.rows;
         let mut arrays: Vec<(&str, Array)> = Vec::new();
         arrays.extend(
-            self.row_ids
+            rows.row_ids
                 .as_deref()
                 .map(|ids| ("row_id", archive::row_ids(ids))),
         );
-        arrays.push(("label", archive::answers(&self.labels)));
-        arrays.push(("predicted", archive::answers(&self.predicted)));
+        arrays.push(("label", archive::answers(&rows.labels)));
+        arrays.push(("predicted", archive::answers(&rows.predicted)));
         arrays.extend(
-            self.scores
+            rows.scores
                 .as_ref()
-                .map(|scores| ("score", scores.to_array(self.classes.len()))),
+                .map(|scores| ("score", archive::scores(scores, rows.classes.len()))),
         );
         archive::write(&arrays)
-    }
-
-    /// The scores as metrics read them.
-    pub fn scores(&self) -> Option<Scores<'_>> {
-        self.scores.as_ref().map(ScoreTable::as_scores)
     }
 }
 
@@ -214,13 +160,13 @@ fn assembled(
     let mut notes = notes;
     notes.extend(contradiction(&predicted, scores.as_ref(), classes.len()));
     Ok(Predictions {
-        row_ids,
-        labels,
-        predicted,
-        scores,
-        classes,
+        rows: ScoredRows {
+            row_ids,
+            scores,
+            ..ScoredRows::new(labels, predicted, classes)
+        },
         digest,
-        columns: others,
+        raw_columns: others,
         notes,
     })
 }

@@ -4,13 +4,23 @@
 
 use libfuzzer_sys::fuzz_target;
 use trainyard_core::model::Task;
-use trainyard_ml::predictions::Predictions;
+use trainyard_ml::predictions::{Given, Predictions};
 
 fuzz_target!(|bytes: &[u8]| {
     trainyard_fuzz::with_file("predictions", bytes, |base| {
         for task in [Task::Classification, Task::Regression] {
-            if let Ok(predictions) = Predictions::read(&base.join("predictions"), task, None) {
-                assert_eq!(predictions.row_ids.len(), predictions.labels.len());
+            if let Ok(predictions) = Predictions::read(
+                &base.join("predictions"),
+                &Given {
+                    task: Some(task),
+                    classes: None,
+                },
+            ) {
+                let rows = predictions.rows;
+                assert!(
+                    rows.row_ids
+                        .is_none_or(|ids| ids.len() == rows.labels.len())
+                );
             }
         }
     });

@@ -36,6 +36,9 @@ fn evaluated(n: u32, missed: &[u32]) -> Scorecard {
     classified(&labels, &predicted, &["a", "b"])
 }
 
+/// With the defaults.
+const SCORING: metrics::Scoring = metrics::Scoring::new(Loss::MeanSquaredError, 0.95);
+
 fn classified(labels: &[u32], predicted: &[u32], classes: &[&str]) -> Scorecard {
     let classes: Vec<String> = classes.iter().map(|&class| class.to_owned()).collect();
     let rows = ClassifiedRows {
@@ -43,8 +46,10 @@ fn classified(labels: &[u32], predicted: &[u32], classes: &[&str]) -> Scorecard 
         predicted,
         scores: None,
         classes: &classes,
+        weights: None,
+        groups: None,
     };
-    let measured = metrics::classify(&rows, 0.95).unwrap();
+    let measured = metrics::classify(&rows, &SCORING).unwrap();
     let label = |row: usize| classes[labels[row] as usize].clone();
     let missed = measured.misses.iter().map(|&row| row as u64).collect();
     Scorecard {
@@ -493,10 +498,12 @@ fn confidence_never_passes_on_rows_that_prove_nothing() {
             labels: &vec![1.0; n],
             predicted: &vec![1.5; n],
             objective: Loss::MeanSquaredError,
+            weights: None,
+            groups: None,
         };
         Scorecard::bare(
             Sha256Digest::of(b"numbers"),
-            metrics::regress(&rows, 0.95).unwrap().measurements,
+            metrics::regress(&rows, &SCORING).unwrap().measurements,
         )
     };
     for n in [1, 50] {
@@ -602,8 +609,10 @@ fn sums_beyond_floating_point_have_no_value() {
         labels: &[1e200, -1e200, 3.0],
         predicted: &[-1e200, 1e200, 3.0],
         objective: Loss::MeanSquaredError,
+        weights: None,
+        groups: None,
     };
-    let measured = metrics::regress(&rows, 0.95).unwrap();
+    let measured = metrics::regress(&rows, &SCORING).unwrap();
     assert!(measured.measurements.iter().all(|found| {
         let ends = found
             .interval

@@ -5,6 +5,7 @@ use super::estimate::{Computed, Estimate};
 use super::matrix::Confusion;
 use super::metric::{Compute, Metric};
 use super::rows::{ClassifiedRows, MetricError, ValuedRows};
+use super::scoring::Scoring;
 use crate::measurement::{Measurement, MetricKey, Undefined};
 
 /// Why a number is not one.
@@ -26,8 +27,9 @@ pub struct Measured {
 /// Scores a classifier.
 ///
 /// Every metric of the catalog that these rows allow: those of probabilities only where there are scores. The
-/// definitions are the catalog's; intervals hold at `confidence`, two-sided.
-pub fn classify(rows: &ClassifiedRows<'_>, confidence: f64) -> Result<Measured, MetricError> {
+/// definitions are the catalog's; intervals hold at the `scoring`'s confidence, two-sided.
+pub fn classify(rows: &ClassifiedRows<'_>, scoring: &Scoring) -> Result<Measured, MetricError> {
+    let confidence = scoring.confidence;
     let probabilities = rows.check()?;
     let confusion = rows.confusion();
     let mut measured = Measured {
@@ -64,7 +66,8 @@ pub fn classify(rows: &ClassifiedRows<'_>, confidence: f64) -> Result<Measured, 
 }
 
 /// Scores a regression model: every metric of the catalog of numbers against predicted numbers.
-pub fn regress(rows: &ValuedRows<'_>, confidence: f64) -> Result<Measured, MetricError> {
+pub fn regress(rows: &ValuedRows<'_>, scoring: &Scoring) -> Result<Measured, MetricError> {
+    let confidence = scoring.confidence;
     rows.check()?;
     let mut measured = Measured {
         measurements: Vec::new(),

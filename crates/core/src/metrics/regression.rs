@@ -205,6 +205,8 @@ mod tests {
                 labels,
                 predicted,
                 objective: Loss::MeanSquaredError,
+                weights: None,
+                groups: None,
             };
             match median_absolute_error(&rows, 0.95) {
                 Computed::Value(estimate) => (estimate.value, estimate.interval.is_ok()),

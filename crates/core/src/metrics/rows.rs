@@ -50,6 +50,10 @@ pub struct ClassifiedRows<'a> {
     pub scores: Option<Scores<'a>>,
     /// Names of the `k` classes.
     pub classes: &'a [String],
+    /// How much each row counts, `[n]`; absent where all count the same.
+    pub weights: Option<&'a [f64]>,
+    /// Which rows belong together, `[n]`; absent where rows are independent.
+    pub groups: Option<&'a [String]>,
 }
 
 /// Labelled rows with a probability of each class.
@@ -81,6 +85,10 @@ pub struct ValuedRows<'a> {
     pub predicted: &'a [f64],
     /// What training minimised.
     pub objective: Loss,
+    /// How much each row counts, `[n]`; absent where all count the same.
+    pub weights: Option<&'a [f64]>,
+    /// Which rows belong together, `[n]`; absent where rows are independent.
+    pub groups: Option<&'a [String]>,
 }
 
 impl ValuedRows<'_> {

@@ -2,6 +2,9 @@ use super::*;
 use crate::measurement::{Measurement, MetricKey};
 use crate::model::Loss;
 
+/// With the defaults.
+const SCORING: Scoring = Scoring::new(Loss::MeanSquaredError, 0.95);
+
 fn classes(n: usize) -> Vec<String> {
     (0..n).map(|class| class.to_string()).collect()
 }
@@ -12,6 +15,8 @@ fn rows<'a>(labels: &'a [u32], predicted: &'a [u32], classes: &'a [String]) -> C
         predicted,
         scores: None,
         classes,
+        weights: None,
+        groups: None,
     }
 }
 
@@ -50,7 +55,7 @@ fn figures_match_scikit_learn() {
         scores: Some(scores),
         ..rows(&labels, &predicted, &classes)
     };
-    let measured = classify(&rows, 0.95).unwrap();
+    let measured = classify(&rows, &SCORING).unwrap();
     close(overall(&measured, "accuracy"), 5.0 / 7.0);
     close(
         overall(&measured, "precision_macro"),
@@ -84,7 +89,7 @@ fn a_certain_wrong_row_costs_what_keras_and_scikit_learn_say() {
         scores: Some(Scores::F64(&[0.0, 1.0, 0.0, 1.0])),
         ..rows(&[0, 1], &[1, 1], &names)
     };
-    let measured = classify(&rows, 0.95).unwrap();
+    let measured = classify(&rows, &SCORING).unwrap();
     close(overall(&measured, "log_loss"), 18.021_826_694_558_577);
     assert!((overall(&measured, "loss") - 8.059_047_8).abs() < 1e-6);
 }
@@ -94,7 +99,7 @@ fn a_certain_wrong_row_costs_what_keras_and_scikit_learn_say() {
 #[test]
 fn averages_are_over_the_classes_that_occur() {
     let names = classes(5);
-    let measured = classify(&rows(&[0, 0, 1], &[0, 2, 1], &names), 0.95).unwrap();
+    let measured = classify(&rows(&[0, 0, 1], &[0, 2, 1], &names), &SCORING).unwrap();
     close(overall(&measured, "precision_macro"), 2.0 / 3.0);
     close(overall(&measured, "recall_macro"), 0.5);
     close(overall(&measured, "f1_macro"), 5.0 / 9.0);
@@ -110,7 +115,7 @@ fn averages_are_over_the_classes_that_occur() {
         );
     }
     assert_eq!(measured.confusion.unwrap().absent_classes(), ["3", "4"]);
-    let measured = classify(&rows(&[0, 1], &[0, 0], &names), 0.95).unwrap();
+    let measured = classify(&rows(&[0, 1], &[0, 0], &names), &SCORING).unwrap();
     assert_eq!(reason(&measured, &of("precision", "1")), "never predicted");
 }
 
@@ -121,7 +126,7 @@ fn the_rows_behind_a_precision_are_those_predicted() {
     let labels = [vec![0; 10], vec![1; 10]].concat();
     let predicted = [vec![0; 2], vec![1; 18]].concat();
     let names = classes(2);
-    let measured = classify(&rows(&labels, &predicted, &names), 0.95).unwrap();
+    let measured = classify(&rows(&labels, &predicted, &names), &SCORING).unwrap();
     let key = MetricKey::of_class("precision", "0");
     let precision = measured
         .measurements
@@ -144,7 +149,7 @@ fn an_average_has_its_interval_at_any_level_and_a_foreign_metric_says_why_not() 
         .map(|row| (row % 2) ^ u32::from(row % 10 == 0))
         .collect();
     let names = classes(2);
-    let measured = classify(&rows(&labels, &predicted, &names), 0.95).unwrap();
+    let measured = classify(&rows(&labels, &predicted, &names), &SCORING).unwrap();
     let find = |name: &str| {
         let key = MetricKey::overall(name);
         measured
@@ -176,7 +181,7 @@ fn what_is_not_a_prediction_is_refused() {
             scores: Some(Scores::F64(scores)),
             ..rows(&[0], &[0], &names)
         };
-        classify(&rows, 0.95).unwrap_err()
+        classify(&rows, &SCORING).unwrap_err()
     };
     assert!(matches!(
         bad(&[f64::NAN, 0.5]),
@@ -192,11 +197,11 @@ fn what_is_not_a_prediction_is_refused() {
     ));
     assert!(matches!(bad(&[1.0]), MetricError::Lengths { .. }));
     assert_eq!(
-        classify(&rows(&[], &[], &names), 0.95),
+        classify(&rows(&[], &[], &names), &SCORING),
         Err(MetricError::NoRows)
     );
     assert!(matches!(
-        classify(&rows(&[2], &[0], &names), 0.95),
+        classify(&rows(&[2], &[0], &names), &SCORING),
         Err(MetricError::Label { label: 2, .. })
     ));
 }
@@ -206,6 +211,8 @@ fn valued<'a>(labels: &'a [f64], predicted: &'a [f64]) -> ValuedRows<'a> {
         labels,
         predicted,
         objective: Loss::MeanSquaredError,
+        weights: None,
+        groups: None,
     }
 }
 
@@ -213,7 +220,11 @@ fn valued<'a>(labels: &'a [f64], predicted: &'a [f64]) -> ValuedRows<'a> {
 /// whose examples use these rows (0.375, 0.5 and 0.948…).
 #[test]
 fn figures_of_numbers_match_scikit_learns_documentation() {
-    let measured = regress(&valued(&[3.0, -0.5, 2.0, 7.0], &[2.5, 0.0, 2.0, 8.0]), 0.95).unwrap();
+    let measured = regress(
+        &valued(&[3.0, -0.5, 2.0, 7.0], &[2.5, 0.0, 2.0, 8.0]),
+        &SCORING,
+    )
+    .unwrap();
     assert_eq!(overall(&measured, "mse"), 0.375);
     assert_eq!(overall(&measured, "mae"), 0.5);
     close(overall(&measured, "r2"), 0.948_608_137_044_967_9);
@@ -225,9 +236,9 @@ fn figures_of_numbers_match_scikit_learns_documentation() {
 fn predictions_of_large_numbers_keep_every_digit() {
     let labels: Vec<f64> = (0..8).map(|row| 1e9 + f64::from(row) * 10.0).collect();
     let off: Vec<f64> = labels.iter().map(|label| label + 25.0).collect();
-    let measured = regress(&valued(&labels, &off), 0.95).unwrap();
+    let measured = regress(&valued(&labels, &off), &SCORING).unwrap();
     close(overall(&measured, "mae"), 25.0);
-    let perfect = regress(&valued(&labels, &labels), 0.95).unwrap();
+    let perfect = regress(&valued(&labels, &labels), &SCORING).unwrap();
     assert_eq!(overall(&perfect, "r2"), 1.0);
 }
 
@@ -239,7 +250,7 @@ fn loss_is_what_training_minimised() {
             objective,
             ..valued(&[0.0, 0.0], &[0.5, -3.0])
         };
-        overall(&regress(&rows, 0.95).unwrap(), "loss")
+        overall(&regress(&rows, &SCORING).unwrap(), "loss")
     };
     close(loss(Loss::MeanSquaredError), 4.625);
     close(loss(Loss::MeanAbsoluteError), 1.75);
@@ -248,27 +259,27 @@ fn loss_is_what_training_minimised() {
 
 #[test]
 fn what_has_no_value_says_why() {
-    let measured = regress(&valued(&[1.0, 1.0], &[1.0, 2.0]), 0.95).unwrap();
+    let measured = regress(&valued(&[1.0, 1.0], &[1.0, 2.0]), &SCORING).unwrap();
     assert_eq!(
         reason(&measured, &MetricKey::overall("r2")),
         "all labels are equal"
     );
     for (labels, predicted) in [([1.0], [f64::INFINITY]), ([f64::NAN], [1.0])] {
         assert!(matches!(
-            regress(&valued(&labels, &predicted), 0.95),
+            regress(&valued(&labels, &predicted), &SCORING),
             Err(MetricError::NotFinite { .. })
         ));
     }
     assert!(matches!(
-        regress(&valued(&[], &[]), 0.95),
+        regress(&valued(&[], &[]), &SCORING),
         Err(MetricError::NoRows)
     ));
 }
 
 #[test]
 fn one_row_and_rows_without_variation_have_no_interval_of_width_0() {
-    let one = regress(&valued(&[1.0], &[2.0]), 0.95).unwrap();
-    let equal = regress(&valued(&[1.0; 50], &[2.0; 50]), 0.95).unwrap();
+    let one = regress(&valued(&[1.0], &[2.0]), &SCORING).unwrap();
+    let equal = regress(&valued(&[1.0; 50], &[2.0; 50]), &SCORING).unwrap();
     for measured in [one, equal] {
         for found in &measured.measurements {
             let width = found
@@ -283,7 +294,7 @@ fn one_row_and_rows_without_variation_have_no_interval_of_width_0() {
         }
     }
     let names = classes(2);
-    let single = classify(&rows(&[0], &[0], &names), 0.95).unwrap();
+    let single = classify(&rows(&[0], &[0], &names), &SCORING).unwrap();
     let accuracy = single.measurements[0].interval.unwrap();
     assert!(
         accuracy.lower < 0.1 && accuracy.upper == 1.0,

@@ -45,7 +45,7 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
         absent_classes => absent,
         notes => Value::from(evaluation.notes.clone()),
         rows => count(evaluation.data.rows.n_rows, "row"),
-        confidence => percent(evaluation.confidence),
+        confidence => percent(evaluation.scoring.confidence),
         learning_curve => chart::learning_curve(&evaluation.history),
         confusion => evaluation.confusion.as_ref().and_then(chart::confusion_matrix),
         model_digest => evaluation.model.digest.as_ref().map(super::super::digest::Sha256Digest::as_str),

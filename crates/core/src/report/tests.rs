@@ -373,8 +373,11 @@ mod gallery {
             predicted: &predicted,
             scores: None,
             classes: &classes,
+            weights: None,
+            groups: None,
         };
-        let mut measured = metrics::classify(&rows, 0.95).unwrap();
+        let scoring = metrics::Scoring::new(Loss::SparseCategoricalCrossentropy, 0.95);
+        let mut measured = metrics::classify(&rows, &scoring).unwrap();
         // A new metric in the catalog changes no snapshot.
         let shown = ["accuracy", "recall_macro", "precision", "recall", "f1"];
         let is_shown = |found: &Measurement| shown.contains(&found.key.metric.as_str());
@@ -393,8 +396,7 @@ mod gallery {
                 digest: Sha256Digest::of(b"data"),
                 rows: RowSet::of_positions(200, label, BTreeMap::new()),
             },
-            objective: Loss::SparseCategoricalCrossentropy,
-            confidence: 0.95,
+            scoring,
             measurements: measured.measurements,
             undefined: measured.undefined,
             confusion: measured.confusion,

@@ -9,7 +9,8 @@ use trainyard_core::config::{Config, DataFiles, DataFormat, Source};
 use trainyard_core::files;
 use trainyard_core::model::Task;
 
-use super::dataset::{Dataset, Labels};
+use super::Labels;
+use super::dataset::Dataset;
 use super::error::DataError;
 use super::features::{Features, MEMORY_BUDGET_BYTES, Stored};
 use super::folders::Folders;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use trainyard_core::digest::{self, DigestBuilder, Sha256Digest};
 use trainyard_core::model::FileEntry;
+use trainyard_core::scored_rows::Labels;
 
 use super::error::DataError;
 use super::features::Features;
@@ -34,37 +35,6 @@ pub struct Dataset {
     pub warnings: Vec<String>,
     /// The files that it came from, with paths as the configuration writes them.
     pub files: Vec<FileEntry>,
-}
-
-/// Labels.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Labels {
-    /// Class indices.
-    Class(Vec<u32>),
-    /// Numbers to predict.
-    Value(Vec<f64>),
-}
-
-impl Labels {
-    /// How many there are.
-    pub const fn len(&self) -> usize {
-        match self {
-            Self::Class(labels) => labels.len(),
-            Self::Value(labels) => labels.len(),
-        }
-    }
-
-    /// Whether there are none.
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn gather(&self, rows: &[usize]) -> Self {
-        match self {
-            Self::Class(labels) => Self::Class(rows.iter().map(|&row| labels[row]).collect()),
-            Self::Value(labels) => Self::Value(rows.iter().map(|&row| labels[row]).collect()),
-        }
-    }
 }
 
 impl Dataset {

@@ -7,7 +7,8 @@ use trainyard_core::config::{
 };
 use trainyard_core::model::Task;
 
-use super::dataset::{Dataset, Labels};
+use super::Labels;
+use super::dataset::Dataset;
 use super::error::DataError;
 use super::excerpt::{Excerpt, Names};
 use super::features::Features;

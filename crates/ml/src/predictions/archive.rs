@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use trainyard_core::digest::DigestBuilder;
+use trainyard_core::scored_rows::ScoreTable;
 
-use super::columns::{Cells, Columns, ScoreColumns, ScoreTable};
+use super::columns::{Cells, Columns, ScoreColumns};
 use super::places::Places;
 use super::problem::{Problem, some};
 use crate::data::npz::{self, Array, Values};
@@ -33,7 +34,7 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
         None => None,
     };
     let scores = match arrays.remove("score") {
-        Some(array) => Some(scores(array, n_rows)?),
+        Some(array) => Some(score_columns(array, n_rows)?),
         None => None,
     };
     let others = arrays
@@ -73,7 +74,7 @@ fn column(name: &str, array: Array, n_rows: usize) -> Result<Cells, Problem> {
     })
 }
 
-fn scores(array: Array, n_rows: usize) -> Result<ScoreColumns, Problem> {
+fn score_columns(array: Array, n_rows: usize) -> Result<ScoreColumns, Problem> {
     let Array { shape, values } = array;
     let n_columns = match shape.as_slice() {
         [n] if *n == n_rows => 1,
@@ -123,6 +124,18 @@ pub(super) fn answers(answers: &Labels) -> Array {
     match answers {
         Labels::Class(classes) => Array::integers(classes.iter().copied().map(i64::from).collect()),
         Labels::Value(values) => Array::numbers(values.clone()),
+    }
+}
+
+/// Scores as an array `[n_rows, n_columns]`.
+pub(super) fn scores(scores: &ScoreTable, n_columns: usize) -> Array {
+    let (n, values) = match scores {
+        ScoreTable::F32(scores) => (scores.len(), Values::F32(scores.clone())),
+        ScoreTable::F64(scores) => (scores.len(), Values::F64(scores.clone())),
+    };
+    Array {
+        shape: vec![n / n_columns.max(1), n_columns],
+        values,
     }
 }
 

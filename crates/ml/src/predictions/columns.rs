@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashSet};
 
 use trainyard_core::digest::Sha256Digest;
-use trainyard_core::metrics::{Scores, predictions as predicted_classes};
+use trainyard_core::metrics::predictions as predicted_classes;
 use trainyard_core::model::Task;
+use trainyard_core::scored_rows::ScoreTable;
 
 use super::labels::{self, Texts};
 use super::places::Places;
 use super::problem::{Problem, shortened, some};
 use crate::data::Labels;
-use crate::data::npz::{Array, Values};
 
 /// What is known about predictions before their file is read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,36 +19,6 @@ pub struct Given<'a> {
     pub task: Option<Task>,
     /// Names of the classes, in the order of the columns of an array of scores.
     pub classes: Option<&'a [String]>,
-}
-
-/// A score of each class, `[n_rows, n_classes]`, row-major, as precise as it was read.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ScoreTable {
-    /// Single precision.
-    F32(Vec<f32>),
-    /// Double precision.
-    F64(Vec<f64>),
-}
-
-impl ScoreTable {
-    /// As metrics read them.
-    pub fn as_scores(&self) -> Scores<'_> {
-        match self {
-            Self::F32(scores) => Scores::F32(scores),
-            Self::F64(scores) => Scores::F64(scores),
-        }
-    }
-
-    pub(super) fn to_array(&self, n_columns: usize) -> Array {
-        let (n, values) = match self {
-            Self::F32(scores) => (scores.len(), Values::F32(scores.clone())),
-            Self::F64(scores) => (scores.len(), Values::F64(scores.clone())),
-        };
-        Array {
-            shape: vec![n / n_columns.max(1), n_columns],
-            values,
-        }
-    }
 }
 
 /// Labels or predictions as they are written.

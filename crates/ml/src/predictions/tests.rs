@@ -1,6 +1,7 @@
 use super::problem::Problem;
 use super::*;
 use crate::data::npz::{self, Values};
+use trainyard_core::model::Task;
 
 fn resolve(columns: Result<Columns, Problem>, given: &Given<'_>) -> Result<Predictions, Problem> {
     assembled(columns?, given, Sha256Digest::of(b"file"))
@@ -39,7 +40,9 @@ fn npz(arrays: &[(&str, &Array)], classes: Option<&[String]>) -> Result<Predicti
 }
 
 fn accuracy(read: &Predictions) -> f64 {
-    let (Labels::Class(labels), Labels::Class(predicted)) = (&read.labels, &read.predicted) else {
+    let (Labels::Class(labels), Labels::Class(predicted)) =
+        (&read.rows.labels, &read.rows.predicted)
+    else {
         panic!("classes")
     };
     let right = labels
@@ -52,12 +55,12 @@ fn accuracy(read: &Predictions) -> f64 {
 #[test]
 fn classes_are_the_words_in_the_file_numbers_by_value() {
     let read = classified("label,predicted\n10,9\n9,9\n2,10\n").unwrap();
-    assert_eq!(read.classes, ["2", "9", "10"]);
-    assert_eq!(read.labels, Labels::Class(vec![2, 1, 0]));
-    assert_eq!(read.predicted, Labels::Class(vec![1, 1, 2]));
-    assert_eq!(read.row_ids, None);
+    assert_eq!(read.rows.classes, ["2", "9", "10"]);
+    assert_eq!(read.rows.labels, Labels::Class(vec![2, 1, 0]));
+    assert_eq!(read.rows.predicted, Labels::Class(vec![1, 1, 2]));
+    assert_eq!(read.rows.row_ids, None);
     let read = classified("label,predicted\ncat,dog\ndog,dog\n").unwrap();
-    assert_eq!(read.classes, ["cat", "dog"]);
+    assert_eq!(read.rows.classes, ["cat", "dog"]);
 }
 
 #[test]
@@ -65,11 +68,11 @@ fn score_columns_of_a_table_are_matched_by_name() {
     let text = "row_id, label, score_b, score_a\n7, a, 0.25, 0.75\nx5, b, 1, 0\n";
     let read = csv(text, None, Some(&names(&["a", "b"]))).unwrap();
     assert_eq!(
-        read.scores,
+        read.rows.scores,
         Some(ScoreTable::F64(vec![0.75, 0.25, 0.0, 1.0]))
     );
-    assert_eq!(read.labels, Labels::Class(vec![0, 1]));
-    assert_eq!(read.row_ids, Some(names(&["7", "x5"])));
+    assert_eq!(read.rows.labels, Labels::Class(vec![0, 1]));
+    assert_eq!(read.rows.row_ids, Some(names(&["7", "x5"])));
 }
 
 /// By hand: the model is certain and wrong on every row, and the classes are called by numbers in another order than
@@ -83,7 +86,7 @@ fn columns_of_an_array_are_in_the_order_of_the_classes_whatever_these_are_called
         Some(&names(&["1", "0"])),
     )
     .unwrap();
-    assert_eq!(read.labels, Labels::Class(vec![0, 1]));
+    assert_eq!(read.rows.labels, Labels::Class(vec![0, 1]));
     assert_eq!(accuracy(&read), 0.0);
     // The order of scikit-learn and of folders of images.
     let classes = names(&["0", "1", "10", "2"]);
@@ -100,7 +103,7 @@ fn columns_of_an_array_are_in_the_order_of_the_classes_whatever_these_are_called
         ],
         None,
     );
-    assert_eq!(read.unwrap().classes, ["0", "1"]);
+    assert_eq!(read.unwrap().rows.classes, ["0", "1"]);
     let error = npz(&[("label", &label), ("score", &score)], None).unwrap_err();
     assert!(
         error.to_string().contains("in the order of the columns"),
@@ -123,7 +126,10 @@ fn columns_of_an_array_are_in_the_order_of_the_classes_whatever_these_are_called
 fn numbers_are_kept_as_precise_as_they_were_written() {
     let text = "label,predicted\n1000000000,1000000025\n-2,0.5\n";
     let read = csv(text, Some(Task::Regression), None).unwrap();
-    assert_eq!(read.predicted, Labels::Value(vec![1_000_000_025.0, 0.5]));
+    assert_eq!(
+        read.rows.predicted,
+        Labels::Value(vec![1_000_000_025.0, 0.5])
+    );
     let label = Array::numbers(vec![1e9, 2.0]);
     let read = npz::write_npz(&[
         ("label", &label),
@@ -134,11 +140,14 @@ fn numbers_are_kept_as_precise_as_they_were_written() {
         classes: None,
     };
     let read = resolve(archive::columns(&read.unwrap()), &given).unwrap();
-    assert_eq!(read.predicted, Labels::Value(vec![1_000_000_025.0, 2.5]));
+    assert_eq!(
+        read.rows.predicted,
+        Labels::Value(vec![1_000_000_025.0, 2.5])
+    );
     // Probabilities that differ beyond single precision are not ties.
     let text = "label,score_a,score_b\na,0.5000000001,0.4999999999\nb,0.4999999999,0.5000000001\n";
     assert_eq!(
-        classified(text).unwrap().predicted,
+        classified(text).unwrap().rows.predicted,
         Labels::Class(vec![0, 1])
     );
 }
@@ -149,7 +158,7 @@ fn what_is_predicted_decides_the_class_and_scores_the_rest() {
     let text = "label,predicted,score_a,score_b\nb,b,0.6,0.4\na,a,0.9,0.1\n";
     let read = classified(text).unwrap();
     assert_eq!(accuracy(&read), 1.0);
-    assert!(read.scores.is_some());
+    assert!(read.rows.scores.is_some());
 }
 
 #[test]
@@ -159,11 +168,15 @@ fn two_spellings_of_one_number_are_one_class_where_nothing_else_can_be_meant() {
         "label,predicted\n1.0,1\n0.0,0\n2.0,2\n",
     ] {
         let read = classified(text).unwrap();
-        assert_eq!((accuracy(&read), read.classes.len()), (1.0, 3), "{text}");
+        assert_eq!(
+            (accuracy(&read), read.rows.classes.len()),
+            (1.0, 3),
+            "{text}"
+        );
     }
     let declared = names(&["0", "1"]);
     let read = csv("label,predicted\n1.0,1\n0.0,0\n", None, Some(&declared)).unwrap();
-    assert_eq!((accuracy(&read), read.classes), (1.0, declared));
+    assert_eq!((accuracy(&read), read.rows.classes), (1.0, declared));
     let label = Array::integers(vec![1, 0]);
     let read = npz(
         &[
@@ -182,6 +195,7 @@ fn two_spellings_of_one_number_are_one_class_where_nothing_else_can_be_meant() {
     assert_eq!(
         classified("label,predicted\n01,01\n1e0,1e0\n1,1\n")
             .unwrap()
+            .rows
             .classes
             .len(),
         3
@@ -274,14 +288,12 @@ fn text_arrays_are_read_and_written() {
         None,
     )
     .unwrap();
-    assert_eq!(read.classes, ["Zürich", "b"]);
+    assert_eq!(read.rows.classes, ["Zürich", "b"]);
     let written = npz::read_npz(&read.to_npz().unwrap()).unwrap();
     assert_eq!(written["row_id"], row_id);
     assert_eq!(written["label"], Array::integers(vec![0, 1]));
-    let whole = Predictions {
-        row_ids: Some(names(&["7", "5"])),
-        ..read
-    };
+    let mut whole = read;
+    whole.rows.row_ids = Some(names(&["7", "5"]));
     let written = npz::read_npz(&whole.to_npz().unwrap()).unwrap();
     assert_eq!(written["row_id"], Array::integers(vec![7, 5]));
 }

@@ -1,0 +1,36 @@
+//! How rows are scored, beside the rows themselves.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::Loss;
+
+/// How rows are scored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scoring {
+    /// What training minimised, or is taken to have: what `loss` is.
+    pub objective: Loss,
+    /// Two-sided level of the intervals.
+    pub confidence: f64,
+    /// With two classes: the one that precision, recall and so on of all rows are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positive_class: Option<String>,
+    /// Places that `top_k_accuracy` counts.
+    pub top_k: u32,
+}
+
+/// Places that `top_k_accuracy` counts by default: scikit-learn's.
+const DEFAULT_TOP_K: u32 = 2;
+
+impl Scoring {
+    /// With the defaults of everything else.
+    pub const fn new(objective: Loss, confidence: f64) -> Self {
+        Self {
+            objective,
+            confidence,
+            positive_class: None,
+            top_k: DEFAULT_TOP_K,
+        }
+    }
+}

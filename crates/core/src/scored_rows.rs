@@ -1,0 +1,201 @@
+//! Labelled rows with what was predicted for them: all that metrics, slices and comparisons are computed from, whichever file or
+//! model it came from.
+
+use std::collections::BTreeMap;
+
+use crate::metrics::{
+    ClassifiedRows, Measured, MetricError, Scores, Scoring, ValuedRows, classify, regress,
+};
+use crate::model::Task;
+
+/// Labelled rows and what was predicted for them. All columns have one entry a row, in one order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoredRows {
+    /// Identifies each row, any text; absent where rows are known by their position alone.
+    pub row_ids: Option<Vec<String>>,
+    /// What is right.
+    pub labels: Labels,
+    /// What was predicted: class indices for a classifier, else numbers.
+    pub predicted: Labels,
+    /// A score of each class, `[n_rows, n_classes]`, where there are any.
+    pub scores: Option<ScoreTable>,
+    /// Names of the classes, in the order of their indices; empty for regression.
+    pub classes: Vec<String>,
+    /// How much each row counts, finite and not negative; absent where all count the same.
+    pub weights: Option<Vec<f64>>,
+    /// Which rows belong together, such as those of one patient; absent where rows are independent.
+    pub groups: Option<Vec<String>>,
+    /// The fold of cross-validation that each row was held out in, from 0.
+    pub folds: Option<Vec<u32>>,
+    /// Further columns, by name: what slices and metrics of columns are made of.
+    pub columns: BTreeMap<String, Column>,
+}
+
+/// Labels or predictions, one a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Labels {
+    /// Class indices.
+    Class(Vec<u32>),
+    /// Numbers to predict.
+    Value(Vec<f64>),
+}
+
+/// A score of each class, `[n_rows, n_classes]`, row-major, as precise as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ScoreTable {
+    /// Single precision.
+    F32(Vec<f32>),
+    /// Double precision.
+    F64(Vec<f64>),
+}
+
+/// A further column, one entry a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Column {
+    /// Texts, as they are written.
+    Texts(Vec<String>),
+    /// Finite numbers.
+    Numbers(Vec<f64>),
+}
+
+impl ScoredRows {
+    /// Rows with labels and predictions alone.
+    pub const fn new(labels: Labels, predicted: Labels, classes: Vec<String>) -> Self {
+        Self {
+            row_ids: None,
+            labels,
+            predicted,
+            scores: None,
+            classes,
+            weights: None,
+            groups: None,
+            folds: None,
+            columns: BTreeMap::new(),
+        }
+    }
+
+    /// Number of rows.
+    pub const fn n_rows(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// What the predictions mean.
+    pub const fn task(&self) -> Task {
+        match self.labels {
+            Labels::Class(_) => Task::Classification,
+            Labels::Value(_) => Task::Regression,
+        }
+    }
+
+    /// The rows with these indices, in this order.
+    #[must_use]
+    pub fn gather(&self, rows: &[usize]) -> Self {
+        let columns = self.columns.iter();
+        Self {
+            row_ids: gathered(self.row_ids.as_deref(), rows),
+            labels: self.labels.gather(rows),
+            predicted: self.predicted.gather(rows),
+            scores: self
+                .scores
+                .as_ref()
+                .map(|scores| scores.gather(rows, self.classes.len())),
+            classes: self.classes.clone(),
+            weights: gathered(self.weights.as_deref(), rows),
+            groups: gathered(self.groups.as_deref(), rows),
+            folds: gathered(self.folds.as_deref(), rows),
+            columns: columns
+                .map(|(name, column)| (name.clone(), column.gather(rows)))
+                .collect(),
+        }
+    }
+
+    /// Every metric that the rows allow.
+    pub fn measure(&self, scoring: &Scoring) -> Result<Measured, MetricError> {
+        match (&self.labels, &self.predicted) {
+            (Labels::Class(labels), Labels::Class(predicted)) => {
+                let rows = ClassifiedRows {
+                    labels,
+                    predicted,
+                    scores: self.scores.as_ref().map(ScoreTable::as_scores),
+                    classes: &self.classes,
+                    weights: self.weights.as_deref(),
+                    groups: self.groups.as_deref(),
+                };
+                classify(&rows, scoring)
+            }
+            (Labels::Value(labels), Labels::Value(predicted)) => {
+                let rows = ValuedRows {
+                    labels,
+                    predicted,
+                    objective: scoring.objective,
+                    weights: self.weights.as_deref(),
+                    groups: self.groups.as_deref(),
+                };
+                regress(&rows, scoring)
+            }
+            _ => unreachable!("labels and predictions are read for one task"),
+        }
+    }
+}
+
+impl Labels {
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Class(labels) => labels.len(),
+            Self::Value(labels) => labels.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Those of these rows, in this order.
+    #[must_use]
+    pub fn gather(&self, rows: &[usize]) -> Self {
+        match self {
+            Self::Class(labels) => Self::Class(rows.iter().map(|&row| labels[row]).collect()),
+            Self::Value(labels) => Self::Value(rows.iter().map(|&row| labels[row]).collect()),
+        }
+    }
+}
+
+impl ScoreTable {
+    /// As metrics read them.
+    pub const fn as_scores(&self) -> Scores<'_> {
+        match self {
+            Self::F32(scores) => Scores::F32(scores.as_slice()),
+            Self::F64(scores) => Scores::F64(scores.as_slice()),
+        }
+    }
+
+    /// Those of these rows, in this order.
+    #[must_use]
+    pub fn gather(&self, rows: &[usize], n_classes: usize) -> Self {
+        fn of<T: Copy>(scores: &[T], rows: &[usize], n_classes: usize) -> Vec<T> {
+            let of_row = |&row: &usize| &scores[row * n_classes..(row + 1) * n_classes];
+            rows.iter().flat_map(of_row).copied().collect()
+        }
+        match self {
+            Self::F32(scores) => Self::F32(of(scores, rows, n_classes)),
+            Self::F64(scores) => Self::F64(of(scores, rows, n_classes)),
+        }
+    }
+}
+
+impl Column {
+    /// Those of these rows, in this order.
+    #[must_use]
+    pub fn gather(&self, rows: &[usize]) -> Self {
+        match self {
+            Self::Texts(texts) => Self::Texts(rows.iter().map(|&row| texts[row].clone()).collect()),
+            Self::Numbers(numbers) => Self::Numbers(rows.iter().map(|&row| numbers[row]).collect()),
+        }
+    }
+}
+
+fn gathered<T: Clone>(column: Option<&[T]>, rows: &[usize]) -> Option<Vec<T>> {
+    column.map(|column| rows.iter().map(|&row| column[row].clone()).collect())
+}
