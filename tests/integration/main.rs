@@ -22,4 +22,5 @@ mod reported_judging;
 mod run_sh;
 mod serve;
 mod support;
+mod why;
 mod workspace;

@@ -74,6 +74,7 @@ pub(crate) fn judge(
         commit: context.head_sha.as_deref(),
         trainyard_version: env!("CARGO_PKG_VERSION"),
         rule_changes: &looked_up.rule_changes,
+        flips: looked_up.flips.as_ref(),
         notes: &notes,
     };
     let mut verdict = case.judge();

@@ -33,7 +33,7 @@ use trainyard_core::results::ResultFolder;
 use trainyard_runner::{Context, Event, ExitCode, Stage, Trust, WithExitCode as _};
 
 use github::{Kept, Link, OwnRecord, Reporter, Written};
-pub use inputs::{CommentMode, GitHubArgs, Inputs, OUTPUTS};
+pub use inputs::{CommentMode, ExplainFormat, GitHubArgs, Inputs, OUTPUTS};
 use judge::{Judged, Subject};
 use look_up::LookedUp;
 use plan::Plan;
@@ -201,11 +201,11 @@ fn report(
         tested_commit: merge_commit.as_deref(),
         history: newest.map_or(&[], |record: &BaselineRecord| &record.history),
     };
-    let comment = output::write_files(results, &report)?;
-    output::say(stage, results.path(), &report, &comment)?;
     let config_file = looked_up
         .has_own_rules()
         .then_some(inputs.stage.config.as_path());
+    let comment = output::write_files(results, &report, config_file)?;
+    output::say(stage, results.path(), &report, &comment, inputs.explain)?;
     let annotations = output::annotations(verdict, config_file);
     if stage.annotator.is_github_actions() {
         stage.annotate(annotations.clone());

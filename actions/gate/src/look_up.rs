@@ -5,8 +5,8 @@ use std::path::Path;
 use trainyard_core::config::{ConfigError, GateConfig, JudgingConfig, config_changes};
 use trainyard_core::files;
 use trainyard_core::gate::{
-    Baseline, BaselineRecord, ChangeScope, Mark, RuleChange, RulesFrom, RulesInForce, RulesOrigin,
-    rule_changes,
+    Baseline, BaselineRecord, ChangeScope, Flips, Mark, RuleChange, RulesFrom, RulesInForce,
+    RulesOrigin, rule_changes,
 };
 use trainyard_runner::{Context, Event};
 
@@ -32,6 +32,8 @@ pub(crate) struct LookedUp {
     pub(crate) other_marks: Option<Vec<Mark>>,
     /// The base branch's baseline file, or the baseline's model scored again.
     pub(crate) kept_file: Option<String>,
+    /// The rows that one of the two models predicts right and the other wrong, where known.
+    pub(crate) flips: Option<Flips>,
     /// What the change does to the rules that judge it.
     pub(crate) rule_changes: Vec<RuleChange>,
 }
@@ -98,8 +100,9 @@ impl LookedUp {
                 Err(reason) => notes.push(format!("`{}` was not used: {reason}.", path.display())),
             }
         }
+        let mut flips = None;
         if let (Some(candidate), Some(origin)) = (candidate, &origin) {
-            baseline = shared::attach(baseline, &rules.gate, candidate, origin);
+            (baseline, flips) = shared::attach(baseline, &rules.gate, candidate, origin);
         }
         Self {
             baseline: baseline.under(rules.gate.on_missing_baseline),
@@ -111,6 +114,7 @@ impl LookedUp {
             tree_sha,
             other_marks,
             kept_file,
+            flips,
             rule_changes: rules.changes,
         }
     }
@@ -128,6 +132,7 @@ impl LookedUp {
             tree_sha: None,
             other_marks: None,
             kept_file: None,
+            flips: None,
             rule_changes: Vec::new(),
         }
     }

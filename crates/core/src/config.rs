@@ -35,7 +35,7 @@ pub use train::TrainConfig;
 pub use training::Training;
 
 use crate::digest::Sha256Digest;
-use crate::gate::{CompareRows, MissingBaseline, Rule, RulesFrom};
+use crate::gate::{CompareRows, MissingBaseline, Rule, RuleGroup, RulesFrom};
 use crate::model::Task;
 use crate::model::architecture::NamedLayer;
 
@@ -158,6 +158,9 @@ pub struct GateConfig {
     pub baseline_branches: Vec<String>,
     /// The rules. Each is judged on its own; the worst outcome is the verdict.
     pub rules: Vec<Rule>,
+    /// Groups of rules of which some must hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<RuleGroup>,
 }
 
 /// `[image]`: how the model is packaged.
@@ -346,8 +349,15 @@ impl GateConfig {
             max_rows_lost,
             baseline_branches: _,
             rules,
+            groups,
         } = self;
-        let judging = (on_missing_baseline, compare_rows, max_rows_lost, rules);
+        let judging = (
+            on_missing_baseline,
+            compare_rows,
+            max_rows_lost,
+            rules,
+            groups,
+        );
         Sha256Digest::of_json(&judging).map_err(ConfigError::Digest)
     }
 }

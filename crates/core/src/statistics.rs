@@ -58,6 +58,21 @@ pub enum IntervalMethod {
     MoverDifference,
 }
 
+impl IntervalMethod {
+    /// What the method is called, for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::ClopperPearson => "Clopper–Pearson",
+            Self::SkewnessCorrectedT => "skewness-corrected t",
+            Self::OrderStatistics => "order statistics",
+            Self::Mover => "MOVER over the classes",
+            Self::ScaledClopperPearson => "Clopper–Pearson of accuracy, scaled",
+            Self::Tango => "Tango",
+            Self::MoverDifference => "MOVER, as two samples",
+        }
+    }
+}
+
 /// Why there is no interval.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum NoInterval {

@@ -28,6 +28,9 @@ pub(super) const MAX_HISTORY: usize = 20;
 /// Headline metrics that a point of the history keeps.
 const MAX_HISTORY_METRICS: usize = 20;
 
+/// Bounds that it keeps.
+const MAX_HISTORY_RULES: usize = 20;
+
 const LABEL: &str = "[trainyard-record]: #";
 
 /// What a commit's model was worth.
@@ -104,8 +107,8 @@ pub struct HistoryPoint {
     pub values: BTreeMap<String, f64>,
     /// What the gate decided.
     pub decision: Decision,
-    /// What each bound came to, in the order of the verdict.
-    pub rules: Vec<Decision>,
+    /// What each bound came to, by metric and words: `accuracy at least 0.98`.
+    pub rules: BTreeMap<String, Decision>,
 }
 
 /// Why a text holds no record.
@@ -130,7 +133,12 @@ impl BaselineRecord {
                 .take(MAX_HISTORY_METRICS)
                 .collect(),
             decision: verdict.verdict,
-            rules: verdict.rules.iter().map(|rule| rule.decision).collect(),
+            rules: verdict
+                .rules
+                .iter()
+                .take(MAX_HISTORY_RULES)
+                .map(|rule| (format!("{} {}", rule.key(), rule.wanted), rule.decision))
+                .collect(),
         };
         let mut history = before.map_or_else(Vec::new, |before| before.history.clone());
         history.push(point);
@@ -278,6 +286,7 @@ mod tests {
             commit: None,
             trainyard_version: "0.0.0",
             rule_changes: &[],
+            flips: None,
             notes: &[],
         }
         .judge();
