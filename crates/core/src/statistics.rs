@@ -8,6 +8,8 @@ mod binomial;
 mod cells;
 mod clusters;
 mod difference;
+#[cfg(test)]
+mod golden;
 mod k_fold;
 mod mean;
 mod multiplicity;
