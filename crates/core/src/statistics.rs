@@ -155,6 +155,14 @@ pub enum NoInterval {
         /// How many there are.
         n: u64,
     },
+    /// The smallest fold's score is of too few rows.
+    #[error("too few tested rows in a fold: {n}, at least {needed} needed")]
+    TooFewTested {
+        /// How many there are.
+        n: u64,
+        /// How many would do.
+        needed: u64,
+    },
     /// Scores without variation say nothing about how far another fold's would differ.
     #[error("no variation: all {n} folds have the same score")]
     EqualFolds {
