@@ -80,6 +80,48 @@ fn an_explanation_can_be_checked_by_hand() {
     assert_eq!(printed["rules"], file["rules"]);
 }
 
+/// Three samples that differ by chance alone: a drop of 0 is missed by each worse one of a pair.
+#[test]
+fn the_a_a_test_tells_which_rules_the_seed_decides() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let run = |name: &str, arguments: &[&str], code: i32| {
+        let mut command = stage(name);
+        command.args(arguments).current_dir(folder.path());
+        Said::of(&mut command, code)
+    };
+    let rule = |text: &str| format!("[[gate.rules]]\nmetric = \"accuracy\"\n{text}\n");
+    let rules = [
+        rule("min = 0.9"),
+        rule("max_drop = 0.0"),
+        rule("max_drop = 0.2\nconfidence = 0.95"),
+    ];
+    write("trainyard.toml", &rules.concat());
+    for n_wrong in [3, 4, 5] {
+        write("p.csv", &predictions(|row| row < n_wrong));
+        let out = format!("seeds/{n_wrong}");
+        run("evaluate", &["--predictions", "p.csv", "--out", &out], 0);
+    }
+    let said = run("gate", &["--aa", "seeds"], 0);
+    said.has_output("A/A test of 3 evaluations");
+    said.has_output("accuracy at least 0.9: held 2, missed 1, uncertain 0, not judged 0: missed 33.3 % of the time: the seed decides");
+    said.has_output("accuracy not below the baseline: held 3, missed 3, uncertain 0, not judged 0: missed 50 % of the time though nothing changed");
+    said.has_output("with 95 % confidence: held 6, missed 0");
+    assert!(
+        folder
+            .path()
+            .join("trainyard-out/verdict/aa.json")
+            .is_file()
+    );
+    assert!(
+        !folder
+            .path()
+            .join("trainyard-out/verdict/verdict.json")
+            .exists()
+    );
+    run("gate", &["--aa", "seeds/3"], 2).has_error("at least 2 are compared");
+}
+
 #[test]
 fn sarif_names_the_line_of_the_rule() {
     let (folder, _) = judged(&[]);

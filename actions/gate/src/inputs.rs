@@ -54,6 +54,11 @@ pub struct Inputs {
     /// With `join`: the names of all models that must be there, separated by commas. One that is missing is inconclusive.
     #[arg(long, value_name = "NAMES", requires = "join")]
     pub legs: Option<String>,
+    /// A/A test of the rules: judge the evaluations in the folders below this one, made with one configuration under other
+    /// seeds, each by itself and against each other, and say how often each rule would have turned out otherwise. Writes no
+    /// verdict.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["start", "answer", "join", "if_unchanged"])]
+    pub aa: Option<PathBuf>,
     /// Print how each rule came out, computation by computation, instead of the table: as text, or as JSON. The JSON is also
     /// in the folder of the verdict, as `explanation.json`.
     #[arg(long, value_enum, value_name = "FORMAT")]

@@ -3,6 +3,7 @@
 //! Start, look up, judge, write, report. What could not be judged is never green, and the verdict is written whatever it
 //! is.
 
+mod aa;
 mod answer;
 mod artifact;
 mod github;
@@ -50,6 +51,10 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         return answer::answer(&stage, &inputs.github);
     }
     refuse_hostile_output(&stage.context, &inputs)?;
+    if let Some(folder) = &inputs.aa {
+        let config = JudgingConfig::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
+        return aa::run(&mut stage, &inputs, &config, folder);
+    }
     let folder = inputs.stage.out.join("verdict");
     let results = ResultFolder::begin(&folder, VERDICT_FILE)?;
     output::remove_files(results.path())?;
@@ -188,6 +193,7 @@ fn report(
         evaluation,
         record,
         mark,
+        looks,
     } = judged;
     let run_url = context.run.as_ref().and_then(|run| run.url.clone());
     let artifact = artifact_of(inputs, plan, model_name);
@@ -235,6 +241,7 @@ fn report(
                 mark,
                 renews: looked_up.own_record == OwnRecord::Expired,
                 others: looked_up.other_marks.as_deref(),
+                looks: looks.as_ref(),
             };
             reporter.finish(stage, model_name, &report, &annotations, kept)
         }

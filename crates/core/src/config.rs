@@ -152,6 +152,10 @@ pub struct GateConfig {
     /// With `compare_rows = "common"`: how many of the baseline's rows may be gone or relabelled before a change can no
     /// longer be judged.
     pub max_rows_lost: u64,
+    /// Guard against many looks at one test set: the k-th model that is judged on the same rows is tested at the level
+    /// α / (k (k + 1)) wherever a rule asks for `confidence`, α being that of one end.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sequential: bool,
     /// Branches beside the default branch whose commits later ones are compared with: names or patterns such as
     /// `release/*`. Only the default branch's configuration is asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -347,6 +351,7 @@ impl GateConfig {
             rules_from: _,
             compare_rows,
             max_rows_lost,
+            sequential,
             baseline_branches: _,
             rules,
             groups,
@@ -355,6 +360,7 @@ impl GateConfig {
             on_missing_baseline,
             compare_rows,
             max_rows_lost,
+            sequential,
             rules,
             groups,
         );

@@ -98,6 +98,13 @@ impl IntervalMethod {
             Self::ScaledClopperPearson => "Clopper–Pearson of accuracy, scaled",
             Self::Tango => "Tango",
             Self::MoverDifference => "MOVER, as two samples",
+            Self::Delong => "DeLong",
+            Self::PairedDelong => "paired DeLong",
+            Self::BootstrapPercentile => "percentile bootstrap",
+            Self::BootstrapBca => "BCa bootstrap",
+            Self::CorrectedResampledT => "Nadeau–Bengio corrected resampled t",
+            Self::ClusteredT => "t by groups",
+            Self::ClusteredSkewnessCorrectedT => "skewness-corrected t by groups",
         }
     }
 }

@@ -11,6 +11,7 @@ use super::change::{self, Basis, Pair, judge_change};
 use super::decision::{Decision, Outcome};
 use super::flips::Flips;
 use super::group;
+use super::looks::{Look, Looks};
 use super::rule::{CompareRows, Level, OnMissing, Rule, WhenUncertain};
 use super::scorecard::Scorecard;
 use super::summary::summary;
@@ -24,6 +25,7 @@ use crate::error_chain::in_one_line;
 use crate::figure::count;
 use crate::measurement::{Direction, Measurement, MetricKey};
 use crate::row_set::RowMatch;
+use crate::statistics;
 
 /// Heading of a report on numbers that a fork computed.
 const UNVERIFIED: &str = "A fork's run computed these numbers, and nothing here has verified them: they are for information only.";
@@ -49,6 +51,8 @@ pub struct Case<'a> {
     pub trainyard_version: &'a str,
     /// What a change does to the rules that judge it.
     pub rule_changes: &'a [RuleChange],
+    /// The models judged on these rows so far, this one included, or why they are not known: for `[gate] sequential`.
+    pub looks: Result<Option<&'a Looks>, &'a str>,
     /// The rows that one of the two models predicts right and the other wrong, where known; they decide nothing.
     pub flips: Option<&'a Flips>,
     /// What else should be known, in sentences.
@@ -236,19 +240,38 @@ impl Case<'_> {
         } else {
             vec![rule.key()]
         };
+        let look = self.look(rule, card);
+        let applied = match &look {
+            Ok(Some(look)) => &look.applied(rule),
+            _ => rule,
+        };
         let bounds = rule.bounds().into_iter();
         bounds
             .flat_map(|bound| {
-                let judged = if keys.is_empty() {
+                let mut judged = if keys.is_empty() {
                     vec![Judged::none_matched(rule)]
                 } else {
-                    self.judge_keys(rule, bound, &keys, card, pair)
+                    self.judge_keys(applied, bound, &keys, card, pair)
                 };
+                for judged in &mut judged {
+                    match &look {
+                        Ok(Some(look)) if judged.outcome.is_judged() => {
+                            judged.reason += &look.words();
+                        }
+                        Ok(_) => {}
+                        Err(reason) => {
+                            judged.outcome = Outcome::NotJudged;
+                            judged.reason.clone_from(reason);
+                        }
+                    }
+                }
+                let look = look.as_ref().ok().copied().flatten();
                 judged.into_iter().map(move |judged| RuleResult {
                     rule_idx,
                     bound,
                     wanted: bound.wanted(rule.confidence, rule.direction()),
                     confidence: rule.confidence,
+                    look,
                     level: rule.level,
                     outcome: judged.outcome,
                     decision: weigh(rule, &judged),
@@ -257,6 +280,24 @@ impl Case<'_> {
                 })
             })
             .collect()
+    }
+
+    /// The look at which `rule` is judged, where the configuration counts them; or why it is not known, as a clause.
+    fn look(&self, rule: &Rule, card: &Scorecard) -> Result<Option<Look>, String> {
+        let (Some(confidence), true) = (rule.confidence, self.rules.gate.sequential) else {
+            return Ok(None);
+        };
+        let unknown = |reason: &str| {
+            format!("how many models were judged on these rows before is not known: {reason}")
+        };
+        let alone = Looks::of(card)
+            .ok_or_else(|| unknown("neither is it known which rows and which model these are"))?;
+        let looks = match self.looks {
+            Ok(Some(looks)) if looks.rows_digest == alone.rows_digest => alone.after(looks),
+            Ok(_) => alone,
+            Err(reason) => return Err(unknown(reason)),
+        };
+        Ok(Some(looks.look(confidence)))
     }
 
     /// Each of `keys` by one bound. Where a wildcard's rule asks for confidence, a miss must be proven over all of them.
@@ -277,10 +318,13 @@ impl Case<'_> {
             .filter(|&idx| all[idx].outcome.is_judged())
             .collect();
         let alpha = (1.0 - level) / 2.0;
-        let is_proven = wildcard::holm(open.len(), alpha, |idx, alpha| {
-            let measured = card.get(&keys[open[idx]]);
+        let is_missed_at = |idx: usize, alpha: f64| {
+            let measured = card.get(&keys[idx]);
             let is_missed = measured.and_then(|measured| {
                 let confidence = 1.0 - 2.0 * alpha;
+                if confidence <= 0.0 {
+                    return Some(true);
+                }
                 if bound.compares() {
                     change::is_miss_proven(bound, pair?, measured, confidence)
                 } else {
@@ -288,7 +332,13 @@ impl Case<'_> {
                 }
             });
             is_missed == Some(true)
-        });
+        };
+        let tests: Vec<_> = open
+            .iter()
+            .map(|&idx| move |alpha: f64| is_missed_at(idx, alpha))
+            .collect();
+        let tests: Vec<&dyn Fn(f64) -> bool> = tests.iter().map(|test| test as _).collect();
+        let is_proven = statistics::holm_by_level(alpha, &tests);
         for (idx, is_proven) in open.iter().zip(is_proven) {
             let judged = &mut all[*idx];
             if judged.outcome == Outcome::Holds {

@@ -9,6 +9,7 @@ use super::bound::Bound;
 use super::decision::{Decision, Outcome};
 use super::flips::Flips;
 use super::group::GroupResult;
+use super::looks::Look;
 use super::rule::Level;
 use crate::digest::Sha256Digest;
 use crate::files::{self, FileError};
@@ -117,6 +118,9 @@ pub struct RuleResult {
     /// The confidence that the rule asks for, two-sided; one end decides, so its nominal error is half of what is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
+    /// With `[gate] sequential`: the look at the rows, and the level that decided in place of `confidence`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<Look>,
     /// How much a miss weighs.
     pub level: Level,
     /// How the bound came out.

@@ -1,8 +1,7 @@
 //! A rule that stands for several keys: which they are, and how sure a miss must be when many are looked at.
 //!
 //! The passing end of each key's interval is judged at the rule's own level: each key that passes is proven by itself. A
-//! miss is asked for among many, so it counts as proven by Holm's procedure over all keys that were judged:
-//! S. Holm (1979), Scandinavian Journal of Statistics 6, 65–70.
+//! miss is asked for among many, so it counts as proven by Holm's procedure over all keys that were judged.
 
 use std::collections::BTreeSet;
 
@@ -58,26 +57,6 @@ fn matches(pattern: &MetricKey, key: &MetricKey) -> bool {
         && pattern.fold == key.fold
 }
 
-/// Which of `n` hypotheses Holm's procedure rejects at `alpha`; `rejects` says whether one is rejected at a level of its own.
-pub(super) fn holm(n: usize, alpha: f64, rejects: impl Fn(usize, f64) -> bool) -> Vec<bool> {
-    let mut is_rejected = vec![false; n];
-    let mut n_left = n;
-    while n_left > 0 {
-        let level = alpha / n_left as f64;
-        let found: Vec<usize> = (0..n)
-            .filter(|&idx| !is_rejected[idx] && rejects(idx, level))
-            .collect();
-        if found.is_empty() {
-            break;
-        }
-        n_left -= found.len();
-        for idx in found {
-            is_rejected[idx] = true;
-        }
-    }
-    is_rejected
-}
-
 /// What is added to the reason of a key that did not pass, where `n_judged` keys were looked at.
 pub(super) fn reason(is_proven: bool, n_judged: usize, confidence: f64) -> String {
     let alpha = percent((1.0 - confidence) / 2.0);
@@ -86,26 +65,4 @@ pub(super) fn reason(is_proven: bool, n_judged: usize, confidence: f64) -> Strin
         "; the miss is {what} at {alpha} % over {} by Holm",
         count(n_judged as u64, "key")
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Independent source: statsmodels 0.15 `multipletests([0.01, 0.04, 0.03, 0.005], alpha=0.05, method="holm")` rejects the
-    /// first and the last; `multipletests([0.01, 0.02, 0.04, 0.03], ...)` the first alone.
-    #[test]
-    fn holm_rejects_what_statsmodels_rejects() {
-        let reject = |p: &[f64]| holm(p.len(), 0.05, |idx, level| p[idx] <= level);
-        assert_eq!(
-            reject(&[0.01, 0.04, 0.03, 0.005]),
-            [true, false, false, true]
-        );
-        assert_eq!(
-            reject(&[0.01, 0.02, 0.04, 0.03]),
-            [true, false, false, false]
-        );
-        assert_eq!(reject(&[0.01, 0.011, 0.02, 0.03]), [true; 4]);
-        assert!(reject(&[]).is_empty());
-    }
 }

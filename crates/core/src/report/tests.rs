@@ -43,6 +43,7 @@ fn verdict(candidate: &str, baseline: Option<&str>, rules: &[&str]) -> Verdict {
         commit: Some("abc123"),
         trainyard_version: "0.0.0",
         rule_changes: &[],
+        looks: Ok(None),
         flips: None,
         notes: &[],
     }
@@ -558,6 +559,7 @@ mod gallery {
                 commit: Some("abc123"),
                 trainyard_version: "0.0.0",
                 rule_changes: &[],
+                looks: Ok(None),
                 flips: None,
                 notes: &[],
             }
