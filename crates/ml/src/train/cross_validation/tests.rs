@@ -254,8 +254,8 @@ fn a_fold_that_was_kept_is_found_by_all_that_decides_it() {
     let store = FoldStore::new(&place, &subject(&config, &rows)).unwrap();
     assert_eq!(store.find(&folds.get(0)), None);
     // Cut off after two folds.
-    for fold_idx in 0..2 {
-        store.keep(&folds.get(fold_idx), &scores[fold_idx]).unwrap();
+    for (fold, scores) in folds.iter().zip(&scores).take(2) {
+        store.keep(&fold, scores).unwrap();
     }
     let resumed: Vec<FoldScores> = folds
         .iter()
