@@ -184,11 +184,14 @@ fn means_and_normalisation_are_of_the_folds_own_training_rows() {
     let rows = dataset(false);
     let fold = folds_of(&config, &rows).unwrap().unwrap().get(0);
     let threads = Threads::single();
-    let before = fold_scores(&config, &rows, &fold, &threads).scores;
+    // As loading leaves them: filled with the means over all rows.
+    let loaded = |rows: Dataset| rows.clone().fill_with_means_of(&rows).unwrap();
+    let scored = |rows: Dataset| fold_scores(&config, &loaded(rows), &fold, &threads).scores;
+    let before = scored(rows.clone());
     // Rows 0 and 7 lack the second column; 3 has it. All three are tested.
     assert!([0, 3, 7].iter().all(|row| fold.test.contains(row)));
     let other = with_feature(&rows, 3, 1, 40.0);
-    let after = fold_scores(&config, &other, &fold, &threads).scores;
+    let after = scored(other);
     let differs: Vec<usize> = (0..before.len())
         .filter(|&place| before[place].to_bits() != after[place].to_bits())
         .collect();
