@@ -7,6 +7,7 @@
 )]
 
 mod chain;
+mod cross_validation;
 mod examples;
 mod foreign;
 mod github;

@@ -4,6 +4,7 @@
 
 mod changes;
 mod checks;
+mod cross_validation;
 mod data;
 mod error;
 mod judging;
@@ -23,6 +24,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use changes::config_changes;
+pub use cross_validation::CrossValidationConfig;
 pub use data::{ColumnType, CsvConfig, DataConfig, DataFiles, DataFormat, Decimal, Missing};
 pub use error::ConfigError;
 use error::Problem;
@@ -128,11 +130,17 @@ pub struct ModelConfig {
 pub struct EvaluateConfig {
     /// Two-sided level of the confidence intervals.
     pub confidence: f64,
+    /// Cross-validation on the training data; none if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cross_validation: Option<CrossValidationConfig>,
 }
 
 impl Default for EvaluateConfig {
     fn default() -> Self {
-        Self { confidence: 0.95 }
+        Self {
+            confidence: 0.95,
+            cross_validation: None,
+        }
     }
 }
 
@@ -232,6 +240,7 @@ impl ConfigFile {
         let model = model.resolve(base)?;
         let has_validation = data.validation_fraction > 0.0;
         let train = train.resolve(model.task, data.classes.as_deref(), has_validation)?;
+        let evaluate = evaluate.resolve(model.task);
         let config = Config {
             model,
             data,
@@ -299,6 +308,16 @@ impl Config {
     /// Digest of [`Config::training_value`].
     pub fn training_digest(&self) -> Result<Sha256Digest, ConfigError> {
         Sha256Digest::of_json(&self.training_value()?).map_err(ConfigError::Digest)
+    }
+}
+
+impl EvaluateConfig {
+    fn resolve(self, task: Task) -> Self {
+        let cross_validation = self.cross_validation.map(|folds| folds.resolve(task));
+        Self {
+            cross_validation,
+            ..self
+        }
     }
 }
 

@@ -7,10 +7,13 @@ pub mod error_chain;
 pub mod figure;
 pub mod files;
 pub mod pattern;
+pub mod random;
 pub mod results;
 
 pub mod config;
 pub mod model;
+
+pub mod folds;
 
 pub mod measurement;
 pub mod statistics;

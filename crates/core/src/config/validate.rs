@@ -30,6 +30,9 @@ impl Config {
             .hint("remove one of the two"));
         }
         self.evaluate.validate()?;
+        if let Some(folds) = &self.evaluate.cross_validation {
+            folds.validate_for(self.model.task, &self.data)?;
+        }
         self.gate.validate()?;
         self.image.validate()
     }
@@ -121,7 +124,10 @@ impl EvaluateConfig {
                 "must lie between 0.5 and 1, such as 0.95",
             ));
         }
-        Ok(())
+        match &self.cross_validation {
+            Some(folds) => folds.validate(),
+            None => Ok(()),
+        }
     }
 }
 
