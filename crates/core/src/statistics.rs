@@ -81,10 +81,8 @@ pub enum IntervalMethod {
     BootstrapBca,
     /// Nadeau and Bengio's corrected resampled t interval of the mean of cross-validation scores.
     CorrectedResampledT,
-    /// Student's t interval by the sums of whole groups of rows.
-    ClusteredT,
-    /// The same, corrected for the skewness of the sums.
-    ClusteredSkewnessCorrectedT,
+    /// Student's t interval by the sums of whole groups of rows, corrected for their skewness.
+    Clustered,
 }
 
 /// Why there is no interval.
