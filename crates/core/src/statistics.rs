@@ -1,7 +1,8 @@
 //! Intervals and tests: counts or samples in, estimates with their uncertainty out. All in f64.
 //!
-//! Every interval is a closed form of a few stored figures (counts, a confusion matrix, moments), so that a rule can ask for another
-//! level than the evaluation's without the rows. `docs/benchmarks/coverage.md` holds how often each end misses, by simulation.
+//! Every interval follows from a few stored figures (counts, a confusion matrix, moments, placements), in closed form or by a seeded
+//! bootstrap over counts, so that a rule can ask for another level than the evaluation's without the rows.
+//! `docs/benchmarks/coverage.md` holds how often each end misses, by simulation.
 
 mod averages;
 mod binomial;
