@@ -1,7 +1,8 @@
 //! Intervals and tests: counts or samples in, estimates with their uncertainty out. All in f64.
 //!
-//! Every interval is a closed form of a few stored figures (counts, a confusion matrix, moments), so that a rule can ask for another
-//! level than the evaluation's without the rows. `docs/benchmarks/coverage.md` holds how often each end misses, by simulation.
+//! Every interval follows from a few stored figures (counts, a confusion matrix, moments, placements), in closed form or by a seeded
+//! bootstrap over counts, so that a rule can ask for another level than the evaluation's without the rows.
+//! `docs/benchmarks/coverage.md` holds how often each end misses, by simulation.
 
 mod averages;
 mod binomial;
@@ -81,10 +82,8 @@ pub enum IntervalMethod {
     BootstrapBca,
     /// Nadeau and Bengio's corrected resampled t interval of the mean of cross-validation scores.
     CorrectedResampledT,
-    /// Student's t interval by the sums of whole groups of rows.
-    ClusteredT,
-    /// The same, corrected for the skewness of the sums.
-    ClusteredSkewnessCorrectedT,
+    /// Student's t interval by the sums of whole groups of rows, corrected for their skewness.
+    Clustered,
 }
 
 impl IntervalMethod {
