@@ -102,8 +102,7 @@ impl IntervalMethod {
             Self::BootstrapPercentile => "percentile bootstrap",
             Self::BootstrapBca => "BCa bootstrap",
             Self::CorrectedResampledT => "Nadeau–Bengio corrected resampled t",
-            Self::ClusteredT => "t by groups",
-            Self::ClusteredSkewnessCorrectedT => "skewness-corrected t by groups",
+            Self::Clustered => "t by groups",
         }
     }
 }

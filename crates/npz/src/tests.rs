@@ -1,4 +1,8 @@
+use std::io::{Cursor, Write as _};
+
 use proptest::prelude::*;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 use super::read::widen_half;
 use super::*;

@@ -108,7 +108,7 @@ fn write_npy_to(
     writer.write_all(header.as_bytes())?;
     match elements {
         Elements::U8(values) => writer.write_all(values),
-        Elements::I64(values) => encode(writer, values, |value| value.to_le_bytes()),
+        Elements::I64(values) => encode(writer, values, i64::to_le_bytes),
         Elements::U32(values) => encode(writer, values, |value| i64::from(value).to_le_bytes()),
         Elements::F32(values) => encode(writer, values, f32::to_le_bytes),
         Elements::F64(values) => encode(writer, values, f64::to_le_bytes),

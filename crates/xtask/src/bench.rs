@@ -23,6 +23,8 @@ pub(crate) struct BenchArgs {
 enum What {
     /// Train the article's network beside Keras and PyTorch: wall, CPU, memory, accuracy.
     Training(TrainingArgs),
+    /// Score millions of rows beside scikit-learn and NumPy's bootstrap: wall and memory.
+    Evaluate(EvaluateArgs),
     /// Simulate how often the ends of our intervals miss the truth; fails where one misses more often than claimed.
     Coverage(CoverageArgs),
 }
@@ -42,6 +44,32 @@ struct CoverageArgs {
     /// Only metrics whose name contains this; `looks` for repeated looks alone.
     #[arg(long, default_value = "")]
     metric: String,
+}
+
+/// What `cargo xtask bench evaluate` takes.
+#[derive(Args)]
+struct EvaluateArgs {
+    /// Rows that are scored.
+    #[arg(long, default_value_t = 10_000_000)]
+    rows: u64,
+    /// Classes of each.
+    #[arg(long, default_value_t = 10)]
+    classes: u32,
+    /// Bootstrap replicates.
+    #[arg(long, default_value_t = 1000)]
+    replicates: u32,
+    /// Runs of ours, of which the median counts.
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Rows for the table of growth; empty for none.
+    #[arg(long, default_value = "100000,1000000,10000000")]
+    growth: String,
+    /// Also write all figures to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Run the peers by this Python, which has them, instead of installing them.
+    #[arg(long, value_name = "FILE", env = "TRAINYARD_BENCH_PYTHON")]
+    python: Option<PathBuf>,
 }
 
 /// What `cargo xtask bench training` takes.
@@ -68,11 +96,13 @@ struct TrainingArgs {
 }
 
 const TRAINING: &str = "tests/benches/training";
+const EVALUATE: &str = "tests/benches/evaluate";
 
 /// Runs the one that was asked for.
 pub(crate) fn run(args: &BenchArgs, workspace: &Workspace) -> Result<ExitCode> {
     match &args.what {
         What::Training(args) => training(args, workspace),
+        What::Evaluate(args) => evaluate(args, workspace),
         What::Coverage(args) => coverage(args, workspace),
     }
 }
@@ -109,13 +139,12 @@ fn training(args: &TrainingArgs, workspace: &Workspace) -> Result<ExitCode> {
     let package = "trainyard-devtools";
     let mut peak = workspace.cargo(&["build", "--package", package, "--bin", "fma-peak"]);
     process::run(&mut peak)?;
-    let python = if let Some(python) = &args.python {
-        python.clone()
-    } else {
-        let requirements = workspace.root.join(TRAINING).join("requirements.txt");
-        Toolbox::new(workspace).python_with("bench-python", &requirements)?
-    };
-    let mut bench = Command::new(python);
+    let mut bench = Command::new(python(
+        args.python.as_ref(),
+        "bench-python",
+        TRAINING,
+        workspace,
+    )?);
     bench
         .arg(workspace.root.join(TRAINING).join("bench.py"))
         .arg(&binaries)
@@ -127,4 +156,45 @@ fn training(args: &TrainingArgs, workspace: &Workspace) -> Result<ExitCode> {
     }
     process::run(&mut bench)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Builds, installs and measures.
+fn evaluate(args: &EvaluateArgs, workspace: &Workspace) -> Result<ExitCode> {
+    let binaries = workspace.build_binaries()?;
+    let package = "trainyard-devtools";
+    let mut bootstrap = workspace.cargo(&["build", "--package", package, "--bin", "bootstrap"]);
+    process::run(&mut bootstrap)?;
+    let mut bench = Command::new(python(
+        args.python.as_ref(),
+        "bench-evaluate",
+        EVALUATE,
+        workspace,
+    )?);
+    bench
+        .arg(workspace.root.join(EVALUATE).join("bench.py"))
+        .arg(&binaries)
+        .args(["--rows", &args.rows.to_string()])
+        .args(["--classes", &args.classes.to_string()])
+        .args(["--replicates", &args.replicates.to_string()])
+        .args(["--rounds", &args.rounds.to_string()])
+        .args(["--growth", &args.growth]);
+    if let Some(json) = &args.json {
+        bench.arg("--json").arg(json);
+    }
+    process::run(&mut bench)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The Python that was named, or one with the requirements in `folder`.
+fn python(
+    named: Option<&PathBuf>,
+    name: &str,
+    folder: &str,
+    workspace: &Workspace,
+) -> Result<PathBuf> {
+    if let Some(python) = named {
+        return Ok(python.clone());
+    }
+    let requirements = workspace.root.join(folder).join("requirements.txt");
+    Toolbox::new(workspace).python_with(name, &requirements)
 }
