@@ -5,6 +5,7 @@
 
 mod averages;
 mod binomial;
+mod counts;
 mod difference;
 mod mean;
 mod normal;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use averages::Average;
 pub use binomial::{clopper_pearson, f1_interval, jaccard_interval};
+pub use counts::Counts;
 pub use difference::difference;
 pub use mean::Moments;
 pub use normal::normal_quantile;

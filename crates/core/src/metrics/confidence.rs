@@ -48,7 +48,7 @@ pub fn interval_at(
         Compute::Confusion(compute) if measurement.key.is_overall() => Some(compute),
         _ => None,
     });
-    if let (Some(compute), Some(confusion)) = (by_confusion, confusion.filter(|c| c.is_square()))
+    if let (Some(compute), Some(confusion)) = (by_confusion, confusion)
         && let Computed::Value(estimate) = compute(confusion, confidence)
     {
         return estimate.interval.map_err(unsupported);

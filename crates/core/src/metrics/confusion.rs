@@ -113,7 +113,7 @@ pub(super) static METRICS: &[Metric] = &[
 ];
 
 fn accuracy(confusion: &Confusion, confidence: f64) -> Computed {
-    let n_right = (0..confusion.classes.len())
+    let n_right = (0..confusion.classes().len())
         .map(|class| confusion.n_right(class))
         .sum();
     proportion(n_right, confusion.n_rows(), confidence, "no rows")
@@ -150,10 +150,10 @@ fn f1(confusion: &Confusion, class: usize, confidence: f64) -> Computed {
 
 /// The confusion matrix is all the evidence that an average needs.
 fn average(average: Average, confusion: &Confusion, confidence: f64) -> Computed {
-    match average.value(&confusion.counts) {
+    match average.value(confusion.counts()) {
         Some(value) => Computed::Value(Estimate {
             value,
-            interval: average.interval(&confusion.counts, confidence),
+            interval: average.interval(confusion.counts(), confidence),
             n_rows: confusion.n_rows(),
             evidence: None,
         }),
@@ -169,8 +169,8 @@ mod tests {
     /// only predicted does not count, where `recall_score(average="macro")` counts it as 0.
     #[test]
     fn balanced_accuracy_leaves_out_what_is_only_predicted() {
-        let classes = ["a", "b", "c"].map(str::to_owned);
-        let confusion = Confusion::tally(&classes, [(0, 0), (0, 2), (1, 1)].into_iter());
+        let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let confusion = Confusion::new(classes, [(0, 0, 1), (0, 2, 1), (1, 1, 1)]);
         let found = METRICS
             .iter()
             .find(|metric| metric.name == "balanced_accuracy");

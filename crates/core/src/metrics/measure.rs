@@ -49,7 +49,7 @@ pub fn classify(rows: &ClassifiedRows<'_>, scoring: &Scoring) -> Result<Measured
         measured.add(metric, MetricKey::overall(metric.name), computed);
     }
     // A class that occurs nowhere is not a class of these rows: it is named, not measured.
-    for (idx, class) in confusion.classes.iter().enumerate() {
+    for (idx, class) in confusion.classes().iter().enumerate() {
         for metric in catalog::all() {
             if let Compute::PerClass(compute) = metric.compute {
                 let computed = if confusion.occurs(idx) {

@@ -178,8 +178,8 @@ impl<'a> ClassifiedRows<'a> {
 
     pub(super) fn confusion(&self) -> Confusion {
         let pairs = self.labels.iter().zip(self.predicted);
-        let pairs = pairs.map(|(&label, &predicted)| (label as usize, predicted as usize));
-        Confusion::tally(self.classes, pairs)
+        let cells = pairs.map(|(&label, &predicted)| (label, predicted, 1));
+        Confusion::new(self.classes.to_vec(), cells)
     }
 
     pub(super) fn misses(&self) -> Vec<usize> {

@@ -75,8 +75,8 @@ fn figures_match_scikit_learn() {
     close(overall(&measured, "log_loss"), loss);
     assert_eq!(measured.misses, [1, 6]);
     assert_eq!(
-        measured.confusion.unwrap().counts,
-        [[1, 1, 0], [0, 2, 0], [1, 0, 2]]
+        measured.confusion.unwrap().counts().cells(),
+        [(0, 0, 1), (0, 1, 1), (1, 1, 2), (2, 0, 1), (2, 2, 2)]
     );
 }
 

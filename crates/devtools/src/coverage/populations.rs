@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use trainyard_core::statistics::{
-    Average, Moments, NoInterval, clopper_pearson, median_interval, tango,
+    Average, Counts, Moments, NoInterval, clopper_pearson, median_interval, tango,
 };
 
 use crate::random::Random;
@@ -162,8 +162,13 @@ fn classes(name: &str, weights: &[f64], recalls: &Range<f64>, has_width_claim: b
     }
 }
 
-fn matrix(counts: &[u64]) -> Vec<Vec<u64>> {
-    counts.chunks(width(counts)).map(<[u64]>::to_vec).collect()
+fn matrix(counts: &[u64]) -> Counts {
+    let k = width(counts);
+    let cells = counts.iter().enumerate();
+    Counts::new(
+        k,
+        cells.map(|(cell, &n)| ((cell / k) as u32, (cell % k) as u32, n)),
+    )
 }
 
 fn width<T>(cells: &[T]) -> usize {
