@@ -11,6 +11,7 @@ mod mean;
 mod normal;
 mod paired;
 mod quantile;
+mod roc;
 mod special;
 
 use schemars::JsonSchema;
@@ -24,6 +25,7 @@ pub use mean::Moments;
 pub use normal::normal_quantile;
 pub use paired::{smallest_detectable, tango};
 pub use quantile::median_interval;
+pub use roc::{NoRoc, Placements, Roc, RocDifference};
 pub use special::{binomial_cdf, inverse_regularized_beta, regularized_beta, student_quantile};
 
 /// A confidence interval.
@@ -58,6 +60,10 @@ pub enum IntervalMethod {
     Tango,
     /// Intervals of two samples, combined to that of their difference by MOVER.
     MoverDifference,
+    /// Clopper and Pearson's interval of as many rows as have DeLong's variance of an area under the ROC curve.
+    Delong,
+    /// Student's t interval by DeLong's variance of the difference of two areas on the same rows.
+    PairedDelong,
 }
 
 /// Why there is no interval.
@@ -69,6 +75,14 @@ pub enum NoInterval {
     /// The level cannot be reached, or the method's claim does not begin, with so few.
     #[error("too few rows: {n}, at least {needed} needed")]
     TooFewRows {
+        /// How many there are.
+        n: u64,
+        /// How many would do.
+        needed: u64,
+    },
+    /// The smaller class has too few rows.
+    #[error("too few rows of one class: {n}, at least {needed} needed")]
+    TooFewOfClass {
         /// How many there are.
         n: u64,
         /// How many would do.
