@@ -2,7 +2,7 @@
 
 use crate::gate::Comparison;
 use crate::measurement::Measurement;
-use crate::metrics::Confusion;
+use crate::metrics::{Confusion, catalog};
 
 /// One class with its figures.
 pub(super) struct ClassRow<'a, T> {
@@ -17,7 +17,7 @@ pub(super) struct ClassRow<'a, T> {
 
 /// All classes.
 pub(super) struct ClassTable<'a, T> {
-    /// Names of the metrics, in the order of the file.
+    /// Names of the metrics, in the order of the file, without details.
     pub(super) metrics: Vec<&'a str>,
     pub(super) rows: Vec<ClassRow<'a, T>>,
 }
@@ -57,7 +57,7 @@ impl<'a, T: OfClass> ClassTable<'a, T> {
         let in_order = confusion.iter().flat_map(|confusion| confusion.classes());
         classes.extend(in_order.map(String::as_str));
         for (class, metric) in figures.iter().filter_map(OfClass::class_and_metric) {
-            if !metrics.contains(&metric) {
+            if !metrics.contains(&metric) && catalog::is_headline(metric) {
                 metrics.push(metric);
             }
             if !classes.contains(&class) {

@@ -1,6 +1,8 @@
 //! Counts of rows by label and predicted class, without the pairs that do not occur: thousands of classes have millions of pairs, most
 //! of them empty.
 
+use std::ops::Range;
+
 /// Rows by label and predicted class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counts {
@@ -71,7 +73,12 @@ impl Counts {
 
     /// The cells of the label `class`.
     pub fn of_label(&self, class: usize) -> &[(u32, u32, u64)] {
-        &self.cells[self.starts[class]..self.starts[class + 1]]
+        &self.cells[self.positions_of_label(class)]
+    }
+
+    /// Where those are among [`Self::cells`].
+    pub fn positions_of_label(&self, class: usize) -> Range<usize> {
+        self.starts[class]..self.starts[class + 1]
     }
 
     /// Rows with this label and this prediction.
