@@ -10,6 +10,7 @@ mod download;
 mod events;
 mod graphql;
 mod image;
+mod metrics;
 pub(crate) mod push;
 mod registry;
 mod scikit_learn;

@@ -52,7 +52,7 @@ pub(crate) fn write(
         predictions: Some(FileEntry::of_bytes(PREDICTIONS_FILE, &archive)),
         files: Vec::new(),
         history,
-        notes: predictions.notes,
+        notes: [predictions.notes, measured.notes].concat(),
         overriding_inputs,
         trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
         commit,

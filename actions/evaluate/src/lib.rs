@@ -52,12 +52,11 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
 
 /// The headline metrics for a terminal, one a line.
 fn table(evaluation: &Evaluation) -> String {
-    let width =
-        |text: fn(&Measurement) -> usize| evaluation.headline().map(text).max().unwrap_or(0);
+    let width = |text: fn(&Measurement) -> usize| evaluation.shown().map(text).max().unwrap_or(0);
     let name_width = width(|found| found.key.metric.len());
     let value_width = width(|found| figure(found.value).len());
     evaluation
-        .headline()
+        .shown()
         .map(|found| {
             let line = format!(
                 "{:name_width$}  {:value_width$}  {}",
@@ -72,7 +71,7 @@ fn table(evaluation: &Evaluation) -> String {
 
 fn summary(evaluation: &Evaluation) -> String {
     let rows: String = evaluation
-        .headline()
+        .shown()
         .map(|found| {
             format!(
                 "| {} | {} | {} |\n",

@@ -52,7 +52,7 @@ impl StoredPredictions {
         let content = |problem: &str| StoredError::Content(problem.to_owned());
         let mut arrays = npz::read_npz(bytes).map_err(StoredError::Content)?;
         let classes = match (&evaluation.task, &evaluation.confusion) {
-            (Task::Classification, Some(confusion)) => confusion.classes.clone(),
+            (Task::Classification, Some(confusion)) => confusion.classes().to_vec(),
             (Task::Classification, None) => {
                 return Err(content("the evaluation does not name its classes"));
             }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Sha256Digest;
 use crate::files::{self, FileError};
 use crate::measurement::{Measurement, MetricKey, Undefined};
-use crate::metrics::{Confusion, Scoring};
+use crate::metrics::{Confusion, Scoring, catalog};
 use crate::model::{FileEntry, Task};
 use crate::row_mask::RowMask;
 use crate::row_set::RowSet;
@@ -177,6 +177,12 @@ impl Evaluation {
         self.measurements
             .iter()
             .filter(|measurement| measurement.key.is_overall())
+    }
+
+    /// Those of them that every report shows.
+    pub fn shown(&self) -> impl Iterator<Item = &Measurement> {
+        self.headline()
+            .filter(|measurement| catalog::is_headline(&measurement.key.metric))
     }
 
     /// The flat metrics of `metrics.json`, in the evaluation's order.

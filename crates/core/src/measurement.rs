@@ -9,7 +9,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::statistics::{Interval, Moments};
+use crate::statistics::{Interval, Moments, Roc};
 
 /// What a measurement is of: a metric, and the part of the rows that it was taken on.
 #[derive(
@@ -158,6 +158,10 @@ pub enum Evidence {
     Mean(Moments),
     /// The square root of the mean of a value a row.
     RootMean(Moments),
+    /// The value plus the sum of the influences of each group's rows on it, where rows come in groups.
+    Groups(Moments),
+    /// The area under the ROC curve.
+    RocArea(Roc),
 }
 
 /// A metric that has no value here, and why.

@@ -2,9 +2,12 @@
 //!
 //! Which metrics there are, and how each is computed, is the [`catalog`]'s business. One file a family.
 
+mod agreement;
+mod calibration;
 pub mod catalog;
 mod confidence;
 mod confusion;
+mod curves;
 mod estimate;
 mod known;
 mod matrix;
@@ -13,16 +16,17 @@ mod metric;
 mod probability;
 mod regression;
 mod rows;
+mod sampling;
 mod scoring;
+mod tally;
 
+pub use calibration::{Reliability, ReliabilityBin};
 pub use confidence::{IntervalError, interval_at};
 pub use estimate::{Computed, Estimate};
 pub use matrix::Confusion;
 pub use measure::{Measured, classify, regress};
-pub use metric::{Compute, Metric};
-pub use rows::{
-    ClassifiedRows, MetricError, Probabilities, Scores, ValuedRows, argmax, predictions,
-};
+pub use metric::{Compute, Metric, Shown};
+pub use rows::{ClassifiedRows, MetricError, Scores, ValuedRows, argmax, predictions};
 
 pub use scoring::Scoring;
 

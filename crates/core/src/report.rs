@@ -20,6 +20,7 @@ use crate::evaluation::Evaluation;
 use crate::figure::{aligned, change, figure};
 use crate::gate::{Comparison, Decision, HistoryPoint, RuleResult, Verdict};
 use crate::measurement::MetricKey;
+use crate::metrics::catalog;
 
 pub use chart::{confusion_matrix, learning_curve};
 pub use explain::{ExplainedRule, Explanation, Step};
@@ -121,8 +122,8 @@ impl Report<'_> {
             .or_else(|| headline_metric(self.verdict))
     }
 
-    /// The rows of the table of metrics: every metric of all rows, then every other key that a rule names; each with the
-    /// rules on it.
+    /// The rows of the table of metrics: every metric of all rows that is not a detail or that a rule names, then every other key that a
+    /// rule names; each with the rules on it.
     fn rows(&self) -> Vec<(&Comparison, Vec<&RuleResult>)> {
         let rules_on = |key: &MetricKey| {
             let rules = self.verdict.rules.iter();
@@ -132,6 +133,7 @@ impl Report<'_> {
             .verdict
             .headline()
             .map(|row| (row, rules_on(&row.key)))
+            .filter(|(row, rules)| !rules.is_empty() || catalog::is_headline(&row.key.metric))
             .collect();
         for rule in &self.verdict.rules {
             if rows.iter().all(|(row, _)| row.key != *rule.key()) {

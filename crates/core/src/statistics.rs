@@ -8,6 +8,7 @@ mod averages;
 mod binomial;
 mod cells;
 mod clusters;
+mod counts;
 mod difference;
 #[cfg(test)]
 mod golden;
@@ -28,12 +29,13 @@ use serde::{Deserialize, Serialize};
 pub use averages::Average;
 pub use binomial::{clopper_pearson, f1_interval, jaccard_interval};
 pub use cells::{CellBootstrap, CellStatistic, resample_cells};
-pub use clusters::{cluster_interval, cluster_mean};
+pub use clusters::{cluster_interval, cluster_mean, interval_of_group_sums};
+pub use counts::Counts;
 pub use difference::difference;
 pub use k_fold::{Fold, k_fold_interval};
 pub use mean::Moments;
 pub use multiplicity::{benjamini_hochberg, holm, holm_by_level, smallest_level};
-pub use normal::normal_quantile;
+pub use normal::{normal_cdf, normal_quantile};
 pub use paired::{smallest_detectable, tango};
 pub use quantile::{median_interval, quantile_interval};
 pub use roc::{NoRoc, Placements, Roc, RocDifference};
@@ -203,6 +205,9 @@ pub enum NoInterval {
         /// How many groups there are.
         n: u64,
     },
+    /// Nothing is known to hold, such as of an extreme, which depends on the tail that was not drawn.
+    #[error("no method with known coverage")]
+    NoMethod,
     /// A sum overflowed, or a value was not a number.
     #[error("some values, or their squares, are not finite")]
     NotFinite,

@@ -3,20 +3,29 @@
 //! Reference page, configuration checks, spelling hints, directions of known names and what `evaluate` computes all come
 //! from here. A new metric is one entry and one function in the file of its family.
 
-use super::metric::Metric;
-use super::{confusion, known, probability, regression};
+use super::metric::{Metric, Shown};
+use super::{agreement, confusion, curves, known, probability, regression};
 use crate::measurement::Direction;
 
-/// Every metric, in the order in which they are reported.
+/// Every metric, by family.
 pub fn all() -> impl Iterator<Item = &'static Metric> {
     [
         confusion::METRICS,
+        agreement::METRICS,
         probability::METRICS,
+        curves::METRICS,
         regression::METRICS,
         known::METRICS,
     ]
     .into_iter()
     .flatten()
+}
+
+/// Every metric, those of every report first.
+pub fn by_importance() -> impl Iterator<Item = &'static Metric> {
+    [Shown::Headline, Shown::Details]
+        .into_iter()
+        .flat_map(|shown| all().filter(move |metric| metric.shown == shown))
 }
 
 /// The metric that another tool's file calls `name`: its last part, without the name of a data split, by name or alias.
@@ -37,6 +46,13 @@ pub fn find(name: &str) -> Option<&'static Metric> {
             .find_map(|average| bare.strip_suffix(average))?;
         all().find(|metric| metric.name == base || metric.aliases.contains(&base))
     })
+}
+
+/// Whether every report shows the metric called `name`: also one that the catalog does not know, which another tool found worth writing.
+pub fn is_headline(name: &str) -> bool {
+    all()
+        .find(|metric| metric.name == name)
+        .is_none_or(|metric| metric.shown == Shown::Headline)
 }
 
 /// Which way `name` is better, where the catalog knows it.

@@ -3,10 +3,13 @@
 use super::estimate::Computed;
 use super::matrix::Confusion;
 use super::metric::Compute;
+use super::tally::Tally;
 use super::{catalog, regression};
 use crate::figure::{RELATIVE_SLACK, percent};
 use crate::measurement::{Evidence, Measurement};
-use crate::statistics::{Interval, NoInterval, clopper_pearson, f1_interval};
+use crate::statistics::{
+    Interval, IntervalMethod, NoInterval, clopper_pearson, f1_interval, interval_of_group_sums,
+};
 
 /// Why there is no interval to judge by.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -40,18 +43,30 @@ pub fn interval_at(
         return Ok(interval);
     }
     let unsupported = |reason: NoInterval| IntervalError::Unsupported(reason.to_string());
-    if let Some(evidence) = &measurement.evidence {
-        return of_evidence(evidence, confidence).map_err(unsupported);
-    }
     let metric = catalog::all().find(|metric| metric.name == measurement.key.metric);
+    let clamped = |interval| metric.map_or(interval, |metric| metric.within_range(interval));
+    if let Some(evidence) = &measurement.evidence {
+        let interval = of_evidence(evidence, confidence);
+        return interval.map(clamped).map_err(unsupported);
+    }
     let by_confusion = metric.and_then(|metric| match metric.compute {
         Compute::Confusion(compute) if measurement.key.is_overall() => Some(compute),
         _ => None,
     });
-    if let (Some(compute), Some(confusion)) = (by_confusion, confusion.filter(|c| c.is_square()))
-        && let Computed::Value(estimate) = compute(confusion, confidence)
+    // The matrix holds rows, so it says nothing of weighted or grouped ones.
+    let is_of_rows = stored.is_some_and(|stored| {
+        matches!(
+            stored.method,
+            IntervalMethod::Mover
+                | IntervalMethod::ScaledClopperPearson
+                | IntervalMethod::ClopperPearson
+        )
+    });
+    if let (Some(compute), Some(confusion)) = (by_confusion, confusion.filter(|_| is_of_rows))
+        && let Computed::Value(estimate) =
+            compute(&Tally::plain(confusion.clone(), 1.0), confidence)
     {
-        return estimate.interval.map_err(unsupported);
+        return estimate.interval.map(clamped).map_err(unsupported);
     }
     Err(match (stored, &measurement.no_interval) {
         (Some(stored), _) => IntervalError::OtherLevel {
@@ -77,5 +92,7 @@ fn of_evidence(evidence: &Evidence, confidence: f64) -> Result<Interval, NoInter
         }
         Evidence::Mean(moments) => moments.interval(confidence),
         Evidence::RootMean(moments) => moments.interval(confidence).map(regression::root),
+        Evidence::Groups(moments) => interval_of_group_sums(moments.mean, &moments, confidence),
+        Evidence::RocArea(roc) => roc.interval(confidence),
     }
 }

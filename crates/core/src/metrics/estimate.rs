@@ -1,7 +1,9 @@
 //! What one metric came to: a value with its interval, or the reason why there is none.
 
+use std::borrow::Cow;
+
 use crate::measurement::Evidence;
-use crate::statistics::{Interval, Moments, NoInterval, clopper_pearson};
+use crate::statistics::{Interval, Moments, NoInterval, clopper_pearson, interval_of_group_sums};
 
 /// What one metric came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,7 +11,7 @@ pub enum Computed {
     /// It has a value.
     Value(Estimate),
     /// It has none here, for this reason, as a clause: `never predicted`.
-    Undefined(&'static str),
+    Undefined(Cow<'static, str>),
 }
 
 /// A value and how sure it is.
@@ -25,16 +27,52 @@ pub struct Estimate {
     pub evidence: Option<Evidence>,
 }
 
-/// The mean of one value a row.
-pub(super) fn mean(moments: Moments, confidence: f64) -> Computed {
-    if moments.n == 0 {
-        return Computed::Undefined("no rows");
+/// A metric without a value.
+pub(super) fn undefined(reason: impl Into<Cow<'static, str>>) -> Computed {
+    Computed::Undefined(reason.into())
+}
+
+/// The moments behind a value, which is their mean.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Spread {
+    /// Of one number a row.
+    Rows(Moments),
+    /// Of one number a group of rows.
+    Groups(Moments),
+}
+
+impl Spread {
+    pub(super) const fn value(&self) -> f64 {
+        match self {
+            Self::Rows(moments) | Self::Groups(moments) => moments.mean,
+        }
     }
+}
+
+/// A mean of a value a row, or what has such a spread.
+pub(super) fn mean(spread: Spread, n_rows: u64, confidence: f64) -> Computed {
+    let (interval, evidence) = match spread {
+        Spread::Rows(moments) => (moments.interval(confidence), Evidence::Mean(moments)),
+        Spread::Groups(moments) => (
+            interval_of_group_sums(moments.mean, &moments, confidence),
+            Evidence::Groups(moments),
+        ),
+    };
     Computed::Value(Estimate {
-        value: moments.mean,
-        interval: moments.interval(confidence),
-        n_rows: moments.n,
-        evidence: Some(Evidence::Mean(moments)),
+        value: spread.value(),
+        interval,
+        n_rows,
+        evidence: Some(evidence),
+    })
+}
+
+/// A value for which no interval is known to hold.
+pub(super) fn without_interval(value: f64, n_rows: u64) -> Computed {
+    Computed::Value(Estimate {
+        value,
+        interval: Err(NoInterval::NoMethod),
+        n_rows,
+        evidence: None,
     })
 }
 
@@ -52,6 +90,6 @@ pub(super) fn proportion(
             n_rows: n,
             evidence: Some(Evidence::Proportion { n_successes, n }),
         }),
-        None => Computed::Undefined(without_rows),
+        None => undefined(without_rows),
     }
 }

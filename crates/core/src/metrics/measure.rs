@@ -1,27 +1,41 @@
 //! Rows in, every metric of the catalog that they allow out.
 
+use super::calibration::Reliability;
 use super::catalog;
-use super::estimate::{Computed, Estimate};
+use super::curves::Curves;
+use super::estimate::{Computed, Estimate, undefined};
 use super::matrix::Confusion;
-use super::metric::{Compute, Metric};
-use super::rows::{ClassifiedRows, MetricError, ValuedRows};
+use super::metric::{Compute, Metric, Shown};
+use super::probability::Probabilities;
+use super::regression::Values;
+use super::rows::{ClassifiedRows, MetricError, Scores, ValuedRows, that_count};
+use super::sampling::Sampling;
 use super::scoring::Scoring;
+use super::tally::Tally;
+use crate::figure::count;
 use crate::measurement::{Measurement, MetricKey, Undefined};
 
 /// Why a number is not one.
 const TOO_LARGE: &str = "the numbers are too large: a sum of them is beyond 64-bit floating point";
 
+/// Classes up to which each has the metrics of [`Shown::Details`]: those of thousands of classes would be most of the file.
+const MAX_DETAILED_CLASSES: usize = 200;
+
 /// What a set of rows came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
-    /// Every metric that has a value, in the order of the catalog; those of single classes last.
+    /// Every metric that has a value: the headline ones first, in the order of the catalog, those of single classes last.
     pub measurements: Vec<Measurement>,
     /// Every metric that has none, with the reason.
     pub undefined: Vec<Undefined>,
-    /// Labels against predictions; absent for regression.
+    /// Labels against predictions, in rows; absent for regression.
     pub confusion: Option<Confusion>,
+    /// How confident the predictions are, and how often right; absent without scores.
+    pub reliability: Option<Reliability>,
     /// Indices of the rows predicted wrong; empty for regression.
     pub misses: Vec<usize>,
+    /// What a reader should know beside the numbers, in sentences.
+    pub notes: Vec<String>,
 }
 
 /// Scores a classifier.
@@ -29,62 +43,197 @@ pub struct Measured {
 /// Every metric of the catalog that these rows allow: those of probabilities only where there are scores. The
 /// definitions are the catalog's; intervals hold at the `scoring`'s confidence, two-sided.
 pub fn classify(rows: &ClassifiedRows<'_>, scoring: &Scoring) -> Result<Measured, MetricError> {
+    rows.check()?;
+    let positive = positive_class(rows.classes, scoring)?;
+    let Some(kept) = that_count(rows.weights) else {
+        return classify_weighed(rows, scoring, positive);
+    };
+    let n_classes = rows.classes.len();
+    let scores = rows.scores.map(|scores| match scores {
+        Scores::F32(scores) => (gather_rows(scores, &kept, n_classes), Vec::new()),
+        Scores::F64(scores) => (Vec::new(), gather_rows(scores, &kept, n_classes)),
+    });
+    let scores = scores.as_ref().map(|(single, double)| match rows.scores {
+        Some(Scores::F32(_)) => Scores::F32(single),
+        _ => Scores::F64(double),
+    });
+    let (labels, predicted) = (gather(rows.labels, &kept), gather(rows.predicted, &kept));
+    let weights = rows.weights.map(|weights| gather(weights, &kept));
+    let groups = rows.groups.map(|groups| gather(groups, &kept));
+    let weighed = ClassifiedRows {
+        labels: &labels,
+        predicted: &predicted,
+        scores,
+        classes: rows.classes,
+        weights: weights.as_deref(),
+        groups: groups.as_deref(),
+    };
+    let measured = classify_weighed(&weighed, scoring, positive)?;
+    Ok(Measured {
+        misses: rows.misses(),
+        ..measured
+    })
+}
+
+/// Where each row counts.
+fn classify_weighed(
+    rows: &ClassifiedRows<'_>,
+    scoring: &Scoring,
+    positive: Option<usize>,
+) -> Result<Measured, MetricError> {
     let confidence = scoring.confidence;
-    let probabilities = rows.check()?;
-    let confusion = rows.confusion();
+    let sampling = Sampling::new(rows.labels.len(), rows.weights, rows.groups)?;
+    let n_classes = rows.classes.len();
+    // Which of two classes the metrics of scores are of, where none is named: scikit-learn's choice.
+    let of_scores = positive.or_else(|| (n_classes == 2).then_some(1));
+    let scored = match rows.scores {
+        Some(scores) => Some((
+            Probabilities::of(rows, scores, &sampling, scoring, of_scores)?,
+            Curves::of(rows.labels, scores, n_classes, &sampling, of_scores),
+        )),
+        None => None,
+    };
+    let tally = Tally::of_rows(
+        rows.labels,
+        rows.predicted,
+        rows.classes,
+        &sampling,
+        scoring.beta,
+    );
     let mut measured = Measured {
         measurements: Vec::new(),
         undefined: Vec::new(),
         misses: rows.misses(),
         confusion: None,
+        reliability: scored.as_ref().map(|(scores, _)| scores.reliability()),
+        notes: Vec::new(),
     };
-    for metric in catalog::all() {
-        let computed = match (&metric.compute, &probabilities) {
-            (Compute::Confusion(compute), _) => compute(&confusion, confidence),
-            (Compute::Probabilities(compute), Some(probabilities)) => {
-                compute(probabilities, confidence)
+    for metric in catalog::by_importance() {
+        let computed = match (&metric.compute, &scored, positive) {
+            (Compute::Confusion(compute), ..) => compute(&tally, confidence),
+            (Compute::PerClass(compute), _, Some(positive)) => {
+                compute(&tally, positive, confidence)
             }
+            (Compute::Probabilities(compute), Some((scores, _)), _) => compute(scores, confidence),
+            (Compute::Curves { overall, .. }, Some((_, curves)), _) => overall(curves, confidence),
             _ => continue,
         };
         measured.add(metric, MetricKey::overall(metric.name), computed);
     }
-    // A class that occurs nowhere is not a class of these rows: it is named, not measured.
-    for (idx, class) in confusion.classes.iter().enumerate() {
-        for metric in catalog::all() {
-            if let Compute::PerClass(compute) = metric.compute {
-                let computed = if confusion.occurs(idx) {
-                    compute(&confusion, idx, confidence)
-                } else {
-                    Computed::Undefined("no labelled and no predicted rows")
-                };
-                measured.add(metric, MetricKey::of_class(metric.name, class), computed);
-            }
+    let is_detailed = n_classes <= MAX_DETAILED_CLASSES;
+    let of_class: Vec<&Metric> = catalog::all()
+        .filter(|metric| metric.is_of_class() && (is_detailed || metric.shown == Shown::Headline))
+        .collect();
+    for (idx, class) in rows.classes.iter().enumerate() {
+        for metric in &of_class {
+            let computed = match (&metric.compute, &scored) {
+                // A class that occurs nowhere is not a class of these rows: it is named, not measured.
+                _ if !tally.confusion().occurs(idx) => {
+                    undefined("no labelled and no predicted rows")
+                }
+                (Compute::PerClass(compute), _) => compute(&tally, idx, confidence),
+                (
+                    Compute::Curves {
+                        of_class: Some(compute),
+                        ..
+                    },
+                    Some((_, curves)),
+                ) => compute(curves, idx, confidence),
+                _ => continue,
+            };
+            measured.add(metric, MetricKey::of_class(metric.name, class), computed);
         }
     }
-    measured.confusion = Some(confusion);
+    if let Some((scores, curves)) = &scored {
+        measured.notes.extend(notes(scores, curves));
+    }
+    measured.confusion = Some(tally.into_confusion());
     Ok(measured)
+}
+
+/// What a reader should know about the metrics of scores.
+fn notes(scores: &Probabilities, curves: &Curves) -> Vec<String> {
+    let mut notes = Vec::new();
+    match scores.n_clipped() {
+        0 => {}
+        n => notes.push(format!(
+            "`log_loss` counts {} with a probability of the labelled class near 0 as having {:.1e}.",
+            count(n, "row"),
+            f64::EPSILON
+        )),
+    }
+    let (n_usable, n_classes) = curves.n_usable();
+    if n_usable < n_classes && n_usable > 0 && n_classes > 2 {
+        notes.push(format!(
+            "`roc_auc` and `average_precision` are averages over {n_usable} of {n_classes} classes: the others have no \
+             labelled rows."
+        ));
+    }
+    notes
+}
+
+fn positive_class(classes: &[String], scoring: &Scoring) -> Result<Option<usize>, MetricError> {
+    let Some(positive) = &scoring.positive_class else {
+        return Ok(None);
+    };
+    match classes.iter().position(|class| class == positive) {
+        Some(idx) if classes.len() == 2 => Ok(Some(idx)),
+        _ => Err(MetricError::PositiveClass {
+            class: positive.clone(),
+            classes: classes.join(", "),
+        }),
+    }
 }
 
 /// Scores a regression model: every metric of the catalog of numbers against predicted numbers.
 pub fn regress(rows: &ValuedRows<'_>, scoring: &Scoring) -> Result<Measured, MetricError> {
-    let confidence = scoring.confidence;
     rows.check()?;
+    let kept = that_count(rows.weights);
+    let kept = kept.as_deref();
+    let labels = kept.map(|kept| gather(rows.labels, kept));
+    let predicted = kept.map(|kept| gather(rows.predicted, kept));
+    let weights = kept.and_then(|kept| Some(gather(rows.weights?, kept)));
+    let groups = kept.and_then(|kept| Some(gather(rows.groups?, kept)));
+    let labels = labels.as_deref().unwrap_or(rows.labels);
+    let sampling = Sampling::new(
+        labels.len(),
+        weights.as_deref().or(rows.weights),
+        groups.as_deref().or(rows.groups),
+    )?;
+    let values = Values {
+        labels,
+        predicted: predicted.as_deref().unwrap_or(rows.predicted),
+        sampling,
+        objective: rows.objective,
+        quantile: scoring.quantile,
+    };
     let mut measured = Measured {
         measurements: Vec::new(),
         undefined: Vec::new(),
         confusion: None,
+        reliability: None,
         misses: Vec::new(),
+        notes: Vec::new(),
     };
-    for metric in catalog::all() {
+    for metric in catalog::by_importance() {
         if let Compute::Values(compute) = metric.compute {
             measured.add(
                 metric,
                 MetricKey::overall(metric.name),
-                compute(rows, confidence),
+                compute(&values, scoring.confidence),
             );
         }
     }
     Ok(measured)
+}
+
+fn gather<T: Clone>(column: &[T], rows: &[usize]) -> Vec<T> {
+    rows.iter().map(|&row| column[row].clone()).collect()
+}
+
+fn gather_rows<T: Copy>(table: &[T], rows: &[usize], n_columns: usize) -> Vec<T> {
+    let of_row = |&row: &usize| &table[row * n_columns..(row + 1) * n_columns];
+    rows.iter().flat_map(of_row).copied().collect()
 }
 
 impl Measured {
@@ -100,7 +249,7 @@ impl Measured {
             Computed::Value(estimate) => self.measurements.push(measurement(metric, key, estimate)),
             Computed::Undefined(reason) => self.undefined.push(Undefined {
                 key,
-                reason: reason.to_owned(),
+                reason: reason.into_owned(),
             }),
         }
     }
@@ -117,7 +266,9 @@ fn measurement(metric: &Metric, key: MetricKey, estimate: Estimate) -> Measureme
         Ok(interval) if !(interval.lower.is_finite() && interval.upper.is_finite()) => {
             Err(TOO_LARGE.to_owned())
         }
-        interval => interval.map_err(|error| error.to_string()),
+        interval => interval
+            .map(|interval| metric.within_range(interval))
+            .map_err(|error| error.to_string()),
     };
     Measurement {
         key,

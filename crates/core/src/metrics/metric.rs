@@ -1,10 +1,13 @@
 //! What the catalog says of a metric.
 
+use super::curves::Curves;
 use super::estimate::Computed;
-use super::matrix::Confusion;
-use super::rows::{Probabilities, ValuedRows};
+use super::probability::Probabilities;
+use super::regression::Values;
+use super::tally::Tally;
 use crate::measurement::{Direction, Unit};
 use crate::model::Task;
+use crate::statistics::Interval;
 
 /// One metric.
 #[derive(Debug)]
@@ -25,21 +28,65 @@ pub struct Metric {
     pub interval: &'static str,
     /// Where the definition comes from.
     pub source: &'static str,
+    /// The smallest and the largest value that it can take: no interval reaches beyond.
+    pub range: (f64, f64),
+    /// Where reports show it.
+    pub shown: Shown,
     /// How it is computed, and so what it needs.
     pub compute: Compute,
+}
+
+impl Metric {
+    /// Whether single classes have it.
+    pub(super) const fn is_of_class(&self) -> bool {
+        matches!(
+            self.compute,
+            Compute::PerClass(_)
+                | Compute::Curves {
+                    of_class: Some(_),
+                    ..
+                }
+        )
+    }
+
+    /// The part of `interval` that the metric can reach.
+    pub(super) fn within_range(&self, interval: Interval) -> Interval {
+        let (smallest, largest) = self.range;
+        Interval {
+            lower: interval.lower.max(smallest),
+            upper: interval.upper.min(largest),
+            ..interval
+        }
+    }
+}
+
+/// Where reports show a metric. Every metric is in `evaluation.json` and `metrics.json`, and rules can name any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// In every report.
+    Headline,
+    /// Where a rule names it. Single classes have it only where there are few of them.
+    Details,
 }
 
 /// How a metric is computed. The last argument is the interval's two-sided confidence.
 #[derive(Debug, Clone, Copy)]
 pub enum Compute {
     /// From labels and predicted classes.
-    Confusion(fn(&Confusion, f64) -> Computed),
+    Confusion(fn(&Tally, f64) -> Computed),
     /// From labels and predicted classes, for the class with this index.
-    PerClass(fn(&Confusion, usize, f64) -> Computed),
+    PerClass(fn(&Tally, usize, f64) -> Computed),
     /// From labels and a probability of each class.
-    Probabilities(fn(&Probabilities<'_>, f64) -> Computed),
+    Probabilities(fn(&Probabilities, f64) -> Computed),
+    /// From the order of the rows by the score of each class: of all rows, and of the class with this index where it has such a value.
+    Curves {
+        /// Of all rows.
+        overall: fn(&Curves, f64) -> Computed,
+        /// Of one class against the others.
+        of_class: Option<fn(&Curves, usize, f64) -> Computed>,
+    },
     /// From numbers and predicted numbers.
-    Values(fn(&ValuedRows<'_>, f64) -> Computed),
+    Values(fn(&Values<'_>, f64) -> Computed),
     /// By other tools only: its name is known where it stands in their files.
     Elsewhere,
 }
@@ -49,8 +96,13 @@ impl Compute {
     pub const fn needs(&self) -> &'static str {
         match self {
             Self::Confusion(_) => "labels and predicted classes",
-            Self::PerClass(_) => "labels and predicted classes; the rule names a `class`",
-            Self::Probabilities(_) => "labels and a score of each class",
+            Self::PerClass(_) => {
+                "labels and predicted classes; the rule names a `class`, or `[evaluate] positive_class` is set"
+            }
+            Self::Probabilities(_) | Self::Curves { of_class: None, .. } => {
+                "labels and a score of each class"
+            }
+            Self::Curves { .. } => "labels and a score of each class; the rule may name a `class`",
             Self::Values(_) => "numbers and predicted numbers",
             Self::Elsewhere => "another tool that computes it",
         }

@@ -1,8 +1,15 @@
-//! Metrics of labels against a probability of each class.
+//! Metrics of labels against a probability of each class, but for those of the order of the rows.
+//!
+//! All of them come from one pass over the rows, since there may be more rows than a cache or a memory holds several columns of.
 
-use super::estimate::{Computed, mean, proportion};
-use super::metric::{Compute, Metric};
-use super::rows::Probabilities;
+use std::ops::Range;
+
+use super::calibration::{Bins, Reliability};
+use super::estimate::{Computed, Spread, mean, proportion, undefined};
+use super::metric::{Compute, Metric, Shown};
+use super::rows::{ClassifiedRows, MetricError, PROBABILITY_TOLERANCE, Scores};
+use super::sampling::{Sampling, blocks, merged};
+use super::scoring::Scoring;
 use crate::measurement::{Direction, Unit};
 use crate::model::Task;
 use crate::statistics::Moments;
@@ -12,99 +19,343 @@ const KERAS_EPSILON: f64 = 1e-7;
 
 const INTERVAL_OF_MEAN: &str = "skewness-corrected t of the loss of each row";
 
+const fn metric(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    unit: Unit,
+    definition: &'static str,
+    interval: &'static str,
+    source: &'static str,
+    compute: fn(&Probabilities, f64) -> Computed,
+) -> Metric {
+    Metric {
+        name,
+        aliases,
+        unit,
+        direction: Direction::LowerIsBetter,
+        task: Task::Classification,
+        definition,
+        interval,
+        source,
+        range: (0.0, f64::INFINITY),
+        shown: Shown::Headline,
+        compute: Compute::Probabilities(compute),
+    }
+}
+
 pub(super) static METRICS: &[Metric] = &[
+    metric(
+        "loss",
+        &[],
+        Unit::Nats,
+        "The loss function of training, without regularisation: the mean negative logarithm of the labelled class's probability, clipped to 1e-7 as Keras does.",
+        INTERVAL_OF_MEAN,
+        "Keras `sparse_categorical_crossentropy`",
+        |rows, confidence| mean(rows.loss, rows.n_rows, confidence),
+    ),
+    metric(
+        "log_loss",
+        &["logloss", "cross_entropy"],
+        Unit::Nats,
+        "Mean negative logarithm of the labelled class's probability, clipped to the spacing of f64 at 1; the report counts the rows that were clipped.",
+        INTERVAL_OF_MEAN,
+        "scikit-learn `log_loss`, on f64",
+        |rows, confidence| mean(rows.log_loss, rows.n_rows, confidence),
+    ),
     Metric {
-        name: "loss",
-        aliases: &[],
-        unit: Unit::Nats,
-        direction: Direction::LowerIsBetter,
-        task: Task::Classification,
-        definition: "The loss function of training, without regularisation: the mean negative logarithm of the labelled class's probability, clipped to 1e-7 as Keras does.",
-        interval: INTERVAL_OF_MEAN,
-        source: "Keras `sparse_categorical_crossentropy`",
-        compute: Compute::Probabilities(loss),
+        range: (0.0, 2.0),
+        ..metric(
+            "brier_score",
+            &["brier", "brier_score_loss"],
+            Unit::None,
+            "Mean squared error of the probabilities: with two classes of the positive (else the second) one, from 0 to 1; with more the sum over the classes, from 0 to 2.",
+            INTERVAL_OF_MEAN,
+            "scikit-learn `brier_score_loss`",
+            |rows, confidence| mean(rows.brier, rows.n_rows, confidence),
+        )
     },
     Metric {
-        name: "log_loss",
-        aliases: &["logloss", "cross_entropy"],
-        unit: Unit::Nats,
-        direction: Direction::LowerIsBetter,
-        task: Task::Classification,
-        definition: "Mean negative logarithm of the labelled class's probability, clipped to the spacing of f64 at 1.",
-        interval: INTERVAL_OF_MEAN,
-        source: "scikit-learn `log_loss`, on f64",
-        compute: Compute::Probabilities(log_loss),
-    },
-    Metric {
-        name: "top_k_accuracy",
-        aliases: &["top_k_categorical_accuracy", "top_k_accuracy_score"],
-        unit: Unit::Proportion,
         direction: Direction::HigherIsBetter,
-        task: Task::Classification,
-        definition: "Share of the rows whose class is among the 2 with the largest probabilities; where it ties with others for the last place, its share of that place.",
-        interval: "Clopper–Pearson; with ties skewness-corrected t",
-        source: "scikit-learn `top_k_accuracy_score`, which breaks ties by the order of the classes",
-        compute: Compute::Probabilities(top_k_accuracy),
+        range: (0.0, 1.0),
+        ..metric(
+            "top_k_accuracy",
+            &["top_k_categorical_accuracy", "top_k_accuracy_score"],
+            Unit::Proportion,
+            "Share of the rows whose class is among the k with the largest probabilities, 2 by default; where it ties with others for the last place, its share of that place.",
+            "Clopper–Pearson; with ties, and of weighted or grouped rows, t by influence",
+            "scikit-learn `top_k_accuracy_score`, which breaks ties by the order of the classes",
+            top_k_accuracy,
+        )
+    },
+    Metric {
+        range: (0.0, 1.0),
+        ..metric(
+            "expected_calibration_error",
+            &["ece"],
+            Unit::Proportion,
+            "Mean distance between the probability of the predicted class and the share of rows that are right, over 15 bins of equal width (right-closed), less the bias that chance adds to it.",
+            "none: no method with known coverage",
+            "A. Kumar, P. Liang and T. Ma (2019), \"Verified uncertainty calibration\", for the bias",
+            |rows, _| rows.bins.error(rows.n_rows),
+        )
     },
 ];
 
-/// Places that [`top_k_accuracy`] counts: scikit-learn's default.
-const TOP_K: usize = 2;
+/// What the metrics are computed from.
+#[derive(Debug)]
+pub struct Probabilities {
+    n_rows: u64,
+    n_classes: usize,
+    top_k: u32,
+    is_plain: bool,
+    loss: Spread,
+    log_loss: Spread,
+    brier: Spread,
+    top_k_share: Spread,
+    is_tied: bool,
+    bins: Bins,
+    n_clipped: u64,
+}
 
-fn top_k_accuracy(rows: &Probabilities<'_>, confidence: f64) -> Computed {
-    let n_classes = rows.n_classes;
-    if n_classes <= TOP_K {
-        return Computed::Undefined("no more classes than places");
+/// Numbers of one row, whose means are metrics.
+const N_MEANS: usize = 4;
+
+/// What one row adds.
+struct Row {
+    /// Loss, log loss, Brier score, share of the first places.
+    values: [f64; N_MEANS],
+    is_tied: bool,
+    is_clipped: bool,
+}
+
+/// How rows are turned into numbers.
+#[derive(Clone, Copy)]
+struct Rule {
+    n_classes: usize,
+    top_k: usize,
+    /// With two classes, the one that Brier's score is of.
+    positive: Option<usize>,
+}
+
+impl Rule {
+    fn row<T: Copy + Into<f64>>(self, scores: &[T], label: usize) -> Row {
+        let own: f64 = scores[label].into();
+        let (mut squares, mut n_above, mut n_equal) = (0.0, 0, 0);
+        for &score in scores {
+            let score: f64 = score.into();
+            squares += score * score;
+            n_above += usize::from(score > own);
+            n_equal += usize::from(score == own);
+        }
+        let n_free = self.top_k.saturating_sub(n_above);
+        let brier = match self.positive {
+            Some(positive) => {
+                let truth = if label == positive { 1.0 } else { 0.0 };
+                let score: f64 = scores[positive].into();
+                (score - truth) * (score - truth)
+            }
+            None => squares - own * own + (1.0 - own) * (1.0 - own),
+        };
+        let clipped = |epsilon: f64| -own.clamp(epsilon, 1.0 - epsilon).ln();
+        let log_loss = clipped(f64::EPSILON);
+        let is_inside = own > KERAS_EPSILON && own < 1.0 - KERAS_EPSILON;
+        let loss = if is_inside {
+            log_loss
+        } else {
+            clipped(KERAS_EPSILON)
+        };
+        Row {
+            values: [
+                loss,
+                log_loss,
+                brier,
+                (n_free as f64 / n_equal as f64).min(1.0),
+            ],
+            is_tied: n_free > 0 && n_free < n_equal,
+            is_clipped: own < f64::EPSILON,
+        }
     }
-    let share = |(row, &label): (usize, &u32)| {
-        let scores = || (0..n_classes).map(|class| rows.scores.at(row * n_classes + class));
-        let own = rows.scores.at(row * n_classes + label as usize);
-        let n_above = scores().filter(|score| *score > own).count();
-        let n_equal = scores().filter(|score| *score == own).count();
-        let n_free = TOP_K.saturating_sub(n_above);
-        (n_free as f64 / n_equal as f64).min(1.0)
-    };
-    let shares: Vec<f64> = rows.labels.iter().enumerate().map(share).collect();
-    if shares.iter().any(|share| share.fract() != 0.0) {
-        return mean(Moments::of(shares), confidence);
+}
+
+/// What a block of rows adds.
+struct Block {
+    moments: [Moments; N_MEANS],
+    /// Weighted.
+    sums: [f64; N_MEANS],
+    bins: Bins,
+    is_tied: bool,
+    n_clipped: u64,
+}
+
+impl Probabilities {
+    /// Of rows with scores, each of which is checked here.
+    pub(super) fn of(
+        rows: &ClassifiedRows<'_>,
+        scores: Scores<'_>,
+        sampling: &Sampling<'_>,
+        scoring: &Scoring,
+        positive: Option<usize>,
+    ) -> Result<Self, MetricError> {
+        match scores {
+            Scores::F32(scores) => Self::of_precision(rows, scores, sampling, scoring, positive),
+            Scores::F64(scores) => Self::of_precision(rows, scores, sampling, scoring, positive),
+        }
     }
-    let n_right = shares.iter().sum::<f64>() as u64;
-    proportion(n_right, shares.len() as u64, confidence, "no rows")
+
+    fn of_precision<T: Copy + Into<f64> + Sync>(
+        rows: &ClassifiedRows<'_>,
+        scores: &[T],
+        sampling: &Sampling<'_>,
+        scoring: &Scoring,
+        positive: Option<usize>,
+    ) -> Result<Self, MetricError> {
+        let n_classes = rows.classes.len();
+        let rule = Rule {
+            n_classes,
+            top_k: scoring.top_k as usize,
+            positive,
+        };
+        let of_row = |row: usize| {
+            let scores = &scores[row * n_classes..(row + 1) * n_classes];
+            rule.row(scores, rows.labels[row] as usize)
+        };
+        let is_plain = sampling.is_plain();
+        let of_block = |block: Range<usize>| -> Result<Block, MetricError> {
+            let mut values: [Vec<f64>; N_MEANS] =
+                std::array::from_fn(|_| Vec::with_capacity(block.len()));
+            let mut found = Block {
+                moments: [Moments::default(); N_MEANS],
+                sums: [0.0; N_MEANS],
+                bins: Bins::default(),
+                is_tied: false,
+                n_clipped: 0,
+            };
+            for row in block {
+                let of_classes = &scores[row * n_classes..(row + 1) * n_classes];
+                check(row, of_classes)?;
+                let of_row = rule.row(of_classes, rows.labels[row] as usize);
+                found.is_tied |= of_row.is_tied;
+                found.n_clipped += u64::from(of_row.is_clipped);
+                let predicted = rows.predicted[row];
+                let confidence: f64 = of_classes[predicted as usize].into();
+                let weight = sampling.weight(row);
+                found
+                    .bins
+                    .add(confidence, predicted == rows.labels[row], weight);
+                for (idx, value) in of_row.values.into_iter().enumerate() {
+                    found.sums[idx] += weight * value;
+                    values[idx].push(value);
+                }
+            }
+            if is_plain {
+                found.moments = values.map(Moments::of);
+            }
+            Ok(found)
+        };
+        let mut found: Vec<Block> = Vec::new();
+        for block in blocks(rows.labels.len(), of_block) {
+            found.push(block?);
+        }
+        let spread = |idx: usize| {
+            if is_plain {
+                return Spread::Rows(merged(found.iter().map(|block| block.moments[idx])));
+            }
+            let sum: f64 = found.iter().map(|block| block.sums[idx]).sum();
+            let mean = sum / sampling.total();
+            sampling.spread(mean, |row| of_row(row).values[idx] - mean)
+        };
+        let mut bins = Bins::default();
+        for block in &found {
+            bins.merge(&block.bins);
+        }
+        Ok(Self {
+            n_rows: rows.labels.len() as u64,
+            n_classes: rule.n_classes,
+            top_k: scoring.top_k,
+            is_plain,
+            loss: spread(0),
+            log_loss: spread(1),
+            brier: spread(2),
+            top_k_share: spread(3),
+            is_tied: found.iter().any(|block| block.is_tied),
+            n_clipped: found.iter().map(|block| block.n_clipped).sum(),
+            bins,
+        })
+    }
+
+    /// How confident the predictions are, and how often right.
+    pub(super) fn reliability(&self) -> Reliability {
+        self.bins.reliability()
+    }
+
+    /// Rows whose log loss would be infinite without clipping, or nearly so.
+    pub(super) const fn n_clipped(&self) -> u64 {
+        self.n_clipped
+    }
 }
 
-fn loss(rows: &Probabilities<'_>, confidence: f64) -> Computed {
-    clipped(rows, KERAS_EPSILON, confidence)
+/// Whether the scores of a row are probabilities.
+fn check<T: Copy + Into<f64>>(row: usize, scores: &[T]) -> Result<(), MetricError> {
+    let (mut sum, mut is_negative) = (0.0, false);
+    for &score in scores {
+        let score: f64 = score.into();
+        sum += score;
+        is_negative |= score < 0.0;
+    }
+    // Also where a score is NaN or infinite, since the sum then is, too.
+    if !is_negative && (sum - 1.0).abs() <= PROBABILITY_TOLERANCE {
+        return Ok(());
+    }
+    let values = || scores.iter().map(|&score| -> f64 { score.into() });
+    match values().position(|value| !value.is_finite()) {
+        Some(column) => Err(MetricError::NotFinite {
+            row,
+            column,
+            value: scores[column].into(),
+        }),
+        None => Err(MetricError::NotProbabilities { row, sum }),
+    }
 }
 
-fn log_loss(rows: &Probabilities<'_>, confidence: f64) -> Computed {
-    clipped(rows, f64::EPSILON, confidence)
-}
-
-fn clipped(rows: &Probabilities<'_>, epsilon: f64, confidence: f64) -> Computed {
-    let losses = rows
-        .of_labelled_class()
-        .map(|p| -p.clamp(epsilon, 1.0 - epsilon).ln());
-    mean(Moments::of(losses), confidence)
+fn top_k_accuracy(rows: &Probabilities, confidence: f64) -> Computed {
+    if rows.n_classes <= rows.top_k as usize {
+        return undefined("no more classes than places");
+    }
+    if rows.is_tied || !rows.is_plain {
+        return mean(rows.top_k_share, rows.n_rows, confidence);
+    }
+    let n_right = (rows.top_k_share.value() * rows.n_rows as f64).round() as u64;
+    proportion(n_right, rows.n_rows, confidence, "no rows")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Scores;
+    use crate::model::Loss;
 
     fn top_k(labels: &[u32], scores: &[f64]) -> Computed {
-        let rows = Probabilities {
+        let classes: Vec<String> = (0..scores.len() / labels.len())
+            .map(|class| class.to_string())
+            .collect();
+        let scores = Scores::F64(scores);
+        let rows = ClassifiedRows {
             labels,
-            scores: Scores::F64(scores),
-            n_classes: scores.len() / labels.len(),
+            predicted: labels,
+            scores: Some(scores),
+            classes: &classes,
+            weights: None,
+            groups: None,
         };
-        top_k_accuracy(&rows, 0.95)
+        let sampling = Sampling::new(labels.len(), None, None).unwrap();
+        let scoring = Scoring::new(Loss::SparseCategoricalCrossentropy, 0.95);
+        let found = Probabilities::of(&rows, scores, &sampling, &scoring, None).unwrap();
+        top_k_accuracy(&found, 0.95)
     }
 
     /// Independent source: scikit-learn's documentation of `top_k_accuracy_score`, whose example gives 0.75 for k = 2.
     #[test]
     fn the_top_k_accuracy_is_scikit_learns() {
-        let scores = [0.5, 0.2, 0.2, 0.3, 0.4, 0.2, 0.2, 0.4, 0.3, 0.7, 0.2, 0.1];
+        let scores = [0.5, 0.2, 0.3, 0.3, 0.4, 0.3, 0.2, 0.5, 0.3, 0.7, 0.2, 0.1];
         let Computed::Value(estimate) = top_k(&[0, 1, 2, 2], &scores) else {
             panic!("it has a value")
         };
@@ -115,7 +366,8 @@ mod tests {
     #[test]
     fn ties_count_by_their_share_and_too_few_classes_not_at_all() {
         for label in 0..3 {
-            let Computed::Value(estimate) = top_k(&[label], &[0.25; 3]) else {
+            let third = 1.0 / 3.0;
+            let Computed::Value(estimate) = top_k(&[label], &[third; 3]) else {
                 panic!("it has a value")
             };
             assert_eq!(estimate.value, 2.0 / 3.0);

@@ -1,13 +1,47 @@
 //! Metrics of numbers against predicted numbers.
 
-use super::estimate::{Computed, Estimate, mean};
-use super::metric::{Compute, Metric};
-use super::rows::ValuedRows;
+use super::estimate::{Computed, Estimate, Spread, mean, undefined, without_interval};
+use super::metric::{Compute, Metric, Shown};
+use super::sampling::Sampling;
 use crate::measurement::{Direction, Evidence, Unit};
 use crate::model::{Loss, Task};
-use crate::statistics::{Interval, Moments, median_interval};
+use crate::statistics::{Interval, NoInterval, median_interval};
 
 const INTERVAL_OF_MEAN: &str = "skewness-corrected t of the loss of each row";
+const BY_INFLUENCE: &str = "t by influence";
+const NONE: &str = "none: no method with known coverage";
+
+/// Rows labelled with numbers, checked.
+#[derive(Debug)]
+pub struct Values<'a> {
+    pub(super) labels: &'a [f64],
+    pub(super) predicted: &'a [f64],
+    pub(super) sampling: Sampling<'a>,
+    /// What training minimised.
+    pub(super) objective: Loss,
+    /// The quantile that the predictions are of.
+    pub(super) quantile: f64,
+}
+
+impl Values<'_> {
+    fn n_rows(&self) -> u64 {
+        self.labels.len() as u64
+    }
+
+    /// Prediction minus label.
+    fn error(&self, row: usize) -> f64 {
+        self.predicted[row] - self.labels[row]
+    }
+
+    fn mean_of(&self, of_row: impl Fn(usize) -> f64 + Sync) -> Spread {
+        self.sampling.mean(of_row)
+    }
+
+    /// Rows for which `is_so` holds.
+    fn count(&self, is_so: impl Fn(usize) -> bool) -> usize {
+        (0..self.labels.len()).filter(|&row| is_so(row)).count()
+    }
+}
 
 const fn metric(
     name: &'static str,
@@ -16,7 +50,7 @@ const fn metric(
     definition: &'static str,
     interval: &'static str,
     source: &'static str,
-    compute: fn(&ValuedRows<'_>, f64) -> Computed,
+    compute: fn(&Values<'_>, f64) -> Computed,
 ) -> Metric {
     Metric {
         name,
@@ -27,7 +61,26 @@ const fn metric(
         definition,
         interval,
         source,
+        range: (0.0, f64::INFINITY),
+        shown: Shown::Headline,
         compute: Compute::Values(compute),
+    }
+}
+
+/// The share of something that is explained: at most 1, and more is better.
+const fn share(metric: Metric) -> Metric {
+    Metric {
+        direction: Direction::HigherIsBetter,
+        range: (f64::NEG_INFINITY, 1.0),
+        ..metric
+    }
+}
+
+/// One that only lists of all metrics show.
+const fn detail(metric: Metric) -> Metric {
+    Metric {
+        shown: Shown::Details,
+        ..metric
     }
 }
 
@@ -48,14 +101,14 @@ pub(super) static METRICS: &[Metric] = &[
         "Mean squared error.",
         INTERVAL_OF_MEAN,
         "scikit-learn `mean_squared_error`",
-        mse,
+        |rows, level| mean(squared_errors(rows), rows.n_rows(), level),
     ),
     metric(
         "rmse",
         &["root_mean_squared_error"],
         Unit::Label,
         "Square root of the mean squared error.",
-        "square roots of the ends of the interval of `mse`",
+        "square roots of the ends of the interval of `mse`; of grouped rows t by influence",
         "scikit-learn `root_mean_squared_error`",
         rmse,
     ),
@@ -66,37 +119,124 @@ pub(super) static METRICS: &[Metric] = &[
         "Mean absolute error.",
         INTERVAL_OF_MEAN,
         "scikit-learn `mean_absolute_error`",
-        mae,
+        |rows, level| mean(absolute_errors(rows), rows.n_rows(), level),
     ),
     metric(
         "median_absolute_error",
         &["median_ae"],
         Unit::Label,
         "Median of the magnitudes of the errors.",
-        "two of the sorted magnitudes, by the binomial distribution of the rows below a median",
+        "two of the sorted magnitudes, by the binomial distribution of the rows below a median; of weighted or grouped rows none",
         "scikit-learn `median_absolute_error`",
         median_absolute_error,
     ),
-    Metric {
-        direction: Direction::HigherIsBetter,
+    share(metric(
+        "r2",
+        &["r2_score", "r_squared"],
+        Unit::None,
+        "Coefficient of determination: 1 - SSE / SST. Undefined if all labels are equal.",
+        BY_INFLUENCE,
+        "scikit-learn `r2_score`",
+        r2,
+    )),
+    share(detail(metric(
+        "explained_variance",
+        &["explained_variance_score"],
+        Unit::None,
+        "1 - variance of the errors / variance of the labels: as `r2`, but a constant error costs nothing. Undefined if all labels are equal.",
+        BY_INFLUENCE,
+        "scikit-learn `explained_variance_score`",
+        explained_variance,
+    ))),
+    share(detail(metric(
+        "d2_absolute_error",
+        &["d2_absolute_error_score"],
+        Unit::None,
+        "1 - mean absolute error / that of predicting the median label. Undefined if all labels are equal.",
+        BY_INFLUENCE,
+        "scikit-learn `d2_absolute_error_score`",
+        |rows, level| d2_pinball(0.5, rows, level),
+    ))),
+    share(detail(metric(
+        "d2_pinball",
+        &["d2_pinball_score"],
+        Unit::None,
+        "1 - pinball loss / that of predicting the same quantile of the labels; of the median by default. Undefined if all labels are equal.",
+        BY_INFLUENCE,
+        "scikit-learn `d2_pinball_score`",
+        |rows, level| d2_pinball(rows.quantile, rows, level),
+    ))),
+    detail(metric(
+        "mape",
+        &["mean_absolute_percentage_error"],
+        Unit::Proportion,
+        "Mean magnitude of the error as a share of the label's magnitude: 0.1 is 10 %. Undefined if a label is 0.",
+        INTERVAL_OF_MEAN,
+        "scikit-learn `mean_absolute_percentage_error`",
+        mape,
+    )),
+    detail(Metric {
+        range: (0.0, 2.0),
         ..metric(
-            "r2",
-            &["r2_score", "r_squared"],
-            Unit::None,
-            "Coefficient of determination: 1 - SSE / SST. Undefined if all labels are equal.",
-            "skewness-corrected t of each row's influence on the value",
-            "scikit-learn `r2_score`",
-            r2,
+            "smape",
+            &["symmetric_mape"],
+            Unit::Proportion,
+            "Mean of 2 |error| / (|label| + |prediction|), from 0 to 2. Undefined if both are 0 in a row.",
+            INTERVAL_OF_MEAN,
+            "S. Makridakis (1993), in the form of the M4 competition",
+            smape,
         )
-    },
+    }),
+    detail(metric(
+        "max_error",
+        &[],
+        Unit::Label,
+        "Largest magnitude of an error.",
+        NONE,
+        "scikit-learn `max_error`",
+        max_error,
+    )),
+    detail(metric(
+        "pinball_loss",
+        &["mean_pinball_loss", "quantile_loss"],
+        Unit::Label,
+        "Mean pinball loss at a quantile q: q times an error below the label, 1 - q times one above. At the default, the median, half the mean absolute error.",
+        INTERVAL_OF_MEAN,
+        "scikit-learn `mean_pinball_loss`",
+        |rows, level| {
+            let loss = rows.mean_of(|row| pinball(rows.quantile, rows.error(row)));
+            mean(loss, rows.n_rows(), level)
+        },
+    )),
+    detail(metric(
+        "poisson_deviance",
+        &["mean_poisson_deviance"],
+        Unit::None,
+        "Mean of 2 (y ln(y / p) - y + p). Undefined if a label y is below 0 or a prediction p is not above it.",
+        INTERVAL_OF_MEAN,
+        "scikit-learn `mean_poisson_deviance`",
+        poisson_deviance,
+    )),
+    detail(metric(
+        "gamma_deviance",
+        &["mean_gamma_deviance"],
+        Unit::None,
+        "Mean of 2 (ln(p / y) + y / p - 1). Undefined if a label y or a prediction p is not above 0.",
+        INTERVAL_OF_MEAN,
+        "scikit-learn `mean_gamma_deviance`",
+        gamma_deviance,
+    )),
 ];
 
-fn loss(rows: &ValuedRows<'_>, confidence: f64) -> Computed {
-    match rows.objective {
-        Loss::MeanAbsoluteError => mae(rows, confidence),
-        Loss::Huber => mean(Moments::of(rows.errors().map(huber)), confidence),
-        _ => mse(rows, confidence),
-    }
+const EQUAL_LABELS: &str = "all labels are equal";
+
+fn loss(rows: &Values<'_>, confidence: f64) -> Computed {
+    let spread = match rows.objective {
+        Loss::MeanAbsoluteError => absolute_errors(rows),
+        Loss::Huber => rows.mean_of(|row| huber(rows.error(row))),
+        _ => squared_errors(rows),
+    };
+    mean(spread, rows.n_rows(), confidence)
 }
 
 /// P. J. Huber (1964), with Keras's default threshold of 1.
@@ -109,25 +249,31 @@ fn huber(error: f64) -> f64 {
     }
 }
 
-fn squared_errors(rows: &ValuedRows<'_>) -> Moments {
-    Moments::of(rows.errors().map(|error| error * error))
+fn squared_errors(rows: &Values<'_>) -> Spread {
+    rows.mean_of(|row| rows.error(row).powi(2))
 }
 
-fn mse(rows: &ValuedRows<'_>, confidence: f64) -> Computed {
-    mean(squared_errors(rows), confidence)
+fn absolute_errors(rows: &Values<'_>) -> Spread {
+    rows.mean_of(|row| rows.error(row).abs())
 }
 
-fn rmse(rows: &ValuedRows<'_>, confidence: f64) -> Computed {
-    let moments = squared_errors(rows);
-    if moments.n == 0 {
-        return Computed::Undefined("no rows");
+fn rmse(rows: &Values<'_>, confidence: f64) -> Computed {
+    let spread = squared_errors(rows);
+    let value = spread.value().sqrt();
+    match spread {
+        Spread::Rows(moments) => Computed::Value(Estimate {
+            value,
+            interval: moments.interval(confidence).map(root),
+            n_rows: rows.n_rows(),
+            evidence: Some(Evidence::RootMean(moments)),
+        }),
+        Spread::Groups(_) if value > 0.0 => {
+            let influence = |row: usize| (rows.error(row).powi(2) - value * value) / (2.0 * value);
+            let spread = rows.sampling.spread(value, influence);
+            mean(spread, rows.n_rows(), confidence)
+        }
+        Spread::Groups(_) => mean(spread, rows.n_rows(), confidence),
     }
-    Computed::Value(Estimate {
-        value: moments.mean.sqrt(),
-        interval: moments.interval(confidence).map(root),
-        n_rows: moments.n,
-        evidence: Some(Evidence::RootMean(moments)),
-    })
 }
 
 /// The interval of a mean's square root.
@@ -139,57 +285,194 @@ pub(super) fn root(interval: Interval) -> Interval {
     }
 }
 
-fn mae(rows: &ValuedRows<'_>, confidence: f64) -> Computed {
-    mean(Moments::of(rows.errors().map(f64::abs)), confidence)
+/// The rows in ascending order of a number each; of the same number, in their own order.
+fn order(n_rows: usize, key: impl Fn(usize) -> f64) -> Vec<(f64, usize)> {
+    let mut sorted: Vec<(f64, usize)> = (0..n_rows).map(|row| (key(row), row)).collect();
+    sorted.sort_unstable_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
+    sorted
 }
 
-fn median_absolute_error(rows: &ValuedRows<'_>, confidence: f64) -> Computed {
-    let mut magnitudes: Vec<f64> = rows.errors().map(f64::abs).collect();
-    magnitudes.sort_unstable_by(f64::total_cmp);
-    let middle = magnitudes.len() / 2;
-    let (Some(&above), is_even) = (magnitudes.get(middle), magnitudes.len().is_multiple_of(2))
-    else {
-        return Computed::Undefined("no rows");
+/// The quantile of `sorted` numbers of rows: the smallest that has this share of the weight at or below it, or its mean with the next
+/// where it has exactly that share. R. J. Hyndman and Y. Fan (1996), definition 2.
+fn quantile(sorted: &[(f64, usize)], share: f64, sampling: &Sampling<'_>) -> f64 {
+    let target = share * sampling.total();
+    let mut below = 0.0;
+    let reaches = |&(_, row): &(f64, usize)| {
+        below += sampling.weight(row);
+        below >= target
+    };
+    let place = sorted.iter().position(reaches).unwrap_or(sorted.len() - 1);
+    let value = sorted[place].0;
+    match sorted.get(place + 1) {
+        Some(next) if below - target <= f64::EPSILON => f64::midpoint(value, next.0),
+        _ => value,
+    }
+}
+
+fn median_absolute_error(rows: &Values<'_>, confidence: f64) -> Computed {
+    let sorted = order(rows.labels.len(), |row| rows.error(row).abs());
+    let interval = if rows.sampling.is_plain() {
+        let magnitudes: Vec<f64> = sorted.iter().map(|(magnitude, _)| *magnitude).collect();
+        median_interval(&magnitudes, confidence)
+    } else {
+        Err(NoInterval::NoMethod)
     };
     Computed::Value(Estimate {
-        value: if is_even {
-            f64::midpoint(magnitudes[middle - 1], above)
-        } else {
-            above
-        },
-        interval: median_interval(&magnitudes, confidence),
-        n_rows: magnitudes.len() as u64,
+        value: quantile(&sorted, 0.5, &rows.sampling),
+        interval,
+        n_rows: rows.n_rows(),
         evidence: None,
     })
 }
 
-fn r2(rows: &ValuedRows<'_>, confidence: f64) -> Computed {
-    let labels = Moments::of(rows.labels.iter().copied());
-    let n = rows.labels.len() as f64;
-    // The sum's own rounding is not spread.
-    let total = labels.variance * (n - 1.0);
-    if n < 2.0 || total.is_nan() || total <= 0.0 {
-        return Computed::Undefined("all labels are equal");
+/// The mean label; `None` where they are all equal, since a sum's own rounding is not spread.
+fn mean_label(rows: &Values<'_>) -> Option<f64> {
+    if rows.labels.iter().all(|label| *label == rows.labels[0]) {
+        return None;
     }
-    let (mse, spread) = (squared_errors(rows).mean, total / n);
-    let value = 1.0 - mse / spread;
-    // The influence function of 1 - MSE / Var: how much one more such row would move the value, times n.
-    let influence = rows.labels.iter().zip(rows.errors()).map(|(label, error)| {
-        let deviation = label - labels.mean;
-        value - (error * error - mse * deviation * deviation / spread) / spread
-    });
-    let interval = Moments::of(influence)
-        .interval(confidence)
-        .map(|interval| Interval {
-            upper: interval.upper.min(1.0),
-            ..interval
-        });
-    Computed::Value(Estimate {
-        value,
-        interval,
-        n_rows: rows.labels.len() as u64,
-        evidence: None,
+    Some(rows.mean_of(|row| rows.labels[row]).value())
+}
+
+/// 1 - `lost` / `possible`, the means of the losses of a row by each.
+fn explained(
+    rows: &Values<'_>,
+    lost: impl Fn(usize) -> f64 + Sync,
+    possible: impl Fn(usize) -> f64 + Sync,
+    confidence: f64,
+) -> Computed {
+    let of_possible = rows.mean_of(&possible).value();
+    let ratio = rows.mean_of(&lost).value() / of_possible;
+    let influence = |row| (ratio * possible(row) - lost(row)) / of_possible;
+    let spread = rows.sampling.spread(1.0 - ratio, influence);
+    mean(spread, rows.n_rows(), confidence)
+}
+
+fn r2(rows: &Values<'_>, confidence: f64) -> Computed {
+    let Some(label) = mean_label(rows) else {
+        return undefined(EQUAL_LABELS);
+    };
+    // To the first order, the mean label that is estimated as well does not matter: the spread around it is smallest there.
+    explained(
+        rows,
+        |row| rows.error(row).powi(2),
+        |row| (rows.labels[row] - label).powi(2),
+        confidence,
+    )
+}
+
+fn explained_variance(rows: &Values<'_>, confidence: f64) -> Computed {
+    let Some(label) = mean_label(rows) else {
+        return undefined(EQUAL_LABELS);
+    };
+    let error = rows.mean_of(|row| rows.error(row)).value();
+    explained(
+        rows,
+        |row| (rows.error(row) - error).powi(2),
+        |row| (rows.labels[row] - label).powi(2),
+        confidence,
+    )
+}
+
+fn pinball(quantile: f64, error: f64) -> f64 {
+    if error < 0.0 {
+        -quantile * error
+    } else {
+        (1.0 - quantile) * error
+    }
+}
+
+fn d2_pinball(share: f64, rows: &Values<'_>, confidence: f64) -> Computed {
+    let sorted = order(rows.labels.len(), |row| rows.labels[row]);
+    let label = quantile(&sorted, share, &rows.sampling);
+    let possible = |row: usize| pinball(share, label - rows.labels[row]);
+    if rows.mean_of(possible).value() <= 0.0 {
+        return undefined(EQUAL_LABELS);
+    }
+    explained(
+        rows,
+        |row| pinball(share, rows.error(row)),
+        possible,
+        confidence,
+    )
+}
+
+/// A metric that `n` rows leave without a value.
+fn outside(n: usize, one: &str, several: &str) -> Computed {
+    undefined(match n {
+        1 => format!("1 {one}"),
+        n => format!("{n} {several}"),
     })
+}
+
+fn mape(rows: &Values<'_>, confidence: f64) -> Computed {
+    match rows.count(|row| rows.labels[row] == 0.0) {
+        0 => {
+            let share = |row: usize| rows.error(row).abs() / rows.labels[row].abs();
+            mean(rows.mean_of(share), rows.n_rows(), confidence)
+        }
+        n => outside(n, "label is 0", "labels are 0"),
+    }
+}
+
+fn smape(rows: &Values<'_>, confidence: f64) -> Computed {
+    let size = |row: usize| rows.labels[row].abs() + rows.predicted[row].abs();
+    match rows.count(|row| size(row) == 0.0) {
+        0 => {
+            let share = |row: usize| 2.0 * rows.error(row).abs() / size(row);
+            mean(rows.mean_of(share), rows.n_rows(), confidence)
+        }
+        n => outside(
+            n,
+            "row has a label and a prediction of 0",
+            "rows have a label and a prediction of 0",
+        ),
+    }
+}
+
+fn max_error(rows: &Values<'_>, _: f64) -> Computed {
+    let errors = (0..rows.labels.len()).map(|row| rows.error(row).abs());
+    without_interval(errors.fold(0.0, f64::max), rows.n_rows())
+}
+
+fn poisson_deviance(rows: &Values<'_>, confidence: f64) -> Computed {
+    let is_outside = |row: usize| rows.labels[row] < 0.0 || rows.predicted[row] <= 0.0;
+    match rows.count(is_outside) {
+        0 => {
+            let deviance = |row: usize| {
+                let (label, predicted) = (rows.labels[row], rows.predicted[row]);
+                let term = if label > 0.0 {
+                    label * (label / predicted).ln()
+                } else {
+                    0.0
+                };
+                2.0 * (term - label + predicted)
+            };
+            mean(rows.mean_of(deviance), rows.n_rows(), confidence)
+        }
+        n => outside(
+            n,
+            "row has a label below 0, or a prediction that is not above it",
+            "rows have a label below 0, or a prediction that is not above it",
+        ),
+    }
+}
+
+fn gamma_deviance(rows: &Values<'_>, confidence: f64) -> Computed {
+    let is_outside = |row: usize| rows.labels[row] <= 0.0 || rows.predicted[row] <= 0.0;
+    match rows.count(is_outside) {
+        0 => {
+            let deviance = |row: usize| {
+                let (label, predicted) = (rows.labels[row], rows.predicted[row]);
+                2.0 * ((predicted / label).ln() + label / predicted - 1.0)
+            };
+            mean(rows.mean_of(deviance), rows.n_rows(), confidence)
+        }
+        n => outside(
+            n,
+            "row has a label or a prediction that is not above 0",
+            "rows have a label or a prediction that is not above 0",
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -201,12 +484,12 @@ mod tests {
     #[test]
     fn the_median_absolute_error_is_scikit_learns() {
         let value = |labels: &[f64], predicted: &[f64]| {
-            let rows = ValuedRows {
+            let rows = Values {
                 labels,
                 predicted,
+                sampling: Sampling::new(labels.len(), None, None).unwrap(),
                 objective: Loss::MeanSquaredError,
-                weights: None,
-                groups: None,
+                quantile: 0.5,
             };
             match median_absolute_error(&rows, 0.95) {
                 Computed::Value(estimate) => (estimate.value, estimate.interval.is_ok()),

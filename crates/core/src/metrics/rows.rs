@@ -1,10 +1,9 @@
 //! Rows as metrics see them, checked once.
 
-use super::matrix::Confusion;
 use crate::model::Loss;
 
 /// How far the scores of a row may sum from 1: f32 softmax over many classes stays well within.
-const PROBABILITY_TOLERANCE: f64 = 1e-3;
+pub(super) const PROBABILITY_TOLERANCE: f64 = 1e-3;
 
 /// A score of each class, `[n, k]`, row-major, columns in the order of the classes; kept as precise as they were read.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,26 +55,6 @@ pub struct ClassifiedRows<'a> {
     pub groups: Option<&'a [String]>,
 }
 
-/// Labelled rows with a probability of each class.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Probabilities<'a> {
-    /// Class indices, `[n]`.
-    pub labels: &'a [u32],
-    /// `[n, k]`.
-    pub scores: Scores<'a>,
-    /// Number of classes, `k`.
-    pub n_classes: usize,
-}
-
-impl Probabilities<'_> {
-    /// The probability of each row's own class.
-    pub fn of_labelled_class(&self) -> impl Iterator<Item = f64> {
-        let n_classes = self.n_classes;
-        let labels = self.labels.iter().enumerate();
-        labels.map(move |(row, &label)| self.scores.at(row * n_classes + label as usize))
-    }
-}
-
 /// Rows labelled with numbers, and the predicted numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ValuedRows<'a> {
@@ -92,14 +71,6 @@ pub struct ValuedRows<'a> {
 }
 
 impl ValuedRows<'_> {
-    /// Prediction minus label, of each row.
-    pub fn errors(&self) -> impl Iterator<Item = f64> {
-        self.predicted
-            .iter()
-            .zip(self.labels)
-            .map(|(predicted, label)| predicted - label)
-    }
-
     pub(super) fn check(&self) -> Result<(), MetricError> {
         let n_labels = self.labels.len();
         if n_labels == 0 {
@@ -121,13 +92,13 @@ impl ValuedRows<'_> {
                 });
             }
         }
-        Ok(())
+        check_weights(self.weights)
     }
 }
 
-impl<'a> ClassifiedRows<'a> {
-    /// Checks lengths, indices and scores; the rows with their probabilities, where there are scores.
-    pub(super) fn check(&self) -> Result<Option<Probabilities<'a>>, MetricError> {
+impl ClassifiedRows<'_> {
+    /// Checks lengths, indices and weights; scores are checked as they are read.
+    pub(super) fn check(&self) -> Result<(), MetricError> {
         let (n_labels, n_classes) = (self.labels.len(), self.classes.len());
         if n_labels == 0 {
             return Err(MetricError::NoRows);
@@ -149,37 +120,12 @@ impl<'a> ClassifiedRows<'a> {
                 });
             }
         }
-        let Some(scores) = self.scores else {
-            return Ok(None);
-        };
-        if scores.len() != n_labels * n_classes {
+        if let Some(scores) = self.scores
+            && scores.len() != n_labels * n_classes
+        {
             return Err(lengths(scores.len(), n_classes));
         }
-        for row in 0..n_labels {
-            let (mut sum, mut is_negative) = (0.0, false);
-            for column in 0..n_classes {
-                let value = scores.at(row * n_classes + column);
-                if !value.is_finite() {
-                    return Err(MetricError::NotFinite { row, column, value });
-                }
-                sum += value;
-                is_negative |= value < 0.0;
-            }
-            if is_negative || (sum - 1.0).abs() > PROBABILITY_TOLERANCE {
-                return Err(MetricError::NotProbabilities { row, sum });
-            }
-        }
-        Ok(Some(Probabilities {
-            labels: self.labels,
-            scores,
-            n_classes,
-        }))
-    }
-
-    pub(super) fn confusion(&self) -> Confusion {
-        let pairs = self.labels.iter().zip(self.predicted);
-        let pairs = pairs.map(|(&label, &predicted)| (label as usize, predicted as usize));
-        Confusion::tally(self.classes, pairs)
+        check_weights(self.weights)
     }
 
     pub(super) fn misses(&self) -> Vec<usize> {
@@ -189,6 +135,29 @@ impl<'a> ClassifiedRows<'a> {
             .map(|(row, _)| row)
             .collect()
     }
+}
+
+fn check_weights(weights: Option<&[f64]>) -> Result<(), MetricError> {
+    let Some(weights) = weights else {
+        return Ok(());
+    };
+    let is_weight = |weight: &f64| weight.is_finite() && *weight >= 0.0;
+    if let Some(row) = weights.iter().position(|weight| !is_weight(weight)) {
+        let weight = weights[row];
+        return Err(MetricError::Weight { row, weight });
+    }
+    if weights.iter().all(|weight| *weight == 0.0) {
+        return Err(MetricError::NoWeight);
+    }
+    Ok(())
+}
+
+/// The rows that count, where some do not: those of weight 0 are as if they were not there.
+pub(super) fn that_count(weights: Option<&[f64]>) -> Option<Vec<usize>> {
+    let weights = weights.filter(|weights| weights.contains(&0.0))?;
+    let rows = weights.iter().enumerate();
+    let rows = rows.filter(|(_, weight)| **weight > 0.0);
+    Some(rows.map(|(row, _)| row).collect())
 }
 
 /// The index of the largest score; the first of equals, as NumPy's `argmax`.
@@ -231,6 +200,35 @@ pub enum MetricError {
         n_scores: usize,
         /// Scores per row.
         n_columns: usize,
+    },
+    /// A column of another length.
+    #[error("{n_rows} rows, but {len} {column}")]
+    Column {
+        /// What it holds.
+        column: &'static str,
+        /// How long it is.
+        len: usize,
+        /// Number of rows.
+        n_rows: usize,
+    },
+    /// A weight that is not one.
+    #[error("row {row}: the weight {weight} is not a finite number of at least 0")]
+    Weight {
+        /// Index of the row, from 0.
+        row: usize,
+        /// What stands there.
+        weight: f64,
+    },
+    /// Weights of 0 alone.
+    #[error("all weights are 0, so there is nothing to score")]
+    NoWeight,
+    /// A positive class among other than two.
+    #[error("the positive class `{class}` is not one of two classes: {classes}")]
+    PositiveClass {
+        /// Its name.
+        class: String,
+        /// The classes.
+        classes: String,
     },
     /// A score that is not a number.
     #[error("row {row}, score {column}: {value} is not a finite number")]

@@ -18,10 +18,25 @@ pub struct Scoring {
     pub positive_class: Option<String>,
     /// Places that `top_k_accuracy` counts.
     pub top_k: u32,
+    /// Weight of recall against precision in `f_beta`.
+    #[serde(default = "default_beta")]
+    pub beta: f64,
+    /// The quantile that `pinball_loss` judges the predictions as.
+    #[serde(default = "default_quantile")]
+    pub quantile: f64,
 }
 
 /// Places that `top_k_accuracy` counts by default: scikit-learn's.
 const DEFAULT_TOP_K: u32 = 2;
+
+const fn default_beta() -> f64 {
+    2.0
+}
+
+/// The median.
+const fn default_quantile() -> f64 {
+    0.5
+}
 
 impl Scoring {
     /// With the defaults of everything else.
@@ -31,6 +46,8 @@ impl Scoring {
             confidence,
             positive_class: None,
             top_k: DEFAULT_TOP_K,
+            beta: default_beta(),
+            quantile: default_quantile(),
         }
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
-use crate::measurement::{Measurement, MetricKey};
+use crate::measurement::{Evidence, Measurement, MetricKey};
 use crate::model::Loss;
+use crate::statistics::Moments;
 
 /// With the defaults.
 const SCORING: Scoring = Scoring::new(Loss::MeanSquaredError, 0.95);
@@ -75,8 +76,8 @@ fn figures_match_scikit_learn() {
     close(overall(&measured, "log_loss"), loss);
     assert_eq!(measured.misses, [1, 6]);
     assert_eq!(
-        measured.confusion.unwrap().counts,
-        [[1, 1, 0], [0, 2, 0], [1, 0, 2]]
+        measured.confusion.unwrap().counts().cells(),
+        [(0, 0, 1), (0, 1, 1), (1, 1, 2), (2, 0, 1), (2, 2, 2)]
     );
 }
 
@@ -300,4 +301,241 @@ fn one_row_and_rows_without_variation_have_no_interval_of_width_0() {
         accuracy.lower < 0.1 && accuracy.upper == 1.0,
         "{accuracy:?}"
     );
+}
+
+/// A small generator of numbers between 0 and 1, so that rows are many and varied.
+fn numbers(seed: u64) -> impl FnMut() -> f64 {
+    let mut state = seed;
+    move || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// Labels, scores of three classes (which tie now and then) and weights.
+fn sample(n: usize, n_classes: usize) -> (Vec<u32>, Vec<f64>, Vec<f64>) {
+    let mut number = numbers(9);
+    let (mut labels, mut scores) = (Vec::new(), Vec::new());
+    for row in 0..n {
+        let raw: Vec<f64> = (0..n_classes)
+            .map(|_| (number() * 8.0).ceil() / 8.0)
+            .collect();
+        let total: f64 = raw.iter().sum();
+        let likely = argmax(&raw) as u32;
+        let label = if number() < 0.6 { likely } else { row as u32 };
+        labels.push(label % n_classes as u32);
+        scores.extend(raw.iter().map(|score| score / total));
+    }
+    let weights = (0..n).map(|_| 0.2 + number()).collect();
+    (labels, scores, weights)
+}
+
+/// Values and spreads by key, of those that have moments.
+fn moments(measured: &Measured) -> Vec<(MetricKey, Moments)> {
+    let found = measured.measurements.iter();
+    found
+        .filter_map(|found| match found.evidence {
+            Some(Evidence::Mean(moments) | Evidence::Groups(moments)) => {
+                Some((found.key.clone(), moments))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// The spread of every metric against that from finite differences: how far each row's weight moves the value.
+#[track_caller]
+fn assert_spreads(
+    measure: impl Fn(&[f64]) -> Measured,
+    weights: &[f64],
+    groups: Option<&[String]>,
+    n_least: usize,
+) {
+    let step = 1e-6;
+    let found = moments(&measure(weights));
+    assert!(found.len() >= n_least, "{} metrics", found.len());
+    let mut sums: Vec<std::collections::BTreeMap<String, f64>> =
+        vec![std::collections::BTreeMap::default(); found.len()];
+    for row in 0..weights.len() {
+        let moved = |by: f64| {
+            let mut moved = weights.to_vec();
+            moved[row] += by;
+            moments(&measure(&moved))
+        };
+        let (more, less) = (moved(step), moved(-step));
+        let group = groups.map_or_else(|| row.to_string(), |groups| groups[row].clone());
+        for (idx, (more, less)) in more.iter().zip(&less).enumerate() {
+            assert_eq!(more.0, found[idx].0);
+            let slope = (more.1.mean - less.1.mean) / (2.0 * step);
+            *sums[idx].entry(group.clone()).or_default() += weights[row] * slope;
+        }
+    }
+    for ((key, moments), sums) in found.iter().zip(sums) {
+        let n = sums.len() as f64;
+        assert_eq!(moments.n, sums.len() as u64, "{key}");
+        let expected = Moments::of(sums.values().map(|sum| n * sum));
+        let is_close = |left: f64, right: f64| (left - right).abs() <= 1e-3 * right.abs() + 1e-6;
+        assert!(
+            is_close(moments.variance, expected.variance)
+                && is_close(moments.skewness, expected.skewness),
+            "{key}: {moments:?}, {expected:?}"
+        );
+    }
+}
+
+#[test]
+fn spreads_of_weighted_and_grouped_rows_follow_from_finite_differences() {
+    for n_classes in [2, 4] {
+        let n = 60;
+        let (labels, scores, weights) = sample(n, n_classes);
+        let names = classes(n_classes);
+        let predicted = predictions(Scores::F64(&scores), n_classes);
+        let groups: Vec<String> = (0..n).map(|row| (row % 37).to_string()).collect();
+        for groups in [None, Some(groups.as_slice())] {
+            let measure = |weights: &[f64]| {
+                let rows = ClassifiedRows {
+                    scores: Some(Scores::F64(&scores)),
+                    weights: Some(weights),
+                    groups,
+                    ..rows(&labels, &predicted, &names)
+                };
+                classify(&rows, &SCORING).unwrap()
+            };
+            assert_spreads(measure, &weights, groups, 30);
+        }
+    }
+}
+
+#[test]
+fn spreads_of_weighted_and_grouped_numbers_follow_from_finite_differences() {
+    let mut number = numbers(3);
+    let n = 50;
+    let labels: Vec<f64> = (0..n).map(|_| 1.0 + 4.0 * number()).collect();
+    let predicted: Vec<f64> = labels
+        .iter()
+        .map(|label| label * (0.5 + number()))
+        .collect();
+    let weights: Vec<f64> = (0..n).map(|_| 0.2 + number()).collect();
+    let groups: Vec<String> = (0..n).map(|row| (row % 33).to_string()).collect();
+    for groups in [None, Some(groups.as_slice())] {
+        let measure = |weights: &[f64]| {
+            let rows = ValuedRows {
+                weights: Some(weights),
+                groups,
+                ..valued(&labels, &predicted)
+            };
+            regress(&rows, &SCORING).unwrap()
+        };
+        assert_spreads(measure, &weights, groups, 11);
+    }
+}
+
+/// A row of weight 2 is two rows, one of weight 0 is none, and rows that weigh the same are a plain sample.
+#[test]
+fn weights_count_rows() {
+    let (labels, scores, _) = sample(40, 3);
+    let names = classes(3);
+    let predicted = predictions(Scores::F64(&scores), 3);
+    let weights: Vec<f64> = (0..40).map(|row| f64::from(row % 3)).collect();
+    let measure = |labels: &[u32], predicted: &[u32], scores: &[f64], weights: Option<&[f64]>| {
+        let rows = ClassifiedRows {
+            scores: Some(Scores::F64(scores)),
+            weights,
+            ..rows(labels, predicted, &names)
+        };
+        classify(&rows, &SCORING).unwrap()
+    };
+    let repeated: Vec<usize> = (0..40).flat_map(|row| vec![row; row % 3]).collect();
+    let of_repeated = measure(
+        &repeated.iter().map(|&row| labels[row]).collect::<Vec<_>>(),
+        &repeated
+            .iter()
+            .map(|&row| predicted[row])
+            .collect::<Vec<_>>(),
+        &repeated
+            .iter()
+            .flat_map(|&row| scores[3 * row..3 * row + 3].to_vec())
+            .collect::<Vec<_>>(),
+        None,
+    );
+    let weighted = measure(&labels, &predicted, &scores, Some(&weights));
+    assert_eq!(weighted.measurements.len(), of_repeated.measurements.len());
+    for found in &weighted.measurements {
+        // Its bias depends on the number of rows.
+        if found.key.metric != "expected_calibration_error" {
+            assert!(
+                (found.value - value(&of_repeated, &found.key)).abs() < 1e-9,
+                "{}",
+                found.key
+            );
+        }
+    }
+    let plain = measure(&labels, &predicted, &scores, None);
+    assert_eq!(
+        measure(&labels, &predicted, &scores, Some(&[0.5; 40])),
+        plain
+    );
+    assert_eq!(weighted.misses, plain.misses);
+    let error = |weights: &[f64]| {
+        let rows = ClassifiedRows {
+            weights: Some(weights),
+            ..rows(&labels, &predicted, &names)
+        };
+        classify(&rows, &SCORING).unwrap_err()
+    };
+    let mut negative = vec![1.0; 40];
+    negative[3] = -1.0;
+    assert!(matches!(
+        error(&negative),
+        MetricError::Weight { row: 3, .. }
+    ));
+    assert_eq!(error(&[0.0; 40]), MetricError::NoWeight);
+    assert!(matches!(
+        error(&[1.0; 3]),
+        MetricError::Column { len: 3, .. }
+    ));
+}
+
+/// With two classes and one of them positive, precision and so on of all rows are of that class.
+#[test]
+fn metrics_of_the_positive_class_stand_for_all_rows() {
+    let names = classes(2);
+    let (labels, predicted) = ([0, 0, 0, 1], [0, 1, 0, 1]);
+    let mut scoring = SCORING;
+    scoring.positive_class = Some("0".to_owned());
+    let measured = classify(&rows(&labels, &predicted, &names), &scoring).unwrap();
+    close(overall(&measured, "precision"), 1.0);
+    close(overall(&measured, "recall"), 2.0 / 3.0);
+    close(overall(&measured, "specificity"), 1.0);
+    close(overall(&measured, "f_beta"), 5.0 * 2.0 / (5.0 * 2.0 + 4.0));
+    scoring.positive_class = Some("cat".to_owned());
+    let error = classify(&rows(&labels, &predicted, &names), &scoring).unwrap_err();
+    assert!(error.to_string().contains("`cat`"), "{error}");
+}
+
+/// Blocks are merged in their order, whatever thread had them.
+#[test]
+fn many_rows_are_measured_alike_each_time() {
+    let (labels, scores, _) = sample(100_000, 3);
+    let single: Vec<f32> = scores.iter().map(|&score| score as f32).collect();
+    let names = classes(3);
+    let predicted = predictions(Scores::F32(&single), 3);
+    let measure = || {
+        let rows = ClassifiedRows {
+            scores: Some(Scores::F32(&single)),
+            ..rows(&labels, &predicted, &names)
+        };
+        classify(&rows, &SCORING).unwrap()
+    };
+    let first = measure();
+    assert_eq!(first, measure());
+    assert!(first.notes.is_empty(), "{:?}", first.notes);
+    let wide: f64 = labels
+        .iter()
+        .zip(scores.chunks(3))
+        .map(|(&label, scores)| -scores[label as usize].ln())
+        .sum();
+    assert!((overall(&first, "log_loss") - wide / 1e5).abs() < 1e-6);
 }

@@ -164,13 +164,13 @@ fn tick_step(least: f64) -> f64 {
 
 /// Labels against predictions, each row shaded by its shares; `None` where there are too many classes to read.
 pub fn confusion_matrix(confusion: &Confusion) -> Option<String> {
-    let n_classes = confusion.classes.len();
+    let n_classes = confusion.classes().len();
     if n_classes == 0 || n_classes > MAX_MATRIX_CLASSES {
         return None;
     }
     let cell = if n_classes <= 12 { 44.0 } else { 28.0 };
     let longest = confusion
-        .classes
+        .classes()
         .iter()
         .map(|class| class.chars().count().min(14))
         .max()
@@ -215,7 +215,7 @@ pub fn confusion_matrix(confusion: &Confusion) -> Option<String> {
         svg,
         r#"<text x="20" y="{middle}" text-anchor="middle" font-size="11" fill="{FAINT}" transform="rotate(-90 20 {middle})">label</text>"#
     );
-    for (class_idx, class) in confusion.classes.iter().enumerate() {
+    for (class_idx, class) in confusion.classes().iter().enumerate() {
         let name = shortened(class);
         let offset = cell * (class_idx as f64 + 0.5);
         text(
@@ -248,9 +248,10 @@ pub fn confusion_matrix(confusion: &Confusion) -> Option<String> {
             );
         }
     }
-    for (label, counts) in confusion.counts.iter().enumerate() {
-        let support = counts.iter().sum::<u64>().max(1) as f64;
-        for (predicted, &count) in counts.iter().enumerate() {
+    for label in 0..n_classes {
+        let support = confusion.support(label).max(1) as f64;
+        for predicted in 0..n_classes {
+            let count = confusion.counts().at(label, predicted);
             let share = count as f64 / support;
             // The square root makes few mistakes visible beside many right answers.
             let opacity = share.sqrt();

@@ -2,7 +2,7 @@
 
 use crate::gate::Comparison;
 use crate::measurement::Measurement;
-use crate::metrics::Confusion;
+use crate::metrics::{Confusion, catalog};
 
 /// One class with its figures.
 pub(super) struct ClassRow<'a, T> {
@@ -17,7 +17,7 @@ pub(super) struct ClassRow<'a, T> {
 
 /// All classes.
 pub(super) struct ClassTable<'a, T> {
-    /// Names of the metrics, in the order of the file.
+    /// Names of the metrics, in the order of the file, without details.
     pub(super) metrics: Vec<&'a str>,
     pub(super) rows: Vec<ClassRow<'a, T>>,
 }
@@ -54,11 +54,10 @@ impl<'a, T: OfClass> ClassTable<'a, T> {
     /// The classes in the order of `confusion`, where it is known, else of `figures`.
     pub(super) fn of(figures: &'a [T], confusion: Option<&'a Confusion>) -> Self {
         let (mut metrics, mut classes): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
-        let confusion = confusion.filter(|confusion| confusion.is_square());
-        let in_order = confusion.iter().flat_map(|confusion| &confusion.classes);
+        let in_order = confusion.iter().flat_map(|confusion| confusion.classes());
         classes.extend(in_order.map(String::as_str));
         for (class, metric) in figures.iter().filter_map(OfClass::class_and_metric) {
-            if !metrics.contains(&metric) {
+            if !metrics.contains(&metric) && catalog::is_headline(metric) {
                 metrics.push(metric);
             }
             if !classes.contains(&class) {
@@ -80,7 +79,7 @@ impl<'a, T: OfClass> ClassTable<'a, T> {
             .map(|(idx, class)| ClassRow {
                 class,
                 support: confusion
-                    .filter(|confusion| idx < confusion.classes.len())
+                    .filter(|confusion| idx < confusion.classes().len())
                     .map(|confusion| confusion.support(idx))
                     .or_else(|| {
                         by_key
@@ -99,8 +98,11 @@ impl<'a, T: OfClass> ClassTable<'a, T> {
 }
 
 fn most_confused(confusion: &Confusion, class: usize) -> Option<(&str, u64)> {
-    let row = confusion.counts.get(class)?.iter().enumerate();
-    let others = row.filter(|(other, n)| *other != class && **n > 0);
-    let (other, n) = others.max_by_key(|(other, n)| (**n, std::cmp::Reverse(*other)))?;
-    Some((confusion.classes.get(other)?, *n))
+    if class >= confusion.classes().len() {
+        return None;
+    }
+    let row = confusion.counts().of_label(class).iter();
+    let others = row.filter(|(label, predicted, _)| label != predicted);
+    let (_, other, n) = others.max_by_key(|(_, other, n)| (*n, std::cmp::Reverse(*other)))?;
+    Some((&confusion.classes()[*other as usize], *n))
 }

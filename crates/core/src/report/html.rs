@@ -14,7 +14,7 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_template("report.html", include_str!("report.html.j2"))?;
     let metrics: Vec<Value> = evaluation
-        .headline()
+        .shown()
         .map(|measurement| {
             context! {
                 name => measurement.key.metric.as_str(), value => figure(measurement.value),

@@ -328,17 +328,12 @@ fn charts_are_drawn_only_where_there_is_something_to_draw() {
     assert!(learning_curve(&[record(1)]).is_none());
     let svg = learning_curve(&[record(1), record(2)]).unwrap();
     assert_eq!(svg.matches("<polyline").count(), 2);
-    let confusion = Confusion {
-        classes: vec!["<a>".to_owned(), "b".to_owned()],
-        counts: vec![vec![3, 1], vec![0, 2]],
-    };
+    let classes = vec!["<a>".to_owned(), "b".to_owned()];
+    let confusion = Confusion::new(classes, [(0, 0, 3), (0, 1, 1), (1, 1, 2)]);
     let svg = confusion_matrix(&confusion).unwrap();
     assert_eq!(svg.matches("<rect").count(), 5);
     assert!(svg.contains("&lt;a&gt;"));
-    let many = Confusion {
-        classes: vec![String::new(); 41],
-        counts: vec![vec![0; 41]; 41],
-    };
+    let many = Confusion::new(vec![String::new(); 41], []);
     assert!(confusion_matrix(&many).is_none());
 }
 

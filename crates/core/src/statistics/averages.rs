@@ -1,4 +1,4 @@
-//! Averages over classes from a confusion matrix, `counts[label][predicted]`, and their intervals.
+//! Averages over classes from a confusion matrix, and their intervals.
 //!
 //! A macro average weighs a class of three rows like one of three thousand, so its interval must be built from the intervals of the
 //! classes; a bootstrap over rows would find no variation in a class that happens to be all right.
@@ -10,7 +10,7 @@ mod weighted;
 use self::class::{Class, Part};
 use self::mover::mover;
 use self::weighted::weighted;
-use super::{Interval, NoInterval};
+use super::{Counts, Interval, NoInterval};
 
 /// An average of a metric over classes.
 ///
@@ -40,7 +40,7 @@ pub enum Average {
 
 impl Average {
     /// The average; `None` when no row was judged.
-    pub fn value(self, counts: &[Vec<u64>]) -> Option<f64> {
+    pub fn value(self, counts: &Counts) -> Option<f64> {
         let classes = self.classes(counts);
         if classes.is_empty() {
             return None;
@@ -59,7 +59,7 @@ impl Average {
     }
 
     /// The interval of the average.
-    pub fn interval(self, counts: &[Vec<u64>], confidence: f64) -> Result<Interval, NoInterval> {
+    pub fn interval(self, counts: &Counts, confidence: f64) -> Result<Interval, NoInterval> {
         let classes = self.classes(counts);
         let value = self.value(counts).ok_or(NoInterval::NoRows)?;
         if self.is_weighted() {
@@ -89,8 +89,8 @@ impl Average {
     }
 
     /// The classes that the average is over.
-    fn classes(self, counts: &[Vec<u64>]) -> Vec<Class> {
-        let mut classes: Vec<Class> = (0..counts.len())
+    fn classes(self, counts: &Counts) -> Vec<Class> {
+        let mut classes: Vec<Class> = (0..counts.n_classes())
             .map(|index| Class::of(counts, index))
             .collect();
         classes.retain(|class| match self {
@@ -121,14 +121,14 @@ mod tests {
     ];
 
     /// The third class is only predicted, the fourth never; a fifth occurs in neither.
-    fn matrix() -> Vec<Vec<u64>> {
-        vec![
+    fn matrix() -> Counts {
+        Counts::of_matrix(&[
             vec![50, 3, 1, 0, 0],
             vec![4, 20, 0, 0, 0],
             vec![0, 0, 0, 0, 0],
             vec![2, 1, 0, 0, 0],
             vec![0, 0, 0, 0, 0],
-        ]
+        ])
     }
 
     /// Independent source: scikit-learn 1.9 `precision_score` and so on with `average="macro"` or `"weighted"` and `zero_division=0`,
@@ -150,9 +150,11 @@ mod tests {
             let value = average.value(&matrix()).unwrap();
             assert!((value - expected).abs() < 1e-14, "{average:?}: {value}");
         }
-        assert!(Average::MacroF1.value(&[vec![0, 0], vec![0, 0]]).is_none());
+        assert!(Average::MacroF1.value(&Counts::new(2, [])).is_none());
         assert_eq!(
-            Average::MacroF1.interval(&[], 0.95).unwrap_err(),
+            Average::MacroF1
+                .interval(&Counts::new(0, []), 0.95)
+                .unwrap_err(),
             NoInterval::NoRows
         );
     }
@@ -174,13 +176,13 @@ mod tests {
 
     #[test]
     fn a_matrix_without_errors_is_not_certain() {
-        let perfect = [vec![18, 0, 0], vec![0, 180, 0], vec![0, 0, 2]];
+        let perfect = Counts::new(3, [(0, 0, 18), (1, 1, 180), (2, 2, 2)]);
         for average in ALL {
             let interval = average.interval(&perfect, 0.95).unwrap();
             assert_eq!(interval.upper, 1.0, "{average:?}");
             assert!(interval.lower < 0.99, "{average:?}: {}", interval.lower);
         }
-        let one_row = [vec![0, 0], vec![0, 1]];
+        let one_row = Counts::new(2, [(1, 1, 1)]);
         let interval = Average::MacroRecall.interval(&one_row, 0.95).unwrap();
         close(interval.lower, 0.025);
     }
@@ -188,7 +190,7 @@ mod tests {
     /// With two classes each confusion lowers both F1s, so they are as good as one figure.
     #[test]
     fn two_classes_share_their_errors() {
-        let balanced = [vec![90, 10], vec![10, 90]];
+        let balanced = Counts::of_matrix(&[vec![90, 10], vec![10, 90]]);
         let interval = Average::MacroF1.interval(&balanced, 0.95).unwrap();
         let one_class = f1_interval(90, 10, 10, 0.95).unwrap();
         let independent = (one_class.upper - one_class.lower) / 2.0_f64.sqrt();
@@ -199,7 +201,7 @@ mod tests {
     /// The class that is never predicted has a precision of 0 and may have any.
     #[test]
     fn a_class_never_predicted_widens_precision_upwards_only() {
-        let counts = [vec![900, 0, 0], vec![0, 900, 0], vec![50, 50, 0]];
+        let counts = Counts::of_matrix(&[vec![900, 0, 0], vec![0, 900, 0], vec![50, 50, 0]]);
         let interval = Average::MacroPrecision.interval(&counts, 0.95).unwrap();
         let value = Average::MacroPrecision.value(&counts).unwrap();
         assert!(interval.upper > value + 1.0 / 3.0);
@@ -222,15 +224,15 @@ mod tests {
         ];
         let step = 1000;
         let second_differences = |average: Average| {
-            let base = average.value(&counts).unwrap();
+            let base = average.value(&Counts::of_matrix(&counts)).unwrap();
             let mut sum = 0.0;
             for i in 0..3 {
                 for j in 0..3 {
                     let mut changed = counts.to_vec();
                     changed[i][j] += step;
-                    let more = average.value(&changed).unwrap();
+                    let more = average.value(&Counts::of_matrix(&changed)).unwrap();
                     changed[i][j] -= 2 * step;
-                    let less = average.value(&changed).unwrap();
+                    let less = average.value(&Counts::of_matrix(&changed)).unwrap();
                     sum += counts[i][j] as f64 * (more - 2.0 * base + less);
                 }
             }
@@ -241,14 +243,17 @@ mod tests {
             Average::WeightedF1,
             Average::WeightedJaccard,
         ] {
-            let bias = weighted_bias(average.part(), &average.classes(&counts));
+            let bias = weighted_bias(
+                average.part(),
+                &average.classes(&Counts::of_matrix(&counts)),
+            );
             let expected = second_differences(average);
             assert!(
                 (bias / expected - 1.0).abs() < 0.02,
                 "{average:?}: {bias:e}, {expected:e}"
             );
         }
-        let classes = Average::MacroF1.classes(&counts);
+        let classes = Average::MacroF1.classes(&Counts::of_matrix(&counts));
         let shortfall = classes.iter().map(f1_shortfall).sum::<f64>() / 3.0;
         let expected = -second_differences(Average::MacroF1);
         assert!(
@@ -271,13 +276,15 @@ mod tests {
             Average::WeightedF1,
             Average::WeightedJaccard,
         ] {
-            let base = average.value(&counts).unwrap();
+            let base = average.value(&Counts::of_matrix(&counts)).unwrap();
             let (mut sum, mut squares) = (0.0, 0.0);
             for i in 0..3 {
                 for j in 0..3 {
                     let mut more = counts.to_vec();
                     more[i][j] += 100;
-                    let influence = (average.value(&more).unwrap() - base) * n as f64 / 100.0;
+                    let influence = (average.value(&Counts::of_matrix(&more)).unwrap() - base)
+                        * n as f64
+                        / 100.0;
                     sum += counts[i][j] as f64 * influence;
                     squares += counts[i][j] as f64 * influence * influence;
                 }
@@ -285,6 +292,7 @@ mod tests {
             let variance = squares / n as f64 - (sum / n as f64).powi(2);
             let accuracy = 7_060_000.0 / n as f64;
             let expected = (variance / (accuracy * (1.0 - accuracy))).sqrt();
+            let counts = Counts::of_matrix(&counts);
             let found = spread_ratio(average.part(), &average.classes(&counts), &counts);
             assert!(
                 (found / expected - 1.0).abs() < 1e-3,

@@ -30,16 +30,26 @@ pub fn cluster_interval(
     if n_rows == 0 {
         return Err(NoInterval::NoRows);
     }
-    let n = sums.len() as u64;
+    // Scaled so that the mean over groups is the mean influence over rows.
+    let scale = sums.len() as f64 / n_rows as f64;
+    let moments = Moments::of(sums.into_values().map(|sum| sum * scale));
+    interval_of_group_sums(value, &moments, confidence)
+}
+
+/// The interval of `value` from the moments of one number a group: the sum of its rows' influences, times the number of groups over the
+/// number (or the weight) of all rows.
+pub fn interval_of_group_sums(
+    value: f64,
+    moments: &Moments,
+    confidence: f64,
+) -> Result<Interval, NoInterval> {
+    let n = moments.n;
     if n < MIN_GROUPS {
         return Err(NoInterval::TooFewGroups {
             n,
             needed: MIN_GROUPS,
         });
     }
-    // Scaled so that the mean over groups is the mean influence over rows.
-    let scale = n as f64 / n_rows as f64;
-    let moments = Moments::of(sums.into_values().map(|sum| sum * scale));
     let interval =
         moments
             .interval_from(MIN_GROUPS, confidence)

@@ -94,7 +94,7 @@ pub fn normal_quantile(probability: f64) -> f64 {
 /// P(X ≤ `x`) of the standard normal distribution; accurate to about 1e-15, not relative to a small tail.
 ///
 /// G. Marsaglia (2004), "Evaluating the normal distribution", Journal of Statistical Software 11(4).
-pub(super) fn normal_cdf(x: f64) -> f64 {
+pub fn normal_cdf(x: f64) -> f64 {
     // Beyond, the tail is below 1e-17.
     if x.abs() > 8.5 {
         return if x > 0.0 { 1.0 } else { 0.0 };

@@ -9,6 +9,7 @@
 
 mod difference;
 mod order;
+mod ties;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use trainyard_core::statistics::{
-    Average, CellBootstrap, Interval, Moments, NoInterval, clopper_pearson, median_interval, tango,
+    Average, CellBootstrap, Counts, Interval, Moments, NoInterval, clopper_pearson, median_interval,
+    tango,
 };
 
 use crate::agreement::{kappa, matthews};
@@ -231,8 +232,13 @@ fn agreements(population: Population) -> Population {
     }
 }
 
-fn matrix(counts: &[u64]) -> Vec<Vec<u64>> {
-    counts.chunks(width(counts)).map(<[u64]>::to_vec).collect()
+fn matrix(counts: &[u64]) -> Counts {
+    let k = width(counts);
+    let cells = counts.iter().enumerate();
+    Counts::new(
+        k,
+        cells.map(|(cell, &n)| ((cell / k) as u32, (cell % k) as u32, n)),
+    )
 }
 
 fn width<T>(cells: &[T]) -> usize {

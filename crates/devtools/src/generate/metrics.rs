@@ -16,7 +16,11 @@ pub(crate) fn file() -> Generated {
          `evaluate` computes every metric whose inputs are there. A rule names a metric as it is written here; a metric of a \
          class also names its `class`. In another tool's file of metrics a rule names a metric as the file does; its \
          unit and direction are known by the last part of the name, without the name of a data split: those of \
-         `test/f1_score` are `f1`'s. How often the ends of intervals miss the truth is [measured](../benchmarks/coverage.md).\n",
+         `test/f1_score` are `f1`'s. How often the ends of intervals miss the truth is [measured](../benchmarks/coverage.md).\n\n\
+         *t by influence*: Student's t interval, corrected for skewness, of each row's influence on the value (the \
+         infinitesimal jackknife). Rows with weights have all their intervals so; of rows that come in groups, the \
+         influences of each group are summed, and the degrees of freedom are those of the groups. A row of weight 0 is as if \
+         it were not there. Of more than 200 classes, each has precision, recall, F1, ROC AUC and average precision alone.\n",
     );
     for (task, title) in [
         (Task::Classification, "Classification"),

@@ -1,5 +1,6 @@
 //! The counts of one class in a confusion matrix, and the proportion behind each metric of it.
 
+use crate::statistics::Counts;
 use crate::statistics::binomial::f1_of_jaccard;
 
 /// What is averaged.
@@ -21,14 +22,12 @@ pub(super) struct Class {
 }
 
 impl Class {
-    pub(super) fn of(counts: &[Vec<u64>], index: usize) -> Self {
-        let n_labelled: u64 = counts[index].iter().sum();
-        let n_predicted: u64 = counts.iter().map(|row| row[index]).sum();
+    pub(super) fn of(counts: &Counts, index: usize) -> Self {
         Self {
             index,
-            n_right: counts[index][index] as f64,
-            n_labelled: n_labelled as f64,
-            n_predicted: n_predicted as f64,
+            n_right: counts.n_right(index) as f64,
+            n_labelled: counts.n_labelled(index) as f64,
+            n_predicted: counts.n_predicted(index) as f64,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The interval of an unweighted mean over classes, from the intervals of the classes.
 
 use super::class::{Class, Part};
-use crate::statistics::{Interval, IntervalMethod, clopper_pearson, normal_quantile};
+use crate::statistics::{Counts, Interval, IntervalMethod, clopper_pearson, normal_quantile};
 
 /// The distances from a class's value to its ends.
 struct Reach {
@@ -15,7 +15,7 @@ struct Reach {
 pub(super) fn mover(
     part: Part,
     classes: &[Class],
-    counts: &[Vec<u64>],
+    counts: &Counts,
     value: f64,
     confidence: f64,
 ) -> Interval {
@@ -36,8 +36,8 @@ pub(super) fn mover(
         let mut sum = 0.0;
         for (i, left) in reaches.iter().enumerate() {
             sum += distance(left) * distance(left);
-            for (j, right) in reaches.iter().enumerate().skip(i + 1) {
-                sum += 2.0 * correlations.between(i, j) * distance(left) * distance(right);
+            for (between, right) in correlations.after(i).zip(&reaches[i + 1..]) {
+                sum += 2.0 * between * distance(left) * distance(right);
             }
         }
         sum.max(0.0).sqrt()
@@ -86,18 +86,18 @@ fn reach(part: Part, class: &Class, confidence: f64, z: f64) -> Reach {
 ///
 /// Precisions have no row in common, nor have recalls. F1 and Jaccard's index of two classes are both lowered by the rows confused
 /// between them, so they rise and fall together.
-struct Correlations<'a> {
-    part: Part,
-    classes: &'a [Class],
-    counts: &'a [Vec<u64>],
+struct Correlations {
+    /// For each class the confusions with later ones: their position, and the number of rows both ways. Empty where classes have no row
+    /// in common.
+    confused: Vec<Vec<(usize, u64)>>,
     /// Added to each pair's confusions, so that classes without errors are not taken for independent.
     smoothing: f64,
     deviations: Vec<f64>,
     influences: Vec<f64>,
 }
 
-impl<'a> Correlations<'a> {
-    fn of(part: Part, classes: &'a [Class], counts: &'a [Vec<u64>]) -> Self {
+impl Correlations {
+    fn of(part: Part, classes: &[Class], counts: &Counts) -> Self {
         let k = classes.len() as f64;
         let smoothing = if classes.len() > 1 {
             1.0 / (k * (k - 1.0))
@@ -117,26 +117,57 @@ impl<'a> Correlations<'a> {
             influences.push(wrong);
         }
         Self {
-            part,
-            classes,
-            counts,
+            confused: confused(part, classes, counts),
             smoothing,
             deviations,
             influences,
         }
     }
 
-    fn between(&self, i: usize, j: usize) -> f64 {
-        if matches!(self.part, Part::Precision | Part::Recall) {
-            return 0.0;
-        }
-        let scale = self.deviations[i] * self.deviations[j];
-        if scale <= 0.0 {
-            return 0.0;
-        }
-        let (left, right) = (self.classes[i].index, self.classes[j].index);
-        let n_confused = (self.counts[left][right] + self.counts[right][left]) as f64;
-        let shared = n_confused + 2.0 * self.smoothing;
-        (shared * self.influences[i] * self.influences[j] / scale).min(1.0)
+    /// The correlations of class `i` with each of the later ones.
+    fn after(&self, i: usize) -> impl Iterator<Item = f64> {
+        let mut confused = self
+            .confused
+            .get(i)
+            .map_or(&[][..], Vec::as_slice)
+            .iter()
+            .peekable();
+        let are_independent = self.confused.is_empty();
+        (i + 1..self.deviations.len()).map(move |j| {
+            let mut n_confused = 0;
+            while let Some((_, n)) = confused.next_if(|(other, _)| *other == j) {
+                n_confused += n;
+            }
+            let scale = self.deviations[i] * self.deviations[j];
+            if are_independent || scale <= 0.0 {
+                return 0.0;
+            }
+            let shared = n_confused as f64 + 2.0 * self.smoothing;
+            (shared * self.influences[i] * self.influences[j] / scale).min(1.0)
+        })
     }
+}
+
+/// For each class the confusions with later ones, by position.
+fn confused(part: Part, classes: &[Class], counts: &Counts) -> Vec<Vec<(usize, u64)>> {
+    if matches!(part, Part::Precision | Part::Recall) {
+        return Vec::new();
+    }
+    let mut positions = vec![None; counts.n_classes()];
+    for (position, class) in classes.iter().enumerate() {
+        positions[class.index] = Some(position);
+    }
+    let mut confused = vec![Vec::new(); classes.len()];
+    for &(label, predicted, n) in counts.cells() {
+        let pair = (positions[label as usize], positions[predicted as usize]);
+        if let (Some(left), Some(right)) = pair
+            && left != right
+        {
+            confused[left.min(right)].push((left.max(right), n));
+        }
+    }
+    for pairs in &mut confused {
+        pairs.sort_unstable();
+    }
+    confused
 }

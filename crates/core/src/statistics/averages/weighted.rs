@@ -1,7 +1,7 @@
 //! The interval of a mean over classes that is weighted by their labelled rows, from the interval of accuracy.
 
 use super::class::{Class, Part};
-use crate::statistics::{Interval, IntervalMethod, clopper_pearson};
+use crate::statistics::{Counts, Interval, IntervalMethod, clopper_pearson};
 
 /// An average weighted by support: the exact interval of accuracy, its distances scaled by the ratio of the two standard deviations.
 ///
@@ -10,7 +10,7 @@ use crate::statistics::{Interval, IntervalMethod, clopper_pearson};
 pub(super) fn weighted(
     part: Part,
     classes: &[Class],
-    counts: &[Vec<u64>],
+    counts: &Counts,
     value: f64,
     confidence: f64,
 ) -> Interval {
@@ -75,7 +75,7 @@ pub(super) fn weighted_bias(part: Part, classes: &[Class]) -> f64 {
 /// The standard deviation of a weighted average over that of accuracy, by the delta method.
 ///
 /// The matrix is smoothed by one row spread over the diagonal and one over the rest, so that neither is zero.
-pub(super) fn spread_ratio(part: Part, classes: &[Class], counts: &[Vec<u64>]) -> f64 {
+pub(super) fn spread_ratio(part: Part, classes: &[Class], counts: &Counts) -> f64 {
     let k = classes.len() as f64;
     if classes.len() < 2 {
         return 1.0;
@@ -115,20 +115,36 @@ pub(super) fn spread_ratio(part: Part, classes: &[Class], counts: &[Vec<u64>]) -
             }
     };
     let n: f64 = smoothed.iter().map(|class| class.n_labelled).sum();
+    let as_label: Vec<f64> = smoothed
+        .iter()
+        .map(|class| value(class) - lost(class, true))
+        .collect();
+    let as_predicted: Vec<f64> = smoothed.iter().map(|class| lost(class, false)).collect();
+    let mut positions = vec![0; counts.n_classes()];
+    for (position, class) in smoothed.iter().enumerate() {
+        positions[class.index] = position;
+    }
     let (mut sum, mut squares) = (0.0, 0.0);
-    for label in &smoothed {
-        for predicted in &smoothed {
-            let is_right = label.index == predicted.index;
-            let weight = counts[label.index][predicted.index] as f64
-                + if is_right { on_diagonal } else { elsewhere };
-            let influence = value(label)
-                + if is_right {
-                    right(label)
-                } else {
-                    -lost(label, true) - lost(predicted, false)
-                };
-            sum += weight * influence;
-            squares += weight * influence * influence;
+    let mut add = |weight: f64, influence: f64| {
+        sum += weight * influence;
+        squares += weight * influence * influence;
+    };
+    for (label, class) in smoothed.iter().enumerate() {
+        let if_right = value(class) + right(class);
+        for (predicted, lost) in as_predicted.iter().enumerate() {
+            if predicted != label {
+                add(elsewhere, as_label[label] - lost);
+            }
+        }
+        add(on_diagonal, if_right);
+        for &(_, predicted, n) in counts.of_label(class.index) {
+            let predicted = positions[predicted as usize];
+            let influence = if predicted == label {
+                if_right
+            } else {
+                as_label[label] - as_predicted[predicted]
+            };
+            add(n as f64, influence);
         }
     }
     let mean = sum / n;
