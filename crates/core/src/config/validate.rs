@@ -2,7 +2,7 @@
 
 use super::error::Problem;
 use super::name::{PLAIN_NAME, is_plain_name};
-use super::{Config, EvaluateConfig, GateConfig, ImageConfig, Model};
+use super::{Config, GateConfig, ImageConfig, Model};
 use crate::gate::{CompareRows, Rule};
 use crate::model::architecture::{self, Activation, Layer};
 use crate::model::{Loss, Task};
@@ -27,7 +27,7 @@ impl Config {
             )
             .hint("remove one of the two"));
         }
-        self.evaluate.validate()?;
+        self.evaluate.validate(self.data.classes.as_deref())?;
         self.gate.validate()?;
         self.image.validate()
     }
@@ -106,18 +106,6 @@ impl Model {
                 Problem::at(&["model", "layers"], "a network needs at least one layer")
                     .hint("add `[[model.layers]]` tables, such as `type = \"Dense\"`"),
             );
-        }
-        Ok(())
-    }
-}
-
-impl EvaluateConfig {
-    pub(super) fn validate(&self) -> Result<(), Problem> {
-        if !(self.confidence > 0.5 && self.confidence < 1.0) {
-            return Err(Problem::at(
-                &["evaluate", "confidence"],
-                "must lie between 0.5 and 1, such as 0.95",
-            ));
         }
         Ok(())
     }
