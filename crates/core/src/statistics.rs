@@ -5,11 +5,20 @@
 
 mod averages;
 mod binomial;
+mod cells;
+mod clusters;
 mod difference;
+#[cfg(test)]
+mod golden;
+mod k_fold;
 mod mean;
+mod multiplicity;
 mod normal;
 mod paired;
 mod quantile;
+mod random;
+mod roc;
+mod sequential;
 mod special;
 
 use schemars::JsonSchema;
@@ -17,11 +26,17 @@ use serde::{Deserialize, Serialize};
 
 pub use averages::Average;
 pub use binomial::{clopper_pearson, f1_interval, jaccard_interval};
+pub use cells::{CellBootstrap, CellStatistic, resample_cells};
+pub use clusters::{cluster_interval, cluster_mean};
 pub use difference::difference;
+pub use k_fold::{Fold, k_fold_interval};
 pub use mean::Moments;
+pub use multiplicity::{benjamini_hochberg, holm, holm_by_level, smallest_level};
 pub use normal::normal_quantile;
 pub use paired::{smallest_detectable, tango};
-pub use quantile::median_interval;
+pub use quantile::{median_interval, quantile_interval};
+pub use roc::{NoRoc, Placements, Roc, RocDifference};
+pub use sequential::{PairedRows, e_rejects, look_level};
 pub use special::{binomial_cdf, inverse_regularized_beta, regularized_beta, student_quantile};
 
 /// A confidence interval.
@@ -46,7 +61,7 @@ pub enum IntervalMethod {
     ClopperPearson,
     /// Student's t interval of a mean, corrected for the skewness of the values.
     SkewnessCorrectedT,
-    /// Two of the sorted values, by the binomial distribution of the rows below a median.
+    /// Two of the sorted values, by the binomial distribution of the rows below a quantile.
     OrderStatistics,
     /// Intervals of the classes, combined by the method of variance estimates recovery (MOVER).
     Mover,
@@ -56,6 +71,20 @@ pub enum IntervalMethod {
     Tango,
     /// Intervals of two samples, combined to that of their difference by MOVER.
     MoverDifference,
+    /// Clopper and Pearson's interval of as many rows as have DeLong's variance of an area under the ROC curve.
+    Delong,
+    /// Student's t interval by DeLong's variance of the difference of two areas on the same rows.
+    PairedDelong,
+    /// Quantiles of a statistic of resampled rows.
+    BootstrapPercentile,
+    /// The same, bias-corrected and accelerated (BCa).
+    BootstrapBca,
+    /// Nadeau and Bengio's corrected resampled t interval of the mean of cross-validation scores.
+    CorrectedResampledT,
+    /// Student's t interval by the sums of whole groups of rows.
+    ClusteredT,
+    /// The same, corrected for the skewness of the sums.
+    ClusteredSkewnessCorrectedT,
 }
 
 /// Why there is no interval.
@@ -67,6 +96,14 @@ pub enum NoInterval {
     /// The level cannot be reached, or the method's claim does not begin, with so few.
     #[error("too few rows: {n}, at least {needed} needed")]
     TooFewRows {
+        /// How many there are.
+        n: u64,
+        /// How many would do.
+        needed: u64,
+    },
+    /// The smaller class has too few rows.
+    #[error("too few rows of one class: {n}, at least {needed} needed")]
+    TooFewOfClass {
         /// How many there are.
         n: u64,
         /// How many would do.
@@ -85,6 +122,58 @@ pub enum NoInterval {
         n: u64,
         /// Skewness of the values.
         skewness: f64,
+    },
+    /// Too few resamples for the level.
+    #[error("too few bootstrap replicates: {n}, at least {needed} needed")]
+    TooFewReplicates {
+        /// How many there are.
+        n: u64,
+        /// How many would do.
+        needed: u64,
+    },
+    /// The statistic has no value in more resamples than lie beyond an end.
+    #[error("not defined in {n} of {n_replicates} bootstrap replicates")]
+    UndefinedReplicates {
+        /// In how many.
+        n: u64,
+        /// How many there are.
+        n_replicates: u64,
+    },
+    /// Most rows have no influence on the value.
+    #[error(
+        "a few rows decide the value: as good as {n_effective:.0} rows, at least {needed:.0} needed"
+    )]
+    FewDecide {
+        /// Kish's effective number of rows.
+        n_effective: f64,
+        /// How many would do.
+        needed: f64,
+    },
+    /// A single fold shows no spread.
+    #[error("too few folds: {n}, at least 2 needed")]
+    TooFewFolds {
+        /// How many there are.
+        n: u64,
+    },
+    /// Scores without variation say nothing about how far another fold's would differ.
+    #[error("no variation: all {n} folds have the same score")]
+    EqualFolds {
+        /// How many folds there are.
+        n: u64,
+    },
+    /// The variance between so few groups is not known well enough.
+    #[error("too few groups: {n}, at least {needed} needed")]
+    TooFewGroups {
+        /// How many there are.
+        n: u64,
+        /// How many would do.
+        needed: u64,
+    },
+    /// Groups without variation say nothing about how far another one would differ.
+    #[error("no variation: all {n} groups have the same value")]
+    EqualGroups {
+        /// How many groups there are.
+        n: u64,
     },
     /// A sum overflowed, or a value was not a number.
     #[error("some values, or their squares, are not finite")]

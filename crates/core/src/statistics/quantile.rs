@@ -1,14 +1,23 @@
-//! The interval of a median, which holds for every distribution.
+//! The interval of a quantile, which holds for every distribution.
 
 use super::special::binomial_cdf;
 use super::{Interval, IntervalMethod, NoInterval};
 
-/// The interval of the median of `sorted` values: two of them, chosen by rank alone.
+/// The interval of the median of `sorted` values: that of [`quantile_interval`] at one half.
+pub fn median_interval(sorted: &[f64], confidence: f64) -> Result<Interval, NoInterval> {
+    quantile_interval(sorted, 0.5, confidence)
+}
+
+/// The interval of the `quantile` (in (0, 1)) of `sorted` values: two of them, chosen by rank alone.
 ///
-/// The number of rows below the median is Binomial(n, 1/2), so the r-th smallest value lies above it with probability P(X < r).
+/// The number of rows below the quantile q is Binomial(n, q), so the r-th smallest value lies above it with probability P(X < r).
 /// M. Hollander and D. A. Wolfe (1999), "Nonparametric Statistical Methods", section 3.6. Where ties would give an interval of no width,
 /// it reaches to the next value on each side.
-pub fn median_interval(sorted: &[f64], confidence: f64) -> Result<Interval, NoInterval> {
+pub fn quantile_interval(
+    sorted: &[f64],
+    quantile: f64,
+    confidence: f64,
+) -> Result<Interval, NoInterval> {
     let n = sorted.len() as u64;
     let (Some(smallest), Some(largest)) = (sorted.first(), sorted.last()) else {
         return Err(NoInterval::NoRows);
@@ -17,24 +26,17 @@ pub fn median_interval(sorted: &[f64], confidence: f64) -> Result<Interval, NoIn
         return Err(NoInterval::NotFinite);
     }
     let tail = (1.0 - confidence) / 2.0;
-    let needed = (-tail.log2()).ceil().max(2.0) as u64;
+    // So many that all rows lie on one side of the quantile with at most the probability of one tail.
+    let rarer = quantile.max(1.0 - quantile);
+    let needed = (tail.ln() / rarer.ln()).ceil().max(2.0) as u64;
     if n < needed {
         return Err(NoInterval::TooFewRows { n, needed });
     }
     if smallest == largest {
         return Err(NoInterval::NoVariation { n });
     }
-    // Ranks count from zero: the largest one that so few rows are below with at most the probability of one tail.
-    let (mut rank, mut too_far) = (0, n / 2 + 1);
-    while too_far - rank > 1 {
-        let middle = rank.midpoint(too_far);
-        if binomial_cdf(middle, n, 0.5) <= tail {
-            rank = middle;
-        } else {
-            too_far = middle;
-        }
-    }
-    let (mut lower, mut upper) = (rank as usize, (n - 1 - rank) as usize);
+    let mut lower = rank(n, quantile, tail) as usize;
+    let mut upper = sorted.len() - 1 - rank(n, 1.0 - quantile, tail) as usize;
     if sorted[lower] == sorted[upper] {
         let value = sorted[lower];
         lower = sorted
@@ -50,6 +52,20 @@ pub fn median_interval(sorted: &[f64], confidence: f64) -> Result<Interval, NoIn
         confidence,
         method: IntervalMethod::OrderStatistics,
     })
+}
+
+/// The largest rank, counted from zero, that so few of `n` rows are below with at most the probability `tail`.
+fn rank(n: u64, quantile: f64, tail: f64) -> u64 {
+    let (mut rank, mut too_far) = (0, n);
+    while too_far - rank > 1 {
+        let middle = rank.midpoint(too_far);
+        if binomial_cdf(middle, n, quantile) <= tail {
+            rank = middle;
+        } else {
+            too_far = middle;
+        }
+    }
+    rank
 }
 
 #[cfg(test)]
@@ -99,5 +115,30 @@ mod tests {
         zeros.push(2.0);
         let interval = median_interval(&zeros, 0.95).unwrap();
         assert_eq!((interval.lower, interval.upper), (0.0, 2.0));
+    }
+
+    /// Independent source: SciPy 1.17 `scipy.stats.quantile_test(range(1, n + 1), p=q).confidence_interval(0.95)`.
+    #[test]
+    fn ranks_of_other_quantiles_match_scipy() {
+        for (n, quantile, lower, upper) in [
+            (40, 0.25, 5.0, 17.0),
+            (40, 0.75, 24.0, 36.0),
+            (100, 0.9, 84.0, 96.0),
+            (100, 0.1, 5.0, 17.0),
+            (1000, 0.99, 983.0, 997.0),
+            (1000, 0.95, 936.0, 964.0),
+        ] {
+            let interval = quantile_interval(&numbers(n), quantile, 0.95).unwrap();
+            assert_eq!(
+                (interval.lower, interval.upper),
+                (lower, upper),
+                "{n} rows, {quantile}"
+            );
+        }
+        assert_eq!(
+            quantile_interval(&numbers(71), 0.95, 0.95).unwrap_err(),
+            NoInterval::TooFewRows { n: 71, needed: 72 }
+        );
+        assert!(quantile_interval(&numbers(72), 0.05, 0.95).is_ok());
     }
 }

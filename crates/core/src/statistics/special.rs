@@ -122,7 +122,7 @@ fn beta_power(a: f64, b: f64, x: f64) -> f64 {
 }
 
 /// `ln Γ(x + 1)` less Stirling's formula.
-fn stirling_error(x: f64) -> f64 {
+pub(super) fn stirling_error(x: f64) -> f64 {
     let mut shifted = x;
     let mut correction = 0.0;
     while shifted < 16.0 {
