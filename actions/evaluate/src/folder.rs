@@ -47,6 +47,8 @@ pub(crate) fn write(
         scoring,
         measurements: measured.measurements,
         undefined: measured.undefined,
+        slices: Vec::new(),
+        folds: None,
         confusion: measured.confusion,
         missed_rows: is_classifier.then_some(missed_rows),
         predictions: Some(FileEntry::of_bytes(PREDICTIONS_FILE, &archive)),

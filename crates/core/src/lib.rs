@@ -21,6 +21,10 @@ pub mod row_set;
 pub mod scored_rows;
 
 pub mod evaluation;
+pub mod folds;
+pub mod numeric_columns;
+pub mod slices;
+
 pub mod gate;
 pub mod publication;
 pub mod release_tag;
