@@ -2,6 +2,7 @@
 
 mod folder;
 mod inputs;
+mod parts;
 mod subject;
 
 use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation};
@@ -20,9 +21,9 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let path = inputs.stage.out.join("evaluation");
     let results = ResultFolder::begin(&path, EVALUATION_FILE)?;
     let subject = Subject::load(&inputs)?;
-    let measured = subject.measure()?;
+    let scores = subject.measure()?;
     let commit = stage.context.head_sha.clone();
-    let evaluation = folder::write(&results, subject, measured, commit)?;
+    let evaluation = folder::write(&results, subject, scores, commit)?;
     for note in &evaluation.notes {
         tracing::info!("{note}");
     }

@@ -2,21 +2,22 @@
 
 use std::path::Path;
 
-use trainyard_core::config::{Config, ConfigError, JudgingConfig};
+use trainyard_core::config::{Config, ConfigError, EvaluateConfig, JudgingConfig};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::{EpochRecord, ModelReference};
 use trainyard_core::files;
-use trainyard_core::metrics::{Measured, Scoring};
+use trainyard_core::metrics::Scoring;
 use trainyard_core::model::{Loss, ModelManifest, Origin, RunRecord, Task};
 use trainyard_core::scored_rows::ScoreTable;
 use trainyard_ml::Threads;
 use trainyard_ml::data::Split;
-use trainyard_ml::predictions::{Given, Predictions};
+use trainyard_ml::predictions::{Given, Predictions, predict_by_threshold};
 use trainyard_ml::predictor::{Predictor, by_class};
 use trainyard_ml::store::{HISTORY_FILE, RUN_FILE, read_history};
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
 use crate::Inputs;
+use crate::parts::{Parts, Scores};
 
 /// Predictions, and where they came from.
 pub(crate) struct Subject {
@@ -26,6 +27,8 @@ pub(crate) struct Subject {
     pub(crate) history: Vec<EpochRecord>,
     /// Inputs that overrode the configuration, here and in training.
     pub(crate) overriding_inputs: Vec<String>,
+    /// What is measured beside the metrics of all rows.
+    pub(crate) parts: Parts,
 }
 
 impl Subject {
@@ -50,6 +53,7 @@ impl Subject {
         let given = Given {
             task: inputs.task.map(Task::from).or(config.task),
             classes: config.classes.as_deref(),
+            evaluate: Some(&config.evaluate),
         };
         let predictions = Predictions::read(path, &given).exit_code(ExitCode::Data)?;
         let name = inputs.name.clone().or(config.model_name);
@@ -59,13 +63,11 @@ impl Subject {
                 digest: None,
                 size_bytes: None,
             },
-            scoring: Scoring::new(
-                default_objective(predictions.rows.task()),
-                config.evaluate.confidence,
-            ),
+            scoring: scoring(default_objective(predictions.rows.task()), &config.evaluate),
             predictions,
             history: Vec::new(),
             overriding_inputs: Vec::new(),
+            parts: Parts::of(config.evaluate, &config.gate),
         })
     }
 
@@ -120,6 +122,13 @@ impl Subject {
             .extend(notes(manifest, &overriding_inputs, &predictions.digest));
         predictions.rows.row_ids = row_ids;
         predictions.raw_columns = columns;
+        let evaluate = &config.evaluate;
+        predict_by_threshold(
+            &mut predictions.rows,
+            evaluate.positive_class.as_deref(),
+            evaluate.threshold,
+        )
+        .exit_code(ExitCode::Usage)?;
         let objective = match &manifest.origin {
             Origin::Trained(trained) => trained.loss,
             Origin::Imported(_) => default_objective(manifest.task),
@@ -131,18 +140,25 @@ impl Subject {
                 digest: Some(predictor.digest().clone()),
                 size_bytes: Some(predictor.folder().size_bytes),
             },
-            scoring: Scoring::new(objective, config.evaluate.confidence),
+            scoring: scoring(objective, &config.evaluate),
             history,
             overriding_inputs,
+            parts: Parts::of(config.evaluate, &config.gate),
         })
     }
 
-    /// Every metric that the predictions allow.
-    pub(crate) fn measure(&self) -> anyhow::Result<Measured> {
-        self.predictions
-            .rows
-            .measure(&self.scoring)
-            .exit_code(ExitCode::Data)
+    /// Every metric that the predictions allow, of all rows and of parts of them.
+    pub(crate) fn measure(&self) -> anyhow::Result<Scores> {
+        self.parts.measure(&self.predictions.rows, &self.scoring)
+    }
+}
+
+/// How the configuration has rows scored.
+fn scoring(objective: Loss, evaluate: &EvaluateConfig) -> Scoring {
+    Scoring {
+        positive_class: evaluate.positive_class.clone(),
+        top_k: evaluate.top_k,
+        ..Scoring::new(objective, evaluate.confidence)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Two evaluations' predictions in, both models on the rows that they share out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
@@ -8,7 +8,7 @@ use trainyard_core::gate::{PartialScores, SharedRows};
 use trainyard_core::metrics::{MetricError, Scoring};
 use trainyard_core::model::Task;
 use trainyard_core::row_mask::RowMask;
-use trainyard_core::scored_rows::{Labels, ScoreTable, ScoredRows};
+use trainyard_core::scored_rows::{Column, Labels, ScoreTable, ScoredRows};
 
 use trainyard_npz::{self as npz, Array, Values};
 
@@ -71,6 +71,14 @@ impl StoredPredictions {
             _ => Err(content("`score` holds no numbers")),
         });
         let scores = scores.transpose()?;
+        let weights = arrays.remove("weight").map(numbers).transpose()?;
+        let groups = arrays.remove("group").map(texts).transpose()?;
+        let folds = arrays.remove("fold").map(folds).transpose()?;
+        let further = arrays.into_iter().filter_map(|(name, array)| {
+            let name = name.strip_prefix("column/")?.to_owned();
+            Some(column(array).map(|column| (name, column)))
+        });
+        let columns: BTreeMap<String, Column> = further.collect::<Result<_, _>>()?;
         let n_scores = scores.as_ref().map(|scores| scores.as_scores().len());
         let mut seen = HashSet::new();
         let has_double = row_ids.iter().flatten().any(|id| !seen.insert(id));
@@ -79,6 +87,12 @@ impl StoredPredictions {
         }
         let is_whole = predicted.len() == n_rows
             && row_ids.as_ref().is_none_or(|ids| ids.len() == n_rows)
+            && weights
+                .as_ref()
+                .is_none_or(|weights| weights.len() == n_rows)
+            && groups.as_ref().is_none_or(|groups| groups.len() == n_rows)
+            && folds.as_ref().is_none_or(|folds| folds.len() == n_rows)
+            && columns.values().all(|column| column.len() == n_rows)
             && n_scores.is_none_or(|n_scores| n_scores == n_rows * classes.len())
             && evaluation.data.rows.n_rows == n_rows as u64;
         if !is_whole {
@@ -88,6 +102,10 @@ impl StoredPredictions {
             rows: ScoredRows {
                 row_ids,
                 scores,
+                weights,
+                groups,
+                folds,
+                columns,
                 ..ScoredRows::new(labels, predicted, classes)
             },
             digest,
@@ -212,6 +230,32 @@ fn texts(array: Array) -> Result<Vec<String>, StoredError> {
     match array.values {
         Values::Text(values) => Ok(values),
         Values::I64(values) => Ok(values.iter().map(i64::to_string).collect()),
-        _ => Err(StoredError::Content("`row_id` holds no ids".to_owned())),
+        _ => Err(StoredError::Content(
+            "ids or groups are not texts".to_owned(),
+        )),
     }
+}
+
+/// A further column.
+fn column(array: Array) -> Result<Column, StoredError> {
+    match array.values {
+        Values::Text(values) => Ok(Column::Texts(values)),
+        _ => numbers(array).map(Column::Numbers),
+    }
+}
+
+/// Finite numbers.
+fn numbers(array: Array) -> Result<Vec<f64>, StoredError> {
+    let numbers = array.to_f64();
+    let numbers = numbers.filter(|numbers| numbers.iter().all(|value| value.is_finite()));
+    numbers.ok_or_else(|| StoredError::Content("a column of numbers holds others".to_owned()))
+}
+
+fn folds(array: Array) -> Result<Vec<u32>, StoredError> {
+    let wrong = || StoredError::Content("`fold` holds no indices".to_owned());
+    let Values::I64(values) = array.values else {
+        return Err(wrong());
+    };
+    let indices = values.into_iter().map(|value| u32::try_from(value).ok());
+    indices.collect::<Option<Vec<u32>>>().ok_or_else(wrong)
 }

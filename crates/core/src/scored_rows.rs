@@ -197,6 +197,19 @@ impl ScoreTable {
 }
 
 impl Column {
+    /// How many cells there are.
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Texts(texts) => texts.len(),
+            Self::Numbers(numbers) => numbers.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Those of these rows, in this order.
     #[must_use]
     pub fn gather(&self, rows: &[usize]) -> Self {
