@@ -83,6 +83,12 @@ fn write_siblings(folder: &Path, evaluation: &Evaluation) -> anyhow::Result<Vec<
             report::learning_curve(&evaluation.history).map(String::into_bytes),
         ),
         (
+            "charts/folds.svg",
+            report::FoldFigures::of(evaluation)
+                .and_then(|figures| report::fold_chart(&figures))
+                .map(String::into_bytes),
+        ),
+        (
             "charts/confusion-matrix.svg",
             confusion
                 .and_then(report::confusion_matrix)

@@ -1,5 +1,6 @@
 //! The `evaluate` stage: a model and test data, or predictions, in; `evaluation/` out. It never sees a baseline.
 
+mod brief;
 mod folder;
 mod inputs;
 mod parts;
@@ -51,8 +52,17 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
-/// The headline metrics for a terminal, one a line.
+/// The headline metrics for a terminal, one a line; then the worst slices and the folds.
 fn table(evaluation: &Evaluation) -> String {
+    let parts = brief::folds(evaluation)
+        .into_iter()
+        .chain(brief::slices(evaluation));
+    let parts: String = parts.map(|part| format!("\n{}", part.plain())).collect();
+    headline(evaluation) + &parts
+}
+
+/// The headline metrics for a terminal, one a line.
+fn headline(evaluation: &Evaluation) -> String {
     let width =
         |text: fn(&Measurement) -> usize| evaluation.headline().map(text).max().unwrap_or(0);
     let name_width = width(|found| found.key.metric.len());
@@ -83,8 +93,12 @@ fn summary(evaluation: &Evaluation) -> String {
             )
         })
         .collect();
+    let parts = brief::folds(evaluation)
+        .into_iter()
+        .chain(brief::slices(evaluation));
+    let parts: String = parts.map(|part| format!("\n{}", part.markdown())).collect();
     format!(
-        "### Evaluated · {}\n\nOn {}.\n\n| Metric | Value | {} % interval |\n| :-- | --: | :-: |\n{rows}",
+        "### Evaluated · {}\n\nOn {}.\n\n| Metric | Value | {} % interval |\n| :-- | --: | :-: |\n{rows}{parts}",
         report::escape(&evaluation.model.name),
         count(evaluation.data.rows.n_rows, "row"),
         percent(evaluation.scoring.confidence),
@@ -92,7 +106,7 @@ fn summary(evaluation: &Evaluation) -> String {
 }
 
 /// The interval, or why there is none.
-fn interval(found: &Measurement) -> String {
+pub(crate) fn interval(found: &Measurement) -> String {
     match (&found.interval, &found.no_interval) {
         (Some(interval), _) => figure::interval(interval),
         (None, Some(reason)) => format!("no interval: {reason}"),

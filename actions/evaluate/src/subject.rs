@@ -1,16 +1,17 @@
 //! What is scored: a model on the test data, or another tool's predictions.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use trainyard_core::config::{Config, ConfigError, EvaluateConfig, JudgingConfig};
+use trainyard_core::config::{Config, ConfigError, EvaluateConfig, JudgingConfig, ROW_COLUMNS};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::{EpochRecord, ModelReference};
 use trainyard_core::files;
 use trainyard_core::metrics::Scoring;
 use trainyard_core::model::{Loss, ModelManifest, Origin, RunRecord, Task};
-use trainyard_core::scored_rows::ScoreTable;
+use trainyard_core::scored_rows::{Column, ScoreTable};
 use trainyard_ml::Threads;
-use trainyard_ml::data::Split;
+use trainyard_ml::data::{Dataset, Split};
 use trainyard_ml::predictions::{Given, Predictions, predict_by_threshold};
 use trainyard_ml::predictor::{Predictor, by_class};
 use trainyard_ml::store::{HISTORY_FILE, RUN_FILE, read_history};
@@ -105,6 +106,7 @@ impl Subject {
         let digest = dataset.digest();
         let row_ids = dataset.row_ids.clone();
         let overriding_inputs = overriding_inputs(inputs, &config, manifest, path)?;
+        let features = sliced_features(&dataset, &config.evaluate)?;
         let columns = dataset.column_digests().exit_code(ExitCode::Data)?;
         let mut predictions = match manifest.task {
             Task::Classification => {
@@ -122,6 +124,7 @@ impl Subject {
             .extend(notes(manifest, &overriding_inputs, &predictions.digest));
         predictions.rows.row_ids = row_ids;
         predictions.raw_columns = columns;
+        predictions.rows.columns = features;
         let evaluate = &config.evaluate;
         predict_by_threshold(
             &mut predictions.rows,
@@ -160,6 +163,34 @@ fn scoring(objective: Loss, evaluate: &EvaluateConfig) -> Scoring {
         top_k: evaluate.top_k,
         ..Scoring::new(objective, evaluate.confidence)
     }
+}
+
+/// The features of the test data by which rows are cut into slices.
+fn sliced_features(
+    dataset: &Dataset,
+    evaluate: &EvaluateConfig,
+) -> anyhow::Result<BTreeMap<String, Column>> {
+    let mut features = BTreeMap::new();
+    for name in evaluate.slices.iter().flat_map(|slice| &slice.columns) {
+        if ROW_COLUMNS.contains(&name.as_str()) {
+            continue;
+        }
+        match dataset.feature(name).exit_code(ExitCode::Data)? {
+            Some(values) => {
+                features.insert(name.clone(), Column::Numbers(values));
+            }
+            None => {
+                let problem = format!(
+                    "`[[evaluate.slices]]` names `{name}`, which is not a feature of the test data"
+                );
+                return Err(anyhow::anyhow!(problem)).exit_code(ExitCode::Usage).hint(
+                    "a model of ours is sliced by `label`, `predicted` and features that are columns of a table; \
+                     for other columns, score a predictions file with `--predictions`",
+                );
+            }
+        }
+    }
+    Ok(features)
 }
 
 /// What readers should know about the model and the rows.

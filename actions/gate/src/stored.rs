@@ -259,3 +259,87 @@ fn folds(array: Array) -> Result<Vec<u32>, StoredError> {
     let indices = values.into_iter().map(|value| u32::try_from(value).ok());
     indices.collect::<Option<Vec<u32>>>().ok_or_else(wrong)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(arrays: &[(&str, Array)]) -> Result<StoredPredictions, StoredError> {
+        let by_reference: Vec<(&str, &Array)> =
+            arrays.iter().map(|(name, array)| (*name, array)).collect();
+        let bytes = npz::write_npz(&by_reference).unwrap();
+        let digest = Sha256Digest::of(&bytes);
+        let size_bytes = bytes.len();
+        let evaluation = format!(
+            r#"{{
+                "schema_version": 1, "task": "classification", "model": {{ "name": "m" }},
+                "data": {{
+                    "digest": "{digest}",
+                    "rows": {{ "digest": "{digest}", "matched_by": "position", "n_rows": 2 }}
+                }},
+                "scoring": {{
+                    "objective": "sparse_categorical_crossentropy", "confidence": 0.95, "top_k": 2
+                }},
+                "measurements": [],
+                "confusion": {{ "classes": ["a", "b"], "counts": [[1, 0], [0, 1]] }},
+                "predictions": {{
+                    "path": "predictions.npz", "sha256": "{digest}", "size_bytes": {size_bytes}
+                }},
+                "trainyard_version": "0.0.0"
+            }}"#
+        );
+        let path = std::path::Path::new("evaluation.json");
+        let evaluation = Evaluation::parse(evaluation.as_bytes(), path).unwrap();
+        StoredPredictions::parse(&evaluation, &bytes)
+    }
+
+    fn texts_of(values: [&str; 2]) -> Array {
+        Array {
+            shape: vec![2],
+            values: Values::Text(values.map(str::to_owned).to_vec()),
+        }
+    }
+
+    fn arrays() -> Vec<(&'static str, Array)> {
+        vec![
+            ("label", Array::integers(vec![0, 1])),
+            ("predicted", Array::integers(vec![0, 1])),
+            ("weight", Array::numbers(vec![0.5, 2.0])),
+            ("group", texts_of(["p", "q"])),
+            ("fold", Array::integers(vec![0, 3])),
+            ("column/latency_ms", Array::numbers(vec![1.5, 2.5])),
+            ("column/country", texts_of(["DE", ""])),
+        ]
+    }
+
+    #[test]
+    fn all_columns_of_the_rows_are_read_back() {
+        let rows = stored(&arrays()).unwrap().rows;
+        let texts = |values: [&str; 2]| values.map(str::to_owned).to_vec();
+        assert_eq!(rows.weights, Some(vec![0.5, 2.0]));
+        assert_eq!(rows.groups, Some(texts(["p", "q"])));
+        assert_eq!(rows.folds, Some(vec![0, 3]));
+        let columns = [
+            ("country".to_owned(), Column::Texts(texts(["DE", ""]))),
+            ("latency_ms".to_owned(), Column::Numbers(vec![1.5, 2.5])),
+        ];
+        assert_eq!(rows.columns, BTreeMap::from(columns));
+    }
+
+    #[test]
+    fn a_column_of_another_length_or_kind_is_refused() {
+        for wrong in [
+            ("weight", Array::numbers(vec![1.0])),
+            ("weight", Array::numbers(vec![1.0, f64::NAN])),
+            ("group", Array::numbers(vec![1.0, 2.0])),
+            ("fold", Array::integers(vec![-1, 0])),
+            ("column/latency_ms", Array::numbers(vec![1.0; 3])),
+        ] {
+            let mut arrays = arrays();
+            arrays.retain(|(name, _)| *name != wrong.0);
+            arrays.push(wrong);
+            let read = stored(&arrays);
+            assert!(matches!(read, Err(StoredError::Content(_))), "{read:?}");
+        }
+    }
+}
