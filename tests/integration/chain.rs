@@ -64,7 +64,7 @@ fn every_file_fits_its_published_schema() {
     assert_valid("config", &serde_json::to_value(config).unwrap());
 }
 
-fn assert_valid(name: &str, value: &Value) {
+pub(crate) fn assert_valid(name: &str, value: &Value) {
     let schema = read_json(&repository().join(format!("docs/reference/schema/{name}.schema.json")));
     let validator = jsonschema::validator_for(&schema).unwrap();
     let problems: Vec<String> = validator

@@ -6,6 +6,7 @@ mod events;
 mod forks;
 mod gate;
 mod joined;
+mod looks;
 mod matrix;
 mod one_head;
 mod overrides;

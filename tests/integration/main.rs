@@ -7,6 +7,7 @@
 )]
 
 mod chain;
+mod cross_validation;
 mod examples;
 mod foreign;
 mod github;
@@ -22,4 +23,5 @@ mod reported_judging;
 mod run_sh;
 mod serve;
 mod support;
+mod why;
 mod workspace;

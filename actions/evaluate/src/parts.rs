@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use trainyard_core::config::{EvaluateConfig, GateConfig};
 use trainyard_core::evaluation::{FoldTable, SliceSummary};
-use trainyard_core::folds::{TrainingRows, measure_folds};
+use trainyard_core::fold_scores::{TrainingRows, measure_folds};
+use trainyard_core::folds::FoldMethod;
 use trainyard_core::metrics::{Measured, Scoring};
 use trainyard_core::numeric_columns::measure_columns;
 use trainyard_core::scored_rows::ScoredRows;
@@ -58,8 +59,15 @@ impl Parts {
             .iter()
             .map(|&name| name.to_owned());
         let shown = by_default.chain(of_rules.iter().cloned()).collect();
-        let of_folds = measure_folds(rows, scoring, TrainingRows::OtherFolds, &shown)
-            .exit_code(ExitCode::Data)?;
+        let folds = evaluate.cross_validation.as_ref();
+        let is_by_time =
+            folds.is_some_and(|folds| folds.method == Some(FoldMethod::TimeSeriesSplit));
+        let training = if is_by_time {
+            TrainingRows::Earlier
+        } else {
+            TrainingRows::OtherFolds
+        };
+        let of_folds = measure_folds(rows, scoring, training, &shown).exit_code(ExitCode::Data)?;
         let folds = of_folds.map(|of_folds| {
             measured.measurements.extend(of_folds.measurements);
             measured.undefined.extend(of_folds.undefined);

@@ -5,6 +5,7 @@ mod baseline;
 mod checkout;
 mod joined;
 mod link;
+mod looks;
 mod overriding;
 mod reporter;
 mod unchanged;

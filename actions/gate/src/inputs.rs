@@ -54,6 +54,15 @@ pub struct Inputs {
     /// With `join`: the names of all models that must be there, separated by commas. One that is missing is inconclusive.
     #[arg(long, value_name = "NAMES", requires = "join")]
     pub legs: Option<String>,
+    /// A/A test of the rules: judge the evaluations in the folders below this one, made with one configuration under other
+    /// seeds, each by itself and against each other, and say how often each rule would have turned out otherwise. Writes no
+    /// verdict.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["start", "answer", "join", "if_unchanged"])]
+    pub aa: Option<PathBuf>,
+    /// Print how each rule came out, computation by computation, instead of the table: as text, or as JSON. The JSON is also
+    /// in the folder of the verdict, as `explanation.json`.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub explain: Option<ExplainFormat>,
     /// Reporting on GitHub.
     #[command(flatten)]
     pub github: GitHubArgs,
@@ -86,6 +95,15 @@ pub struct GitHubArgs {
     /// Print what would be written on GitHub instead of writing it. Needs no token and sends no request.
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// How an explanation is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExplainFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
 }
 
 /// When a pull request gets a comment.
@@ -124,6 +142,14 @@ pub const OUTPUTS: &[(&str, &str)] = &[
         "URL of the check run; empty if none was written.",
     ),
     ("junit", "The rules as JUnit XML."),
+    (
+        "sarif",
+        "The rules as SARIF, for `github/codeql-action/upload-sarif` and editors.",
+    ),
+    (
+        "explanation",
+        "How each rule came out, computation by computation, as JSON.",
+    ),
     (
         "badge",
         "The headline metric as JSON for a badge by shields.io.",

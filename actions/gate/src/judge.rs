@@ -3,7 +3,7 @@
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::gate::{
-    BaselineRecord, CandidateError, Case, ChangeScope, Mark, Override, PredictionsArtifact,
+    BaselineRecord, CandidateError, Case, ChangeScope, Looks, Mark, Override, PredictionsArtifact,
     Scorecard, Trust, Verdict,
 };
 use trainyard_runner::{Context, ExitCode, WithExitCode as _};
@@ -19,6 +19,8 @@ pub(crate) struct Judged {
     pub(crate) record: Option<BaselineRecord>,
     /// What a check keeps that holds no record.
     pub(crate) mark: Mark,
+    /// The models judged on these rows, this one included, where they are counted.
+    pub(crate) looks: Option<Looks>,
 }
 
 /// What is judged, and by whom it is called what.
@@ -74,6 +76,12 @@ pub(crate) fn judge(
         commit: context.head_sha.as_deref(),
         trainyard_version: env!("CARGO_PKG_VERSION"),
         rule_changes: &looked_up.rule_changes,
+        looks: looked_up
+            .looks
+            .as_ref()
+            .map(Option::as_ref)
+            .map_err(String::as_str),
+        flips: looked_up.flips.as_ref(),
         notes: &notes,
     };
     let mut verdict = case.judge();
@@ -99,7 +107,16 @@ pub(crate) fn judge(
         predictions: predictions_of(card, context, artifact),
         ..BaselineRecord::of(card, &verdict, commit, looked_up.record.as_ref())
     });
+    let looks = card.ok().filter(|_| looked_up.gate.sequential);
+    // A count that is not known is not begun anew.
+    let before = looked_up.looks.as_ref().ok();
+    let looks = looks.and_then(Looks::of).zip(before);
+    let looks = looks.map(|(looks, before)| match before {
+        Some(before) => looks.after(before),
+        None => looks,
+    });
     Ok(Judged {
+        looks,
         mark: mark(&verdict),
         verdict,
         record,

@@ -3,6 +3,7 @@
 //! Start, look up, judge, write, report. What could not be judged is never green, and the verdict is written whatever it
 //! is.
 
+mod aa;
 mod answer;
 mod artifact;
 mod github;
@@ -33,7 +34,7 @@ use trainyard_core::results::ResultFolder;
 use trainyard_runner::{Context, Event, ExitCode, Stage, Trust, WithExitCode as _};
 
 use github::{Kept, Link, OwnRecord, Reporter, Written};
-pub use inputs::{CommentMode, GitHubArgs, Inputs, OUTPUTS};
+pub use inputs::{CommentMode, ExplainFormat, GitHubArgs, Inputs, OUTPUTS};
 use judge::{Judged, Subject};
 use look_up::LookedUp;
 use plan::Plan;
@@ -50,6 +51,10 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         return answer::answer(&stage, &inputs.github);
     }
     refuse_hostile_output(&stage.context, &inputs)?;
+    if let Some(folder) = &inputs.aa {
+        let config = JudgingConfig::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
+        return aa::run(&mut stage, &inputs, &config, folder);
+    }
     let folder = inputs.stage.out.join("verdict");
     let results = ResultFolder::begin(&folder, VERDICT_FILE)?;
     output::remove_files(results.path())?;
@@ -188,6 +193,7 @@ fn report(
         evaluation,
         record,
         mark,
+        looks,
     } = judged;
     let run_url = context.run.as_ref().and_then(|run| run.url.clone());
     let artifact = artifact_of(inputs, plan, model_name);
@@ -201,11 +207,11 @@ fn report(
         tested_commit: merge_commit.as_deref(),
         history: newest.map_or(&[], |record: &BaselineRecord| &record.history),
     };
-    let comment = output::write_files(results, &report)?;
-    output::say(stage, results.path(), &report, &comment)?;
     let config_file = looked_up
         .has_own_rules()
         .then_some(inputs.stage.config.as_path());
+    let comment = output::write_files(results, &report, config_file)?;
+    output::say(stage, results.path(), &report, &comment, inputs.explain)?;
     let annotations = output::annotations(verdict, config_file);
     if stage.annotator.is_github_actions() {
         stage.annotate(annotations.clone());
@@ -235,6 +241,7 @@ fn report(
                 mark,
                 renews: looked_up.own_record == OwnRecord::Expired,
                 others: looked_up.other_marks.as_deref(),
+                looks: looks.as_ref(),
             };
             reporter.finish(stage, model_name, &report, &annotations, kept)
         }

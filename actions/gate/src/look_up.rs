@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use trainyard_core::config::{ConfigError, GateConfig, JudgingConfig, config_changes};
+use trainyard_core::error_chain::in_one_line;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    Baseline, BaselineRecord, ChangeScope, Mark, RuleChange, RulesFrom, RulesInForce, RulesOrigin,
-    rule_changes,
+    Baseline, BaselineRecord, ChangeScope, Flips, Looks, Mark, RuleChange, RulesFrom, RulesInForce,
+    RulesOrigin, rule_changes,
 };
 use trainyard_runner::{Context, Event};
 
@@ -32,6 +33,10 @@ pub(crate) struct LookedUp {
     pub(crate) other_marks: Option<Vec<Mark>>,
     /// The base branch's baseline file, or the baseline's model scored again.
     pub(crate) kept_file: Option<String>,
+    /// The rows that one of the two models predicts right and the other wrong, where known.
+    pub(crate) flips: Option<Flips>,
+    /// The models judged on the same rows before, where they are counted; or why they are not known, as a clause.
+    pub(crate) looks: Result<Option<Looks>, String>,
     /// What the change does to the rules that judge it.
     pub(crate) rule_changes: Vec<RuleChange>,
 }
@@ -98,8 +103,21 @@ impl LookedUp {
                 Err(reason) => notes.push(format!("`{}` was not used: {reason}.", path.display())),
             }
         }
+        let mut flips = None;
         if let (Some(candidate), Some(origin)) = (candidate, &origin) {
-            baseline = shared::attach(baseline, &rules.gate, candidate, origin);
+            (baseline, flips) = shared::attach(baseline, &rules.gate, candidate, origin);
+        }
+        let looks = match reporter.filter(|_| rules.gate.sequential) {
+            Some(reporter) => reporter
+                .looks(model_name, record.as_ref())
+                .map_err(|error| in_one_line(&error)),
+            None => Ok(None),
+        };
+        if rules.gate.sequential && reporter.is_none() {
+            notes.push(
+                "How many models were judged on these rows before is known on GitHub alone, so this one counts as the first."
+                    .to_owned(),
+            );
         }
         Self {
             baseline: baseline.under(rules.gate.on_missing_baseline),
@@ -111,6 +129,8 @@ impl LookedUp {
             tree_sha,
             other_marks,
             kept_file,
+            flips,
+            looks,
             rule_changes: rules.changes,
         }
     }
@@ -128,6 +148,8 @@ impl LookedUp {
             tree_sha: None,
             other_marks: None,
             kept_file: None,
+            flips: None,
+            looks: Ok(None),
             rule_changes: Vec::new(),
         }
     }

@@ -237,7 +237,7 @@ impl Plan<'_> {
                     "Would write the comment `{}` on pull request {}:\n\n{}",
                     place.key,
                     place.pull_request,
-                    comment_text(report)
+                    comment_text(report, 0)
                 );
             }
             Some(place) => {
@@ -287,8 +287,9 @@ pub(crate) fn marks_text<'m>(
     (!text.is_empty()).then_some(text)
 }
 
-pub(crate) fn comment_text(report: &Report<'_>) -> String {
-    report.markdown(COMMENT_LIMIT - MARKER_LIMIT)
+/// The report as a comment, with room for as many more characters.
+pub(crate) fn comment_text(report: &Report<'_>, n_reserved: usize) -> String {
+    report.markdown(COMMENT_LIMIT - MARKER_LIMIT - n_reserved)
 }
 
 /// Whether there is something to see: a rule that does not simply hold, another value than the baseline's, or no

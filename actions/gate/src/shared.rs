@@ -9,7 +9,9 @@ use trainyard_core::digest::Sha256Digest;
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation, PREDICTIONS_FILE};
 use trainyard_core::files;
-use trainyard_core::gate::{Baseline, BaselineRecord, CompareRows, Rule, Scorecard, SharedRows};
+use trainyard_core::gate::{
+    Baseline, BaselineRecord, CompareRows, Flips, Rule, Scorecard, SharedRows,
+};
 use trainyard_core::row_set::{MatchedBy, RowMatch};
 use zip::ZipArchive;
 
@@ -59,25 +61,57 @@ pub(crate) fn rescored(path: &Path, baseline: &Baseline) -> Result<(Baseline, St
     }
 }
 
-/// The baseline with both models on the rows that they share, where a rule needs them.
+/// The baseline with both models on the rows that they share, where a rule needs them; and the rows that flipped, where they
+/// can be told without another request.
 pub(crate) fn attach(
     baseline: Baseline,
     gate: &GateConfig,
     candidate: &Candidate<'_>,
     origin: &Origin<'_>,
-) -> Baseline {
+) -> (Baseline, Option<Flips>) {
     let card = candidate.card;
     let Baseline::Ready { card: old, .. } = &baseline else {
-        return baseline;
+        return (baseline, None);
     };
-    if !is_needed(gate, card, old) {
-        return baseline;
+    if is_needed(gate, card, old) {
+        let found = find(candidate, old, origin);
+        if let Err(reason) = &found {
+            tracing::warn!("the models are not compared row by row: {reason}");
+        }
+        let (found, flips) = match found {
+            Ok((found, flips)) => (Ok(Box::new(found)), flips),
+            Err(reason) => (Err(reason), None),
+        };
+        return (baseline.on_shared_rows(card, found), flips);
     }
-    let found = find(candidate, old, origin);
-    if let Err(reason) = &found {
-        tracing::warn!("the models are not compared row by row: {reason}");
-    }
-    baseline.on_shared_rows(card, found.map(Box::new))
+    let flips = match (card.rows_match(old), origin) {
+        (RowMatch::Same { .. }, Origin::File(_)) => {
+            let found = find(candidate, old, origin);
+            found.ok().and_then(|(_, flips)| flips)
+        }
+        _ => None,
+    };
+    let flips = flips.or_else(|| flips_by_mask(candidate, old));
+    (baseline, flips)
+}
+
+/// The rows that flipped, from the rows that the baseline predicted wrong.
+fn flips_by_mask(candidate: &Candidate<'_>, old: &Scorecard) -> Option<Flips> {
+    let RowMatch::Same { .. } = candidate.card.rows_match(old) else {
+        return None;
+    };
+    let missed = old.missed_rows.as_ref()?;
+    StoredPredictions::parse(candidate.evaluation?.0, &own_predictions(candidate).ok()?)
+        .ok()?
+        .flips_from(missed)
+}
+
+/// The file of the candidate's predictions.
+fn own_predictions(candidate: &Candidate<'_>) -> Result<Vec<u8>, String> {
+    let (_, folder) = candidate
+        .evaluation
+        .ok_or("the predictions of this model are not at hand")?;
+    files::read(&folder.join(PREDICTIONS_FILE)).map_err(|error| in_one_line(&error))
 }
 
 /// Whether a rule can be judged by the predictions of both alone.
@@ -103,11 +137,11 @@ fn find(
     candidate: &Candidate<'_>,
     old: &Scorecard,
     origin: &Origin<'_>,
-) -> Result<SharedRows, String> {
-    let (evaluation, folder) = candidate
+) -> Result<(SharedRows, Option<Flips>), String> {
+    let new = own_predictions(candidate)?;
+    let (evaluation, _) = candidate
         .evaluation
         .ok_or("the predictions of this model are not at hand")?;
-    let new = files::read(&folder.join(PREDICTIONS_FILE)).map_err(|error| in_one_line(&error))?;
     let new = StoredPredictions::parse(evaluation, &new)
         .map_err(|error| format!("this model's predictions cannot be used: {error}"))?;
     let of_baseline =

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
-use trainyard_core::gate::{PartialScores, SharedRows};
+use trainyard_core::gate::{Flips, PartialScores, SharedRows};
 use trainyard_core::metrics::{MetricError, Scoring};
 use trainyard_core::model::Task;
 use trainyard_core::row_mask::RowMask;
+use trainyard_core::row_set::RowSet;
 use trainyard_core::scored_rows::{Column, Labels, ScoreTable, ScoredRows};
 
 use trainyard_npz::{self as npz, Array, Values};
@@ -121,12 +122,16 @@ impl StoredPredictions {
     /// Both models on the rows that `self`, the candidate, and `baseline` share: those with the same id and label.
     ///
     /// Without ids a row is its position, which says something only where all labels are the same.
-    pub(crate) fn shared_with(&self, baseline: &Self) -> Result<SharedRows, StoredError> {
+    pub(crate) fn shared_with(
+        &self,
+        baseline: &Self,
+    ) -> Result<(SharedRows, Option<Flips>), StoredError> {
         let (new, old) = (self, baseline);
         let Pairs { rows, n_relabelled } = pairs(&new.rows, &old.rows)?;
         let n_shared = rows.len() as u64;
         let (of_new, of_old): (Vec<usize>, Vec<usize>) = rows.into_iter().unzip();
-        Ok(SharedRows {
+        let flips = Flips::of_rows(&new.rows.gather(&of_new), &old.rows.gather(&of_old));
+        let shared = SharedRows {
             candidate: new.digest.clone(),
             baseline: old.digest.clone(),
             n_rows: n_shared,
@@ -136,7 +141,17 @@ impl StoredPredictions {
             // How the candidate was scored holds for both, or they could not be compared.
             of_candidate: on(&new.rows, &of_new, &self.scoring)?,
             of_baseline: on(&old.rows, &of_old, &self.scoring)?,
-        })
+        };
+        Ok((shared, flips))
+    }
+
+    /// The rows that flipped, where those that the baseline `missed` are known alone, in their canonical order.
+    pub(crate) fn flips_from(&self, missed: &RowMask) -> Option<Flips> {
+        let order = match &self.rows.row_ids {
+            Some(row_ids) => RowSet::of_ids(row_ids, |_| String::new()).1,
+            None => (0..self.rows.n_rows()).collect(),
+        };
+        Flips::of_masks(&self.rows, &order, missed)
     }
 }
 

@@ -73,6 +73,8 @@ pub(crate) fn check(
         commit: None,
         trainyard_version: env!("CARGO_PKG_VERSION"),
         rule_changes: &[],
+        looks: Ok(None),
+        flips: None,
         notes: &[],
     }
     .judge();

@@ -21,16 +21,16 @@ pub struct Inputs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
     /// Resume from the checkpoint of an interrupted run, if there is one. Configuration and data must be the same; the
-    /// result is the same as without the interruption.
+    /// result is the same as without the interruption. Finished folds of a cross-validation are found without it.
     #[arg(long)]
     pub resume: bool,
-    /// Train even if the output folder already holds the model of exactly this configuration and data.
+    /// Train even if the output folder already holds the results of exactly this configuration and data.
     #[arg(long)]
     pub force: bool,
     /// Print the configuration with all defaults filled in, and exit.
     #[arg(long)]
     pub print_config: bool,
-    /// Print the key that changes exactly when training would give another model, and exit.
+    /// Print the key that changes exactly when training would give another model or cross-validation, and exit.
     #[arg(long)]
     pub content_key: bool,
     /// Downloads of data.
@@ -56,10 +56,14 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     ),
     (
         "content-key",
-        "Changes exactly when training would give another model; a key for `actions/cache`.",
+        "Changes exactly when training would give another model or cross-validation; a key for `actions/cache`.",
     ),
     (
         "skipped",
-        "`true` if the output folder already held this model, so training was skipped.",
+        "`true` if the output folder already held this model and its cross-validation, so training was skipped.",
+    ),
+    (
+        "cross-validation",
+        "Folder of the cross-validation; empty without `[evaluate.cross_validation]`.",
     ),
 ];

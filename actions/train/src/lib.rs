@@ -1,14 +1,16 @@
 //! The `train` stage: `trainyard.toml` and data in, `model/` out.
 
+mod cross_validation;
 mod inputs;
 mod interrupt;
 mod progress;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use trainyard_core::config::Config;
 use trainyard_core::digest::Sha256Digest;
+use trainyard_core::folds::{CROSS_VALIDATION_FILE, CrossValidation};
 use trainyard_core::model::{Engine, MANIFEST_FILE, ModelFolder, Origin, RunRecord, TrainedOrigin};
 use trainyard_core::results::ResultFolder;
 use trainyard_ml::data::{Dataset, Split};
@@ -23,6 +25,9 @@ use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 pub use inputs::{Inputs, OUTPUTS};
 use interrupt::Interrupt;
 
+/// The folder of a cross-validation, beside the model's.
+const CROSS_VALIDATION_FOLDER: &str = "cross-validation";
+
 /// Version of Trainyard.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -35,7 +40,9 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let results = if inputs.print_config || inputs.content_key {
         None
     } else {
-        Some(ResultFolder::begin(&folder, MANIFEST_FILE)?)
+        let model = ResultFolder::begin(&folder, MANIFEST_FILE)?;
+        let folds = model.beside(CROSS_VALIDATION_FOLDER, CROSS_VALIDATION_FILE)?;
+        Some((model, folds))
     };
     let config = configuration(&inputs)?;
     if inputs.print_config {
@@ -53,115 +60,214 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         stage.print(&format!("{}\n", content_key.hex()))?;
         return Ok(ExitCode::Success);
     }
+    // Before anything is trained: rows that cannot be divided are not found out hours later.
+    let folds = cross_validation::plan(&config, &dataset)?;
 
-    let results = results.expect("a run that trains has put its earlier result aside");
-    if let Some(model) = finished(&results, &config, &data_digest)?.filter(|_| !inputs.force) {
-        tracing::info!(
-            "`{}` already holds the model of this configuration and data: nothing to train",
-            folder.display()
-        );
-        finish(&stage, &model, true)?;
-        return Ok(ExitCode::Success);
-    }
-
-    let threads = Threads::new(config.train.threads);
-    let split = dataset.split_validation(config.data.validation_fraction, config.train.seed);
-    let (rows, validation) = match &split {
-        Some((rows, validation)) => (rows, Some(validation)),
-        None => (&dataset, None),
-    };
-    tracing::info!(
-        "training `{}` on {} rows with {} threads",
-        config.model.name,
-        rows.n_rows(),
-        threads.count()
-    );
-    if config.train.engine == Engine::Candle {
-        tracing::info!(
-            "candle computes: the weights are reproducible on this machine and with this number of threads alone"
-        );
-    }
-    let place = inputs.stage.out.join("checkpoint");
-    let subject = Subject {
-        config: config.training_value().exit_code(ExitCode::Usage)?,
-        data_digest: data_digest.clone(),
-        trainyard_version: VERSION.to_owned(),
-        instruction_set: instruction_set(),
-    };
-    let checkpoint = if inputs.resume {
-        resumable(&place, &subject)?
-    } else {
-        None
-    };
-    let interrupt = Interrupt::listen();
-    let mut progress = progress::Progress::new(config.train.epochs);
-    let job = Job {
+    let (results, fold_results) =
+        results.expect("a run that trains has put its earlier results aside");
+    let run = Run {
+        stage: &stage,
+        inputs: &inputs,
         config: &config,
-        rows,
-        validation,
-        threads: &threads,
+        dataset: &dataset,
+        subject: Subject {
+            config: config.training_value().exit_code(ExitCode::Usage)?,
+            data_digest,
+            trainyard_version: VERSION.to_owned(),
+            instruction_set: instruction_set(),
+        },
+        threads: Threads::new(config.train.threads),
+        interrupt: Interrupt::listen(),
+        start,
     };
-    let mut saved = Ok(());
-    let outcome = train::train(job, checkpoint, |event| {
-        progress.observe(&event);
-        if let Event::Epoch { checkpoint, .. } = &event {
-            saved = checkpoint.save(&place, &subject);
+    let finished = finished(&results, &config, &run.subject.data_digest)?.filter(|_| !inputs.force);
+    let mut is_skipped = finished.is_some();
+    let model = match finished {
+        Some(model) => {
+            tracing::info!(
+                "`{}` already holds the model of this configuration and data: nothing to train",
+                folder.display()
+            );
+            model
         }
-        if saved.is_err() || interrupt.exit_code().is_some() {
-            Flow::Stop
+        None => match run.train_model(&results)? {
+            Ending::Finished(model) => model,
+            Ending::Stopped(code) => return Ok(code),
+        },
+    };
+    let cross_validation = match &folds {
+        None => None,
+        Some(folds) => {
+            let job = cross_validation::Job {
+                config: &config,
+                dataset: &dataset,
+                folds,
+                subject: &run.subject,
+                kept: run.checkpoint().join("folds"),
+                is_forced: inputs.force,
+            };
+            if let Some(finished) = job.finished(&fold_results)? {
+                tracing::info!(
+                    "`{}` already holds this cross-validation",
+                    fold_results.path().display()
+                );
+                Some(finished)
+            } else {
+                is_skipped = false;
+                match job.run(&fold_results, &run.threads, &run.interrupt)? {
+                    Ending::Finished(finished) => Some(finished),
+                    Ending::Stopped(code) => {
+                        run.say_how_to_go_on();
+                        return Ok(code);
+                    }
+                }
+            }
+        }
+    };
+    if cross_validation.is_some() {
+        stage.set_path_output("cross-validation", fold_results.path())?;
+    }
+    finish(&stage, &model, cross_validation.as_ref(), is_skipped)?;
+    Ok(ExitCode::Success)
+}
+
+/// How a piece of work ended.
+enum Ending<T> {
+    /// With its result.
+    Finished(T),
+    /// By a signal, to be resumed later.
+    Stopped(ExitCode),
+}
+
+/// What all of a run's work is about and done with.
+struct Run<'a> {
+    stage: &'a Stage,
+    inputs: &'a Inputs,
+    config: &'a Config,
+    dataset: &'a Dataset,
+    subject: Subject,
+    threads: Threads,
+    interrupt: Interrupt,
+    start: Instant,
+}
+
+impl Run<'_> {
+    /// The folder of what is not finished.
+    fn checkpoint(&self) -> PathBuf {
+        self.inputs.stage.out.join("checkpoint")
+    }
+
+    /// Trains the model on all training rows and writes its folder.
+    fn train_model(&self, results: &ResultFolder) -> anyhow::Result<Ending<ModelFolder>> {
+        let Self {
+            stage,
+            inputs,
+            config,
+            dataset,
+            subject,
+            threads,
+            interrupt,
+            start,
+        } = self;
+        let split = dataset.split_validation(config.data.validation_fraction, config.train.seed);
+        let (rows, validation) = match &split {
+            Some((rows, validation)) => (rows, Some(validation)),
+            None => (*dataset, None),
+        };
+        tracing::info!(
+            "training `{}` on {} rows with {} threads",
+            config.model.name,
+            rows.n_rows(),
+            threads.count()
+        );
+        if config.train.engine == Engine::Candle {
+            tracing::info!(
+                "candle computes: the weights are reproducible on this machine and with this number of threads alone"
+            );
+        }
+        let place = self.checkpoint();
+        let checkpoint = if inputs.resume {
+            resumable(&place, subject)?
         } else {
-            Flow::Continue
-        }
-    });
-    progress.finish();
-    saved.exit_code(ExitCode::Data)?;
-    let code = match &outcome {
-        Err(TrainError::NotFinite { .. } | TrainError::Checkpoint(_) | TrainError::Data(_)) => {
+            None
+        };
+        let mut progress = progress::Progress::new(config.train.epochs);
+        let job = Job {
+            config,
+            rows,
+            validation,
+            threads,
+        };
+        let mut saved = Ok(());
+        let outcome = train::train(job, checkpoint, |event| {
+            progress.observe(&event);
+            if let Event::Epoch { checkpoint, .. } = &event {
+                saved = checkpoint.save(&place, subject);
+            }
+            if saved.is_err() || interrupt.exit_code().is_some() {
+                Flow::Stop
+            } else {
+                Flow::Continue
+            }
+        });
+        progress.finish();
+        saved.exit_code(ExitCode::Data)?;
+        let code = outcome.as_ref().err().map_or(ExitCode::Bug, code_of);
+        let trained = match outcome.exit_code(code)? {
+            Outcome::Finished(trained) => trained,
+            Outcome::Stopped(checkpoint) => {
+                checkpoint.save(&place, subject).exit_code(ExitCode::Data)?;
+                let (n_epochs, n_batches) = checkpoint.position();
+                tracing::warn!("stopped after {n_epochs} epochs and {n_batches} batches");
+                self.say_how_to_go_on();
+                let code = interrupt.exit_code().unwrap_or(ExitCode::Terminated);
+                return Ok(Ending::Stopped(code));
+            }
+        };
+
+        let run = RunRecord {
+            schema_version: 1,
+            trainyard_version: VERSION.to_owned(),
+            commit: stage.context.head_sha.clone(),
+            ci: format!("{:?}", stage.context.provider).to_lowercase(),
+            overriding_inputs: inputs.overriding(),
+            n_threads: threads.count(),
+            total_s: start.elapsed().as_secs_f64(),
+            epoch_s: trained.epoch_s.clone(),
+            platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+        };
+        let rows = TrainingRows {
+            data_digest: subject.data_digest.clone(),
+            n_rows: rows.n_rows(),
+            n_validation_rows: validation.map_or(0, Dataset::n_rows),
+            columns: rows.columns.clone(),
+            input_summary: summarise(rows).exit_code(ExitCode::Data)?,
+        };
+        let model =
+            store::write_model(results, config, &trained, rows, &run).exit_code(ExitCode::Data)?;
+        Checkpoint::remove(&place).exit_code(ExitCode::Data)?;
+        tracing::info!("wrote `{}`, {}", results.path().display(), model.digest);
+        Ok(Ending::Finished(model))
+    }
+
+    fn say_how_to_go_on(&self) {
+        tracing::warn!(
+            "go on with `trainyard-train --config {} --out {} --resume`",
+            self.inputs.stage.config.display(),
+            self.inputs.stage.out.display()
+        );
+    }
+}
+
+/// The exit code of a training that failed.
+const fn code_of(error: &TrainError) -> ExitCode {
+    match error {
+        TrainError::NotFinite { .. } | TrainError::Checkpoint(_) | TrainError::Data(_) => {
             ExitCode::Data
         }
-        Err(TrainError::Engine(EngineError::Candle(_))) => ExitCode::Bug,
+        TrainError::Engine(EngineError::Candle(_)) => ExitCode::Bug,
         _ => ExitCode::Usage,
-    };
-    let trained = match outcome.exit_code(code)? {
-        Outcome::Finished(trained) => trained,
-        Outcome::Stopped(checkpoint) => {
-            checkpoint
-                .save(&place, &subject)
-                .exit_code(ExitCode::Data)?;
-            let (n_epochs, n_batches) = checkpoint.position();
-            tracing::warn!(
-                "stopped after {n_epochs} epochs and {n_batches} batches; go on with `trainyard-train --config {} --out {} --resume`",
-                inputs.stage.config.display(),
-                inputs.stage.out.display()
-            );
-            return Ok(interrupt.exit_code().unwrap_or(ExitCode::Terminated));
-        }
-    };
-
-    let run = RunRecord {
-        schema_version: 1,
-        trainyard_version: VERSION.to_owned(),
-        commit: stage.context.head_sha.clone(),
-        ci: format!("{:?}", stage.context.provider).to_lowercase(),
-        overriding_inputs: inputs.overriding(),
-        n_threads: threads.count(),
-        total_s: start.elapsed().as_secs_f64(),
-        epoch_s: trained.epoch_s.clone(),
-        platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
-    };
-    let rows = TrainingRows {
-        data_digest,
-        n_rows: rows.n_rows(),
-        n_validation_rows: validation.map_or(0, Dataset::n_rows),
-        columns: rows.columns.clone(),
-        input_summary: summarise(rows).exit_code(ExitCode::Data)?,
-    };
-    let model =
-        store::write_model(&results, &config, &trained, rows, &run).exit_code(ExitCode::Data)?;
-    Checkpoint::remove(&place).exit_code(ExitCode::Data)?;
-    tracing::info!("wrote `{}`, {}", folder.display(), model.digest);
-    finish(&stage, &model, false)?;
-    Ok(ExitCode::Success)
+    }
 }
 
 /// The checkpoint to go on from, where there is one.
@@ -207,13 +313,18 @@ fn configuration(inputs: &Inputs) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-/// Changes exactly when training would give another model.
+/// Changes exactly when training would give another model or cross-validation.
 fn content_key(config: &Config, data_digest: &Sha256Digest) -> anyhow::Result<Sha256Digest> {
     let config_digest = config.training_digest().exit_code(ExitCode::Usage)?;
-    let text = format!(
+    let mut text = format!(
         "{config_digest}\n{data_digest}\n{VERSION}\n{}\n",
         instruction_set()
     );
+    // Without one the key is the model's alone.
+    if let Some(folds) = &config.evaluate.cross_validation {
+        let digest = Sha256Digest::of_json(folds).exit_code(ExitCode::Bug)?;
+        text.extend([digest.as_str(), "\n"]);
+    }
     Ok(Sha256Digest::of(text.as_bytes()))
 }
 
@@ -247,7 +358,12 @@ fn finished(
 }
 
 /// Outputs and summary.
-fn finish(stage: &Stage, model: &ModelFolder, is_skipped: bool) -> anyhow::Result<()> {
+fn finish(
+    stage: &Stage,
+    model: &ModelFolder,
+    cross_validation: Option<&CrossValidation>,
+    is_skipped: bool,
+) -> anyhow::Result<()> {
     stage.set_path_output("model", &model.path)?;
     stage.set_output("model-digest", &model.digest)?;
     stage.set_output("skipped", is_skipped)?;
@@ -286,6 +402,11 @@ fn finish(stage: &Stage, model: &ModelFolder, is_skipped: bool) -> anyhow::Resul
         let accuracy = last.and_then(|record| record.val_accuracy);
         rows.extend(accuracy.map(|accuracy| ("Validation accuracy", format!("{accuracy:.4}"))));
     }
+    rows.extend(cross_validation.map(|folds| {
+        let n_folds = folds.folds.len();
+        let text = format!("{n_folds} folds by `{}`", folds.method.name());
+        ("Cross-validation", text)
+    }));
     let title = if is_skipped {
         "Model restored"
     } else {

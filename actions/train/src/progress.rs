@@ -1,4 +1,4 @@
-//! Progress: a bar on a terminal, a line an epoch in a log.
+//! Progress: a bar on a terminal, a line an epoch in a log; of a fold of a cross-validation the bar alone.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -10,6 +10,8 @@ use trainyard_ml::train::Event;
 /// How training is shown.
 pub(crate) struct Progress {
     n_epochs: usize,
+    /// Which fold it is, where it is one.
+    fold: Option<String>,
     /// Absent in a log.
     bar: Option<ProgressBar>,
 }
@@ -27,7 +29,19 @@ impl Progress {
                 bar.set_prefix("epoch");
                 bar
             });
-        Self { n_epochs, bar }
+        Self {
+            n_epochs,
+            fold: None,
+            bar,
+        }
+    }
+
+    /// Of the fold called `name`, which is told in one line when it is done.
+    pub(crate) fn of_fold(n_epochs: usize, name: &str) -> Self {
+        Self {
+            fold: Some(name.to_owned()),
+            ..Self::new(n_epochs)
+        }
     }
 
     pub(crate) fn observe(&mut self, event: &Event<'_>) {
@@ -42,7 +56,9 @@ impl Progress {
                     // Over all epochs, so that the time left is that of the run.
                     bar.set_length((n_batches * self.n_epochs) as u64);
                     bar.set_position(((epoch - 1) * n_batches + batch) as u64);
-                    bar.set_prefix(format!("epoch {epoch}/{}", self.n_epochs));
+                    let fold = self.fold.as_ref().map(|fold| format!("{fold}, "));
+                    let fold = fold.unwrap_or_default();
+                    bar.set_prefix(format!("{fold}epoch {epoch}/{}", self.n_epochs));
                     bar.set_message(format!("loss {loss:.4}"));
                 }
             }
@@ -60,6 +76,9 @@ impl Progress {
     }
 
     fn say(&self, line: String) {
+        if self.fold.is_some() {
+            return;
+        }
         if let Some(bar) = &self.bar {
             bar.println(line);
         } else {

@@ -4,6 +4,7 @@
 
 mod changes;
 mod checks;
+mod cross_validation;
 mod data;
 mod error;
 mod evaluate;
@@ -24,6 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use changes::config_changes;
+pub use cross_validation::CrossValidationConfig;
 pub use data::{ColumnType, CsvConfig, DataConfig, DataFiles, DataFormat, Decimal, Missing};
 pub use error::ConfigError;
 use error::Problem;
@@ -39,7 +41,7 @@ pub use train::TrainConfig;
 pub use training::Training;
 
 use crate::digest::Sha256Digest;
-use crate::gate::{CompareRows, MissingBaseline, Rule, RulesFrom};
+use crate::gate::{CompareRows, MissingBaseline, Rule, RuleGroup, RulesFrom};
 use crate::model::Task;
 use crate::model::architecture::NamedLayer;
 
@@ -142,12 +144,19 @@ pub struct GateConfig {
     /// With `compare_rows = "common"`: how many of the baseline's rows may be gone or relabelled before a change can no
     /// longer be judged.
     pub max_rows_lost: u64,
+    /// Guard against many looks at one test set: the k-th model that is judged on the same rows is tested at the level
+    /// α / (k (k + 1)) wherever a rule asks for `confidence`, α being that of one end.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sequential: bool,
     /// Branches beside the default branch whose commits later ones are compared with: names or patterns such as
     /// `release/*`. Only the default branch's configuration is asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub baseline_branches: Vec<String>,
     /// The rules. Each is judged on its own; the worst outcome is the verdict.
     pub rules: Vec<Rule>,
+    /// Groups of rules of which some must hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<RuleGroup>,
 }
 
 /// `[image]`: how the model is packaged.
@@ -216,6 +225,7 @@ impl ConfigFile {
         let has_validation = data.validation_fraction > 0.0;
         let train = train.resolve(model.task, data.classes.as_deref(), has_validation)?;
         let gate = gate.resolve(&evaluate)?;
+        let evaluate = evaluate.resolve(model.task);
         let config = Config {
             model,
             data,
@@ -286,6 +296,16 @@ impl Config {
     }
 }
 
+impl EvaluateConfig {
+    fn resolve(self, task: Task) -> Self {
+        let cross_validation = self.cross_validation.map(|folds| folds.resolve(task));
+        Self {
+            cross_validation,
+            ..self
+        }
+    }
+}
+
 impl ModelConfig {
     /// The network that is described here or in the file that `keras` names.
     fn resolve(self, base: &Path) -> Result<Model, Problem> {
@@ -352,10 +372,19 @@ impl GateConfig {
             rules_from: _,
             compare_rows,
             max_rows_lost,
+            sequential,
             baseline_branches: _,
             rules,
+            groups,
         } = self;
-        let judging = (on_missing_baseline, compare_rows, max_rows_lost, rules);
+        let judging = (
+            on_missing_baseline,
+            compare_rows,
+            max_rows_lost,
+            sequential,
+            rules,
+            groups,
+        );
         Sha256Digest::of_json(&judging).map_err(ConfigError::Digest)
     }
 }

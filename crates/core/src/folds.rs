@@ -1,318 +1,365 @@
-//! Rows with a fold of cross-validation each in, the measurements of each fold and the means over them out.
+//! Cross-validation: labels, groups or an order of rows in, folds out.
 //!
-//! A rule on a cross-validated metric judges the mean over the folds. All rows of all folds taken together (each predicted by the
-//! model that did not train on it) serve slices, charts and pairing only: they are of several models.
+//! Without `shuffle` the folds are exactly scikit-learn 1.9's of the same name. With it they have the same sizes and
+//! guarantees, drawn by our own generator: NumPy's stream is not reproduced.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod group;
+mod k_fold;
+pub mod keys;
+mod record;
+mod stratified;
+mod stratified_group;
+mod time_series;
 
-use crate::evaluation::{FoldSpread, FoldSummary, FoldTable};
-use crate::measurement::{Fold, Measurement, MetricKey, Undefined};
-use crate::metrics::{MetricError, Scoring};
-use crate::scored_rows::ScoredRows;
-use crate::statistics::{self, Moments, k_fold_interval};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-/// What is known about the rows that the model of each fold was trained on.
+use crate::random::{Purpose, Stream};
+pub use keys::KeyError;
+pub use record::{CROSS_VALIDATION_FILE, CrossValidation, FoldRecord};
+
+/// How rows are divided into folds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FoldMethod {
+    /// Blocks of rows of equal size.
+    KFold,
+    /// Each fold has the classes' shares of the whole.
+    StratifiedKFold,
+    /// All rows of a group are in one fold.
+    GroupKFold,
+    /// All rows of a group are in one fold, and each fold has about the classes' shares of the whole.
+    StratifiedGroupKFold,
+    /// Each fold is tested on the rows that follow those it is trained on.
+    TimeSeriesSplit,
+}
+
+impl FoldMethod {
+    /// As the configuration writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KFold => "k_fold",
+            Self::StratifiedKFold => "stratified_k_fold",
+            Self::GroupKFold => "group_k_fold",
+            Self::StratifiedGroupKFold => "stratified_group_k_fold",
+            Self::TimeSeriesSplit => "time_series_split",
+        }
+    }
+
+    /// Whether the folds follow classes.
+    pub const fn is_stratified(self) -> bool {
+        matches!(self, Self::StratifiedKFold | Self::StratifiedGroupKFold)
+    }
+
+    /// Whether the folds follow groups.
+    pub const fn is_grouped(self) -> bool {
+        matches!(self, Self::GroupKFold | Self::StratifiedGroupKFold)
+    }
+}
+
+/// What is to be drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TrainingRows<'a> {
-    /// Those of the other folds, as in k-fold cross-validation: what predictions with a `fold` column alone are taken for.
-    OtherFolds,
-    /// This many, by the index of the fold.
-    Counted(&'a BTreeMap<u32, u64>),
-    /// Those before it in time: scores of folds that grow or move have no common mean to be certain about.
-    Earlier,
+pub struct Splitter {
+    /// How rows are divided.
+    pub method: FoldMethod,
+    /// Folds of one repeat, at least 2.
+    pub n_splits: usize,
+    /// How often the rows are divided anew; more than once makes sense only with a seed.
+    pub n_repeats: usize,
+    /// Seed of the shuffles; without one the folds are decided by the rows alone.
+    pub seed: Option<u64>,
 }
 
-/// What the folds came to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MeasuredFolds {
-    /// Rows of each fold, and the deviation of each metric.
-    pub table: FoldTable,
-    /// Of each fold the `shown` metrics; then the means of all metrics.
-    pub measurements: Vec<Measurement>,
-    /// Means that have no value, and why.
-    pub undefined: Vec<Undefined>,
+/// What is known of the rows to be divided.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rows<'a> {
+    /// How many there are.
+    pub n_rows: usize,
+    /// The class of each, for a classifier.
+    pub labels: Option<&'a [u32]>,
+    /// The group of each, numbered from 0 without gaps in the order of the groups' names; see [`keys::groups`].
+    pub groups: Option<&'a [u32]>,
+    /// The rows in the order of time; as they stand where it is absent. See [`keys::by_time`].
+    pub order: Option<&'a [u32]>,
 }
 
-/// Why rows cannot be measured by fold.
-#[derive(Debug, thiserror::Error)]
+/// One fold. Both lists ascend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fold {
+    /// Counted from 0.
+    pub repeat: usize,
+    /// Counted from 0 within the repeat.
+    pub fold: usize,
+    /// Rows to train on.
+    pub train: Vec<usize>,
+    /// Rows to test on.
+    pub test: Vec<usize>,
+}
+
+/// All folds of a cross-validation, repeat by repeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folds {
+    n_splits: usize,
+    repeats: Vec<Division>,
+    /// What a reader should know.
+    pub notes: Vec<FoldNote>,
+}
+
+/// How one repeat divides the rows: small, since the folds' own lists take `n_splits` times the rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Division {
+    /// For each row, the fold that is tested on it.
+    Partition(Vec<u32>),
+    /// Rows in the order of time; the last `n_splits` blocks of `n_test` rows are tested.
+    Chronological { order: Vec<u32>, n_test: usize },
+}
+
+/// Why rows cannot be divided.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FoldError {
-    /// Most likely a number of the row.
+    /// There are fewer rows than folds.
     #[error(
-        "the column `fold` has {n_folds} different numbers, more than the {MAX_FOLDS} folds that are measured: is it the number of the row?"
+        "{n_rows} rows are too few for `n_splits = {n_splits}`: write at most `n_splits = {n_rows}`"
     )]
-    TooMany {
-        /// How many there are.
-        n_folds: usize,
+    Rows {
+        /// Rows that there are.
+        n_rows: usize,
+        /// Folds asked for.
+        n_splits: usize,
     },
-    /// A fold that cannot be measured.
-    #[error("fold {fold}: {source}")]
-    Metric {
+    /// There are fewer rows than blocks of time.
+    #[error(
+        "{n_rows} rows are too few for `n_splits = {n_splits}`: `time_series_split` needs one row more than folds"
+    )]
+    Blocks {
+        /// Rows that there are.
+        n_rows: usize,
+        /// Folds asked for.
+        n_splits: usize,
+    },
+    /// There are fewer groups than folds.
+    #[error(
+        "{n_groups} groups are too few for `n_splits = {n_splits}`: write at most `n_splits = {n_groups}`"
+    )]
+    Groups {
+        /// Groups that there are.
+        n_groups: usize,
+        /// Folds asked for.
+        n_splits: usize,
+    },
+    /// No class has as many rows as there are folds.
+    #[error(
+        "no class has {n_splits} rows, the largest has {n_largest}: write at most `n_splits = {n_largest}`, or `method = \"{instead}\"`"
+    )]
+    Classes {
+        /// Rows of the largest class.
+        n_largest: usize,
+        /// Folds asked for.
+        n_splits: usize,
+        /// The method that does not stratify.
+        instead: &'static str,
+    },
+    /// A fold would have nothing to test.
+    #[error(
+        "fold {} of {n_splits} would have no rows: write a smaller `n_splits`, or `method = \"group_k_fold\"`",
+        fold + 1
+    )]
+    Empty {
+        /// Counted from 0.
+        fold: usize,
+        /// Folds asked for.
+        n_splits: usize,
+    },
+}
+
+/// What a reader of a cross-validation should know; of a repeated one, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoldNote {
+    /// A class has fewer rows than there are folds, so that some folds are not tested on it.
+    SmallClass {
         /// Its index.
-        fold: u32,
-        /// Why.
-        source: MetricError,
+        class: u32,
+        /// Its rows.
+        n_rows: usize,
+    },
+    /// A class is tested in a fold that is not trained on it.
+    Unseen {
+        /// Its index.
+        class: u32,
+        /// Counted from 0, over all repeats.
+        fold_idx: usize,
     },
 }
 
-/// Ten repeats of a hundred folds.
-const MAX_FOLDS: usize = 1000;
-
-/// Why folds by time have no interval.
-const BY_TIME: &str =
-    "folds by time are trained on different amounts of data, so their mean has no interval";
-
-/// Measures each fold of `rows`; `None` where they have none. Of single folds, only the metrics `shown` are kept.
-///
-/// The mean counts each fold alike, and its interval is Nadeau and Bengio's: see [`k_fold_interval`]. With
-/// [`TrainingRows::OtherFolds`] the model of a fold of n_test rows is taken to be trained on the n − n_test others.
-pub fn measure_folds(
-    rows: &ScoredRows,
-    scoring: &Scoring,
-    training: TrainingRows<'_>,
-    shown: &BTreeSet<String>,
-) -> Result<Option<MeasuredFolds>, FoldError> {
-    let Some(of_rows) = &rows.folds else {
-        return Ok(None);
-    };
-    let mut by_fold: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    for (row, &fold) in of_rows.iter().enumerate() {
-        by_fold.entry(fold).or_default().push(row);
-    }
-    if by_fold.len() > MAX_FOLDS {
-        let n_folds = by_fold.len();
-        return Err(FoldError::TooMany { n_folds });
-    }
-    let mut folds = Vec::new();
-    let mut measurements = Vec::new();
-    let mut of_metrics = Metrics::default();
-    for (&fold, indices) in &by_fold {
-        let n_rows = indices.len() as u64;
-        let measured = rows
-            .gather_measured(indices)
-            .measure(scoring)
-            .map_err(|source| FoldError::Metric { fold, source })?;
-        let n_train = match training {
-            TrainingRows::OtherFolds => Some(rows.n_rows() as u64 - n_rows),
-            TrainingRows::Counted(counts) => counts.get(&fold).copied(),
-            TrainingRows::Earlier => None,
+impl Splitter {
+    /// Divides `rows`. Labels are needed to stratify and groups to keep them together.
+    ///
+    /// # Errors
+    ///
+    /// Where there are too few rows, rows of each class or groups.
+    pub fn split(&self, rows: &Rows<'_>) -> Result<Folds, FoldError> {
+        let repeats = (0..self.n_repeats).map(|repeat| self.divide(rows, repeat));
+        let mut folds = Folds {
+            n_splits: self.n_splits,
+            repeats: repeats.collect::<Result<_, _>>()?,
+            notes: Vec::new(),
         };
-        folds.push(FoldSummary {
-            fold,
-            n_rows,
-            n_train,
-        });
-        for found in measured.measurements {
-            if !found.key.is_overall() {
-                continue;
-            }
-            of_metrics.add(&found, n_train, n_rows);
-            if shown.contains(&found.key.metric) {
-                let key = MetricKey {
-                    fold: Some(Fold::Index(fold)),
-                    ..found.key.clone()
-                };
-                measurements.push(Measurement { key, ..found });
-            }
+        if let Some(labels) = rows.labels {
+            folds.notes = self.notes(labels, &folds);
         }
-        for absent in measured.undefined {
-            if absent.key.is_overall() {
-                of_metrics.add_undefined(&absent, fold);
-            }
+        Ok(folds)
+    }
+
+    fn divide(&self, rows: &Rows<'_>, repeat: usize) -> Result<Division, FoldError> {
+        let Self {
+            method,
+            n_splits,
+            seed,
+            ..
+        } = *self;
+        let shuffles = seed.map(|seed| Shuffles { seed, repeat });
+        let n_rows = rows.n_rows;
+        if n_rows < n_splits {
+            return Err(FoldError::Rows { n_rows, n_splits });
         }
+        let labels = || rows.labels.expect("a stratified method comes with labels");
+        let groups = || rows.groups.expect("a grouped method comes with groups");
+        let fold_of = match method {
+            FoldMethod::KFold => k_fold::assign(n_rows, n_splits, shuffles),
+            FoldMethod::StratifiedKFold => stratified::assign(labels(), n_splits, shuffles)?,
+            FoldMethod::GroupKFold => group::assign(groups(), n_splits, shuffles)?,
+            FoldMethod::StratifiedGroupKFold => {
+                stratified_group::assign(labels(), groups(), n_splits, shuffles)?
+            }
+            FoldMethod::TimeSeriesSplit => {
+                return Ok(Division::Chronological {
+                    order: rows
+                        .order
+                        .map_or_else(|| (0..n_rows as u32).collect(), <[u32]>::to_vec),
+                    n_test: time_series::n_test(n_rows, n_splits)?,
+                });
+            }
+        };
+        Ok(Division::Partition(fold_of))
     }
-    let by_time = training == TrainingRows::Earlier;
-    let (mut spreads, mut undefined) = (Vec::new(), Vec::new());
-    for metric in of_metrics.in_order {
-        let key = MetricKey {
-            fold: Some(Fold::Mean),
-            ..MetricKey::overall(&metric.name)
-        };
-        let (Some(first), None) = (&metric.first, &metric.undefined) else {
-            let reason = metric.undefined.unwrap_or_default();
-            undefined.push(Undefined { key, reason });
-            continue;
-        };
-        let moments = Moments::of(metric.scores.iter().map(|fold| fold.score));
-        let interval = if by_time {
-            Err(BY_TIME.to_owned())
-        } else {
-            k_fold_interval(&metric.scores, scoring.confidence).map_err(|reason| reason.to_string())
-        };
-        spreads.push(FoldSpread {
-            metric: metric.name,
-            deviation: (moments.n > 1).then(|| moments.variance.sqrt()),
-        });
-        measurements.push(Measurement {
-            no_interval: interval.as_ref().err().cloned(),
-            interval: interval.ok(),
-            n_rows: Some(rows.n_rows() as u64),
-            ..Measurement::bare(key, moments.mean, first.unit, first.direction)
-        });
-    }
-    Ok(Some(MeasuredFolds {
-        table: FoldTable { folds, spreads },
-        measurements,
-        undefined,
-    }))
-}
 
-/// The metrics of all folds, in the order in which they are first met.
-#[derive(Default)]
-struct Metrics {
-    in_order: Vec<OfFolds>,
-}
-
-/// One metric in all folds.
-struct OfFolds {
-    name: String,
-    /// Its measurement in the first fold that has one.
-    first: Option<Measurement>,
-    scores: Vec<statistics::Fold>,
-    /// Why there is no mean: the first fold without a value.
-    undefined: Option<String>,
-}
-
-impl Metrics {
-    fn entry(&mut self, name: &str) -> &mut OfFolds {
-        let known = self.in_order.iter().position(|metric| metric.name == name);
-        let idx = known.unwrap_or_else(|| {
-            self.in_order.push(OfFolds {
-                name: name.to_owned(),
-                first: None,
-                scores: Vec::new(),
-                undefined: None,
+    fn notes(&self, labels: &[u32], folds: &Folds) -> Vec<FoldNote> {
+        let counts = counts(labels);
+        let small = counts
+            .iter()
+            .enumerate()
+            .filter(|(_, n_rows)| **n_rows > 0 && **n_rows < self.n_splits)
+            .map(|(class, n_rows)| FoldNote::SmallClass {
+                class: class as u32,
+                n_rows: *n_rows,
             });
-            self.in_order.len() - 1
-        });
-        &mut self.in_order[idx]
+        let mut notes: Vec<FoldNote> = small.filter(|_| self.method.is_stratified()).collect();
+        for (fold_idx, fold) in folds.iter().enumerate() {
+            let mut is_trained = vec![false; counts.len()];
+            fold.train
+                .iter()
+                .for_each(|&row| is_trained[labels[row] as usize] = true);
+            let tested: std::collections::BTreeSet<u32> =
+                fold.test.iter().map(|&row| labels[row]).collect();
+            let unseen = tested
+                .into_iter()
+                .filter(|class| !is_trained[*class as usize]);
+            notes.extend(unseen.map(|class| FoldNote::Unseen { class, fold_idx }));
+        }
+        notes
+    }
+}
+
+impl Folds {
+    /// How many there are, over all repeats.
+    pub const fn len(&self) -> usize {
+        self.repeats.len() * self.n_splits
     }
 
-    fn add(&mut self, found: &Measurement, n_train: Option<u64>, n_test: u64) {
-        let metric = self.entry(&found.key.metric);
-        metric.first.get_or_insert_with(|| found.clone());
-        metric.scores.push(statistics::Fold {
-            score: found.value,
-            // Without the number there is no interval, as with no rows.
-            n_train: n_train.unwrap_or(0),
-            n_test,
-        });
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
-    fn add_undefined(&mut self, absent: &Undefined, fold: u32) {
-        let metric = self.entry(&absent.key.metric);
-        let reason = || format!("it has no value in fold {fold}: {}", absent.reason);
-        metric.undefined.get_or_insert_with(reason);
+    /// All folds, one after the other.
+    pub fn iter(&self) -> impl Iterator<Item = Fold> + '_ {
+        (0..self.len()).map(|fold_idx| self.get(fold_idx))
     }
+
+    /// The fold at `fold_idx = repeat * n_splits + fold`.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such fold.
+    pub fn get(&self, fold_idx: usize) -> Fold {
+        let (repeat, fold) = (fold_idx / self.n_splits, fold_idx % self.n_splits);
+        let (train, test) = match &self.repeats[repeat] {
+            Division::Partition(fold_of) => {
+                (0..fold_of.len()).partition(|&row| fold_of[row] as usize != fold)
+            }
+            Division::Chronological { order, n_test } => {
+                let start = order.len() - (self.n_splits - fold) * n_test;
+                let ascending = |rows: &[u32]| {
+                    let mut rows: Vec<usize> = rows.iter().map(|&row| row as usize).collect();
+                    rows.sort_unstable();
+                    rows
+                };
+                (
+                    ascending(&order[..start]),
+                    ascending(&order[start..start + n_test]),
+                )
+            }
+        };
+        Fold {
+            repeat,
+            fold,
+            train,
+            test,
+        }
+    }
+}
+
+/// Where the shuffles of one repeat come from.
+#[derive(Debug, Clone, Copy)]
+struct Shuffles {
+    seed: u64,
+    repeat: usize,
+}
+
+impl Shuffles {
+    /// A stream for one `part` of the rows, such as a class.
+    const fn stream(self, part: u32) -> Stream {
+        Stream::part(self.seed, Purpose::Folds, self.repeat as u32, part)
+    }
+}
+
+/// How often each number occurs.
+fn counts(numbers: &[u32]) -> Vec<usize> {
+    let n_numbers = numbers.iter().max().map_or(0, |max| *max as usize + 1);
+    let mut counts = vec![0; n_numbers];
+    numbers
+        .iter()
+        .for_each(|&number| counts[number as usize] += 1);
+    counts
+}
+
+/// Whether any class can be in each of the folds; scikit-learn raises there too.
+fn check_classes(
+    labels: &[u32],
+    n_splits: usize,
+    instead: FoldMethod,
+) -> Result<Vec<usize>, FoldError> {
+    let counts = counts(labels);
+    let n_largest = counts.iter().copied().max().unwrap_or(0);
+    if n_largest < n_splits {
+        return Err(FoldError::Classes {
+            n_largest,
+            n_splits,
+            instead: instead.name(),
+        });
+    }
+    Ok(counts)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Loss;
-    use crate::scored_rows::Labels;
-    use crate::statistics::IntervalMethod;
-
-    /// Five folds of 20 rows with 2, 3, 4, 5 and 6 rows predicted wrong.
-    fn rows() -> ScoredRows {
-        let labels: Vec<u32> = (0..100).map(|row| row % 2).collect();
-        let is_wrong = |row: u32| row % 20 < 2 + row / 20;
-        let predicted = (0..100).map(|row| (row + u32::from(is_wrong(row))) % 2);
-        let mut rows = ScoredRows::new(
-            Labels::Class(labels),
-            Labels::Class(predicted.collect()),
-            vec!["a".to_owned(), "b".to_owned()],
-        );
-        rows.folds = Some((0..100).map(|row| row / 20).collect());
-        rows
-    }
-
-    fn measured(rows: &ScoredRows, training: TrainingRows<'_>) -> MeasuredFolds {
-        let scoring = Scoring::new(Loss::SparseCategoricalCrossentropy, 0.95);
-        let shown = BTreeSet::from(["accuracy".to_owned()]);
-        measure_folds(rows, &scoring, training, &shown)
-            .unwrap()
-            .unwrap()
-    }
-
-    fn accuracy(measured: &MeasuredFolds, fold: Fold) -> &Measurement {
-        let key = MetricKey {
-            fold: Some(fold),
-            ..MetricKey::overall("accuracy")
-        };
-        let mut found = measured.measurements.iter();
-        found.find(|found| found.key == key).unwrap()
-    }
-
-    /// By hand: accuracies .9, .85, .8, .75, .7; mean .8; variance (.01 + .0025) · 2 / 4 = .00625; t(4; .975) = 2.776445105;
-    /// (1/5 + 20/80) = .45; so the reach is 2.776445105 · √(.00625 · .45).
-    #[test]
-    fn the_mean_has_nadeaus_and_bengios_interval() {
-        let measured = measured(&rows(), TrainingRows::OtherFolds);
-        for (fold, expected) in [0.9, 0.85, 0.8, 0.75, 0.7].into_iter().enumerate() {
-            let found = accuracy(&measured, Fold::Index(fold as u32));
-            assert!((found.value - expected).abs() < 1e-12);
-            assert_eq!(found.n_rows, Some(20));
-        }
-        let mean = accuracy(&measured, Fold::Mean);
-        assert!((mean.value - 0.8).abs() < 1e-12);
-        let interval = mean.interval.unwrap();
-        let reach = 2.776_445_105 * (0.006_25_f64 * 0.45).sqrt();
-        assert!((interval.upper - 0.8 - reach).abs() < 1e-9, "{interval:?}");
-        assert_eq!(interval.method, IntervalMethod::CorrectedResampledT);
-        assert_eq!((mean.n_rows, mean.unit.is_some()), (Some(100), true));
-        let table = &measured.table;
-        let deviation = table
-            .spreads
-            .iter()
-            .find(|spread| spread.metric == "accuracy");
-        let deviation = deviation.unwrap().deviation.unwrap();
-        assert!((deviation - 0.006_25_f64.sqrt()).abs() < 1e-12);
-        assert_eq!((table.folds.len(), table.folds[0].n_train), (5, Some(80)));
-        // Of single folds only what is shown is kept; means there are of all metrics.
-        let of = |metric: &str| {
-            let found = measured.measurements.iter();
-            found.filter(|found| found.key.metric == metric).count()
-        };
-        assert_eq!((of("accuracy"), of("f1_macro")), (6, 1));
-    }
-
-    #[test]
-    fn folds_by_time_have_a_mean_and_no_interval() {
-        let by_time = measured(&rows(), TrainingRows::Earlier);
-        let mean = accuracy(&by_time, Fold::Mean);
-        assert!(mean.interval.is_none());
-        assert!(mean.no_interval.as_ref().unwrap().contains("by time"));
-        let counts = (0..5).map(|fold| (fold, 40)).collect();
-        let counted = measured(&rows(), TrainingRows::Counted(&counts));
-        let wider = accuracy(&counted, Fold::Mean).interval.unwrap();
-        let usual = measured(&rows(), TrainingRows::OtherFolds);
-        assert!(wider.lower < accuracy(&usual, Fold::Mean).interval.unwrap().lower);
-    }
-
-    #[test]
-    fn a_metric_without_a_value_in_one_fold_has_no_mean() {
-        let classes = vec!["a".to_owned(), "b".to_owned()];
-        let mut rows = ScoredRows::new(
-            Labels::Value(vec![1.0, 2.0, 3.0, 1e200]),
-            Labels::Value(vec![1.0, 2.5, 3.0, -1e200]),
-            Vec::new(),
-        );
-        rows.folds = Some(vec![0, 0, 1, 1]);
-        let scoring = Scoring::new(Loss::MeanSquaredError, 0.95);
-        let found = measure_folds(&rows, &scoring, TrainingRows::OtherFolds, &BTreeSet::new());
-        let found = found.unwrap().unwrap();
-        let mse = found
-            .undefined
-            .iter()
-            .find(|absent| absent.key.metric == "mse");
-        assert!(
-            mse.unwrap().reason.contains("no value in fold 1"),
-            "{found:?}"
-        );
-        let labels = Labels::Class(vec![0; 1001]);
-        let mut many = ScoredRows::new(labels.clone(), labels, classes);
-        many.folds = Some((0..1001).collect());
-        let error = measure_folds(&many, &scoring, TrainingRows::OtherFolds, &BTreeSet::new());
-        assert!(matches!(error, Err(FoldError::TooMany { n_folds: 1001 })));
-    }
-}
+mod tests;

@@ -8,6 +8,10 @@ mod case;
 mod change;
 mod decision;
 mod definition;
+mod flips;
+mod group;
+mod health;
+mod looks;
 mod mark;
 mod reading;
 mod record;
@@ -17,6 +21,7 @@ mod scorecard;
 mod shared_rows;
 mod summary;
 mod verdict;
+mod wildcard;
 
 pub use baseline::{Baseline, NO_BASELINE_FILE, NoBaseline, NoBaselineState};
 pub use bound::Bound;
@@ -24,10 +29,16 @@ pub use candidate::{Candidate, CandidateError};
 pub use case::{Case, RULES_FILE, RulesInForce, RulesOrigin, StoredRules, Trust};
 pub use decision::{Decision, Outcome};
 pub use definition::MAX_RECORD_CHARS;
+pub use flips::{ConfusionChange, Flip, FlippedClass, Flips};
+pub use group::GroupResult;
+pub use health::{RuleHealth, rule_health};
+pub use looks::{Look, Looks};
 pub use mark::Mark;
 pub use reading::ReadingError;
 pub use record::{BASELINE_FILE, BaselineRecord, HistoryPoint, PredictionsArtifact, RecordError};
-pub use rule::{CompareRows, Level, MissingBaseline, Rule, RulesFrom, WhenUncertain};
+pub use rule::{
+    CompareRows, Level, MissingBaseline, OnMissing, Rule, RuleGroup, RulesFrom, WhenUncertain,
+};
 pub use rule_changes::rule_changes;
 pub use scorecard::Scorecard;
 pub use shared_rows::{PartialScores, SHARED_ROWS_FILE, SharedRows};

@@ -7,10 +7,13 @@ pub mod error_chain;
 pub mod figure;
 pub mod files;
 pub mod pattern;
+pub mod random;
 pub mod results;
 
 pub mod config;
 pub mod model;
+
+pub mod folds;
 
 pub mod measurement;
 pub mod statistics;
@@ -21,7 +24,7 @@ pub mod row_set;
 pub mod scored_rows;
 
 pub mod evaluation;
-pub mod folds;
+pub mod fold_scores;
 pub mod numeric_columns;
 pub mod slices;
 

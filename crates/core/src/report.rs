@@ -5,12 +5,15 @@
 mod badge;
 mod chart;
 mod classes;
+mod explain;
+mod flips;
 mod html;
 mod joined;
 mod junit;
 mod markdown;
 mod mermaid;
 mod parts;
+mod sarif;
 mod terminal;
 mod unchanged;
 
@@ -20,6 +23,7 @@ use crate::gate::{Comparison, Decision, HistoryPoint, RuleResult, Verdict};
 use crate::measurement::MetricKey;
 
 pub use chart::{confusion_matrix, fold_chart, learning_curve};
+pub use explain::{ExplainedRule, Explanation, Step};
 pub use html::evaluation_page;
 pub use joined::{Leg, LegOutcome, joined_decision, joined_markdown, joined_title};
 pub use markdown::{escape, icon as decision_icon};
@@ -77,6 +81,21 @@ impl Report<'_> {
     /// The report as JUnit XML, one test case per bound of a rule.
     pub fn junit(&self) -> String {
         junit::render(self)
+    }
+
+    /// The report as SARIF 2.1.0. `config` is the configuration's path as the repository has it, where the rules are its, and
+    /// `line` the line of the rule with an index.
+    pub fn sarif(
+        &self,
+        config: Option<&str>,
+        line: impl Fn(usize) -> Option<usize>,
+    ) -> serde_json::Value {
+        sarif::render(self, config, line)
+    }
+
+    /// How each rule came out, computation by computation, so that it can be checked by hand.
+    pub fn explanation(&self) -> Explanation {
+        explain::explain(self.verdict)
     }
 
     /// The report as GitHub-flavoured Markdown of at most `max_chars` characters.

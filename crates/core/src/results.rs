@@ -5,6 +5,7 @@
 //! typo, until the new result is whole.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -21,7 +22,7 @@ pub struct ResultFolder {
     /// The JSON that makes the folder a result: written last.
     file: &'static str,
     /// Of the folder that all stages write to: two runs in one would read each other's results.
-    _lock: Lock,
+    lock: Arc<Lock>,
 }
 
 impl ResultFolder {
@@ -34,12 +35,23 @@ impl ResultFolder {
     pub fn begin(folder: &Path, file: &'static str) -> Result<Self, FileError> {
         let of_all_stages = folder.parent().filter(|parent| *parent != Path::new(""));
         let this = Self {
-            _lock: Lock::take(of_all_stages.unwrap_or(Path::new(".")))?,
+            lock: Arc::new(Lock::take(of_all_stages.unwrap_or(Path::new(".")))?),
             folder: folder.to_owned(),
             file,
         };
         this.put_aside()?;
         Ok(this)
+    }
+
+    /// A second result of the same stage, in the folder `name` beside this one, whose earlier result is put aside too.
+    pub fn beside(&self, name: &str, file: &'static str) -> Result<Self, FileError> {
+        let beside = Self {
+            lock: Arc::clone(&self.lock),
+            folder: self.folder.with_file_name(name),
+            file,
+        };
+        beside.put_aside()?;
+        Ok(beside)
     }
 
     /// Puts the result aside again that [`Self::restore`] brought back.
@@ -116,7 +128,12 @@ mod tests {
             error.to_string().contains("in use by another run"),
             "{error}"
         );
+        // Two results of one run are no two runs.
+        let beside = first.beside("folds", "folds.json").unwrap();
+        assert_eq!(beside.path(), folder.path().join("folds"));
         drop(first);
+        assert!(ResultFolder::begin(&verdict, "verdict.json").is_err());
+        drop(beside);
         ResultFolder::begin(&verdict, "verdict.json").unwrap();
     }
 

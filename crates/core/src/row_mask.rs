@@ -77,6 +77,11 @@ impl RowMask {
         self.rows.len() as u64
     }
 
+    /// The rows in the mask, in their order.
+    pub fn rows(&self) -> &[u64] {
+        &self.rows
+    }
+
     /// How many rows are in this mask and not in `other`.
     pub fn n_not_in(&self, other: &Self) -> u64 {
         self.rows

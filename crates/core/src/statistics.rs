@@ -1,7 +1,8 @@
 //! Intervals and tests: counts or samples in, estimates with their uncertainty out. All in f64.
 //!
-//! Every interval is a closed form of a few stored figures (counts, a confusion matrix, moments), so that a rule can ask for another
-//! level than the evaluation's without the rows. `docs/benchmarks/coverage.md` holds how often each end misses, by simulation.
+//! Every interval follows from a few stored figures (counts, a confusion matrix, moments, placements), in closed form or by a seeded
+//! bootstrap over counts, so that a rule can ask for another level than the evaluation's without the rows.
+//! `docs/benchmarks/coverage.md` holds how often each end misses, by simulation.
 
 mod averages;
 mod binomial;
@@ -81,10 +82,29 @@ pub enum IntervalMethod {
     BootstrapBca,
     /// Nadeau and Bengio's corrected resampled t interval of the mean of cross-validation scores.
     CorrectedResampledT,
-    /// Student's t interval by the sums of whole groups of rows.
-    ClusteredT,
-    /// The same, corrected for the skewness of the sums.
-    ClusteredSkewnessCorrectedT,
+    /// Student's t interval by the sums of whole groups of rows, corrected for their skewness.
+    Clustered,
+}
+
+impl IntervalMethod {
+    /// What the method is called, for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::ClopperPearson => "Clopper–Pearson",
+            Self::SkewnessCorrectedT => "skewness-corrected t",
+            Self::OrderStatistics => "order statistics",
+            Self::Mover => "MOVER over the classes",
+            Self::ScaledClopperPearson => "Clopper–Pearson of accuracy, scaled",
+            Self::Tango => "Tango",
+            Self::MoverDifference => "MOVER, as two samples",
+            Self::Delong => "DeLong",
+            Self::PairedDelong => "paired DeLong",
+            Self::BootstrapPercentile => "percentile bootstrap",
+            Self::BootstrapBca => "BCa bootstrap",
+            Self::CorrectedResampledT => "Nadeau–Bengio corrected resampled t",
+            Self::Clustered => "skewness-corrected t by groups",
+        }
+    }
 }
 
 /// Why there is no interval.
@@ -154,6 +174,14 @@ pub enum NoInterval {
     TooFewFolds {
         /// How many there are.
         n: u64,
+    },
+    /// The smallest fold's score is of too few rows.
+    #[error("too few tested rows in a fold: {n}, at least {needed} needed")]
+    TooFewTested {
+        /// How many there are.
+        n: u64,
+        /// How many would do.
+        needed: u64,
     },
     /// Scores without variation say nothing about how far another fold's would differ.
     #[error("no variation: all {n} folds have the same score")]

@@ -273,6 +273,16 @@ impl GitHub {
         self.retry.first_delay * 2_u32.pow(round.min(MAX_DOUBLINGS))
     }
 
+    /// The texts of our comments with the key, the oldest first.
+    pub async fn comment_texts(&self, place: &Place) -> Result<Vec<String>, GitHubError> {
+        let author = self.author().await?;
+        let mine = self.comments(place, &author).await?;
+        Ok(mine
+            .iter()
+            .map(|comment| comment.text().to_owned())
+            .collect())
+    }
+
     /// Our comments with the key, the oldest first.
     async fn comments(&self, place: &Place, author: &Author) -> Result<Vec<Comment>, GitHubError> {
         let mut mine = self.all_comments(place.pull_request).await?;

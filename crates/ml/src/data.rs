@@ -11,6 +11,7 @@ pub mod idx;
 mod images;
 mod labels;
 mod load;
+mod means;
 mod measured;
 mod sample;
 mod table;

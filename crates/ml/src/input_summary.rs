@@ -201,6 +201,8 @@ pub(crate) mod tests {
             labels: Labels::Value(vec![0.0; n_rows]),
             weights: None,
             row_ids: None,
+            fill: None,
+            keys: std::collections::BTreeMap::new(),
             columns: None,
             description: Vec::new(),
             warnings: Vec::new(),

@@ -11,7 +11,7 @@ pub mod network;
 pub mod optimizer;
 pub mod predictions;
 pub mod predictor;
-pub mod random;
+pub use trainyard_core::random;
 mod schedule;
 pub mod store;
 pub mod train;

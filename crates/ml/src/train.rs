@@ -1,6 +1,8 @@
 //! The training loop: a configuration and rows in, a trained network and its history out.
 
 mod checkpoint;
+pub mod cross_validation;
+mod fold_store;
 
 use std::time::Instant;
 
@@ -19,6 +21,7 @@ use crate::random::{Purpose, Stream};
 use crate::schedule::{Schedule, Watch};
 use crate::threads::Threads;
 pub use checkpoint::{Checkpoint, CheckpointError, Subject};
+pub use fold_store::FoldStore;
 
 /// What happens while training.
 #[derive(Debug)]

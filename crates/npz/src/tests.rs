@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::read::widen_half;
 use super::*;
 
 proptest! {

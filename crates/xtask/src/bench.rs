@@ -39,6 +39,9 @@ struct CoverageArgs {
     /// Seed of all samples.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Only metrics whose name contains this; `looks` for repeated looks alone.
+    #[arg(long, default_value = "")]
+    metric: String,
 }
 
 /// What `cargo xtask bench training` takes.
@@ -80,6 +83,7 @@ fn coverage(args: &CoverageArgs, workspace: &Workspace) -> Result<ExitCode> {
         samples,
         confidence,
         seed,
+        metric,
     } = args;
     let mut build = workspace.cargo(&[
         "build",
@@ -93,7 +97,8 @@ fn coverage(args: &CoverageArgs, workspace: &Workspace) -> Result<ExitCode> {
     simulation
         .args(["--samples", &samples.to_string()])
         .args(["--confidence", &confidence.to_string()])
-        .args(["--seed", &seed.to_string()]);
+        .args(["--seed", &seed.to_string()])
+        .args(["--metric", metric]);
     process::run(&mut simulation)?;
     Ok(ExitCode::SUCCESS)
 }

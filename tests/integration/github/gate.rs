@@ -311,6 +311,8 @@ pub(super) fn record_of(
         commit: Some(commit),
         trainyard_version: "0.0.0",
         rule_changes: &[],
+        looks: Ok(None),
+        flips: None,
         notes: &[],
     }
     .judge();

@@ -1,13 +1,14 @@
 //! The check run and the comment.
 
 use trainyard_core::files;
-use trainyard_core::gate::{BaselineRecord, Mark};
+use trainyard_core::gate::{BaselineRecord, Looks, Mark};
 use trainyard_core::report::Report;
 use trainyard_github::{
-    Check, CheckReport, Conclusion, GitHubError, Outcome, Place, WORKFLOWS_APP,
+    Check, CheckReport, CheckRun, Conclusion, GitHubError, Outcome, Place, WORKFLOWS_APP,
 };
 use trainyard_runner::{Annotation, Stage};
 
+use super::looks;
 use super::reporter::{CHECK_FILE, Reporter, Started};
 use crate::plan::{Plan, comment_text, marks_text, outweighed};
 use crate::role::Role;
@@ -33,6 +34,8 @@ pub(crate) struct Kept<'a> {
     pub(crate) renews: bool,
     /// What other pull requests with this head left in the check; `None` where it was not read.
     pub(crate) others: Option<&'a [Mark]>,
+    /// The models judged on these rows, this one included, where they are counted.
+    pub(crate) looks: Option<&'a Looks>,
 }
 
 impl Reporter<'_> {
@@ -51,14 +54,14 @@ impl Reporter<'_> {
             return Ok(found.html_url);
         }
         let text = found.as_ref().and_then(|found| found.text());
-        let others = self.plan.change_number().zip(text);
-        let others = others.map_or_else(Vec::new, |(number, text)| {
+        let of_others = self.plan.change_number().zip(text);
+        let others = of_others.map_or_else(Vec::new, |(number, text)| {
             Mark::of_others(Mark::decode_all(text), number)
         });
         let report = CheckReport {
             title: "In progress".to_owned(),
             summary: "The model is trained and scored; the verdict follows.".to_owned(),
-            text: marks_text(&others, None),
+            text: with_looks(marks_text(&others, None), text.map(looks::lines).as_deref()),
             annotations: Vec::new(),
         };
         let run = self.block_on(github.start_check(&check, found.as_ref(), &report))?;
@@ -112,7 +115,7 @@ impl Reporter<'_> {
             }
         }
         if let Some(place) = self.plan.place(model) {
-            match self.write_comment(&place, report) {
+            match self.write_comment(&place, report, kept) {
                 Ok(outcome) => {
                     if matches!(outcome, Outcome::Newer(_)) {
                         tracing::info!("the comment shows a newer run and is left alone");
@@ -143,7 +146,7 @@ impl Reporter<'_> {
             Some(record) => encoded(record),
             // What a fork computed says nothing to anybody else.
             None if self.plan.context.is_unverified() => None,
-            None => marks_text(&others, Some(mark)),
+            None => with_looks(marks_text(&others, Some(mark)), looks_line(kept).as_deref()),
         };
         let mut said = self.plan.check_report(report, annotations, text);
         let own_conclusion = self.plan.conclusion(report.verdict);
@@ -198,14 +201,18 @@ impl Reporter<'_> {
         number: u64,
     ) -> Result<Vec<Mark>, GitHubError> {
         let found = self.block_on(self.link.github.find_check(check))?;
-        let app = self.started(model).and_then(|started| started.app);
-        let app = app.as_deref().unwrap_or(WORKFLOWS_APP);
-        let found = found.filter(|found| found.app() == Some(app));
+        let found = found.filter(|found| self.is_own(found, model));
         let marks = found
             .as_ref()
             .and_then(|found| found.text())
             .map(Mark::decode_all);
         Ok(Mark::of_others(marks.unwrap_or_default(), number))
+    }
+
+    /// Whether this app wrote the check.
+    pub(super) fn is_own(&self, found: &CheckRun, model: &str) -> bool {
+        let app = self.started(model).and_then(|started| started.app);
+        found.app() == Some(app.as_deref().unwrap_or(WORKFLOWS_APP))
     }
 
     /// Whether the pull request of the mark is open, with this head and a base of the same name. Where that cannot be
@@ -229,11 +236,34 @@ impl Reporter<'_> {
         }
     }
 
-    fn write_comment(&self, place: &Place, report: &Report<'_>) -> Result<Outcome, GitHubError> {
+    fn write_comment(
+        &self,
+        place: &Place,
+        report: &Report<'_>,
+        kept: Kept<'_>,
+    ) -> Result<Outcome, GitHubError> {
         let github = &self.link.github;
         let may_create = self.plan.may_create_comment(report.verdict);
-        let (stamp, text) = (self.plan.stamp(), comment_text(report));
+        let stamp = self.plan.stamp();
+        let text = match looks_line(kept) {
+            Some(line) => format!("{}\n\n{line}", comment_text(report, line.len() + 2)),
+            None => comment_text(report, 0),
+        };
         self.block_on(github.upsert_comment(place, &stamp, &text, may_create))
+    }
+}
+
+/// The count of looks as a line, where there is one.
+fn looks_line(kept: Kept<'_>) -> Option<String> {
+    kept.looks.and_then(|looks| looks.encode().ok())
+}
+
+/// A check's text with the lines that count looks.
+fn with_looks(text: Option<String>, lines: Option<&str>) -> Option<String> {
+    match (text, lines.filter(|lines| !lines.is_empty())) {
+        (Some(text), Some(lines)) => Some(format!("{text}{lines}\n")),
+        (None, Some(lines)) => Some(format!("{lines}\n")),
+        (text, None) => text,
     }
 }
 

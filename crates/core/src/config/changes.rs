@@ -67,6 +67,7 @@ fn settings(text: &str) -> Option<BTreeMap<String, String>> {
                 "gate.on_missing_baseline",
                 "gate.compare_rows",
                 "gate.max_rows_lost",
+                "gate.sequential",
             ]
             .contains(&name)
     };

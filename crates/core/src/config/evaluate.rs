@@ -8,6 +8,7 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::checks::first_problem;
+use super::cross_validation::CrossValidationConfig;
 use super::error::Problem;
 use crate::figure::percent;
 use crate::measurement::Direction;
@@ -38,6 +39,9 @@ pub struct EvaluateConfig {
     /// Parts of the rows that are measured on their own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub slices: Vec<SliceConfig>,
+    /// Cross-validation on the training data; none if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cross_validation: Option<CrossValidationConfig>,
 }
 
 /// What scores are.
@@ -125,6 +129,7 @@ impl Default for EvaluateConfig {
             top_k: 2,
             columns: Vec::new(),
             slices: Vec::new(),
+            cross_validation: None,
         }
     }
 }
@@ -305,7 +310,10 @@ impl EvaluateConfig {
         for (slice_idx, slice) in self.slices.iter().enumerate() {
             slice.validate(&slice_idx.to_string())?;
         }
-        Ok(())
+        match &self.cross_validation {
+            Some(folds) => folds.validate(),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the types alone cannot say about a configuration.
 
+use std::collections::BTreeSet;
+
 use super::error::Problem;
 use super::name::{PLAIN_NAME, is_plain_name};
 use super::{Config, GateConfig, ImageConfig, Model};
-use crate::gate::{CompareRows, Rule};
+use crate::gate::{CompareRows, Level, Rule, RuleGroup};
 use crate::model::architecture::{self, Activation, Layer};
 use crate::model::{Loss, Task};
 
@@ -28,6 +30,9 @@ impl Config {
             .hint("remove one of the two"));
         }
         self.evaluate.validate(self.data.classes.as_deref())?;
+        if let Some(folds) = &self.evaluate.cross_validation {
+            folds.validate_for(self.model.task, &self.data)?;
+        }
         self.gate.validate()?;
         self.image.validate()
     }
@@ -116,12 +121,69 @@ impl GateConfig {
         for (rule_idx, rule) in self.rules.iter().enumerate() {
             validate_rule(rule, &rule_idx.to_string())?;
         }
+        self.validate_names()?;
+        for (group_idx, group) in self.groups.iter().enumerate() {
+            self.validate_group(group, &group_idx.to_string())?;
+        }
         if self.max_rows_lost > 0 && self.compare_rows != CompareRows::Common {
             return Err(Problem::at(
                 &["gate", "max_rows_lost"],
                 "has no effect without `compare_rows = \"common\"`",
             )
             .hint("add that line, or remove this one"));
+        }
+        Ok(())
+    }
+
+    fn validate_names(&self) -> Result<(), Problem> {
+        let mut seen = BTreeSet::new();
+        for (rule_idx, rule) in self.rules.iter().enumerate() {
+            if let Some(name) = &rule.name
+                && !seen.insert(name)
+            {
+                return Err(Problem::at(
+                    &["gate", "rules", &rule_idx.to_string(), "name"],
+                    format!("another rule is called `{name}` too"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_group(&self, group: &RuleGroup, group_idx: &str) -> Result<(), Problem> {
+        let at =
+            |key: &str, problem: String| Problem::at(&["gate", "groups", group_idx, key], problem);
+        let mut seen = BTreeSet::new();
+        for name in &group.rules {
+            let named = |rule: &&Rule| rule.name.as_ref() == Some(name);
+            let Some(rule) = self.rules.iter().find(named) else {
+                return Err(
+                    at("rules", format!("no rule is called `{name}`")).hint(format!(
+                        "give the rule that is meant the line `name = \"{name}\"`"
+                    )),
+                );
+            };
+            if rule.level != Level::Fail {
+                return Err(at(
+                    "rules",
+                    format!("`{name}` has a level of its own: in a group a missed rule counts only with the others"),
+                )
+                .hint("remove its `level`, or take it out of the group"));
+            }
+            let in_others = self
+                .groups
+                .iter()
+                .filter(|other| other.rules.contains(name));
+            if !seen.insert(name) || in_others.count() > 1 {
+                return Err(at("rules", format!("`{name}` is in a group twice")));
+            }
+        }
+        let n_rules = group.rules.len() as u32;
+        if group.at_least == 0 || group.at_least > n_rules {
+            return Err(at(
+                "at_least",
+                format!("must lie between 1 and the number of rules, {n_rules}"),
+            ));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::decision::Outcome;
-use crate::figure::{self, figure, percent, slack, told_apart};
+use crate::figure::{self, count, figure, percent, slack, told_apart};
 use crate::measurement::{Direction, Measurement};
 use crate::metrics::{Confusion, interval_at};
 
@@ -24,6 +24,8 @@ pub enum Bound {
     MinGain(f64),
     /// Better than the baseline by at least this many per cent of its magnitude.
     MinGainPct(f64),
+    /// No more rows than these that the baseline predicts right and the candidate wrong.
+    MaxNewErrors(u64),
 }
 
 impl Bound {
@@ -36,7 +38,7 @@ impl Bound {
     /// `None` for an absolute bound, and for a gain relative to a baseline of exactly 0, which nothing can reach.
     pub(super) fn least_improvement(self, baseline: f64) -> Option<f64> {
         match self {
-            Self::Min(_) | Self::Max(_) => None,
+            Self::Min(_) | Self::Max(_) | Self::MaxNewErrors(_) => None,
             Self::MaxDrop(drop) => Some(-drop),
             Self::MaxDropPct(pct) => Some(-pct / 100.0 * baseline.abs()),
             Self::MinGain(gain) => Some(gain),
@@ -59,6 +61,10 @@ impl Bound {
             Self::MaxDropPct(bound) => format!("no more than {bound} % {worse} the baseline"),
             Self::MinGain(bound) => format!("at least {bound} {better} the baseline"),
             Self::MinGainPct(bound) => format!("at least {bound} % {better} the baseline"),
+            Self::MaxNewErrors(0) => return "no new errors".to_owned(),
+            Self::MaxNewErrors(bound) => {
+                return format!("at most {}", count(bound, "new error"));
+            }
         };
         match confidence {
             Some(level) => format!("{text}, with {} % confidence", percent(level)),
@@ -110,5 +116,21 @@ pub(super) fn judge_absolute(
         (Outcome::Holds, format!("{shown} is {side} {bound}"))
     } else {
         (Outcome::Missed, format!("{shown} is not {side} {bound}"))
+    }
+}
+
+/// Whether the end of the interval at `confidence` that lies farther from the bound misses it too; `None` where there is no
+/// such interval.
+pub(super) fn is_miss_proven(
+    bound: Bound,
+    measured: &Measurement,
+    confusion: Option<&Confusion>,
+    confidence: f64,
+) -> Option<bool> {
+    let interval = interval_at(measured, confusion, confidence).ok()?;
+    match bound {
+        Bound::Min(min) => Some(interval.upper < min - slack(&[interval.upper, min])),
+        Bound::Max(max) => Some(interval.lower > max + slack(&[interval.lower, max])),
+        _ => None,
     }
 }

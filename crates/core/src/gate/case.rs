@@ -5,22 +5,27 @@
 use serde::{Deserialize, Serialize};
 
 use super::baseline::Baseline;
-use super::bound::{Bound, judge_absolute};
+use super::bound::{Bound, is_miss_proven, judge_absolute};
 use super::candidate::CandidateError;
-use super::change::{Basis, Pair, judge_change};
+use super::change::{self, Basis, Pair, judge_change};
 use super::decision::{Decision, Outcome};
-use super::rule::{CompareRows, Level, Rule, WhenUncertain};
+use super::flips::Flips;
+use super::group;
+use super::looks::{Look, Looks};
+use super::rule::{CompareRows, Level, OnMissing, Rule, WhenUncertain};
 use super::scorecard::Scorecard;
 use super::summary::summary;
 use super::verdict::{
     BaselineReference, Comparison, Override, RuleChange, RuleResult, SCHEMA_VERSION, Verdict,
 };
+use super::wildcard;
 use crate::config::GateConfig;
 use crate::digest::Sha256Digest;
 use crate::error_chain::in_one_line;
 use crate::figure::count;
-use crate::measurement::{Direction, Measurement};
+use crate::measurement::{Direction, Measurement, MetricKey};
 use crate::row_set::RowMatch;
+use crate::statistics;
 
 /// Heading of a report on numbers that a fork computed.
 const UNVERIFIED: &str = "A fork's run computed these numbers, and nothing here has verified them: they are for information only.";
@@ -46,6 +51,10 @@ pub struct Case<'a> {
     pub trainyard_version: &'a str,
     /// What a change does to the rules that judge it.
     pub rule_changes: &'a [RuleChange],
+    /// The models judged on these rows so far, this one included, or why they are not known: for `[gate] sequential`.
+    pub looks: Result<Option<&'a Looks>, &'a str>,
+    /// The rows that one of the two models predicts right and the other wrong, where known; they decide nothing.
+    pub flips: Option<&'a Flips>,
     /// What else should be known, in sentences.
     pub notes: &'a [String],
 }
@@ -112,12 +121,17 @@ impl Case<'_> {
             ) => Some(Pair::new(new, old, shared.as_ref(), gate)),
             _ => None,
         };
-        let results = card.map_or_else(Vec::new, |card| {
+        let mut results = card.map_or_else(Vec::new, |card| {
             let rules = gate.rules.iter().enumerate();
             rules
                 .flat_map(|(idx, rule)| self.judge_rule(idx, rule, card, pair.as_ref()))
                 .collect()
         });
+        let groups = if card.is_some() {
+            group::decide(gate, &mut results)
+        } else {
+            Vec::new()
+        };
         let verdict = self.decide(&results);
         Verdict {
             schema_version: SCHEMA_VERSION,
@@ -130,8 +144,10 @@ impl Case<'_> {
             data_digest: card.and_then(|card| card.data_digest.clone()),
             n_rows: card.and_then(Scorecard::n_rows),
             rules: results,
+            groups,
             metrics: card.map_or_else(Vec::new, |card| comparisons(card, pair.as_ref())),
             baseline: self.baseline_reference(pair.as_ref()),
+            flips: self.flips.filter(|_| pair.is_some()).cloned(),
             rule_changes: self.rule_changes.to_vec(),
             notes: self.notes(pair.as_ref()),
             // Where nothing was measured, there is nothing to let through.
@@ -219,41 +235,143 @@ impl Case<'_> {
         card: &Scorecard,
         pair: Option<&Pair<'_>>,
     ) -> Vec<RuleResult> {
+        let keys = if rule.is_wildcard() {
+            wildcard::keys(rule, card, pair.map(|pair| pair.old))
+        } else {
+            vec![rule.key()]
+        };
+        let look = self.look(rule, card);
+        let applied = match &look {
+            Ok(Some(look)) => &look.applied(rule),
+            _ => rule,
+        };
         let bounds = rule.bounds().into_iter();
         bounds
-            .map(|bound| {
-                let (comparison, outcome, reason) = self.judge_bound(rule, bound, card, pair);
-                RuleResult {
+            .flat_map(|bound| {
+                let mut judged = if keys.is_empty() {
+                    vec![Judged::none_matched(rule)]
+                } else {
+                    self.judge_keys(applied, bound, &keys, card, pair)
+                };
+                for judged in &mut judged {
+                    match &look {
+                        Ok(Some(look)) if judged.outcome.is_judged() => {
+                            judged.reason += &look.words();
+                        }
+                        Ok(_) => {}
+                        Err(reason) => {
+                            judged.outcome = Outcome::NotJudged;
+                            judged.reason.clone_from(reason);
+                        }
+                    }
+                }
+                let look = look.as_ref().ok().copied().flatten();
+                judged.into_iter().map(move |judged| RuleResult {
                     rule_idx,
                     bound,
                     wanted: bound.wanted(rule.confidence, rule.direction()),
-                    comparison,
                     confidence: rule.confidence,
+                    look,
                     level: rule.level,
-                    outcome,
-                    decision: weigh(rule, outcome),
-                    reason,
-                }
+                    outcome: judged.outcome,
+                    decision: weigh(rule, &judged),
+                    comparison: judged.comparison,
+                    reason: judged.reason,
+                })
             })
             .collect()
+    }
+
+    /// The look at which `rule` is judged, where the configuration counts them; or why it is not known, as a clause.
+    fn look(&self, rule: &Rule, card: &Scorecard) -> Result<Option<Look>, String> {
+        let (Some(confidence), true) = (rule.confidence, self.rules.gate.sequential) else {
+            return Ok(None);
+        };
+        let unknown = |reason: &str| {
+            format!("how many models were judged on these rows before is not known: {reason}")
+        };
+        let alone = Looks::of(card)
+            .ok_or_else(|| unknown("neither is it known which rows and which model these are"))?;
+        let looks = match self.looks {
+            Ok(Some(looks)) if looks.rows_digest == alone.rows_digest => alone.after(looks),
+            Ok(_) => alone,
+            Err(reason) => return Err(unknown(reason)),
+        };
+        Ok(Some(looks.look(confidence)))
+    }
+
+    /// Each of `keys` by one bound. Where a wildcard's rule asks for confidence, a miss must be proven over all of them.
+    fn judge_keys(
+        &self,
+        rule: &Rule,
+        bound: Bound,
+        keys: &[MetricKey],
+        card: &Scorecard,
+        pair: Option<&Pair<'_>>,
+    ) -> Vec<Judged> {
+        let judge = |key: &MetricKey| self.judge_bound(rule, bound, key, card, pair);
+        let mut all: Vec<Judged> = keys.iter().map(judge).collect();
+        let Some(level) = rule.confidence.filter(|_| rule.is_wildcard()) else {
+            return all;
+        };
+        let open: Vec<usize> = (0..all.len())
+            .filter(|&idx| all[idx].outcome.is_judged())
+            .collect();
+        let alpha = (1.0 - level) / 2.0;
+        let is_missed_at = |idx: usize, alpha: f64| {
+            let measured = card.get(&keys[idx]);
+            let is_missed = measured.and_then(|measured| {
+                let confidence = 1.0 - 2.0 * alpha;
+                if confidence <= 0.0 {
+                    return Some(true);
+                }
+                if bound.compares() {
+                    change::is_miss_proven(bound, pair?, measured, confidence)
+                } else {
+                    is_miss_proven(bound, measured, card.confusion.as_ref(), confidence)
+                }
+            });
+            is_missed == Some(true)
+        };
+        let tests: Vec<_> = open
+            .iter()
+            .map(|&idx| move |alpha: f64| is_missed_at(idx, alpha))
+            .collect();
+        let tests: Vec<&dyn Fn(f64) -> bool> = tests.iter().map(|test| test as _).collect();
+        let is_proven = statistics::holm_by_level(alpha, &tests);
+        for (idx, is_proven) in open.iter().zip(is_proven) {
+            let judged = &mut all[*idx];
+            if judged.outcome == Outcome::Holds {
+                continue;
+            }
+            judged.outcome = if is_proven {
+                Outcome::Missed
+            } else {
+                Outcome::Uncertain
+            };
+            judged.reason += &wildcard::reason(is_proven, open.len(), level);
+        }
+        all
     }
 
     fn judge_bound(
         &self,
         rule: &Rule,
         bound: Bound,
+        key: &MetricKey,
         card: &Scorecard,
         pair: Option<&Pair<'_>>,
-    ) -> (Comparison, Outcome, String) {
-        let key = rule.key();
-        let Some(measured) = card.get(&key).filter(|measured| measured.value.is_finite()) else {
-            let comparison = Comparison {
-                key,
-                measured: None,
-                baseline: None,
-                change: None,
+    ) -> Judged {
+        if let Bound::MaxNewErrors(most) = bound {
+            return self.judge_new_errors(most, key, card, pair);
+        }
+        let Some(measured) = card.get(key).filter(|measured| measured.value.is_finite()) else {
+            return Judged {
+                comparison: Comparison::of_nothing(key.clone()),
+                outcome: Outcome::NotJudged,
+                reason: absent(key, card),
+                is_absent: card.get(key).is_none(),
             };
-            return (comparison, Outcome::NotJudged, absent(rule, card));
         };
         let mut comparison = compared(measured, rule.direction(), pair);
         let n_rows = match pair.filter(|_| bound.compares()) {
@@ -264,15 +382,15 @@ impl Case<'_> {
             if bound.compares() && pair.is_some_and(|pair| pair.counts().is_some()) {
                 reason.push_str(", of those that both were scored on");
             }
-            return (comparison, Outcome::NotJudged, reason);
+            return Judged::of(comparison, Outcome::NotJudged, reason);
         }
         let absolute = match bound {
             Bound::Min(min) => Some((min, true)),
             Bound::Max(max) => Some((max, false)),
             _ => None,
         };
-        let (outcome, reason) = match (absolute, self.baseline, pair) {
-            (Some((bound, is_min)), ..) => {
+        let (outcome, reason) = match (absolute, self.without_baseline(pair)) {
+            (Some((bound, is_min)), _) => {
                 let mut judged = measured.clone();
                 let judgement = judge_absolute(
                     rule.confidence,
@@ -281,21 +399,50 @@ impl Case<'_> {
                     &mut judged,
                     card.confusion.as_ref(),
                 );
-                comparison.measured = Some(judged.without_evidence());
+                comparison.measured = Some(judged);
                 judgement
             }
-            (None, Baseline::Ready { .. }, Some(pair)) => {
-                judge_change(rule, bound, pair, &mut comparison)
-            }
-            (None, Baseline::Ready { .. } | Baseline::Unavailable(_), _) => (
+            (None, Some(found)) => found,
+            (None, None) => match pair {
+                Some(pair) => judge_change(rule, bound, pair, &mut comparison),
+                None => unreachable!("without a pair it is said why"),
+            },
+        };
+        Judged::of(comparison, outcome, reason)
+    }
+
+    /// Rows that the baseline predicts right and the candidate wrong, against the most that a rule allows.
+    fn judge_new_errors(
+        &self,
+        most: u64,
+        key: &MetricKey,
+        card: &Scorecard,
+        pair: Option<&Pair<'_>>,
+    ) -> Judged {
+        let comparison = match card.get(key) {
+            Some(measured) => compared(measured, None, pair),
+            None => Comparison::of_nothing(key.clone()),
+        };
+        let (outcome, reason) = match (self.without_baseline(pair), pair) {
+            (Some(found), _) => found,
+            (None, Some(pair)) => pair.judge_new_errors(most),
+            (None, None) => unreachable!("without a pair it is said why"),
+        };
+        Judged::of(comparison, outcome, reason)
+    }
+
+    /// What a comparison comes to where there is nothing to compare with; `None` where there is.
+    fn without_baseline(&self, pair: Option<&Pair<'_>>) -> Option<(Outcome, String)> {
+        match (self.baseline, pair) {
+            (Baseline::Ready { .. }, Some(_)) => None,
+            (Baseline::Ready { .. } | Baseline::Unavailable(_), _) => Some((
                 Outcome::NotJudged,
                 "the baseline could not be read".to_owned(),
-            ),
-            (None, Baseline::NeverRecorded(reason) | Baseline::NotConfigured(reason), _) => {
-                (Outcome::Skipped, format!("not judged: {reason}"))
+            )),
+            (Baseline::NeverRecorded(reason) | Baseline::NotConfigured(reason), _) => {
+                Some((Outcome::Skipped, format!("not judged: {reason}")))
             }
-        };
-        (comparison, outcome, reason)
+        }
     }
 
     fn baseline_reference(&self, pair: Option<&Pair<'_>>) -> Option<BaselineReference> {
@@ -356,6 +503,38 @@ impl Case<'_> {
         );
         notes.extend(self.notes.iter().cloned());
         notes
+    }
+}
+
+/// One key by one bound.
+struct Judged {
+    comparison: Comparison,
+    outcome: Outcome,
+    /// Why, as a clause.
+    reason: String,
+    /// Whether there is no value to judge.
+    is_absent: bool,
+}
+
+impl Judged {
+    const fn of(comparison: Comparison, outcome: Outcome, reason: String) -> Self {
+        Self {
+            comparison,
+            outcome,
+            reason,
+            is_absent: false,
+        }
+    }
+
+    /// Nothing is there that the rule's wildcard stands for.
+    fn none_matched(rule: &Rule) -> Self {
+        let key = rule.key();
+        Self {
+            reason: format!("nothing matches `{key}`"),
+            comparison: Comparison::of_nothing(key),
+            outcome: Outcome::NotJudged,
+            is_absent: true,
+        }
     }
 }
 
@@ -453,8 +632,13 @@ fn is_or_are(n_rows: u64) -> String {
 }
 
 /// Only rules of level `fail` can fail the gate or make it inconclusive.
-fn weigh(rule: &Rule, outcome: Outcome) -> Decision {
-    let decision = match outcome {
+fn weigh(rule: &Rule, judged: &Judged) -> Decision {
+    let decision = match judged.outcome {
+        _ if judged.is_absent => match rule.on_missing {
+            OnMissing::Inconclusive => Decision::Inconclusive,
+            OnMissing::Warn => Decision::Warn,
+            OnMissing::Fail => Decision::Fail,
+        },
         Outcome::Holds => Decision::Pass,
         Outcome::Missed => Decision::Fail,
         Outcome::NotJudged => Decision::Inconclusive,
@@ -473,13 +657,12 @@ fn weigh(rule: &Rule, outcome: Outcome) -> Decision {
     decision.min(heaviest)
 }
 
-/// Why the card has no measurement for `rule`.
-fn absent(rule: &Rule, card: &Scorecard) -> String {
+/// Why the card has no measurement with `key`.
+fn absent(key: &MetricKey, card: &Scorecard) -> String {
     // Names may be of another tool, and many.
     const MAX_NAMES: usize = 20;
     const MAX_CHARS: usize = 80;
-    let key = rule.key();
-    if let Some(reason) = card.why_undefined(&key) {
+    if let Some(reason) = card.why_undefined(key) {
         return format!("`{key}` has no value: {reason}");
     }
     let names: Vec<String> = card

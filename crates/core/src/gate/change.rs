@@ -271,7 +271,7 @@ pub(super) fn judge_change(
         let reason = format!("{shown}: {}", against_bound(outcome, change.value, least));
         return (outcome, reason);
     };
-    let (interval, method, detectable) = match pair.interval_of_change(measured, baseline, level) {
+    let (interval, detectable) = match pair.interval_of_change(measured, baseline, level) {
         Ok(found) => found,
         Err(reason) => return (Outcome::NotJudged, reason),
     };
@@ -282,14 +282,66 @@ pub(super) fn judge_change(
         _ => "",
     };
     let reason = format!(
-        "{shown}: change of {} at {} % ({method}){held_fixed}{detectable}",
+        "{shown}: change of {} at {} % ({}){held_fixed}{detectable}",
         signed_interval(&interval),
         percent(level),
+        interval.method.words(),
     );
     (outcome, reason)
 }
 
+/// Whether the interval of the change in `measured` at `confidence` lies wholly on the wrong side of `bound`; `None` where
+/// there is no such interval.
+pub(super) fn is_miss_proven(
+    bound: Bound,
+    pair: &Pair<'_>,
+    measured: &Measurement,
+    confidence: f64,
+) -> Option<bool> {
+    let (measured, baseline) = pair.sides(&measured.key).ok()?;
+    let least = bound.least_improvement(baseline.value)?;
+    let (interval, _) = pair
+        .interval_of_change(measured, baseline, confidence)
+        .ok()?;
+    let slack = slack(&[measured.value, baseline.value, least]);
+    Some(by_interval(&interval, least, slack) == Outcome::Missed)
+}
+
 impl Pair<'_> {
+    /// Whether no more than `most` rows are newly wrong, and how many are.
+    pub(super) fn judge_new_errors(&self, most: u64) -> (Outcome, String) {
+        if let Basis::None(reason) = &self.basis {
+            return (Outcome::NotJudged, reason.clone());
+        }
+        let Some((new, old)) = self
+            .missed_rows()
+            .filter(|(new, old)| new.n_rows() == old.n_rows())
+        else {
+            return (Outcome::NotJudged, self.rows_not_known());
+        };
+        let n_lost = new.n_not_in(old);
+        let shown = format!(
+            "{} of {} that the baseline predicts right",
+            count(n_lost, "new error"),
+            count(old.n_rows() - old.n_set(), "row")
+        );
+        if n_lost <= most {
+            (Outcome::Holds, shown)
+        } else {
+            (Outcome::Missed, format!("{shown}, more than {most}"))
+        }
+    }
+
+    fn rows_not_known(&self) -> String {
+        let why = match self.found {
+            Some(Err(reason)) => format!(": {reason}"),
+            _ => String::new(),
+        };
+        format!(
+            "the rows predicted wrong are not known for both, so the two cannot be compared row by row{why}"
+        )
+    }
+
     /// The interval of the improvement from `baseline` to `measured`, its method, and what else is to be said about it; or
     /// why there is none.
     fn interval_of_change(
@@ -297,7 +349,7 @@ impl Pair<'_> {
         measured: &Measurement,
         baseline: &Measurement,
         level: f64,
-    ) -> Result<(Interval, &'static str, String), String> {
+    ) -> Result<(Interval, String), String> {
         if matches!(self.basis, Basis::Unpaired) {
             let of = |found: &Measurement, confusion, whose: &str| {
                 interval_at(found, confusion, level)
@@ -310,22 +362,14 @@ impl Pair<'_> {
                 Some(Direction::LowerIsBetter) => statistics::difference(old, new),
                 _ => statistics::difference(new, old),
             };
-            return Ok((interval, "MOVER, as two samples", String::new()));
+            return Ok((interval, String::new()));
         }
-        let paired = self.paired(level).ok_or_else(|| {
-            let why = match self.found {
-                Some(Err(reason)) => format!(": {reason}"),
-                _ => String::new(),
-            };
-            format!(
-                "the rows predicted wrong are not known for both, so the two cannot be compared row by row{why}"
-            )
-        })?;
+        let paired = self.paired(level).ok_or_else(|| self.rows_not_known())?;
         let detectable = format!(
             "; smallest detectable change: about {}",
             figure(paired.smallest_detectable)
         );
-        Ok((paired.interval, "Tango", detectable))
+        Ok((paired.interval, detectable))
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decision::Decision;
 use super::definition::{self, MAX_RECORD_CHARS};
+use super::looks::Looks;
 use super::scorecard::Scorecard;
 use super::verdict::{Override, Verdict};
 use crate::digest::Sha256Digest;
@@ -27,6 +28,9 @@ pub(super) const MAX_HISTORY: usize = 20;
 
 /// Headline metrics that a point of the history keeps.
 const MAX_HISTORY_METRICS: usize = 20;
+
+/// Bounds that it keeps.
+const MAX_HISTORY_RULES: usize = 20;
 
 const LABEL: &str = "[trainyard-record]: #";
 
@@ -74,8 +78,12 @@ pub struct BaselineRecord {
     /// Where all predictions are, where they were uploaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predictions: Option<PredictionsArtifact>,
-    /// How many models have been judged on this very row set so far, this one included.
-    pub n_models_judged: u32,
+    /// The models that have been judged on this very row set so far, this one last: see [`Looks`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models_judged: Vec<String>,
+    /// How many were judged before these.
+    #[serde(default)]
+    pub n_models_older: u64,
     /// The runs before it and itself, the oldest first.
     pub history: Vec<HistoryPoint>,
 }
@@ -104,8 +112,8 @@ pub struct HistoryPoint {
     pub values: BTreeMap<String, f64>,
     /// What the gate decided.
     pub decision: Decision,
-    /// What each bound came to, in the order of the verdict.
-    pub rules: Vec<Decision>,
+    /// What each bound came to, by metric and words: `accuracy at least 0.98`.
+    pub rules: BTreeMap<String, Decision>,
 }
 
 /// Why a text holds no record.
@@ -130,14 +138,21 @@ impl BaselineRecord {
                 .take(MAX_HISTORY_METRICS)
                 .collect(),
             decision: verdict.verdict,
-            rules: verdict.rules.iter().map(|rule| rule.decision).collect(),
+            rules: verdict
+                .rules
+                .iter()
+                .take(MAX_HISTORY_RULES)
+                .map(|rule| (format!("{} {}", rule.key(), rule.wanted), rule.decision))
+                .collect(),
         };
         let mut history = before.map_or_else(Vec::new, |before| before.history.clone());
         history.push(point);
         history.drain(..history.len().saturating_sub(MAX_HISTORY));
-        let judged_before = before
-            .filter(|before| before.rows.is_some() && before.rows == card.rows)
-            .map_or(0, |before| before.n_models_judged);
+        let looks = Looks::of(card).map(|looks| match before.and_then(Looks::of_record) {
+            Some(before) => looks.after(&before),
+            None => looks,
+        });
+        let n_models_older = looks.as_ref().map_or(0, |looks| looks.n_older);
         Self {
             record_version: RECORD_VERSION,
             commit: commit.to_owned(),
@@ -156,7 +171,8 @@ impl BaselineRecord {
             measurements: card.measurements.clone(),
             missed_rows: card.missed_rows.clone(),
             predictions: None,
-            n_models_judged: judged_before.saturating_add(1),
+            models_judged: looks.map_or_else(Vec::new, |looks| looks.models),
+            n_models_older,
             history,
         }
     }
@@ -278,6 +294,8 @@ mod tests {
             commit: None,
             trainyard_version: "0.0.0",
             rule_changes: &[],
+            looks: Ok(None),
+            flips: None,
             notes: &[],
         }
         .judge();
@@ -326,7 +344,8 @@ mod tests {
             last = record(&card(noise(1_000_000)), Some(&last));
         }
         assert_eq!(last.history.len(), MAX_HISTORY);
-        assert_eq!(last.n_models_judged, 31);
+        // It was one model all the time.
+        assert_eq!(last.models_judged.len(), 1);
         let line = last.encode().unwrap();
         assert!(line.len() <= MAX_RECORD_CHARS, "{}", line.len());
         let read = BaselineRecord::decode(&line).unwrap().unwrap();
@@ -353,6 +372,11 @@ mod tests {
             rows: Some(RowSet::of_positions(2, |_| "a".to_owned(), BTreeMap::new())),
             ..card(vec![1])
         };
-        assert_eq!(record(&other, Some(&first)).n_models_judged, 1);
+        assert_eq!(record(&other, Some(&first)).models_judged.len(), 1);
+        let next = Scorecard {
+            model_digest: Some(Sha256Digest::of(b"next")),
+            ..card(vec![1])
+        };
+        assert_eq!(record(&next, Some(&first)).models_judged.len(), 2);
     }
 }

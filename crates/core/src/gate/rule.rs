@@ -7,6 +7,9 @@ use super::bound::Bound;
 use crate::measurement::{Direction, MetricKey, Unit};
 use crate::metrics::catalog;
 
+/// In place of a class: each class.
+pub(super) const WILDCARD: &str = "*";
+
 /// The one metric whose change has an interval, from the rows that each of the two predicts right.
 const PAIRED_METRIC: &str = "accuracy";
 
@@ -14,9 +17,14 @@ const PAIRED_METRIC: &str = "accuracy";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Name of the metric: `accuracy`, `loss`, `f1_macro`, …, or `precision`, `recall`, `f1` together with `class`.
+    /// Name of the metric: `accuracy`, `loss`, `f1_macro`, …, or `precision`, `recall`, `f1` together with `class`. May be left
+    /// out where the rule has `max_new_errors` alone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub metric: String,
-    /// Judge the metric of this class only.
+    /// What `[[gate.groups]]` call the rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Judge the metric of this class only; `*` stands for each class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
     /// Minimum of the value.
@@ -37,6 +45,9 @@ pub struct Rule {
     /// Minimum gain over the baseline, in per cent of the baseline's magnitude.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_gain_pct: Option<f64>,
+    /// Maximum number of rows that the baseline predicts right and this model wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_new_errors: Option<u64>,
     /// Minimum number of rows behind the value; with fewer, the rule is inconclusive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_rows: Option<u64>,
@@ -51,6 +62,9 @@ pub struct Rule {
     /// Severity of a missed rule.
     #[serde(default)]
     pub level: Level,
+    /// The outcome if the metric is not among those measured, or has no value.
+    #[serde(default, skip_serializing_if = "OnMissing::is_default")]
+    pub on_missing: OnMissing,
     /// Which direction is better; needed only if the metric's name does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
@@ -67,6 +81,40 @@ pub enum Level {
     Warn,
     /// A miss is shown and changes nothing.
     Info,
+}
+
+/// The outcome of a rule whose metric has no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMissing {
+    /// It cannot be judged, so the gate is red.
+    #[default]
+    Inconclusive,
+    /// A warning.
+    Warn,
+    /// A miss.
+    Fail,
+}
+
+impl OnMissing {
+    /// For serde: what is the default need not be written.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature that serde asks for"
+    )]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Rules of which some must hold. A missed rule of a group counts only if the group is missed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleGroup {
+    /// The rules, by their `name`.
+    pub rules: Vec<String>,
+    /// How many of them must hold.
+    pub at_least: u32,
 }
 
 /// The outcome of a change whose interval lies on both sides of the bound.
@@ -122,15 +170,25 @@ pub enum MissingBaseline {
 impl Rule {
     /// The direction in force: stated, or known by the metric's name.
     pub fn direction(&self) -> Option<Direction> {
-        self.direction.or_else(|| catalog::direction(&self.metric))
+        self.direction
+            .or_else(|| catalog::direction(&self.key().metric))
     }
 
-    /// What the rule judges.
+    /// What the rule judges. Where it has a wildcard, the key has it too, and stands for each key that it matches.
     pub fn key(&self) -> MetricKey {
+        let metric = match self.metric.as_str() {
+            "" => PAIRED_METRIC,
+            metric => metric,
+        };
         MetricKey {
             class: self.class.clone(),
-            ..MetricKey::overall(&self.metric)
+            ..MetricKey::overall(metric)
         }
+    }
+
+    /// Whether it stands for several keys.
+    pub fn is_wildcard(&self) -> bool {
+        self.class.as_deref() == Some(WILDCARD)
     }
 
     /// The bounds, in a fixed order.
@@ -142,6 +200,7 @@ impl Rule {
             self.max_drop_pct.map(Bound::MaxDropPct),
             self.min_gain.map(Bound::MinGain),
             self.min_gain_pct.map(Bound::MinGainPct),
+            self.max_new_errors.map(Bound::MaxNewErrors),
         ]
         .into_iter()
         .flatten()
@@ -161,8 +220,23 @@ impl Rule {
     }
 
     fn problem_of_bounds(&self) -> Option<(Option<&'static str>, String)> {
-        if self.metric.trim().is_empty() {
+        let is_of_rows_alone =
+            self.max_new_errors.is_some() && self.bounds().len() == 1 && self.class.is_none();
+        if self.metric.trim().is_empty() && !is_of_rows_alone {
             return Some((Some("metric"), "names no metric".to_owned()));
+        }
+        if self.max_new_errors.is_some() && self.key() != MetricKey::overall(PAIRED_METRIC) {
+            let problem = format!(
+                "counts rows, so it goes with `metric = \"{PAIRED_METRIC}\"` or without a metric: write a rule of its own"
+            );
+            return Some((Some("max_new_errors"), problem));
+        }
+        if self
+            .name
+            .as_ref()
+            .is_some_and(|name| name.trim().is_empty())
+        {
+            return Some((Some("name"), "is empty".to_owned()));
         }
         let bounds = [
             ("min", self.min, f64::NEG_INFINITY),
@@ -172,10 +246,10 @@ impl Rule {
             ("min_gain", self.min_gain, 0.0),
             ("min_gain_pct", self.min_gain_pct, 0.0),
         ];
-        if bounds.iter().all(|(_, bound, _)| bound.is_none()) {
+        if bounds.iter().all(|(_, bound, _)| bound.is_none()) && self.max_new_errors.is_none() {
             return Some((
                 None,
-                "asks for nothing: add `min`, `max`, `max_drop`, `max_drop_pct`, `min_gain` or `min_gain_pct`"
+                "asks for nothing: add `min`, `max`, `max_drop`, `max_drop_pct`, `min_gain`, `min_gain_pct` or `max_new_errors`"
                     .to_owned(),
             ));
         }
@@ -224,7 +298,7 @@ impl Rule {
             );
             return Some((Some("direction"), problem));
         }
-        if self.compares() && self.direction().is_none() {
+        if self.compares() && !self.metric.is_empty() && self.direction().is_none() {
             let problem = format!(
                 "it is not known which way `{metric}` is better: add `direction = \"higher_is_better\"` or `\"lower_is_better\"`"
             );
@@ -242,6 +316,10 @@ impl Rule {
         };
         if !(level > 0.5 && level < 1.0) {
             let problem = "must lie between 0.5 and 1, such as 0.95";
+            return Some((Some("confidence"), problem.to_owned()));
+        }
+        if self.max_new_errors.is_some() && self.bounds().len() == 1 {
+            let problem = "has no effect on a number of rows; remove it";
             return Some((Some("confidence"), problem.to_owned()));
         }
         if self.compares() && (self.metric != PAIRED_METRIC || self.class.is_some()) {

@@ -40,7 +40,7 @@ fn settings(gate: &GateConfig) -> BTreeMap<(String, String), String> {
     for (setting, value) in fields(gate) {
         if matches!(
             setting.as_str(),
-            "on_missing_baseline" | "compare_rows" | "max_rows_lost"
+            "on_missing_baseline" | "compare_rows" | "max_rows_lost" | "sequential"
         ) {
             all.insert((ALL_RULES.to_owned(), setting), vec![value]);
         }

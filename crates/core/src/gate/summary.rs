@@ -1,6 +1,7 @@
 //! A verdict in one or two sentences.
 
 use super::decision::{Decision, Outcome};
+use super::rule::Level;
 use super::verdict::RuleResult;
 use crate::figure::count;
 
@@ -48,9 +49,11 @@ pub(super) fn summary(
     ]
     .into_iter()
     .filter_map(|(outcome, what)| {
-        let found = results
-            .iter()
-            .filter(|result| result.outcome == outcome && result.decision == Decision::Pass);
+        let found = results.iter().filter(|result| {
+            result.level == Level::Info
+                && result.outcome == outcome
+                && result.decision == Decision::Pass
+        });
         match found.count() {
             0 => None,
             n => Some(format!(
@@ -60,6 +63,15 @@ pub(super) fn summary(
         }
     });
     let of_level_info = of_level_info.collect::<Vec<_>>().join(" ");
+    let n_eased = results.iter().filter(|result| {
+        result.level != Level::Info
+            && result.outcome == Outcome::Missed
+            && result.decision == Decision::Pass
+    });
+    let in_groups = match n_eased.count() {
+        0 => String::new(),
+        n => format!("{} missed in a group that holds.", count(n as u64, "rule")),
+    };
     let skipped = match not_compared {
         Some(reason) if n_skipped > 0 => format!(
             "No change was judged, so {} skipped: {reason}.",
@@ -70,7 +82,7 @@ pub(super) fn summary(
         ),
         _ => String::new(),
     };
-    [sentence, of_level_info, skipped]
+    [sentence, of_level_info, in_groups, skipped]
         .into_iter()
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()

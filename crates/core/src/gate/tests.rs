@@ -12,6 +12,8 @@ use crate::model::Loss;
 use crate::row_mask::RowMask;
 use crate::row_set::{RowMatch, RowSet};
 
+mod vocabulary;
+
 fn rule(text: &str) -> Rule {
     let rule: Rule = toml::from_str(text).unwrap();
     assert_eq!(rule.problem(), None, "{text}");
@@ -100,6 +102,8 @@ fn case<'a>(
         commit: None,
         trainyard_version: "0.0.0",
         rule_changes: &[],
+        looks: Ok(None),
+        flips: None,
         notes: &[],
     }
 }

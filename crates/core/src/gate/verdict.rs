@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::bound::Bound;
 use super::decision::{Decision, Outcome};
+use super::flips::Flips;
+use super::group::GroupResult;
+use super::looks::Look;
 use super::rule::Level;
 use crate::digest::Sha256Digest;
 use crate::files::{self, FileError};
@@ -45,10 +48,16 @@ pub struct Verdict {
     pub n_rows: Option<u64>,
     /// Each bound of each rule.
     pub rules: Vec<RuleResult>,
+    /// Each group of rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupResult>,
     /// Every metric beside the baseline's: those of all rows first, then those of classes, slices and folds.
     pub metrics: Vec<Comparison>,
     /// What it was compared with.
     pub baseline: Option<BaselineReference>,
+    /// The rows that one of the two predicts right and the other wrong, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flips: Option<Flips>,
     /// What a change does to the configuration, against that of its base branch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rule_changes: Vec<RuleChange>,
@@ -81,6 +90,18 @@ pub struct Comparison {
     pub change: Option<Measurement>,
 }
 
+impl Comparison {
+    /// Of what was not measured.
+    pub(super) const fn of_nothing(key: MetricKey) -> Self {
+        Self {
+            key,
+            measured: None,
+            baseline: None,
+            change: None,
+        }
+    }
+}
+
 /// How one bound of one rule came out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -97,6 +118,9 @@ pub struct RuleResult {
     /// The confidence that the rule asks for, two-sided; one end decides, so its nominal error is half of what is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
+    /// With `[gate] sequential`: the look at the rows, and the level that decided in place of `confidence`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<Look>,
     /// How much a miss weighs.
     pub level: Level,
     /// How the bound came out.
@@ -116,6 +140,12 @@ impl RuleResult {
     /// The word for people: that of the decision, unless its level hides how the bound came out.
     pub const fn word(&self) -> &'static str {
         match (self.level, self.outcome) {
+            // In a group that holds a missed rule passes, but is not called so.
+            (Level::Fail, Outcome::Missed | Outcome::NotJudged)
+                if matches!(self.decision, Decision::Pass | Decision::Warn) =>
+            {
+                self.outcome.word()
+            }
             (Level::Fail, Outcome::Holds | Outcome::Missed | Outcome::NotJudged) => {
                 self.decision.word()
             }

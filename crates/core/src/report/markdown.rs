@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use super::classes::{ClassRow, ClassTable};
-use super::{Report, change_of, cut, mermaid, shortened, values_of};
+use super::{Report, change_of, cut, flips, mermaid, shortened, values_of};
 use crate::figure::{self, count, figure, percent};
 use crate::gate::{
-    ChangeScope, Comparison, Decision, Level, Outcome, RuleChange, RuleResult, Verdict,
+    ChangeScope, Comparison, Decision, Level, Outcome, RuleChange, RuleResult, Verdict, rule_health,
 };
 use crate::row_set::{MatchedBy, RowMatch};
 
@@ -47,6 +47,15 @@ pub(super) fn render(report: &Report<'_>, max_chars: usize) -> String {
             text: reasons(report),
         },
         Section {
+            name: "rows that changed",
+            rank: 3,
+            text: report
+                .verdict
+                .flips
+                .as_ref()
+                .map_or_else(String::new, flips::render),
+        },
+        Section {
             name: "history",
             rank: 7,
             text: mermaid::history(report),
@@ -65,6 +74,11 @@ pub(super) fn render(report: &Report<'_>, max_chars: usize) -> String {
             name: "configuration",
             rank: 4,
             text: config_changes(report),
+        },
+        Section {
+            name: "gate health",
+            rank: 5,
+            text: health(report),
         },
         Section {
             name: "provenance",
@@ -113,7 +127,7 @@ fn joined(sections: &[Section], omitted: &[&str]) -> String {
 }
 
 /// A name from outside, made harmless and as short as a table bears.
-fn name(text: &str) -> String {
+pub(super) fn name(text: &str) -> String {
     escape(&shortened(text))
 }
 
@@ -443,7 +457,7 @@ fn reasons(report: &Report<'_>) -> String {
         .rules
         .iter()
         .filter(|rule| rule.outcome != Outcome::Holds);
-    noteworthy.fold(String::new(), |mut text, rule| {
+    let mut text = noteworthy.fold(String::new(), |mut text, rule| {
         let _ = writeln!(
             text,
             "- {} **{}** {}: {}",
@@ -453,7 +467,12 @@ fn reasons(report: &Report<'_>) -> String {
             sentence(&rule.reason)
         );
         text
-    })
+    });
+    for group in &report.verdict.groups {
+        let words = sentence(&group.words());
+        let _ = writeln!(text, "- {} **Group**: {words}", icon(group.decision));
+    }
+    text
 }
 
 /// The worst change of a class, as an improvement: below 0 where one of its figures fell.
@@ -513,6 +532,30 @@ fn classes(report: &Report<'_>) -> String {
             );
         }
         line(cells);
+    }
+    text.push_str("\n</details>\n");
+    text
+}
+
+/// How the rules behaved over the runs that are known.
+fn health(report: &Report<'_>) -> String {
+    let found = rule_health(report.history);
+    if found.iter().all(|rule| rule.advice().is_none()) {
+        return String::new();
+    }
+    let mut text = String::from(
+        "<details><summary>Gate health</summary>\n\n| Rule | Runs | Red | Flips | |\n| :-- | --: | --: | --: | :-- |\n",
+    );
+    for rule in found {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} |",
+            name(&rule.rule),
+            rule.n_runs,
+            rule.n_red,
+            rule.n_flips,
+            rule.advice().unwrap_or_default().replace('`', "")
+        );
     }
     text.push_str("\n</details>\n");
     text
@@ -597,7 +640,7 @@ fn provenance(report: &Report<'_>) -> String {
 }
 
 /// An address as an autolink, refused when it could break out of one.
-fn escape_url(url: &str) -> String {
+pub(super) fn escape_url(url: &str) -> String {
     let is_plain = url.starts_with("https://") || url.starts_with("http://");
     if is_plain
         && !url.contains(|c: char| c.is_whitespace() || c.is_control() || "<>|\"`".contains(c))

@@ -137,7 +137,7 @@ pub(super) mod tests {
     use crate::config::{ColumnConfig, SliceConfig};
     use crate::digest::Sha256Digest;
     use crate::evaluation::{DataReference, ModelReference};
-    use crate::folds::{TrainingRows, measure_folds};
+    use crate::fold_scores::{TrainingRows, measure_folds};
     use crate::metrics::Scoring;
     use crate::model::{Loss, Task};
     use crate::numeric_columns::measure_columns;

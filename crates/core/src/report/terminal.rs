@@ -75,6 +75,14 @@ pub(super) fn render(report: &Report<'_>, has_colour: bool) -> String {
             plain(&rule.reason)
         );
     }
+    for group in &verdict.groups {
+        let _ = writeln!(
+            text,
+            "{}: group: {}",
+            group.decision.word(),
+            plain(&group.words())
+        );
+    }
     for note in &verdict.notes {
         let _ = writeln!(text, "note: {}", plain(note));
     }

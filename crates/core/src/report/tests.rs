@@ -43,6 +43,8 @@ fn verdict(candidate: &str, baseline: Option<&str>, rules: &[&str]) -> Verdict {
         commit: Some("abc123"),
         trainyard_version: "0.0.0",
         rule_changes: &[],
+        looks: Ok(None),
+        flips: None,
         notes: &[],
     }
     .judge()
@@ -199,7 +201,7 @@ proptest! {
             commit: commit.to_owned(),
             values: [("accuracy".to_owned(), 0.5)].into(),
             decision: Decision::Pass,
-            rules: Vec::new(),
+            rules: [("accuracy at least 0.9".to_owned(), Decision::Pass)].into(),
         };
         let history = [point("abc"), point(&metric)];
         let text = Report { history: &history, ..report(&verdict) }.markdown(COMMENT_LIMIT);
@@ -559,6 +561,8 @@ mod gallery {
                 commit: Some("abc123"),
                 trainyard_version: "0.0.0",
                 rule_changes: &[],
+                looks: Ok(None),
+                flips: None,
                 notes: &[],
             }
             .judge();

@@ -6,19 +6,16 @@
 
 use std::collections::BTreeMap;
 
-use super::special::student_quantile;
 use super::{Interval, IntervalMethod, Moments, NoInterval};
 
-/// Fewest groups with an interval; below, no t quantile makes up for a variance of so few.
-const MIN_GROUPS: u64 = 5;
-
-/// Groups from which the skewness of their sums can be estimated and is corrected for; with fewer, plain Student's t, as the method says.
-const MIN_FOR_SKEWNESS: u64 = 30;
+/// Fewest groups with an interval: with fewer, neither variance nor skewness of their sums is known.
+const MIN_GROUPS: u64 = 10;
 
 /// The interval of `value`, of which `rows` gives the group and the influence of each row.
 ///
-/// Student's with one degree of freedom less than there are groups, since it is their sums that the variance is estimated from, not the
-/// rows. From 30 groups it is corrected for the skewness of the sums as the interval of a mean is: see [`Moments::interval`].
+/// That of the mean of the groups' sums, with one degree of freedom less than there are groups, since it is their sums that the variance
+/// is estimated from, not the rows, and corrected for their skewness: see [`Moments::interval`]. Student's interval without the correction
+/// misses with an end in 4 to 6 % of samples of 10 to 29 groups of skewed rates, where 2.5 % are meant.
 pub fn cluster_interval(
     value: f64,
     rows: impl IntoIterator<Item = (u64, f64)>,
@@ -43,33 +40,18 @@ pub fn cluster_interval(
     // Scaled so that the mean over groups is the mean influence over rows.
     let scale = n as f64 / n_rows as f64;
     let moments = Moments::of(sums.into_values().map(|sum| sum * scale));
-    if n >= MIN_FOR_SKEWNESS {
-        let interval = moments
-            .interval(confidence)
+    let interval =
+        moments
+            .interval_from(MIN_GROUPS, confidence)
             .map_err(|reason| match reason {
                 NoInterval::NoVariation { .. } => NoInterval::EqualGroups { n },
                 other => other,
             })?;
-        return Ok(Interval {
-            lower: value + (interval.lower - moments.mean),
-            upper: value + (interval.upper - moments.mean),
-            confidence,
-            method: IntervalMethod::ClusteredSkewnessCorrectedT,
-        });
-    }
-    if !(value.is_finite() && moments.variance.is_finite()) {
-        return Err(NoInterval::NotFinite);
-    }
-    if moments.variance <= 0.0 {
-        return Err(NoInterval::EqualGroups { n });
-    }
-    let t = student_quantile(f64::midpoint(1.0, confidence), (n - 1) as f64);
-    let reach = t * (moments.variance / n as f64).sqrt();
     Ok(Interval {
-        lower: value - reach,
-        upper: value + reach,
+        lower: value + (interval.lower - moments.mean),
+        upper: value + (interval.upper - moments.mean),
         confidence,
-        method: IntervalMethod::ClusteredT,
+        method: IntervalMethod::Clustered,
     })
 }
 
@@ -91,14 +73,14 @@ mod tests {
             .collect()
     }
 
-    /// Independent source: statsmodels 0.15 `OLS(y, ones).fit(cov_type="cluster", cov_kwds={"groups": g}, use_t=True)`, whose variance is
-    /// corrected by G / (G − 1) · (n − 1) / (n − 1) and whose t has G − 1 degrees of freedom.
+    /// Independent source: statsmodels 0.15 `OLS(y, ones).fit(cov_type="cluster", cov_kwds={"groups": g}, use_t=True).conf_int()`, whose
+    /// variance is corrected by G / (G − 1) and whose t has G − 1 degrees of freedom. The sums of these groups are not skewed.
     #[test]
     fn a_mean_of_groups_matches_statsmodels() {
         let interval = cluster_mean(&rows(11, 4), 0.95).unwrap();
         close(interval.lower, 4.271_861_148_013_724);
         close(interval.upper, 8.728_138_851_986_277);
-        assert_eq!(interval.method, IntervalMethod::ClusteredT);
+        assert_eq!(interval.method, IntervalMethod::Clustered);
     }
 
     #[test]
@@ -110,7 +92,7 @@ mod tests {
             .unwrap();
         close(interval.lower, plain.lower);
         close(interval.upper, plain.upper);
-        assert_eq!(interval.method, IntervalMethod::ClusteredSkewnessCorrectedT);
+        assert_eq!(interval.method, IntervalMethod::Clustered);
     }
 
     #[test]
@@ -130,8 +112,8 @@ mod tests {
         let reason = |rows: &[(u64, f64)]| cluster_mean(rows, 0.95).unwrap_err().to_string();
         assert_eq!(reason(&[]), "no rows");
         assert_eq!(
-            reason(&rows(4, 100)),
-            "too few groups: 4, at least 5 needed"
+            reason(&rows(9, 100)),
+            "too few groups: 9, at least 10 needed"
         );
         for n in [10, 50] {
             let equal: Vec<_> = (0..n).map(|group| (group, 0.5)).collect();

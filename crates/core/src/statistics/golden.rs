@@ -23,7 +23,6 @@ struct Curve {
     labels: Vec<u8>,
     new: Vec<f64>,
     old: Vec<f64>,
-    #[serde(flatten)]
     expected: Option<Expected>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Training sets of two folds share most of their rows, so the scores are not independent and the plain t interval is too narrow. The
 //! corrected interval takes their correlation to be the share of rows that is tested: C. Nadeau and Y. Bengio (2003), "Inference for the
-//! generalization error", Machine Learning 52, 239–281; over repeats, R. R. Bouckaert and E. Frank (2004), PAKDD, LNCS 3056, 3–12.
+//! generalization error", Machine Learning 52, 239–281; over repeats also R. R. Bouckaert and E. Frank (2004), PAKDD, LNCS 3056, 3–12.
 //! No unbiased estimate of that variance exists (Y. Bengio and Y. Grandvalet, 2004, JMLR 5, 1089–1105), so this claims less than an
 //! interval over rows: it is for the mean score of models trained on as many rows, and its coverage is what was simulated.
 
@@ -20,14 +20,26 @@ pub struct Fold {
     pub n_test: u64,
 }
 
+/// Fewest tested rows in the smallest fold.
+const MIN_TESTED: u64 = 10;
+
 /// Nadeau and Bengio's corrected resampled t interval of the mean score, each fold counted alike.
 ///
-/// The variance of the scores times (1 / J + n_test / n_train), with J − 1 degrees of freedom, J being all folds of all repeats. Folds of
-/// unequal size enter by their mean ratio n_test / n_train.
+/// The variance of the scores times (1 / J + n_test / n_train), J being all folds of all repeats. Folds of unequal size enter by their
+/// mean ratio n_test / n_train. The degrees of freedom are J − 1, but not more than n_train / n_test, which is what one pass has: repeats
+/// bring no new rows, and with all their folds counted, as Bouckaert and Frank do, an end misses in up to 13 % of samples where 2.5 % are
+/// meant (nearest neighbour, 4 repeats).
 pub fn k_fold_interval(folds: &[Fold], confidence: f64) -> Result<Interval, NoInterval> {
     let n = folds.len() as u64;
     if n < 2 {
         return Err(NoInterval::TooFewFolds { n });
+    }
+    let n_tested = folds.iter().map(|fold| fold.n_test).min().unwrap_or(0);
+    if n_tested < MIN_TESTED {
+        return Err(NoInterval::TooFewTested {
+            n: n_tested,
+            needed: MIN_TESTED,
+        });
     }
     let moments = Moments::of(folds.iter().map(|fold| fold.score));
     let ratio = folds
@@ -42,7 +54,8 @@ pub fn k_fold_interval(folds: &[Fold], confidence: f64) -> Result<Interval, NoIn
     if variance <= 0.0 {
         return Err(NoInterval::EqualFolds { n });
     }
-    let t = student_quantile(f64::midpoint(1.0, confidence), (n - 1) as f64);
+    let degrees_of_freedom = ((n - 1) as f64).min(ratio.recip()).max(1.0);
+    let t = student_quantile(f64::midpoint(1.0, confidence), degrees_of_freedom);
     let reach = t * variance.sqrt();
     Ok(Interval {
         lower: moments.mean - reach,
@@ -89,6 +102,16 @@ mod tests {
     }
 
     #[test]
+    fn repeats_add_no_degrees_of_freedom() {
+        let scores = [0.82, 0.86, 0.83, 0.85, 0.84];
+        let repeated = folds(&[scores, scores].concat(), 80, 20);
+        let interval = k_fold_interval(&repeated, 0.95).unwrap();
+        let variance = 0.001 / 9.0 * 2.0 * (0.1 + 0.25);
+        let reach = 2.776_445_105_197_798_7 * f64::sqrt(variance);
+        close(interval.upper, 0.84 + reach);
+    }
+
+    #[test]
     fn outside_the_claim_there_is_a_reason() {
         let reason = |folds: &[Fold]| k_fold_interval(folds, 0.95).unwrap_err().to_string();
         assert_eq!(
@@ -98,6 +121,10 @@ mod tests {
         assert_eq!(
             reason(&folds(&[0.5; 5], 80, 20)),
             "no variation: all 5 folds have the same score"
+        );
+        assert_eq!(
+            reason(&folds(&[0.5, 0.6], 9, 9)),
+            "too few tested rows in a fold: 9, at least 10 needed"
         );
         let not_finite = "some values, or their squares, are not finite";
         assert_eq!(reason(&folds(&[0.5, f64::NAN], 80, 20)), not_finite);

@@ -57,6 +57,15 @@ impl Moments {
     /// end is its expansion to the second order, widened: the transformation itself jumps where its cube root passes zero.
     /// P. Hall (1992), "On the removal of skewness by transformation", Journal of the Royal Statistical Society B 54, 221–228.
     pub fn interval(&self, confidence: f64) -> Result<Interval, NoInterval> {
+        self.interval_from(MIN_ROWS, confidence)
+    }
+
+    /// The same, from so many values on.
+    pub(super) fn interval_from(
+        &self,
+        needed: u64,
+        confidence: f64,
+    ) -> Result<Interval, NoInterval> {
         let Self {
             n,
             mean,
@@ -69,11 +78,8 @@ impl Moments {
         if !(mean.is_finite() && variance.is_finite() && skewness.is_finite()) {
             return Err(NoInterval::NotFinite);
         }
-        if n < MIN_ROWS {
-            return Err(NoInterval::TooFewRows {
-                n,
-                needed: MIN_ROWS,
-            });
+        if n < needed {
+            return Err(NoInterval::TooFewRows { n, needed });
         }
         if variance <= 0.0 {
             return Err(NoInterval::NoVariation { n });

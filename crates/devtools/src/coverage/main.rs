@@ -4,8 +4,12 @@
 
 #![expect(clippy::print_stdout, reason = "a command-line tool for developers")]
 
+mod agreement;
+mod grouped;
+mod looks;
 mod populations;
 mod random;
+mod scored;
 mod simulation;
 mod table;
 
@@ -16,6 +20,7 @@ use std::thread;
 
 use clap::Parser;
 
+use crate::looks::Alarms;
 use crate::simulation::{Cell, Settings};
 
 /// Simulate the coverage of confidence intervals.
@@ -30,6 +35,9 @@ struct Cli {
     /// Two-sided level of the intervals.
     #[arg(long, default_value_t = 0.95)]
     confidence: f64,
+    /// Only metrics whose name contains this; `looks` for repeated looks alone.
+    #[arg(long, default_value = "")]
+    metric: String,
     /// Seed of all samples.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -46,20 +54,45 @@ fn main() -> ExitCode {
         confidence: cli.confidence,
         seed: cli.seed,
     };
-    let cells = simulate(&settings);
-    print!("{}", table::render(&cells, &settings));
-    if cells.iter().all(|cell| cell.verdict(&settings).is_ok()) {
+    let cells = simulate(&cli.metric, &settings);
+    println!("{}", table::render(&cells, &settings));
+    let alarms = match cli.metric.as_str() {
+        "" | "looks" => look(&settings),
+        _ => Vec::new(),
+    };
+    print!("{}", looks::render(&alarms, &settings));
+    let is_covered = cells.iter().all(|cell| cell.verdict(&settings).is_ok());
+    if is_covered && alarms.iter().all(|alarm| alarm.holds(&settings)) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
+/// The false alarms of repeated looks, each on a thread of its own.
+fn look(settings: &Settings) -> Vec<Alarms> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = looks::all()
+            .into_iter()
+            .zip(0..)
+            .map(|(looks, stream)| scope.spawn(move || looks.run(stream, settings)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
+}
+
 /// All cells, in the order of the table whatever the number of threads.
-fn simulate(settings: &Settings) -> Vec<Cell> {
+fn simulate(metric: &str, settings: &Settings) -> Vec<Cell> {
     let populations = populations::all();
-    let jobs: Vec<(usize, usize)> = (0..populations.len())
+    // A job's place among all of them decides its draws, whichever of them are run.
+    let jobs: Vec<(u64, usize, usize)> = (0..populations.len())
         .flat_map(|population| ROWS.map(|n| (population, n)))
+        .zip(0..)
+        .map(|((population, n), stream)| (stream, population, n))
+        .filter(|(_, population, _)| populations[*population].has_metric(metric))
         .collect();
     let next = AtomicUsize::new(0);
     let n_threads = thread::available_parallelism().map_or(1, usize::from);
@@ -71,8 +104,8 @@ fn simulate(settings: &Settings) -> Vec<Cell> {
             let Some(job) = jobs.len().checked_sub(taken + 1) else {
                 return done;
             };
-            let (population, n) = jobs[job];
-            done.push((job, populations[population].run(n, job as u64, settings)));
+            let (stream, population, n) = jobs[job];
+            done.push((job, populations[population].run(n, stream, settings)));
         }
     };
     let mut done: Vec<(usize, Vec<Cell>)> = thread::scope(|scope| {

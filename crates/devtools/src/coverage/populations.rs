@@ -3,11 +3,13 @@
 use std::ops::Range;
 
 use trainyard_core::statistics::{
-    Average, Moments, NoInterval, clopper_pearson, median_interval, tango,
+    Average, CellBootstrap, Interval, Moments, NoInterval, clopper_pearson, median_interval, tango,
 };
 
+use crate::agreement::{kappa, matthews};
 use crate::random::Random;
 use crate::simulation::{Claim, Figure, Kind, Population};
+use crate::{grouped, scored};
 
 /// Seed of the classes' recalls, which stay the same for all seeds of the samples.
 const RECALL_SEED: u64 = 2026;
@@ -60,6 +62,26 @@ pub(crate) fn all() -> Vec<Population> {
     populations.push(median());
     populations.push(change("1 % gained, 3 % lost", 0.01, 0.03));
     populations.push(change("10 % gained, 10 % lost", 0.1, 0.1));
+    populations.push(agreements(classes(
+        "2 classes, 90/10",
+        &[9.0, 1.0],
+        &usual,
+        true,
+    )));
+    populations.push(agreements(classes(
+        "2 classes, 90/10, recall from 0.95",
+        &[9.0, 1.0],
+        &high,
+        false,
+    )));
+    populations.push(agreements(classes(
+        "10 classes, Zipf",
+        &zipf,
+        &usual,
+        false,
+    )));
+    populations.extend(scored::all());
+    populations.extend(grouped::all());
     populations
 }
 
@@ -159,6 +181,53 @@ fn classes(name: &str, weights: &[f64], recalls: &Range<f64>, has_width_claim: b
     Population {
         name: name.to_owned(),
         kind: Kind::Cells(cells, figures.into()),
+    }
+}
+
+type Method = fn(&CellBootstrap, f64) -> Result<Interval, NoInterval>;
+
+/// Figures without a closed form, by the bootstrap over the cells of the same classes.
+fn agreements(population: Population) -> Population {
+    let Population { name, kind } = population;
+    let Kind::Cells(cells, _) = kind else {
+        unreachable!("classes are cells");
+    };
+    let figure =
+        |metric: &str, statistic: fn(&[f64]) -> f64, method: Method, claim: fn(usize) -> Claim| {
+            let truth = statistic(&cells);
+            let of_counts = move |counts: &[u64]| {
+                statistic(&counts.iter().map(|&count| count as f64).collect::<Vec<_>>())
+            };
+            Figure {
+                metric: metric.to_owned(),
+                claim,
+                truth: Box::new(move |_| truth),
+                value: Box::new(of_counts),
+                interval: Box::new(move |counts: &[u64], confidence| {
+                    // Any seed will do, if samples differ in it.
+                    let seed = counts.iter().fold(0, |sum: u64, count| {
+                        sum.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(*count)
+                    });
+                    // As few as the level allows.
+                    let n_replicates = (20.0 / (1.0 - confidence)).ceil() as usize;
+                    let all = CellBootstrap::of(counts, n_replicates, seed, &[&of_counts]);
+                    method(&all[0], confidence)
+                }),
+            }
+        };
+    let figures = vec![
+        figure("MCC, BCa", matthews, CellBootstrap::bca, |_| Claim::Misses),
+        figure(
+            "MCC, percentile",
+            matthews,
+            CellBootstrap::percentile,
+            |_| Claim::None,
+        ),
+        figure("kappa, BCa", kappa, CellBootstrap::bca, |_| Claim::Misses),
+    ];
+    Population {
+        name,
+        kind: Kind::Cells(cells, figures),
     }
 }
 

@@ -1,8 +1,10 @@
 //! One population at one number of rows: samples drawn, intervals made, misses counted, widths compared.
 
-use trainyard_core::statistics::{Interval, NoInterval};
+use trainyard_core::statistics::{Fold, Interval, NoInterval};
 
+use crate::grouped::GroupedRow;
 use crate::random::Random;
+use crate::scored::ScoredRow;
 
 /// How much is simulated.
 pub(crate) struct Settings {
@@ -14,9 +16,14 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// The nominal share of samples that an end misses.
+    pub(crate) fn tail(&self) -> f64 {
+        (1.0 - self.confidence) / 2.0
+    }
+
     /// The largest share of samples that an end may miss: nominal, one point, and two standard errors of this simulation.
     pub(crate) fn miss_limit(&self) -> f64 {
-        let nominal = (1.0 - self.confidence) / 2.0;
+        let nominal = self.tail();
         nominal + 0.01 + 2.0 * (nominal * (1.0 - nominal) / f64::from(self.n_samples)).sqrt()
     }
 }
@@ -56,7 +63,19 @@ pub(crate) enum Kind {
     Cells(Vec<f64>, Vec<Figure<[u64]>>),
     /// Each row has a value.
     Values(fn(&mut Random) -> f64, Vec<Figure<[f64]>>),
+    /// Each row has a label and two scores.
+    Scored(Draw<ScoredRow>, Vec<Figure<[ScoredRow]>>),
+    /// Each row has a group and a value; groups are resampled whole.
+    Grouped(
+        fn(usize, &mut Random) -> Vec<GroupedRow>,
+        Vec<Figure<[GroupedRow]>>,
+    ),
+    /// Rows are cross-validated; a sample is the folds.
+    Folds(Draw<Fold>, Vec<Figure<[Fold]>>),
 }
+
+/// A sample of so many rows.
+type Draw<T> = Box<dyn Fn(usize, &mut Random) -> Vec<T> + Sync>;
 
 /// One row of the table.
 #[derive(Debug, Clone)]
@@ -147,6 +166,20 @@ impl Cell {
 }
 
 impl Population {
+    /// Whether one of its figures is called so.
+    pub(crate) fn has_metric(&self, name: &str) -> bool {
+        fn any<S: ?Sized>(figures: &[Figure<S>], name: &str) -> bool {
+            figures.iter().any(|figure| figure.metric.contains(name))
+        }
+        match &self.kind {
+            Kind::Cells(_, figures) => any(figures, name),
+            Kind::Values(_, figures) => any(figures, name),
+            Kind::Scored(_, figures) => any(figures, name),
+            Kind::Grouped(_, figures) => any(figures, name),
+            Kind::Folds(_, figures) => any(figures, name),
+        }
+    }
+
     /// The cells of this population's figures at `n` rows; `stream` sets its draws apart from other populations'.
     pub(crate) fn run(&self, n: usize, stream: u64, settings: &Settings) -> Vec<Cell> {
         let mut random = Random::new(settings.seed, stream);
@@ -176,10 +209,19 @@ impl Population {
             }
             Kind::Values(value, figures) => {
                 let draw = |random: &mut Random| (0..n).map(|_| value(random)).collect();
-                let resample = |values: &[f64], random: &mut Random| {
-                    (0..n).map(|_| values[random.below(n)]).collect()
-                };
-                self.cells(n, figures, settings, &mut random, draw, resample)
+                self.cells(n, figures, settings, &mut random, draw, rows_again)
+            }
+            Kind::Scored(sample, figures) => {
+                let draw = |random: &mut Random| sample(n, random);
+                self.cells(n, figures, settings, &mut random, draw, rows_again)
+            }
+            Kind::Grouped(sample, figures) => {
+                let draw = |random: &mut Random| sample(n, random);
+                self.cells(n, figures, settings, &mut random, draw, groups_again)
+            }
+            Kind::Folds(sample, figures) => {
+                let draw = |random: &mut Random| sample(n, random);
+                self.cells(n, figures, settings, &mut random, draw, rows_again)
             }
         }
     }
@@ -236,6 +278,21 @@ impl Population {
     }
 }
 
+/// As many rows, drawn with replacement.
+fn rows_again<T: Copy>(rows: &[T], random: &mut Random) -> Vec<T> {
+    let n = rows.len();
+    (0..n).map(|_| rows[random.below(n)]).collect()
+}
+
+/// As many groups, drawn with replacement.
+fn groups_again(rows: &[GroupedRow], random: &mut Random) -> Vec<GroupedRow> {
+    let groups: Vec<&[GroupedRow]> = rows.chunk_by(|left, right| left.0 == right.0).collect();
+    (0..groups.len())
+        .flat_map(|_| groups[random.below(groups.len())])
+        .copied()
+        .collect()
+}
+
 /// Widths of the percentile bootstrap's intervals, all figures from the same replicates.
 fn bootstrap_widths<T>(
     figures: &[Figure<[T]>],
@@ -255,6 +312,11 @@ fn bootstrap_widths<T>(
     values
         .iter_mut()
         .map(|values| {
+            // Some figures are not defined in every replicate.
+            values.retain(|value| !value.is_nan());
+            if values.is_empty() {
+                return 0.0;
+            }
             values.sort_unstable_by(f64::total_cmp);
             percentile(values, 1.0 - tail) - percentile(values, tail)
         })

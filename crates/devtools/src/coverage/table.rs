@@ -22,16 +22,16 @@ pub(crate) fn render(cells: &[Cell], settings: &Settings) -> String {
         };
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {limit} | {} | {:.4} | {:.4} | {:.2} | {verdict} |",
+            "| {} | {} | {} | {} | {} | {limit} | {} | {} | {} | {} | {verdict} |",
             cell.metric,
             cell.population,
             cell.n,
             percent(cell.miss_below()),
             percent(cell.miss_above()),
             percent(cell.refused()),
-            cell.width(),
-            cell.bootstrap_width(),
-            cell.ratio(),
+            number(cell.width(), 4),
+            number(cell.bootstrap_width(), 4),
+            number(cell.ratio(), 2),
         );
     }
     text
@@ -39,4 +39,13 @@ pub(crate) fn render(cells: &[Cell], settings: &Settings) -> String {
 
 fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
+}
+
+/// Empty where no sample has an interval.
+fn number(value: f64, n_decimals: usize) -> String {
+    if value.is_nan() {
+        String::new()
+    } else {
+        format!("{value:.n_decimals$}")
+    }
 }

@@ -4,6 +4,7 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 use trainyard_core::config::ConfigFile;
 use trainyard_core::evaluation::Evaluation;
+use trainyard_core::folds::CrossValidation;
 use trainyard_core::gate::{BaselineRecord, Verdict};
 use trainyard_core::model::{ModelManifest, RunRecord};
 use trainyard_core::publication::Publication;
@@ -19,6 +20,7 @@ pub(crate) fn files() -> anyhow::Result<Vec<Generated>> {
         file::<ConfigFile>("config", "trainyard.toml")?,
         file::<ModelManifest>("model", "model.json")?,
         file::<RunRecord>("run", "run.json")?,
+        file::<CrossValidation>("cross-validation", "cross-validation.json")?,
         file::<Evaluation>("evaluation", "evaluation.json")?,
         file::<Verdict>("verdict", "verdict.json")?,
         file::<BaselineRecord>("baseline", "baseline.json")?,

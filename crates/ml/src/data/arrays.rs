@@ -110,6 +110,8 @@ pub(super) fn load(
         labels: labels.map_err(DataError::labels(&labels_path))?,
         weights: None,
         row_ids: None,
+        fill: None,
+        keys: std::collections::BTreeMap::new(),
         columns: None,
         description: Vec::new(),
         warnings: Vec::new(),

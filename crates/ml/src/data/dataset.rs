@@ -1,6 +1,7 @@
 //! Raw rows and their labels, whatever format they were read from.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use trainyard_core::digest::{self, DigestBuilder, Sha256Digest};
@@ -9,6 +10,7 @@ use trainyard_core::scored_rows::Labels;
 
 use super::error::DataError;
 use super::features::Features;
+use super::means::means;
 use crate::random::{Purpose, Stream};
 
 /// Raw rows and their labels.
@@ -26,6 +28,10 @@ pub struct Dataset {
     pub weights: Option<Vec<f32>>,
     /// Any text, unique; where the data has ids.
     pub row_ids: Option<Vec<String>>,
+    /// What stands for each column's missing values, which the features hold as NaN; where they are filled with means.
+    pub fill: Option<Arc<Vec<f32>>>,
+    /// The texts of columns that folds follow, by name.
+    pub keys: BTreeMap<String, Vec<String>>,
     /// Names of the features, where each is a column of its own.
     pub columns: Option<Vec<String>>,
     /// What was read, in lines of text: of a table its columns by role, with the types that were found; of a folder its
@@ -41,6 +47,13 @@ impl Dataset {
     /// Number of rows.
     pub const fn n_rows(&self) -> usize {
         self.labels.len()
+    }
+
+    /// Which of the features' rows is the row `row`.
+    fn stored(&self, row: usize) -> usize {
+        self.selection
+            .as_ref()
+            .map_or(row, |selection| selection[row] as usize)
     }
 
     /// Values of one row.
@@ -99,11 +112,14 @@ impl Dataset {
     pub fn gather(&self, rows: &[u32], out: &mut [f32]) -> Result<(), DataError> {
         let row_len = self.row_len();
         for (&row, out) in rows.iter().zip(out.chunks_exact_mut(row_len)) {
-            let stored = self
-                .selection
-                .as_ref()
-                .map_or(row, |selection| selection[row as usize]);
-            self.features.read(stored as usize * row_len, out)?;
+            self.features
+                .read(self.stored(row as usize) * row_len, out)?;
+            if let Some(fill) = &self.fill {
+                let missing = out.iter_mut().zip(fill.iter());
+                missing
+                    .filter(|(value, _)| value.is_nan())
+                    .for_each(|(value, fill)| *value = *fill);
+            }
         }
         Ok(())
     }
@@ -134,6 +150,25 @@ impl Dataset {
         Ok(Some(feature))
     }
 
+    /// The same rows, their missing values filled with the means over `training` where these were filled with means: what
+    /// a test row lacks must not be learnt from other test rows.
+    ///
+    /// # Errors
+    ///
+    /// Where a column has no value in `training`, or its rows cannot be read any more.
+    pub fn fill_with_means_of(self, training: &Self) -> Result<Self, DataError> {
+        let fill = match (&self.fill, &training.columns) {
+            (Some(_), Some(names)) => {
+                let rows = (0..training.n_rows()).map(|row| training.stored(row));
+                let path = training.files.first().map_or("", |file| &file.path);
+                let means = means(&training.features, rows, names, Path::new(path))?;
+                Some(Arc::new(means))
+            }
+            _ => None,
+        };
+        Ok(Self { fill, ..self })
+    }
+
     /// The labels of `rows`.
     pub fn labels_of(&self, rows: &[u32]) -> Labels {
         let at = rows.iter().map(|&row| row as usize);
@@ -152,15 +187,11 @@ impl Dataset {
     /// The rows at `rows` as a dataset of their own, which shares the features.
     #[must_use]
     pub fn subset(&self, rows: &[usize]) -> Self {
-        let stored = |row: usize| {
-            self.selection
-                .as_ref()
-                .map_or(row as u32, |selection| selection[row])
-        };
+        let stored = rows.iter().map(|&row| self.stored(row) as u32);
         Self {
             row_shape: self.row_shape.clone(),
             features: Arc::clone(&self.features),
-            selection: Some(Arc::new(rows.iter().map(|&row| stored(row)).collect())),
+            selection: Some(Arc::new(stored.collect())),
             labels: self.labels.gather(rows),
             weights: self
                 .weights
@@ -170,6 +201,15 @@ impl Dataset {
                 .row_ids
                 .as_ref()
                 .map(|row_ids| rows.iter().map(|&row| row_ids[row].clone()).collect()),
+            fill: self.fill.clone(),
+            keys: self
+                .keys
+                .iter()
+                .map(|(name, keys)| {
+                    let keys = rows.iter().map(|&row| keys[row].clone()).collect();
+                    (name.clone(), keys)
+                })
+                .collect(),
             columns: self.columns.clone(),
             description: self.description.clone(),
             warnings: self.warnings.clone(),

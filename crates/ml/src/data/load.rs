@@ -1,10 +1,13 @@
 //! From a configuration to a dataset: each format's reader, then what is the same for all.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use trainyard_core::config::{
     Config, CsvConfig, DataFiles, DataFormat, Decimal, Missing, Remote, Source,
 };
+use trainyard_core::folds::keys;
 use trainyard_core::model::Task;
 
 use super::Labels;
@@ -14,6 +17,7 @@ use super::excerpt::{Excerpt, Names};
 use super::features::Features;
 use super::folders::Folders;
 use super::labels::{self, LabelProblem};
+use super::means::means;
 use super::measured::measure;
 use super::table::{self, Table, TableProblem};
 use super::{arrays, column, images, sample};
@@ -43,7 +47,7 @@ pub fn load(
     };
     let dataset = match config.data.format {
         DataFormat::Idx | DataFormat::Npy => arrays::load(config, folders, files)?,
-        DataFormat::Csv => load_table(config, folders, files, columns)?,
+        DataFormat::Csv => load_table(config, folders, files, split, columns)?,
         DataFormat::Images => load_images(config, folders, files, split)?,
     };
     let mut dataset = dataset;
@@ -110,6 +114,7 @@ fn load_table(
     config: &Config,
     folders: Folders<'_>,
     files: &DataFiles,
+    split: Split,
     columns: Option<&[String]>,
 ) -> Result<Dataset, DataError> {
     let (path, entry) = measure(folders, path_of(files))?;
@@ -125,15 +130,23 @@ fn load_table(
         None => (csv, false),
     };
     let classes = config.data.classes.as_deref().unwrap_or(&[]);
+    let keys = match (split, &config.evaluate.cross_validation) {
+        (Split::Train, Some(folds)) => folds.columns().cloned().collect(),
+        _ => Vec::new(),
+    };
+    let table = table::read(&path, csv, classes, &keys, is_closed)?;
     // Always of the training rows: what a test row lacks must not be learnt from other test rows.
-    let means = match csv.missing {
-        Missing::Mean => {
+    let fill = match (csv.missing, split) {
+        (Missing::Mean, Split::Train) => Some(means_of(&table, &path)?),
+        (Missing::Mean, Split::Test) => {
             let train = folders.locate(path_of(&config.data.train));
-            Some(table::means(&train, csv, classes)?)
+            Some(means_of(
+                &table::read(&train, csv, classes, &[], false)?,
+                &train,
+            )?)
         }
         _ => None,
     };
-    let table = table::read(&path, csv, classes, means.as_deref(), is_closed)?;
     let row_shape = config.model.input_shape.clone();
     if row_shape.iter().product::<usize>() != table.n_columns {
         let names: Vec<&str> = table
@@ -153,24 +166,37 @@ fn load_table(
         Task::Regression => numbers(&table, csv.decimal, place).map(Labels::Value),
     };
     let labels = labels.map_err(DataError::labels(&path))?;
+    let time = config.evaluate.cross_validation.as_ref();
+    if let Some(name) = time.and_then(|folds| folds.time.as_ref())
+        && let Some(times) = table.keys.get(name)
+    {
+        keys::by_time(times).map_err(|problem| {
+            DataError::table(&path)(TableProblem::Time {
+                place: table::place_of(&path, table.starts[problem.row()]),
+                column: Excerpt::of(name),
+                problem,
+            })
+        })?;
+    }
     Ok(Dataset {
         row_shape,
         labels,
         selection: None,
+        fill: fill.map(Arc::new),
         description: vec![format!("`{}`: {}", entry.path, table.describe(csv))],
         warnings: Vec::new(),
+        columns: Some(table.names()),
         features: Arc::new(table.features),
         weights: table.weights,
         row_ids: table.row_ids,
-        columns: Some(
-            table
-                .columns
-                .into_iter()
-                .map(|column| column.name)
-                .collect(),
-        ),
+        keys: table.keys,
         files: vec![entry],
     })
+}
+
+/// What the missing values of a table are filled with where it is the training table.
+fn means_of(table: &Table, path: &Path) -> Result<Vec<f32>, DataError> {
+    means(&table.features, 0..table.labels.len(), &table.names(), path)
 }
 
 /// The configuration of a table whose features are those of a model, by name.
@@ -248,6 +274,8 @@ fn load_images(
     Ok(Dataset {
         row_shape,
         row_ids: None,
+        fill: None,
+        keys: BTreeMap::new(),
         columns: None,
         features: Arc::new(Features::U8(images.pixels)),
         selection: None,

@@ -1,12 +1,11 @@
 //! CSV tables: a file and the roles of its columns in; features, labels and weights out. Rows stream.
 
-mod means;
 pub(super) mod problem;
 mod roles;
 mod row;
 mod text;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use trainyard_core::config::CsvConfig;
@@ -15,7 +14,6 @@ use super::column::{Column, number};
 use super::error::DataError;
 use super::excerpt::Excerpt;
 use super::features::{Features, Sink};
-pub(super) use means::means;
 pub use problem::{Place, TableProblem};
 use roles::Roles;
 use row::{RowProblem, RowRoles};
@@ -32,19 +30,22 @@ pub(super) struct Table {
     pub(super) weights: Option<Vec<f32>>,
     /// Any text, unique; where `[data.csv]` names their column.
     pub(super) row_ids: Option<Vec<String>>,
+    /// The texts of the columns that were asked for, by name.
+    pub(super) keys: BTreeMap<String, Vec<String>>,
     /// Rows without a value, where those are dropped.
     pub(super) n_dropped: u64,
     /// The columns that became features, in order.
     pub(super) columns: Vec<Column>,
 }
 
-/// Reads the table at `path`. Of `classes`, a name such as `NA` is a label and not a gap. `means` are what missing cells
-/// are filled with where that is wanted: of the training rows. Where `is_closed`, each column must have a role.
+/// Reads the table at `path`. Of `classes`, a name such as `NA` is a label and not a gap. Of the columns `keys` the texts
+/// are kept, whatever their role. Where `is_closed`, each column must have a role. Missing cells that are to be filled with
+/// means are NaN.
 pub(super) fn read(
     path: &Path,
     config: &CsvConfig,
     classes: &[String],
-    means: Option<&[f32]>,
+    keys: &[String],
     is_closed: bool,
 ) -> Result<Table, DataError> {
     let malformed = DataError::table(path);
@@ -62,7 +63,7 @@ pub(super) fn read(
     if header.iter().all(String::is_empty) {
         return Err(malformed(TableProblem::Empty));
     }
-    let roles = Roles::of(&header, config, is_closed).map_err(malformed)?;
+    let roles = Roles::of(&header, config, keys, is_closed).map_err(malformed)?;
     let mut table = Table {
         n_columns: roles.features.len(),
         features: Features::F32(Vec::new()),
@@ -70,6 +71,7 @@ pub(super) fn read(
         starts: Vec::new(),
         weights: roles.weight.map(|_| Vec::new()),
         row_ids: roles.row_id.map(|_| Vec::new()),
+        keys: keys.iter().map(|name| (name.clone(), Vec::new())).collect(),
         n_dropped: 0,
         columns: roles
             .features
@@ -91,14 +93,14 @@ pub(super) fn read(
         }
         let in_row = |problem: RowProblem| malformed(problem.at(place_of(path, start)));
         let columns = &mut table.columns;
-        let is_kept = row::read_features(&record, &roles, config, means, columns, &mut row);
+        let is_kept = row::read_features(&record, &roles, config, columns, &mut row);
         if !is_kept.map_err(in_row)? {
             table.n_dropped += 1;
             continue;
         }
         sink.push(&row).map_err(DataError::temporary(path))?;
         let roles = RowRoles::read(&record, &roles, config, classes).map_err(in_row)?;
-        table.push(roles, start);
+        table.push(roles, keys, start);
     }
     if table.labels.is_empty() {
         return Err(malformed(match table.n_dropped {
@@ -167,11 +169,12 @@ pub(super) fn place_of(path: &Path, start: u64) -> Place {
 }
 
 impl Table {
-    fn push(&mut self, row: RowRoles, start: u64) {
+    fn push(&mut self, row: RowRoles, names: &[String], start: u64) {
         let RowRoles {
             label,
             weight,
             row_id,
+            keys,
         } = row;
         self.labels.push(label);
         if let (Some(weights), Some(weight)) = (&mut self.weights, weight) {
@@ -179,6 +182,9 @@ impl Table {
         }
         if let (Some(row_ids), Some(row_id)) = (&mut self.row_ids, row_id) {
             row_ids.push(row_id);
+        }
+        for (name, key) in names.iter().zip(keys) {
+            self.keys.entry(name.clone()).or_default().push(key);
         }
         self.starts.push(start);
     }
@@ -196,6 +202,14 @@ impl Table {
             }
         }
         Ok(())
+    }
+
+    /// Names of the features, in order.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.columns
+            .iter()
+            .map(|column| column.name.clone())
+            .collect()
     }
 
     /// The columns by their role, in a line of text.

@@ -33,6 +33,8 @@ fn bars(n_rows: usize, seed: u64) -> Dataset {
         labels: Labels::Class(labels),
         weights: None,
         row_ids: None,
+        fill: None,
+        keys: std::collections::BTreeMap::new(),
         columns: None,
         description: Vec::new(),
         warnings: Vec::new(),

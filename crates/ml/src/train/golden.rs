@@ -37,6 +37,8 @@ fn dataset(name: &str, row_shape: &[usize]) -> Dataset {
         selection: None,
         weights: None,
         row_ids: None,
+        fill: None,
+        keys: std::collections::BTreeMap::new(),
         columns: None,
         description: Vec::new(),
         warnings: Vec::new(),

@@ -66,6 +66,8 @@ fn dataset(n_rows: usize, label: impl Fn(&[f32]) -> f64, is_class: bool) -> Data
         labels,
         weights: None,
         row_ids: None,
+        fill: None,
+        keys: std::collections::BTreeMap::new(),
         columns: None,
         description: Vec::new(),
         warnings: Vec::new(),

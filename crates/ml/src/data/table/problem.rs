@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use trainyard_core::folds::KeyError;
+
 use crate::data::column::CellProblem;
 use crate::data::excerpt::{Excerpt, Names};
 
@@ -199,6 +201,26 @@ pub enum TableProblem {
         place: Place,
         /// The column.
         column: Excerpt,
+    },
+    /// A row without a group or time.
+    #[error(
+        "{place}: the column {column} is empty, and `[evaluate.cross_validation]` needs it in every row"
+    )]
+    NoKey {
+        /// Where.
+        place: Place,
+        /// The column.
+        column: Excerpt,
+    },
+    /// A time that cannot be put in order.
+    #[error("{place}: {problem}; `[evaluate.cross_validation] time` is the column {column}")]
+    Time {
+        /// Where.
+        place: Place,
+        /// The column.
+        column: Excerpt,
+        /// What is wrong.
+        problem: KeyError,
     },
     /// An identifier of two rows.
     #[error("{place}: the row id {row_id} is there twice, first on {first}")]

@@ -13,12 +13,15 @@ pub(super) struct Roles {
     pub(super) features: Vec<usize>,
     pub(super) weight: Option<usize>,
     pub(super) row_id: Option<usize>,
+    /// Columns whose texts are kept beside their role, with their names.
+    pub(super) keys: Vec<(String, usize)>,
 }
 
 impl Roles {
     pub(super) fn of(
         header: &[String],
         config: &CsvConfig,
+        keys: &[String],
         is_closed: bool,
     ) -> Result<Self, TableProblem> {
         let mut seen = BTreeMap::new();
@@ -56,6 +59,8 @@ impl Roles {
         } else {
             (0..header.len()).filter(|idx| !has_role(idx)).collect()
         };
+        let keys = keys.iter().map(|name| Ok((name.clone(), find(name)?)));
+        let keys = keys.collect::<Result<_, _>>()?;
         let is_unknown = |idx: &usize| !has_role(idx) && !features.contains(idx);
         if let Some(idx) = (0..header.len()).find(is_unknown).filter(|_| is_closed) {
             return Err(TableProblem::UnknownColumn {
@@ -68,6 +73,7 @@ impl Roles {
             features,
             weight,
             row_id,
+            keys,
         })
     }
 }

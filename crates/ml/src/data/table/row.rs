@@ -23,6 +23,9 @@ pub(super) enum RowProblem {
     NoRowId {
         column: String,
     },
+    NoKey {
+        column: String,
+    },
 }
 
 impl RowProblem {
@@ -63,6 +66,10 @@ impl RowProblem {
                 place,
                 column: Excerpt::of(&column),
             },
+            Self::NoKey { column } => TableProblem::NoKey {
+                place,
+                column: Excerpt::of(&column),
+            },
         }
     }
 }
@@ -77,13 +84,12 @@ pub(super) fn read_features(
     record: &csv::StringRecord,
     roles: &Roles,
     config: &CsvConfig,
-    means: Option<&[f32]>,
     columns: &mut [Column],
     row: &mut Vec<f32>,
 ) -> Result<bool, RowProblem> {
     row.clear();
     let mut is_kept = true;
-    for (place, (column, idx)) in columns.iter_mut().zip(&roles.features).enumerate() {
+    for (column, idx) in columns.iter_mut().zip(&roles.features) {
         let text = cell(record, *idx);
         if !is_missing(text) {
             row.push(column.read(text).map_err(RowProblem::Cell)?);
@@ -96,8 +102,8 @@ pub(super) fn read_features(
                 0.0
             }
             Missing::Value(value) => value as f32,
-            // Without means, they are about to be taken, of what is a number.
-            Missing::Mean => means.map_or(f32::NAN, |means| means[place]),
+            // Filled when the row is used: which rows the mean is over depends on what it is used for.
+            Missing::Mean => f32::NAN,
             Missing::Error => {
                 return Err(RowProblem::Missing {
                     column: column.name.clone(),
@@ -114,6 +120,8 @@ pub(super) struct RowRoles {
     pub(super) label: String,
     pub(super) weight: Option<f32>,
     pub(super) row_id: Option<String>,
+    /// In the order of [`Roles::keys`].
+    pub(super) keys: Vec<String>,
 }
 
 impl RowRoles {
@@ -144,10 +152,17 @@ impl RowRoles {
             }),
             text => Ok(text.to_owned()),
         };
+        let key = |(name, idx): &(String, usize)| match cell(record, *idx) {
+            "" => Err(RowProblem::NoKey {
+                column: name.clone(),
+            }),
+            text => Ok(text.to_owned()),
+        };
         Ok(Self {
             label: label.to_owned(),
             weight: roles.weight.map(weight).transpose()?,
             row_id: roles.row_id.map(row_id).transpose()?,
+            keys: roles.keys.iter().map(key).collect::<Result<_, _>>()?,
         })
     }
 }

@@ -49,6 +49,8 @@ fn rows_on_disk(folder: &Path) -> (Dataset, File) {
         labels: Labels::Value(vec![1.0; 64]),
         weights: None,
         row_ids: None,
+        fill: None,
+        keys: std::collections::BTreeMap::new(),
         columns: None,
         description: Vec::new(),
         warnings: Vec::new(),

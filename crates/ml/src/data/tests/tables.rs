@@ -319,3 +319,46 @@ fn a_class_without_training_rows_is_named_in_a_warning() {
         ["no training row has the class `c1`, so it cannot be learnt"]
     );
 }
+
+#[test]
+fn columns_that_folds_follow_are_kept_whatever_their_role() {
+    let read = |table: &str, folds: &str| {
+        csv(table).table(
+            Some(2),
+            &format!(
+                "ignore = ['who', 'day']\nmissing = 'drop'\n[evaluate.cross_validation]\n{folds}"
+            ),
+        )
+    };
+    let table = "who,a,day,b,y\nx,1,2026-05-02,2,c0\nx,,2026-05-01,2,c0\ny,3,2026-05-01,4,c1\n";
+    let groups = "method = 'group_k_fold'\ngroup = 'who'";
+    let dataset = read(table, groups).unwrap();
+    assert_eq!(dataset.keys["who"], ["x", "y"]);
+    assert_eq!(dataset.subset(&[1]).keys["who"], ["y"]);
+    assert_eq!(values(&dataset), [1.0, 2.0, 3.0, 4.0]);
+    let times = "method = 'time_series_split'\ntime = 'day'";
+    assert_eq!(read(table, times).unwrap().keys["day"].len(), 2);
+    // A feature may be followed too.
+    let by_feature = "method = 'group_k_fold'\ngroup = 'a'";
+    assert_eq!(read(table, by_feature).unwrap().keys["a"], ["1", "3"]);
+    for (folds, table, expected) in [
+        (
+            groups,
+            table.replace("y,3", ",3"),
+            "line 4: the column `who` is empty",
+        ),
+        (
+            times,
+            table.replace("2026-05-01,4", "1 May,4"),
+            "line 4: `1 May` is neither a number nor a date",
+        ),
+        (
+            "method = 'group_k_fold'\ngroup = 'whom'",
+            table.to_owned(),
+            "there is no column `whom`",
+        ),
+    ] {
+        let error = read(&table, folds).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+}

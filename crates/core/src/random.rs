@@ -19,6 +19,8 @@ pub enum Purpose {
     Split = 4,
     /// Rows kept by `max_train_rows` and `max_test_rows`; the index is the class.
     Sample = 5,
+    /// Shuffled folds of cross-validation; the index is the repeat, and the part the class in stratified folds.
+    Folds = 6,
 }
 
 /// A stream of random numbers, decided by seed, purpose and index.

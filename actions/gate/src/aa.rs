@@ -1,0 +1,233 @@
+//! The A/A test: evaluations of the same configuration under other seeds in, how often each rule would have turned out
+//! otherwise out. It judges the rules, not the model, so it writes no verdict.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use serde::Serialize;
+use trainyard_core::config::JudgingConfig;
+use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation};
+use trainyard_core::figure::{count, percent};
+use trainyard_core::files;
+use trainyard_core::gate::{Baseline, Case, Outcome, RulesInForce, RulesOrigin, Scorecard, Trust};
+use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
+
+use crate::Inputs;
+use crate::shared::{self, Candidate, Origin};
+
+/// The result beside the verdict's files.
+const AA_FILE: &str = "aa.json";
+
+/// One evaluation.
+struct Sample {
+    folder: PathBuf,
+    card: Scorecard,
+    evaluation: Evaluation,
+}
+
+/// What one bound came to over all judgements.
+#[derive(Debug, Default, Serialize)]
+struct Tally {
+    /// Index of the rule in `[[gate.rules]]`, from 0.
+    rule_idx: usize,
+    /// Whether it compares two evaluations.
+    compares: bool,
+    /// The nominal share of misses, where the rule asks for a confidence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nominal: Option<f64>,
+    n_held: u32,
+    n_missed: u32,
+    n_uncertain: u32,
+    n_not_judged: u32,
+}
+
+impl Tally {
+    const fn n_judged(&self) -> u32 {
+        self.n_held + self.n_missed + self.n_uncertain
+    }
+
+    fn record(&mut self, outcome: Outcome) {
+        *match outcome {
+            Outcome::Holds => &mut self.n_held,
+            Outcome::Missed => &mut self.n_missed,
+            Outcome::Uncertain => &mut self.n_uncertain,
+            Outcome::NotJudged | Outcome::Skipped => &mut self.n_not_judged,
+        } += 1;
+    }
+
+    /// What the tally says of the rule.
+    fn advice(&self) -> String {
+        let share = |n: u32| percent(f64::from(n) / f64::from(self.n_judged()));
+        if self.n_judged() == 0 {
+            return "never judged".to_owned();
+        }
+        if self.n_missed == 0 {
+            return "never missed".to_owned();
+        }
+        let missed = format!("missed {} % of the time", share(self.n_missed));
+        match (self.compares, self.nominal) {
+            (true, None) => format!(
+                "{missed} though nothing changed: ask for `confidence`, or allow a larger change"
+            ),
+            (true, Some(nominal)) => {
+                format!("{missed}; {} % are meant", percent(nominal))
+            }
+            (false, _) if self.n_held > 0 => {
+                format!("{missed}: the seed decides; move the bound, or average over seeds")
+            }
+            (false, _) => missed,
+        }
+    }
+}
+
+/// Judges each evaluation below `folder` by absolute rules, and each against each other by rules that compare.
+pub(crate) fn run(
+    stage: &mut Stage,
+    inputs: &Inputs,
+    config: &JudgingConfig,
+    folder: &Path,
+) -> anyhow::Result<ExitCode> {
+    let samples = samples(folder)?;
+    let gate = &config.gate;
+    let digest = gate.rules_digest().exit_code(ExitCode::Usage)?;
+    let mut tallies: BTreeMap<(usize, String), Tally> = BTreeMap::new();
+    for (idx, sample) in samples.iter().enumerate() {
+        for (other_idx, other) in samples.iter().enumerate() {
+            if idx == other_idx {
+                continue;
+            }
+            // Absolute rules are counted once a sample.
+            let is_first = other_idx == usize::from(idx == 0);
+            let candidate = Candidate {
+                card: &sample.card,
+                evaluation: Some((&sample.evaluation, &sample.folder)),
+            };
+            let path = other.folder.join(EVALUATION_FILE);
+            let baseline = Baseline::read(&path, &path.display().to_string());
+            let (baseline, _) = shared::attach(baseline, gate, &candidate, &Origin::File(path));
+            let verdict = Case {
+                rules: RulesInForce {
+                    gate,
+                    digest: digest.clone(),
+                    origin: RulesOrigin::Own,
+                },
+                candidate: Ok(&sample.card),
+                baseline: &baseline,
+                trust: Trust::Verified,
+                overridden: None,
+                model_name: None,
+                commit: None,
+                trainyard_version: env!("CARGO_PKG_VERSION"),
+                rule_changes: &[],
+                looks: Ok(None),
+                flips: None,
+                notes: &[],
+            }
+            .judge();
+            for rule in &verdict.rules {
+                let compares = rule.bound.compares();
+                if !compares && !is_first {
+                    continue;
+                }
+                let words = format!("{} {}", rule.key(), rule.wanted);
+                let tally = tallies.entry((rule.rule_idx, words)).or_default();
+                tally.rule_idx = rule.rule_idx;
+                tally.compares = compares;
+                tally.nominal = rule.confidence.map(|level| (1.0 - level) / 2.0);
+                tally.record(rule.outcome);
+            }
+        }
+    }
+    let path = inputs.stage.out.join("verdict").join(AA_FILE);
+    let named: BTreeMap<&str, &Tally> = tallies
+        .iter()
+        .map(|((_, words), tally)| (words.as_str(), tally))
+        .collect();
+    files::write_json(&path, &named)?;
+    stage.print(&text(&samples, &tallies))?;
+    stage.summarise(&markdown(&samples, &tallies));
+    Ok(ExitCode::Success)
+}
+
+/// The evaluations in `folder` and the folders below it, by name.
+fn samples(folder: &Path) -> anyhow::Result<Vec<Sample>> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        if folder.join(EVALUATION_FILE).is_file() {
+            found.push(folder);
+            continue;
+        }
+        let entries = std::fs::read_dir(&folder)
+            .map_err(|error| anyhow!("cannot read the folder `{}`: {error}", folder.display()))
+            .exit_code(ExitCode::Usage)?;
+        for entry in entries {
+            let path = entry?.path();
+            if path.is_dir() {
+                open.push(path);
+            }
+        }
+    }
+    found.sort();
+    if found.len() < 2 {
+        return Err(anyhow!(
+            "{} below `{}`, but at least 2 are compared",
+            count(found.len() as u64, "evaluation"),
+            folder.display()
+        ))
+        .exit_code(ExitCode::Usage)
+        .hint("train and evaluate the same configuration with other seeds: `--seed 1 --out seeds/1`, and so on");
+    }
+    found
+        .into_iter()
+        .map(|folder| {
+            let (evaluation, digest) = Evaluation::open(&folder).exit_code(ExitCode::Data)?;
+            Ok(Sample {
+                card: Scorecard::of_evaluation(&evaluation, digest),
+                evaluation,
+                folder,
+            })
+        })
+        .collect()
+}
+
+fn text(samples: &[Sample], tallies: &BTreeMap<(usize, String), Tally>) -> String {
+    let mut text = format!(
+        "A/A test of {}: the same configuration under other seeds\n",
+        count(samples.len() as u64, "evaluation")
+    );
+    for ((rule_idx, words), tally) in tallies {
+        let _ = writeln!(
+            text,
+            "[{rule_idx}] {words}: held {}, missed {}, uncertain {}, not judged {}: {}",
+            tally.n_held,
+            tally.n_missed,
+            tally.n_uncertain,
+            tally.n_not_judged,
+            tally.advice()
+        );
+    }
+    text
+}
+
+fn markdown(samples: &[Sample], tallies: &BTreeMap<(usize, String), Tally>) -> String {
+    let mut text = format!(
+        "### A/A test of {}\n\nThe same configuration under other seeds.\n\n| Rule | Held | Missed | Uncertain | Not judged | |\n| :-- | --: | --: | --: | --: | :-- |\n",
+        count(samples.len() as u64, "evaluation")
+    );
+    for ((_, words), tally) in tallies {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} |",
+            trainyard_core::report::escape(words),
+            tally.n_held,
+            tally.n_missed,
+            tally.n_uncertain,
+            tally.n_not_judged,
+            tally.advice()
+        );
+    }
+    text
+}

@@ -1,0 +1,68 @@
+//! A rule that stands for several keys: which they are, and how sure a miss must be when many are looked at.
+//!
+//! The passing end of each key's interval is judged at the rule's own level: each key that passes is proven by itself. A
+//! miss is asked for among many, so it counts as proven by Holm's procedure over all keys that were judged.
+
+use std::collections::BTreeSet;
+
+use super::rule::{Rule, WILDCARD};
+use super::scorecard::Scorecard;
+use crate::figure::{count, percent};
+use crate::measurement::MetricKey;
+
+/// The keys that `rule` stands for, in the order of the evaluation: what was measured, what has no value though the class
+/// occurs, and what the baseline measured and is gone.
+pub(super) fn keys(rule: &Rule, card: &Scorecard, old: Option<&Scorecard>) -> Vec<MetricKey> {
+    let pattern = rule.key();
+    let mut seen = BTreeSet::new();
+    let measured = card.measurements.iter().map(|found| &found.key);
+    // A class of neither labels nor predictions is none of these rows'; where the baseline had it, it is missed there.
+    let occurs = |class: &Option<String>| {
+        let confusion = card.confusion.as_ref();
+        let of_class = confusion.and_then(|confusion| {
+            let idx = confusion
+                .classes
+                .iter()
+                .position(|name| class.as_ref() == Some(name))?;
+            Some(confusion.occurs(idx))
+        });
+        of_class.unwrap_or(true)
+    };
+    let undefined = card
+        .undefined
+        .iter()
+        .map(|found| &found.key)
+        .filter(|key| occurs(&key.class));
+    let of_baseline = old
+        .into_iter()
+        .flat_map(|old| old.measurements.iter().map(|found| &found.key));
+    measured
+        .chain(undefined)
+        .chain(of_baseline)
+        .filter(|key| matches(&pattern, key))
+        .filter(|key| seen.insert((*key).clone()))
+        .cloned()
+        .collect()
+}
+
+/// Whether `key` is one that `pattern` stands for.
+fn matches(pattern: &MetricKey, key: &MetricKey) -> bool {
+    let is_class = match (&pattern.class, &key.class) {
+        (Some(pattern), Some(_)) if pattern == WILDCARD => true,
+        (pattern, class) => pattern == class,
+    };
+    is_class
+        && pattern.metric == key.metric
+        && pattern.slice == key.slice
+        && pattern.fold == key.fold
+}
+
+/// What is added to the reason of a key that did not pass, where `n_judged` keys were looked at.
+pub(super) fn reason(is_proven: bool, n_judged: usize, confidence: f64) -> String {
+    let alpha = percent((1.0 - confidence) / 2.0);
+    let what = if is_proven { "proven" } else { "not proven" };
+    format!(
+        "; the miss is {what} at {alpha} % over {} by Holm",
+        count(n_judged as u64, "key")
+    )
+}

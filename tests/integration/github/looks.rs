@@ -1,0 +1,79 @@
+//! `[gate] sequential`: each model that is judged on the same rows makes the next one's proof harder.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::gate::Run;
+
+const CONFIG: &str = "[gate]\nsequential = true\n\n[[gate.rules]]\nmetric = \"accuracy\"\nmin = 0.5\nconfidence = 0.95\n";
+
+/// Three hundred rows, of which the `n_wrong` that come first are wrong.
+fn predictions(n_wrong: u32) -> String {
+    let mut text = "row_id,label,predicted\n".to_owned();
+    for row in 0..300 {
+        let label = row % 3;
+        let predicted = (label + u32::from(row < n_wrong)) % 3;
+        writeln!(text, "id-{row},class-{label},class-{predicted}").unwrap();
+    }
+    text
+}
+
+/// The look that the verdict says after a run with these predictions.
+fn look(run: &mut Run, run_id: u64, sha: char, n_wrong: u32) -> Value {
+    let before = run.payload["pull_request"]["head"]["sha"].clone();
+    let head = sha.to_string().repeat(40);
+    run.payload["before"] = before;
+    run.payload["after"] = json!(head);
+    run.payload["pull_request"]["head"]["sha"] = json!(head);
+    run.project.write("trainyard.toml", CONFIG);
+    run.project.write("predictions.csv", predictions(n_wrong));
+    let arguments = ["--predictions", "predictions.csv", "--name", "pets"];
+    run.project.run("evaluate", &arguments, 0);
+    run.gate(run_id, &["--start"], 0);
+    run.gate(run_id, &[], 0);
+    run.project.json("verdict/verdict.json")["rules"][0]["look"]["number"].clone()
+}
+
+#[test]
+fn each_other_model_on_the_same_rows_is_one_more_look() {
+    let mut run = Run::of_pull_request("looks");
+    assert_eq!(look(&mut run, 1, 'b', 30), 1);
+    assert_eq!(look(&mut run, 2, 'c', 31), 2);
+    // The same model again, of the same commit and of another one.
+    assert_eq!(look(&mut run, 3, 'c', 31), 2);
+    assert_eq!(look(&mut run, 4, 'd', 31), 2);
+    assert_eq!(look(&mut run, 5, 'e', 32), 3);
+    let reason = &run.project.json("verdict/verdict.json")["rules"][0]["reason"];
+    let reason = reason.as_str().unwrap();
+    assert!(
+        reason.ends_with("; look 3 at these rows, so one end is judged at 0.21 %"),
+        "{reason}"
+    );
+    // A force-push to an earlier state: the comment carries the count on.
+    run.payload["pull_request"]["head"]["sha"] = json!("f".repeat(40));
+    assert_eq!(look(&mut run, 6, '1', 33), 4);
+    // In the comment nothing is to be seen of it.
+    let body = run.repository.bodies().remove(0);
+    assert!(
+        body.lines()
+            .last()
+            .unwrap()
+            .starts_with("[trainyard-looks]: #")
+    );
+}
+
+#[test]
+fn looks_that_cannot_be_read_leave_the_rule_unjudged() {
+    let mut run = Run::of_pull_request("looks-unread");
+    run.api = super::Api::Direct;
+    assert_eq!(look(&mut run, 1, 'b', 30), 1);
+    run.repository.prepare(&json!({ "fault": {
+        "method": "GET", "path": "/issues/7/comments", "status": 403, "times": 9,
+    } }));
+    run.project.write("predictions.csv", predictions(31));
+    let arguments = ["--predictions", "predictions.csv", "--name", "pets"];
+    run.project.run("evaluate", &arguments, 0);
+    run.gate(2, &[], 3)
+        .has_output("how many models were judged on these rows before is not known");
+}
