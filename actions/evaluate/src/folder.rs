@@ -6,12 +6,12 @@ use trainyard_core::evaluation::{
     DataReference, Evaluation, METRICS_FILE, PREDICTIONS_FILE, SCHEMA_VERSION,
 };
 use trainyard_core::files;
-use trainyard_core::metrics::Measured;
 use trainyard_core::model::{FileEntry, Task};
 use trainyard_core::report;
 use trainyard_core::results::ResultFolder;
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
+use crate::parts::Scores;
 use crate::subject::Subject;
 
 /// The page for people.
@@ -21,7 +21,7 @@ pub(crate) const REPORT_FILE: &str = "report.html";
 pub(crate) fn write(
     results: &ResultFolder,
     subject: Subject,
-    measured: Measured,
+    scores: Scores,
     commit: Option<String>,
 ) -> anyhow::Result<Evaluation> {
     let folder = results.path();
@@ -31,7 +31,13 @@ pub(crate) fn write(
         scoring,
         history,
         overriding_inputs,
+        parts: _,
     } = subject;
+    let Scores {
+        measured,
+        slices,
+        folds,
+    } = scores;
     let archive = predictions.to_npz().exit_code(ExitCode::Bug)?;
     files::write(&folder.join(PREDICTIONS_FILE), &archive)?;
     let (rows, missed_rows) = predictions.row_set(&measured.misses);
@@ -47,6 +53,8 @@ pub(crate) fn write(
         scoring,
         measurements: measured.measurements,
         undefined: measured.undefined,
+        slices,
+        folds,
         confusion: measured.confusion,
         missed_rows: is_classifier.then_some(missed_rows),
         predictions: Some(FileEntry::of_bytes(PREDICTIONS_FILE, &archive)),
@@ -73,6 +81,12 @@ fn write_siblings(folder: &Path, evaluation: &Evaluation) -> anyhow::Result<Vec<
         (
             "charts/learning-curve.svg",
             report::learning_curve(&evaluation.history).map(String::into_bytes),
+        ),
+        (
+            "charts/folds.svg",
+            report::FoldFigures::of(evaluation)
+                .and_then(|figures| report::fold_chart(&figures))
+                .map(String::into_bytes),
         ),
         (
             "charts/confusion-matrix.svg",

@@ -1,7 +1,9 @@
 //! The `evaluate` stage: a model and test data, or predictions, in; `evaluation/` out. It never sees a baseline.
 
+mod brief;
 mod folder;
 mod inputs;
+mod parts;
 mod subject;
 
 use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation};
@@ -20,9 +22,9 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let path = inputs.stage.out.join("evaluation");
     let results = ResultFolder::begin(&path, EVALUATION_FILE)?;
     let subject = Subject::load(&inputs)?;
-    let measured = subject.measure()?;
+    let scores = subject.measure()?;
     let commit = stage.context.head_sha.clone();
-    let evaluation = folder::write(&results, subject, measured, commit)?;
+    let evaluation = folder::write(&results, subject, scores, commit)?;
     for note in &evaluation.notes {
         tracing::info!("{note}");
     }
@@ -50,8 +52,17 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
-/// The headline metrics for a terminal, one a line.
+/// The headline metrics for a terminal, one a line; then the worst slices and the folds.
 fn table(evaluation: &Evaluation) -> String {
+    let parts = brief::folds(evaluation)
+        .into_iter()
+        .chain(brief::slices(evaluation));
+    let parts: String = parts.map(|part| format!("\n{}", part.plain())).collect();
+    headline(evaluation) + &parts
+}
+
+/// The headline metrics for a terminal, one a line.
+fn headline(evaluation: &Evaluation) -> String {
     let width = |text: fn(&Measurement) -> usize| evaluation.shown().map(text).max().unwrap_or(0);
     let name_width = width(|found| found.key.metric.len());
     let value_width = width(|found| figure(found.value).len());
@@ -81,8 +92,12 @@ fn summary(evaluation: &Evaluation) -> String {
             )
         })
         .collect();
+    let parts = brief::folds(evaluation)
+        .into_iter()
+        .chain(brief::slices(evaluation));
+    let parts: String = parts.map(|part| format!("\n{}", part.markdown())).collect();
     format!(
-        "### Evaluated · {}\n\nOn {}.\n\n| Metric | Value | {} % interval |\n| :-- | --: | :-: |\n{rows}",
+        "### Evaluated · {}\n\nOn {}.\n\n| Metric | Value | {} % interval |\n| :-- | --: | :-: |\n{rows}{parts}",
         report::escape(&evaluation.model.name),
         count(evaluation.data.rows.n_rows, "row"),
         percent(evaluation.scoring.confidence),
@@ -90,7 +105,7 @@ fn summary(evaluation: &Evaluation) -> String {
 }
 
 /// The interval, or why there is none.
-fn interval(found: &Measurement) -> String {
+pub(crate) fn interval(found: &Measurement) -> String {
     match (&found.interval, &found.no_interval) {
         (Some(interval), _) => figure::interval(interval),
         (None, Some(reason)) => format!("no interval: {reason}"),

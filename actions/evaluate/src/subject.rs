@@ -1,22 +1,24 @@
 //! What is scored: a model on the test data, or another tool's predictions.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use trainyard_core::config::{Config, ConfigError, JudgingConfig};
+use trainyard_core::config::{Config, ConfigError, EvaluateConfig, JudgingConfig, ROW_COLUMNS};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::{EpochRecord, ModelReference};
 use trainyard_core::files;
-use trainyard_core::metrics::{Measured, Scoring};
+use trainyard_core::metrics::Scoring;
 use trainyard_core::model::{Loss, ModelManifest, Origin, RunRecord, Task};
-use trainyard_core::scored_rows::ScoreTable;
+use trainyard_core::scored_rows::{Column, ScoreTable};
 use trainyard_ml::Threads;
-use trainyard_ml::data::Split;
-use trainyard_ml::predictions::{Given, Predictions};
+use trainyard_ml::data::{Dataset, Split};
+use trainyard_ml::predictions::{Given, Predictions, predict_by_threshold};
 use trainyard_ml::predictor::{Predictor, by_class};
 use trainyard_ml::store::{HISTORY_FILE, RUN_FILE, read_history};
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
 use crate::Inputs;
+use crate::parts::{Parts, Scores};
 
 /// Predictions, and where they came from.
 pub(crate) struct Subject {
@@ -26,6 +28,8 @@ pub(crate) struct Subject {
     pub(crate) history: Vec<EpochRecord>,
     /// Inputs that overrode the configuration, here and in training.
     pub(crate) overriding_inputs: Vec<String>,
+    /// What is measured beside the metrics of all rows.
+    pub(crate) parts: Parts,
 }
 
 impl Subject {
@@ -50,6 +54,7 @@ impl Subject {
         let given = Given {
             task: inputs.task.map(Task::from).or(config.task),
             classes: config.classes.as_deref(),
+            evaluate: Some(&config.evaluate),
         };
         let predictions = Predictions::read(path, &given).exit_code(ExitCode::Data)?;
         let name = inputs.name.clone().or(config.model_name);
@@ -59,13 +64,11 @@ impl Subject {
                 digest: None,
                 size_bytes: None,
             },
-            scoring: Scoring::new(
-                default_objective(predictions.rows.task()),
-                config.evaluate.confidence,
-            ),
+            scoring: scoring(default_objective(predictions.rows.task()), &config.evaluate),
             predictions,
             history: Vec::new(),
             overriding_inputs: Vec::new(),
+            parts: Parts::of(config.evaluate, &config.gate),
         })
     }
 
@@ -103,6 +106,7 @@ impl Subject {
         let digest = dataset.digest();
         let row_ids = dataset.row_ids.clone();
         let overriding_inputs = overriding_inputs(inputs, &config, manifest, path)?;
+        let features = sliced_features(&dataset, &config.evaluate)?;
         let columns = dataset.column_digests().exit_code(ExitCode::Data)?;
         let mut predictions = match manifest.task {
             Task::Classification => {
@@ -120,6 +124,14 @@ impl Subject {
             .extend(notes(manifest, &overriding_inputs, &predictions.digest));
         predictions.rows.row_ids = row_ids;
         predictions.raw_columns = columns;
+        predictions.rows.columns = features;
+        let evaluate = &config.evaluate;
+        predict_by_threshold(
+            &mut predictions.rows,
+            evaluate.positive_class.as_deref(),
+            evaluate.threshold,
+        )
+        .exit_code(ExitCode::Usage)?;
         let objective = match &manifest.origin {
             Origin::Trained(trained) => trained.loss,
             Origin::Imported(_) => default_objective(manifest.task),
@@ -131,19 +143,54 @@ impl Subject {
                 digest: Some(predictor.digest().clone()),
                 size_bytes: Some(predictor.folder().size_bytes),
             },
-            scoring: Scoring::new(objective, config.evaluate.confidence),
+            scoring: scoring(objective, &config.evaluate),
             history,
             overriding_inputs,
+            parts: Parts::of(config.evaluate, &config.gate),
         })
     }
 
-    /// Every metric that the predictions allow.
-    pub(crate) fn measure(&self) -> anyhow::Result<Measured> {
-        self.predictions
-            .rows
-            .measure(&self.scoring)
-            .exit_code(ExitCode::Data)
+    /// Every metric that the predictions allow, of all rows and of parts of them.
+    pub(crate) fn measure(&self) -> anyhow::Result<Scores> {
+        self.parts.measure(&self.predictions.rows, &self.scoring)
     }
+}
+
+/// How the configuration has rows scored.
+fn scoring(objective: Loss, evaluate: &EvaluateConfig) -> Scoring {
+    Scoring {
+        positive_class: evaluate.positive_class.clone(),
+        top_k: evaluate.top_k,
+        ..Scoring::new(objective, evaluate.confidence)
+    }
+}
+
+/// The features of the test data by which rows are cut into slices.
+fn sliced_features(
+    dataset: &Dataset,
+    evaluate: &EvaluateConfig,
+) -> anyhow::Result<BTreeMap<String, Column>> {
+    let mut features = BTreeMap::new();
+    for name in evaluate.slices.iter().flat_map(|slice| &slice.columns) {
+        if ROW_COLUMNS.contains(&name.as_str()) {
+            continue;
+        }
+        match dataset.feature(name).exit_code(ExitCode::Data)? {
+            Some(values) => {
+                features.insert(name.clone(), Column::Numbers(values));
+            }
+            None => {
+                let problem = format!(
+                    "`[[evaluate.slices]]` names `{name}`, which is not a feature of the test data"
+                );
+                return Err(anyhow::anyhow!(problem)).exit_code(ExitCode::Usage).hint(
+                    "a model of ours is sliced by `label`, `predicted` and features that are columns of a table; \
+                     for other columns, score a predictions file with `--predictions`",
+                );
+            }
+        }
+    }
+    Ok(features)
 }
 
 /// What readers should know about the model and the rows.

@@ -1,6 +1,6 @@
 //! Two evaluations' predictions in, both models on the rows that they share out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
@@ -9,7 +9,7 @@ use trainyard_core::metrics::{MetricError, Scoring};
 use trainyard_core::model::Task;
 use trainyard_core::row_mask::RowMask;
 use trainyard_core::row_set::RowSet;
-use trainyard_core::scored_rows::{Labels, ScoreTable, ScoredRows};
+use trainyard_core::scored_rows::{Column, Labels, ScoreTable, ScoredRows};
 
 use trainyard_npz::{self as npz, Array, Values};
 
@@ -72,6 +72,14 @@ impl StoredPredictions {
             _ => Err(content("`score` holds no numbers")),
         });
         let scores = scores.transpose()?;
+        let weights = arrays.remove("weight").map(numbers).transpose()?;
+        let groups = arrays.remove("group").map(texts).transpose()?;
+        let folds = arrays.remove("fold").map(folds).transpose()?;
+        let further = arrays.into_iter().filter_map(|(name, array)| {
+            let name = name.strip_prefix("column/")?.to_owned();
+            Some(column(array).map(|column| (name, column)))
+        });
+        let columns: BTreeMap<String, Column> = further.collect::<Result<_, _>>()?;
         let n_scores = scores.as_ref().map(|scores| scores.as_scores().len());
         let mut seen = HashSet::new();
         let has_double = row_ids.iter().flatten().any(|id| !seen.insert(id));
@@ -80,6 +88,12 @@ impl StoredPredictions {
         }
         let is_whole = predicted.len() == n_rows
             && row_ids.as_ref().is_none_or(|ids| ids.len() == n_rows)
+            && weights
+                .as_ref()
+                .is_none_or(|weights| weights.len() == n_rows)
+            && groups.as_ref().is_none_or(|groups| groups.len() == n_rows)
+            && folds.as_ref().is_none_or(|folds| folds.len() == n_rows)
+            && columns.values().all(|column| column.len() == n_rows)
             && n_scores.is_none_or(|n_scores| n_scores == n_rows * classes.len())
             && evaluation.data.rows.n_rows == n_rows as u64;
         if !is_whole {
@@ -89,6 +103,10 @@ impl StoredPredictions {
             rows: ScoredRows {
                 row_ids,
                 scores,
+                weights,
+                groups,
+                folds,
+                columns,
                 ..ScoredRows::new(labels, predicted, classes)
             },
             digest,
@@ -227,6 +245,116 @@ fn texts(array: Array) -> Result<Vec<String>, StoredError> {
     match array.values {
         Values::Text(values) => Ok(values),
         Values::I64(values) => Ok(values.iter().map(i64::to_string).collect()),
-        _ => Err(StoredError::Content("`row_id` holds no ids".to_owned())),
+        _ => Err(StoredError::Content(
+            "ids or groups are not texts".to_owned(),
+        )),
+    }
+}
+
+/// A further column.
+fn column(array: Array) -> Result<Column, StoredError> {
+    match array.values {
+        Values::Text(values) => Ok(Column::Texts(values)),
+        _ => numbers(array).map(Column::Numbers),
+    }
+}
+
+/// Finite numbers.
+fn numbers(array: Array) -> Result<Vec<f64>, StoredError> {
+    let numbers = array.to_f64();
+    let numbers = numbers.filter(|numbers| numbers.iter().all(|value| value.is_finite()));
+    numbers.ok_or_else(|| StoredError::Content("a column of numbers holds others".to_owned()))
+}
+
+fn folds(array: Array) -> Result<Vec<u32>, StoredError> {
+    let wrong = || StoredError::Content("`fold` holds no indices".to_owned());
+    let Values::I64(values) = array.values else {
+        return Err(wrong());
+    };
+    let indices = values.into_iter().map(|value| u32::try_from(value).ok());
+    indices.collect::<Option<Vec<u32>>>().ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(arrays: &[(&str, Array)]) -> Result<StoredPredictions, StoredError> {
+        let by_reference: Vec<(&str, &Array)> =
+            arrays.iter().map(|(name, array)| (*name, array)).collect();
+        let bytes = npz::write_npz(&by_reference).unwrap();
+        let digest = Sha256Digest::of(&bytes);
+        let size_bytes = bytes.len();
+        let evaluation = format!(
+            r#"{{
+                "schema_version": 1, "task": "classification", "model": {{ "name": "m" }},
+                "data": {{
+                    "digest": "{digest}",
+                    "rows": {{ "digest": "{digest}", "matched_by": "position", "n_rows": 2 }}
+                }},
+                "scoring": {{
+                    "objective": "sparse_categorical_crossentropy", "confidence": 0.95, "top_k": 2
+                }},
+                "measurements": [],
+                "confusion": {{ "classes": ["a", "b"], "counts": [[1, 0], [0, 1]] }},
+                "predictions": {{
+                    "path": "predictions.npz", "sha256": "{digest}", "size_bytes": {size_bytes}
+                }},
+                "trainyard_version": "0.0.0"
+            }}"#
+        );
+        let path = std::path::Path::new("evaluation.json");
+        let evaluation = Evaluation::parse(evaluation.as_bytes(), path).unwrap();
+        StoredPredictions::parse(&evaluation, &bytes)
+    }
+
+    fn texts_of(values: [&str; 2]) -> Array {
+        Array {
+            shape: vec![2],
+            values: Values::Text(values.map(str::to_owned).to_vec()),
+        }
+    }
+
+    fn arrays() -> Vec<(&'static str, Array)> {
+        vec![
+            ("label", Array::integers(vec![0, 1])),
+            ("predicted", Array::integers(vec![0, 1])),
+            ("weight", Array::numbers(vec![0.5, 2.0])),
+            ("group", texts_of(["p", "q"])),
+            ("fold", Array::integers(vec![0, 3])),
+            ("column/latency_ms", Array::numbers(vec![1.5, 2.5])),
+            ("column/country", texts_of(["DE", ""])),
+        ]
+    }
+
+    #[test]
+    fn all_columns_of_the_rows_are_read_back() {
+        let rows = stored(&arrays()).unwrap().rows;
+        let texts = |values: [&str; 2]| values.map(str::to_owned).to_vec();
+        assert_eq!(rows.weights, Some(vec![0.5, 2.0]));
+        assert_eq!(rows.groups, Some(texts(["p", "q"])));
+        assert_eq!(rows.folds, Some(vec![0, 3]));
+        let columns = [
+            ("country".to_owned(), Column::Texts(texts(["DE", ""]))),
+            ("latency_ms".to_owned(), Column::Numbers(vec![1.5, 2.5])),
+        ];
+        assert_eq!(rows.columns, BTreeMap::from(columns));
+    }
+
+    #[test]
+    fn a_column_of_another_length_or_kind_is_refused() {
+        for wrong in [
+            ("weight", Array::numbers(vec![1.0])),
+            ("weight", Array::numbers(vec![1.0, f64::NAN])),
+            ("group", Array::numbers(vec![1.0, 2.0])),
+            ("fold", Array::integers(vec![-1, 0])),
+            ("column/latency_ms", Array::numbers(vec![1.0; 3])),
+        ] {
+            let mut arrays = arrays();
+            arrays.retain(|(name, _)| *name != wrong.0);
+            arrays.push(wrong);
+            let read = stored(&arrays);
+            assert!(matches!(read, Err(StoredError::Content(_))), "{read:?}");
+        }
     }
 }

@@ -7,6 +7,7 @@ mod checks;
 mod cross_validation;
 mod data;
 mod error;
+mod evaluate;
 mod judging;
 mod keras;
 mod layers;
@@ -28,6 +29,9 @@ pub use cross_validation::CrossValidationConfig;
 pub use data::{ColumnType, CsvConfig, DataConfig, DataFiles, DataFormat, Decimal, Missing};
 pub use error::ConfigError;
 use error::Problem;
+pub use evaluate::{
+    Binning, Bins, ColumnConfig, EvaluateConfig, ROW_COLUMNS, ScoreKind, SliceConfig,
+};
 pub use judging::{JudgingConfig, ModelFiles};
 pub use layers::LayerTable;
 pub use optimizer::{AdamSettings, Clip, Optimizer, OptimizerConfig, OptimizerKind, UpdateRule};
@@ -122,26 +126,6 @@ pub struct ModelConfig {
     /// relative to this file. A change of none of them need not train again (`gate --if-unchanged`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sources: Option<Vec<String>>,
-}
-
-/// `[evaluate]`: how the model is scored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct EvaluateConfig {
-    /// Two-sided level of the confidence intervals.
-    pub confidence: f64,
-    /// Cross-validation on the training data; none if not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cross_validation: Option<CrossValidationConfig>,
-}
-
-impl Default for EvaluateConfig {
-    fn default() -> Self {
-        Self {
-            confidence: 0.95,
-            cross_validation: None,
-        }
-    }
 }
 
 /// `[gate]`: the rules that the model must meet.
@@ -240,6 +224,7 @@ impl ConfigFile {
         let model = model.resolve(base)?;
         let has_validation = data.validation_fraction > 0.0;
         let train = train.resolve(model.task, data.classes.as_deref(), has_validation)?;
+        let gate = gate.resolve(&evaluate)?;
         let evaluate = evaluate.resolve(model.task);
         let config = Config {
             model,
@@ -362,6 +347,23 @@ impl ModelConfig {
 }
 
 impl GateConfig {
+    /// The rules with the directions that `[[evaluate.columns]]` state.
+    fn resolve(mut self, evaluate: &EvaluateConfig) -> Result<Self, Problem> {
+        for (rule_idx, rule) in self.rules.iter_mut().enumerate() {
+            let column = evaluate.column_of(&rule.metric);
+            let Some(known) = column.and_then(|column| column.direction) else {
+                continue;
+            };
+            if rule.direction.is_some_and(|stated| stated != known) {
+                let place = ["gate", "rules", &rule_idx.to_string(), "direction"];
+                let problem = "contradicts the direction of that column in `[[evaluate.columns]]`";
+                return Err(Problem::at(&place, problem).hint("remove one of the two"));
+            }
+            rule.direction = Some(known);
+        }
+        Ok(self)
+    }
+
     /// Digest of all that judges, by which a report can tell that a change weakened its own judge.
     pub fn rules_digest(&self) -> Result<Sha256Digest, ConfigError> {
         let Self {

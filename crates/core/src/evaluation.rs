@@ -1,5 +1,7 @@
 //! `evaluation.json`: what a model scored on which rows. It never sees a baseline.
 
+mod parts;
+
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -7,11 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256Digest;
 use crate::files::{self, FileError};
-use crate::measurement::{Measurement, MetricKey, Undefined};
+use crate::measurement::{Fold, Measurement, MetricKey, Undefined};
 use crate::metrics::{Confusion, Scoring, catalog};
 use crate::model::{FileEntry, Task};
 use crate::row_mask::RowMask;
 use crate::row_set::RowSet;
+
+pub use parts::{FoldSpread, FoldSummary, FoldTable, SliceSummary};
 
 /// The version of `evaluation.json` that this build writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -44,6 +48,12 @@ pub struct Evaluation {
     /// Every metric that has none, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undefined: Vec<Undefined>,
+    /// The slices of `[[evaluate.slices]]` that have rows. What was measured in them is among the measurements, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<SliceSummary>,
+    /// The folds of a cross-validation. What was measured in them, and the means over them, are among the measurements.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<FoldTable>,
     /// Labels against predictions; absent for regression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confusion: Option<Confusion>,
@@ -170,6 +180,18 @@ impl Evaluation {
     /// The measurement with `key`.
     pub fn measurement(&self, key: &MetricKey) -> Option<&Measurement> {
         self.measurements.iter().find(|found| found.key == *key)
+    }
+
+    /// The measurement that a rule on `key` judges: of a cross-validation, a metric of all rows is judged by its mean over
+    /// the folds, and rows of all folds taken together serve slices, charts and pairing only.
+    pub fn judged(&self, key: &MetricKey) -> Option<&Measurement> {
+        if self.folds.is_none() || !key.is_overall() {
+            return self.measurement(key);
+        }
+        self.measurement(&MetricKey {
+            fold: Some(Fold::Mean),
+            ..key.clone()
+        })
     }
 
     /// The measurements of all rows.

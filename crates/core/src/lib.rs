@@ -24,6 +24,10 @@ pub mod row_set;
 pub mod scored_rows;
 
 pub mod evaluation;
+pub mod fold_scores;
+pub mod numeric_columns;
+pub mod slices;
+
 pub mod gate;
 pub mod publication;
 pub mod release_tag;

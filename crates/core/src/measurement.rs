@@ -6,8 +6,9 @@
 
 use std::fmt;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::statistics::{Interval, Moments, Roc};
 
@@ -25,9 +26,19 @@ pub struct MetricKey {
     /// The slice of rows that it is of, as `column=value`; absent for all rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slice: Option<String>,
-    /// The fold of cross-validation that it is of, from 0; absent outside of one.
+    /// The fold of cross-validation that it is of, from 0, or `"mean"` for the mean over all folds; absent outside of
+    /// cross-validation and for all rows of all folds taken together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fold: Option<u32>,
+    pub fold: Option<Fold>,
+}
+
+/// What of a cross-validation a measurement is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fold {
+    /// The rows that were held out in this fold, counted from 0.
+    Index(u32),
+    /// The mean over the folds, each counted alike.
+    Mean,
 }
 
 impl MetricKey {
@@ -72,9 +83,61 @@ impl fmt::Display for MetricKey {
             write!(formatter, ", {slice}")?;
         }
         if let Some(fold) = fold {
-            write!(formatter, ", fold {fold}")?;
+            match fold {
+                Fold::Index(idx) => write!(formatter, ", fold {idx}")?,
+                Fold::Mean => formatter.write_str(", mean of the folds")?,
+            }
         }
         Ok(())
+    }
+}
+
+impl Serialize for Fold {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Index(idx) => idx.serialize(serializer),
+            Self::Mean => "mean".serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Fold {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct IndexOrMean;
+        impl Visitor<'_> for IndexOrMean {
+            type Value = Fold;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("the index of a fold, or `\"mean\"`")
+            }
+
+            fn visit_u64<E: de::Error>(self, idx: u64) -> Result<Fold, E> {
+                let idx = u32::try_from(idx);
+                idx.map(Fold::Index)
+                    .map_err(|_| E::custom("the index of a fold is too large"))
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Fold, E> {
+                match word {
+                    "mean" => Ok(Fold::Mean),
+                    _ => Err(E::unknown_variant(word, &["mean"])),
+                }
+            }
+        }
+        deserializer.deserialize_any(IndexOrMean)
+    }
+}
+
+impl JsonSchema for Fold {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Fold".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The index of a fold of cross-validation, from 0, or `mean` for the mean over all folds.",
+            "oneOf": [{ "type": "integer", "minimum": 0 }, { "const": "mean" }]
+        })
     }
 }
 
@@ -89,6 +152,9 @@ pub struct Measurement {
     /// What the value counts; absent where another tool's file does not say and the name is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<Unit>,
+    /// The unit of a numeric column, as the configuration writes it: `ms`. It takes the place of `unit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_name: Option<String>,
     /// Which way is better; absent where another tool's file does not say and the name is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
@@ -118,6 +184,7 @@ impl Measurement {
             key,
             value,
             unit,
+            unit_name: None,
             direction,
             interval: None,
             no_interval: None,

@@ -12,6 +12,7 @@ mod joined;
 mod junit;
 mod markdown;
 mod mermaid;
+mod parts;
 mod sarif;
 mod terminal;
 mod unchanged;
@@ -22,11 +23,12 @@ use crate::gate::{Comparison, Decision, HistoryPoint, RuleResult, Verdict};
 use crate::measurement::MetricKey;
 use crate::metrics::catalog;
 
-pub use chart::{confusion_matrix, learning_curve};
+pub use chart::{confusion_matrix, fold_chart, learning_curve};
 pub use explain::{ExplainedRule, Explanation, Step};
 pub use html::evaluation_page;
 pub use joined::{Leg, LegOutcome, joined_decision, joined_markdown, joined_title};
 pub use markdown::{escape, icon as decision_icon};
+pub use parts::{FoldFigures, SliceRow, SliceTable};
 pub use unchanged::{UNCHANGED_FILE, UnchangedSince, unchanged_report};
 
 /// GitHub's limit of a comment, in characters.

@@ -93,6 +93,19 @@ impl ScoredRows {
         let columns = self.columns.iter();
         Self {
             row_ids: gathered(self.row_ids.as_deref(), rows),
+            folds: gathered(self.folds.as_deref(), rows),
+            columns: columns
+                .map(|(name, column)| (name.clone(), column.gather(rows)))
+                .collect(),
+            ..self.gather_measured(rows)
+        }
+    }
+
+    /// What metrics are computed from, of the rows with these indices: without ids, folds and further columns.
+    #[must_use]
+    pub fn gather_measured(&self, rows: &[usize]) -> Self {
+        Self {
+            row_ids: None,
             labels: self.labels.gather(rows),
             predicted: self.predicted.gather(rows),
             scores: self
@@ -102,10 +115,8 @@ impl ScoredRows {
             classes: self.classes.clone(),
             weights: gathered(self.weights.as_deref(), rows),
             groups: gathered(self.groups.as_deref(), rows),
-            folds: gathered(self.folds.as_deref(), rows),
-            columns: columns
-                .map(|(name, column)| (name.clone(), column.gather(rows)))
-                .collect(),
+            folds: None,
+            columns: BTreeMap::new(),
         }
     }
 
@@ -186,6 +197,19 @@ impl ScoreTable {
 }
 
 impl Column {
+    /// How many cells there are.
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Texts(texts) => texts.len(),
+            Self::Numbers(numbers) => numbers.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Those of these rows, in this order.
     #[must_use]
     pub fn gather(&self, rows: &[usize]) -> Self {

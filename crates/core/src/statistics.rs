@@ -104,7 +104,7 @@ impl IntervalMethod {
             Self::BootstrapPercentile => "percentile bootstrap",
             Self::BootstrapBca => "BCa bootstrap",
             Self::CorrectedResampledT => "Nadeau–Bengio corrected resampled t",
-            Self::Clustered => "t by groups",
+            Self::Clustered => "skewness-corrected t by groups",
         }
     }
 }

@@ -1,11 +1,15 @@
 //! Predictions of any tool: a CSV or npz file in, labels, predicted classes or numbers and scores out.
 //!
 //! CSV has a header with `label` and `predicted`, or one `score_<class>` column a class, or both; npz has the arrays
-//! `label` and `predicted` or `score`. `row_id` is optional in both. What is read as f64 is kept as f64.
+//! `label` and `predicted` or `score`. `row_id`, `weight`, `group` and `fold` are optional in both; every other column of a
+//! CSV, and every array `column/<name>`, is a further column. What is read as f64 is kept as f64.
 
 mod archive;
+mod binary;
 mod columns;
+mod further;
 mod labels;
+mod logits;
 mod places;
 mod problem;
 mod table;
@@ -13,6 +17,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use trainyard_core::config::EvaluateConfig;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::files;
 use trainyard_core::metrics::{argmax, predictions as predicted_classes};
@@ -23,6 +28,7 @@ use trainyard_core::scored_rows::{ScoreTable, ScoredRows};
 use crate::data::npz::Array;
 use crate::data::{DataError, Labels, refuse_lfs_pointer};
 
+pub use binary::{ThresholdError, predict_by_threshold};
 pub use columns::Given;
 use columns::{Columns, Resolved};
 use problem::{Problem, some};
@@ -112,7 +118,8 @@ impl Predictions {
         (set, mask)
     }
 
-    /// `predictions.npz`: `row_id` where there are any, `label`, `predicted`, and `score` where there are any.
+    /// `predictions.npz`: `label`, `predicted`, and where there are any `row_id`, `score`, `weight`, `group`, `fold` and
+    /// `column/<name>`.
     pub fn to_npz(&self) -> Result<Vec<u8>, DataError> {
         let rows = &self.rows;
         let mut arrays: Vec<(&str, Array)> = Vec::new();
@@ -127,6 +134,33 @@ impl Predictions {
             rows.scores
                 .as_ref()
                 .map(|scores| ("score", archive::scores(scores, rows.classes.len()))),
+        );
+        arrays.extend(
+            rows.weights
+                .as_ref()
+                .map(|weights| ("weight", Array::numbers(weights.clone()))),
+        );
+        arrays.extend(
+            rows.groups
+                .as_deref()
+                .map(|groups| ("group", archive::texts(groups))),
+        );
+        arrays.extend(rows.folds.as_ref().map(|folds| {
+            let folds = folds.iter().copied().map(i64::from);
+            ("fold", Array::integers(folds.collect()))
+        }));
+        let columns: Vec<(String, Array)> = rows
+            .columns
+            .iter()
+            .map(|(name, column)| {
+                let name = format!("{}{name}", archive::COLUMN_PREFIX);
+                (name, archive::further(column))
+            })
+            .collect();
+        arrays.extend(
+            columns
+                .iter()
+                .map(|(name, array)| (name.as_str(), array.clone())),
         );
         archive::write(&arrays)
     }
@@ -144,31 +178,54 @@ fn assembled(
         classes,
     } = columns.resolve(given)?;
     let Columns {
-        row_ids, others, ..
+        row_ids,
+        weights,
+        groups,
+        folds,
+        further,
+        mut others,
+        places,
+        ..
     } = columns;
-    let notes = if others.is_empty() {
-        Vec::new()
-    } else {
-        let named = |name: &String| match name.as_str() {
-            "" => "one without a name".to_owned(),
-            name => format!("`{name}`"),
-        };
-        let names: Vec<String> = others.keys().map(named).collect();
-        let names = some(names.iter().map(String::as_str));
-        vec![format!("Columns that were not used: {names}.")]
-    };
-    let mut notes = notes;
-    notes.extend(contradiction(&predicted, scores.as_ref(), classes.len()));
+    let default = EvaluateConfig::default();
+    let evaluate = given.evaluate.unwrap_or(&default);
+    let mut notes: Vec<String> = unused(&others, evaluate).into_iter().collect();
+    // What a model cost or took is not what a row is: without ids, it would make other rows of the same.
+    others.retain(|name, _| !evaluate.columns.iter().any(|column| column.name == *name));
+    if evaluate.threshold.is_none() {
+        notes.extend(contradiction(&predicted, scores.as_ref(), classes.len()));
+    }
+    let weights = weights.map(|cells| further::weights(&cells, &places));
+    let groups = groups.map(|cells| further::groups(cells, &places));
+    let folds = folds.map(|cells| further::folds(&cells, &places));
     Ok(Predictions {
         rows: ScoredRows {
             row_ids,
             scores,
+            weights: weights.transpose()?,
+            groups: groups.transpose()?,
+            folds: folds.transpose()?,
+            columns: further::kept(further, evaluate, &places)?,
             ..ScoredRows::new(labels, predicted, classes)
         },
         digest,
         raw_columns: others,
         notes,
     })
+}
+
+/// A note that names the columns that nothing is made of.
+fn unused(others: &BTreeMap<String, Sha256Digest>, evaluate: &EvaluateConfig) -> Option<String> {
+    let is_unused = |name: &&String| {
+        !["weight", "group"].contains(&name.as_str()) && !further::is_used(name, evaluate)
+    };
+    let named = |name: &String| match name.as_str() {
+        "" => "one without a name".to_owned(),
+        name => format!("`{name}`"),
+    };
+    let names: Vec<String> = others.keys().filter(is_unused).map(named).collect();
+    let shown = some(names.iter().map(String::as_str));
+    (!names.is_empty()).then(|| format!("Columns that were not used: {shown}."))
 }
 
 /// A note where most predictions are another class than the one with the highest score.

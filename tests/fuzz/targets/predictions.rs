@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
                 &base.join("predictions"),
                 &Given {
                     task: Some(task),
-                    classes: None,
+                    ..Given::default()
                 },
             ) {
                 let rows = predictions.rows;

@@ -102,18 +102,18 @@ impl ConfigError {
     pub(super) fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let message = error.message().trim_end().replace('\n', "; ");
         let hint = nearest_name(&message).map(|name| format!("did you mean `{name}`?"));
+        let start = error.span().map_or(0, |span| span.start);
         let is_table = message.contains("invalid type: map, expected a sequence");
         let hint = hint.or_else(|| {
-            let words = "this is a list of tables: write it with two brackets, as `[[gate.rules]]`";
-            is_table.then(|| words.to_owned())
+            let (line, _) = position(text, start);
+            let header = text.lines().nth(line - 1).unwrap_or_default().trim();
+            let is_header = header.starts_with('[') && header.ends_with(']');
+            let header = if is_header { header } else { "[gate.rules]" };
+            is_table.then(|| {
+                format!("this is a list of tables: write it with two brackets, as `[{header}]`")
+            })
         });
-        invalid(
-            path,
-            text,
-            error.span().map_or(0, |span| span.start),
-            message,
-            hint,
-        )
+        invalid(path, text, start, message, hint)
     }
 }
 

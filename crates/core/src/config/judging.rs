@@ -67,14 +67,16 @@ impl JudgingConfig {
             gate,
             ..
         } = file;
-        evaluate
-            .validate()
-            .and_then(|()| gate.validate())
+        let classes = data.and_then(|data| data.classes);
+        let gate = evaluate
+            .validate(classes.as_deref())
+            .and_then(|()| gate.resolve(&evaluate))
+            .and_then(|gate| gate.validate().map(|()| gate))
             .map_err(|problem| problem.located(path, text))?;
         Ok(Self {
             model_name: model.as_ref().map(|model| model.name.clone()),
             task: model.map(|model| model.task),
-            classes: data.and_then(|data| data.classes),
+            classes,
             evaluate,
             gate,
             files,

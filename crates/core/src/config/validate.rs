@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::error::Problem;
 use super::name::{PLAIN_NAME, is_plain_name};
-use super::{Config, EvaluateConfig, GateConfig, ImageConfig, Model};
+use super::{Config, GateConfig, ImageConfig, Model};
 use crate::gate::{CompareRows, Level, Rule, RuleGroup};
 use crate::model::architecture::{self, Activation, Layer};
 use crate::model::{Loss, Task};
@@ -29,7 +29,7 @@ impl Config {
             )
             .hint("remove one of the two"));
         }
-        self.evaluate.validate()?;
+        self.evaluate.validate(self.data.classes.as_deref())?;
         if let Some(folds) = &self.evaluate.cross_validation {
             folds.validate_for(self.model.task, &self.data)?;
         }
@@ -113,21 +113,6 @@ impl Model {
             );
         }
         Ok(())
-    }
-}
-
-impl EvaluateConfig {
-    pub(super) fn validate(&self) -> Result<(), Problem> {
-        if !(self.confidence > 0.5 && self.confidence < 1.0) {
-            return Err(Problem::at(
-                &["evaluate", "confidence"],
-                "must lie between 0.5 and 1, such as 0.95",
-            ));
-        }
-        match &self.cross_validation {
-            Some(folds) => folds.validate(),
-            None => Ok(()),
-        }
     }
 }
 

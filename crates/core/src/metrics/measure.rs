@@ -274,6 +274,7 @@ fn measurement(metric: &Metric, key: MetricKey, estimate: Estimate) -> Measureme
         key,
         value,
         unit: Some(metric.unit),
+        unit_name: None,
         direction: Some(metric.direction),
         no_interval: interval.as_ref().err().cloned(),
         interval: interval.ok(),

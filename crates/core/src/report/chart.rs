@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::parts::FoldFigures;
 use crate::evaluation::EpochRecord;
 use crate::figure::figure;
+use crate::measurement::Measurement;
 use crate::metrics::Confusion;
 
 const INK: &str = "#1f2328";
@@ -150,6 +152,156 @@ fn line_panel(
         );
         text(svg, legend_x + 18.0, 24.0, "start", 11, FAINT, "400", name);
     }
+}
+
+/// The first metric of `figures` in each fold, with the mean over the folds and its interval; `None` for fewer than two
+/// folds.
+pub fn fold_chart(figures: &FoldFigures<'_>) -> Option<String> {
+    let metric = *figures.metrics.first()?;
+    let mean = figures.means.first().and_then(|(mean, _)| *mean);
+    let of_folds: Vec<(u32, f64)> = figures
+        .rows
+        .iter()
+        .filter_map(|(fold, cells)| Some((fold.fold, cells.first().copied().flatten()?.value)))
+        .collect();
+    if of_folds.len() < 2 {
+        return None;
+    }
+    let (width, height) = (420.0, 300.0);
+    let (x0, x1, y0, y1) = (62.0, 400.0, 250.0, 48.0);
+    let interval = mean.and_then(|mean| mean.interval);
+    let ends = interval
+        .iter()
+        .flat_map(|interval| [interval.lower, interval.upper]);
+    let all: Vec<f64> = of_folds
+        .iter()
+        .map(|(_, value)| *value)
+        .chain(ends)
+        .collect();
+    let low = all.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let step = tick_step((high - low).max(low.abs().max(1e-6) * 1e-3) / 4.0);
+    let (bottom, top) = ((low / step).floor() * step, (high / step).ceil() * step);
+    let top = if top > bottom { top } else { bottom + step };
+    let y = |value: f64| y0 + (value - bottom) / (top - bottom) * (y1 - y0);
+    let mut svg = opening(width as usize, height as usize, "Folds");
+    text(&mut svg, x0, 24.0, "start", 14, INK, "600", metric);
+    for tick in 0..=((top - bottom) / step).round() as usize {
+        let value = bottom + tick as f64 * step;
+        let _ = writeln!(
+            svg,
+            r#"<path d="M{x0} {0:.1}H{x1}" stroke="{GRID}"/>"#,
+            y(value)
+        );
+        let label = figure((value / step).round() * step);
+        text(
+            &mut svg,
+            x0 - 8.0,
+            y(value) + 4.0,
+            "end",
+            11,
+            FAINT,
+            "400",
+            &label,
+        );
+    }
+    if let Some(interval) = interval {
+        let (upper, lower) = (y(interval.upper), y(interval.lower));
+        let _ = writeln!(
+            svg,
+            r#"<rect x="{x0}" y="{upper:.1}" width="{}" height="{:.1}" fill="{TRAINING}" fill-opacity="0.12"/>"#,
+            x1 - x0,
+            lower - upper
+        );
+    }
+    if let Some(mean) = mean {
+        let _ = writeln!(
+            svg,
+            r#"<path d="M{x0} {0:.1}H{x1}" stroke="{TRAINING}" stroke-dasharray="5 4"/>"#,
+            y(mean.value)
+        );
+        text(
+            &mut svg,
+            x1,
+            24.0,
+            "end",
+            11,
+            FAINT,
+            "400",
+            "dashed: mean, with its interval",
+        );
+    }
+    let n_folds = of_folds.len();
+    let every = n_folds.div_ceil(10);
+    for (place, (fold, value)) in of_folds.into_iter().enumerate() {
+        let x = x0 + (x1 - x0) * (place as f64 + 0.5) / n_folds as f64;
+        let _ = writeln!(
+            svg,
+            r#"<circle cx="{x:.1}" cy="{:.1}" r="4" fill="{VALIDATION}"/>"#,
+            y(value)
+        );
+        if place % every == 0 {
+            text(
+                &mut svg,
+                x,
+                y0 + 18.0,
+                "middle",
+                11,
+                FAINT,
+                "400",
+                &fold.to_string(),
+            );
+        }
+    }
+    text(
+        &mut svg,
+        f64::midpoint(x0, x1),
+        y0 + 38.0,
+        "middle",
+        11,
+        FAINT,
+        "400",
+        "fold",
+    );
+    svg.push_str("</svg>\n");
+    Some(svg)
+}
+
+/// A value with its interval on the scale `[low, high]`, and a line at `reference`: one cell of a table, in the colours of
+/// the page.
+pub(super) fn range_mark(
+    measured: &Measurement,
+    reference: Option<f64>,
+    low: f64,
+    high: f64,
+) -> String {
+    let (x0, x1) = (6.0, 174.0);
+    let span = if high > low { high - low } else { 1.0 };
+    let x = |value: f64| x0 + (value.clamp(low, high) - low) / span * (x1 - x0);
+    let mut svg =
+        r#"<svg class="range" viewBox="0 0 180 16" width="180" height="16" aria-hidden="true">"#
+            .to_owned();
+    if let Some(reference) = reference {
+        let _ = write!(
+            svg,
+            r#"<path d="M{:.1} 1V15" stroke="var(--faint)" stroke-dasharray="2 2"/>"#,
+            x(reference)
+        );
+    }
+    if let Some(interval) = measured.interval {
+        let _ = write!(
+            svg,
+            r#"<path d="M{:.1} 8H{:.1}" stroke="var(--mark)" stroke-width="2"/>"#,
+            x(interval.lower),
+            x(interval.upper)
+        );
+    }
+    let _ = write!(
+        svg,
+        r#"<circle cx="{:.1}" cy="8" r="4" fill="var(--mark)"/></svg>"#,
+        x(measured.value)
+    );
+    svg
 }
 
 /// A step of 1, 2 or 5 times a power of ten, at least `least`.

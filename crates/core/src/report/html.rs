@@ -4,6 +4,7 @@ use minijinja::{AutoEscape, Environment, Value, context};
 
 use super::chart;
 use super::classes::ClassTable;
+use super::parts::{FoldFigures, SliceRow, SliceTable};
 use crate::evaluation::Evaluation;
 use crate::figure::{self, count, figure, percent};
 use crate::measurement::{Direction, Measurement, Unit};
@@ -13,16 +14,12 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_template("report.html", include_str!("report.html.j2"))?;
-    let metrics: Vec<Value> = evaluation
+    // The catalog's metrics have a unit of its list; what has none is of a numeric column.
+    let (of_catalog, of_columns): (Vec<&Measurement>, Vec<&Measurement>) = evaluation
         .shown()
-        .map(|measurement| {
-            context! {
-                name => measurement.key.metric.as_str(), value => figure(measurement.value),
-                interval => interval(measurement), unit => measurement.unit.map(unit),
-                direction => measurement.direction.map(direction), no_interval => measurement.no_interval.as_deref(),
-            }
-        })
-        .collect();
+        .partition(|found| found.unit.is_some());
+    let metrics: Vec<Value> = of_catalog.into_iter().map(shown).collect();
+    let columns: Vec<Value> = of_columns.into_iter().map(shown).collect();
     let table = ClassTable::of(&evaluation.measurements, evaluation.confusion.as_ref());
     let classes: Vec<Value> = table
         .rows
@@ -40,6 +37,9 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
     environment.get_template("report.html")?.render(context! {
         model => evaluation.model.name.as_str(),
         metrics,
+        columns,
+        slices => slices(evaluation),
+        folds => FoldFigures::of(evaluation).map(|figures| folds(&figures)),
         class_metrics => table.metrics.iter().map(|&metric| Value::from(metric)).collect::<Vec<Value>>(),
         classes,
         absent_classes => absent,
@@ -54,6 +54,98 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
         commit => evaluation.commit.as_deref(),
         version => evaluation.trainyard_version.as_str(),
     })
+}
+
+/// A measurement as a card or a line of a table.
+fn shown(measurement: &Measurement) -> Value {
+    let unit = measurement
+        .unit_name
+        .as_deref()
+        .or_else(|| measurement.unit.map(unit));
+    context! {
+        name => measurement.key.metric.as_str(), value => figure(measurement.value),
+        interval => interval(measurement), unit,
+        direction => measurement.direction.map(direction), no_interval => measurement.no_interval.as_deref(),
+    }
+}
+
+/// The slices as a table, the worst first; nothing where there are none.
+fn slices(evaluation: &Evaluation) -> Option<Value> {
+    // Beyond, nobody reads on.
+    const MAX_SHOWN: usize = 200;
+    let table = SliceTable::of(evaluation);
+    let first = *table
+        .metrics
+        .first()
+        .or((!table.rows.is_empty()).then_some(&""))?;
+    let reference = evaluation
+        .headline()
+        .find(|found| found.key.metric == first);
+    let reference = reference.map(|found| found.value);
+    let of_first = || {
+        table
+            .rows
+            .iter()
+            .filter_map(|row| row.cells.first().copied().flatten())
+    };
+    let ends = of_first().flat_map(|found| {
+        let ends = found.interval.map_or([found.value; 2], |interval| {
+            [interval.lower, interval.upper]
+        });
+        [found.value, ends[0], ends[1]]
+    });
+    let ends: Vec<f64> = ends.chain(reference).collect();
+    let low = ends.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = ends.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let row = |row: &SliceRow<'_>| {
+        let mark = row.cells.first().copied().flatten();
+        let mark = mark.map(|found| chart::range_mark(found, reference, low, high));
+        context! {
+            name => row.slice.name.as_str(), n_rows => row.slice.n_rows, reason => row.slice.reason.as_deref(),
+            mark => mark.map(Value::from_safe_string), cells => cells(&row.cells),
+        }
+    };
+    let n_more = table.rows.len().saturating_sub(MAX_SHOWN);
+    Some(context! {
+        metrics => table.metrics.iter().map(|&metric| Value::from(metric)).collect::<Vec<Value>>(),
+        rows => table.rows.iter().take(MAX_SHOWN).map(row).collect::<Vec<Value>>(),
+        first, n_more => (n_more > 0).then(|| count(n_more as u64, "more slice")),
+    })
+}
+
+/// The folds as a table with their means, and a chart.
+fn folds(figures: &FoldFigures<'_>) -> Value {
+    let rows = figures.rows.iter().map(|(fold, of_fold)| {
+        context! { fold => fold.fold, n_rows => fold.n_rows, n_train => fold.n_train, cells => cells(of_fold) }
+    });
+    let means: Vec<Option<&Measurement>> = figures.means.iter().map(|(mean, _)| *mean).collect();
+    let deviations = figures
+        .means
+        .iter()
+        .map(|(_, deviation)| deviation.map_or_else(|| "–".to_owned(), figure));
+    let reasons = means
+        .iter()
+        .flatten()
+        .filter_map(|mean| mean.no_interval.as_deref());
+    context! {
+        metrics => figures.metrics.iter().map(|&metric| Value::from(metric)).collect::<Vec<Value>>(),
+        rows => rows.collect::<Vec<Value>>(), means => cells(&means),
+        deviations => deviations.map(Value::from).collect::<Vec<Value>>(),
+        chart => chart::fold_chart(figures), reason => reasons.min(),
+        n_folds => count(figures.rows.len() as u64, "fold"),
+    }
+}
+
+/// Value and interval of each figure.
+fn cells(figures: &[Option<&Measurement>]) -> Vec<Value> {
+    let cell = |found: &Option<&Measurement>| {
+        let cell = found.map_or_else(
+            || ["–".to_owned(), String::new()],
+            |m| [figure(m.value), interval(m)],
+        );
+        Value::from(Vec::from(cell))
+    };
+    figures.iter().map(cell).collect()
 }
 
 fn interval(measurement: &Measurement) -> String {

@@ -396,6 +396,8 @@ mod gallery {
             scoring,
             measurements: measured.measurements,
             undefined: measured.undefined,
+            slices: Vec::new(),
+            folds: None,
             confusion: measured.confusion,
             missed_rows: RowMask::new(200, missed),
             predictions: None,

@@ -124,6 +124,32 @@ impl Dataset {
         Ok(())
     }
 
+    /// The raw feature `name` of all rows, as its table writes it; `None` where no feature is a column of that name.
+    ///
+    /// # Errors
+    ///
+    /// Where rows are left on the disk and their file cannot be read any more.
+    pub fn feature(&self, name: &str) -> Result<Option<Vec<f64>>, DataError> {
+        let mut names = self.columns.iter().flatten();
+        let Some(idx) = names.position(|column| column == name) else {
+            return Ok(None);
+        };
+        // The shortest decimal number that is this one in single precision: 0.1, not 0.10000000149.
+        let written = |value: f32| {
+            value
+                .to_string()
+                .parse()
+                .unwrap_or_else(|_| f64::from(value))
+        };
+        let mut values = vec![0.0_f32; self.row_len()];
+        let mut feature = Vec::with_capacity(self.n_rows());
+        for row in 0..self.n_rows() as u32 {
+            self.gather(&[row], &mut values)?;
+            feature.push(written(values[idx]));
+        }
+        Ok(Some(feature))
+    }
+
     /// The same rows, their missing values filled with the means over `training` where these were filled with means: what
     /// a test row lacks must not be learnt from other test rows.
     ///

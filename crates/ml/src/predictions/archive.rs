@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use trainyard_core::digest::DigestBuilder;
-use trainyard_core::scored_rows::ScoreTable;
+use trainyard_core::scored_rows::{Column, ScoreTable};
 
-use super::columns::{Cells, Columns, ScoreColumns};
+use super::columns::{Cells, Columns, FurtherColumn, ScoreColumns};
 use super::places::Places;
 use super::problem::{Problem, some};
 use crate::data::npz::{self, Array, Values};
 use crate::data::{DataError, Labels};
+
+/// Before the name of an array that is a further column of the rows.
+pub(super) const COLUMN_PREFIX: &str = "column/";
 
 /// The columns of an archive with the arrays `label` and `predicted` or `score`.
 pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
@@ -37,22 +40,66 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
         Some(array) => Some(score_columns(array, n_rows)?),
         None => None,
     };
-    let others = arrays
-        .into_iter()
-        .map(|(name, array)| {
-            let mut digest = DigestBuilder::new(&name);
-            digest.bytes(&npz::write_npy(&array));
-            (name, digest.finish())
-        })
-        .collect::<BTreeMap<_, _>>();
+    let mut others = BTreeMap::new();
+    let mut digest_of = |name: &str, array: &Array| {
+        let mut digest = DigestBuilder::new(name);
+        digest.bytes(&npz::write_npy(array));
+        others.insert(name.to_owned(), digest.finish());
+    };
+    let mut one_a_row = |name: &'static str| match arrays.remove(name) {
+        Some(array) => {
+            if name != "fold" {
+                digest_of(name, &array);
+            }
+            column(name, array, n_rows).map(Some)
+        }
+        None => Ok(None),
+    };
+    let (weights, groups) = (one_a_row("weight")?, one_a_row("group")?);
+    let folds = one_a_row("fold")?;
+    let mut further = BTreeMap::new();
+    for (name, array) in arrays {
+        let of_rows = name.strip_prefix(COLUMN_PREFIX).map(str::to_owned);
+        let is_of_rows = of_rows.is_some();
+        let name = of_rows.unwrap_or(name);
+        digest_of(&name, &array);
+        // Any other array may be of anything.
+        if is_of_rows || array.shape == [n_rows] || array.shape == [n_rows, 1] {
+            let cells = numbers_or_texts(&name, array, n_rows)?;
+            let column = FurtherColumn { cells, is_of_rows };
+            if further.insert(name.clone(), column).is_some() {
+                return Err(Problem::ColumnTwice(name));
+            }
+        }
+    }
     Ok(Columns {
         row_ids,
         labels,
         predicted,
         scores,
+        weights,
+        groups,
+        folds,
+        further,
         others,
         places: Places::Rows,
     })
+}
+
+/// An array of one value a row, in which whole numbers are numbers and not names.
+fn numbers_or_texts(name: &str, array: Array, n_rows: usize) -> Result<Cells, Problem> {
+    // Beyond, not every whole number is a 64-bit floating point number.
+    const MAX_EXACT: u64 = 1 << 53;
+    let is_exact = |values: &[i64]| values.iter().all(|value| value.unsigned_abs() <= MAX_EXACT);
+    let values = match array.values {
+        Values::I64(values) if is_exact(&values) => {
+            Values::F64(values.into_iter().map(|value| value as f64).collect())
+        }
+        Values::U8(values) => Values::F64(values.into_iter().map(f64::from).collect()),
+        values => values,
+    };
+    let shape = array.shape;
+    column(name, Array { shape, values }, n_rows)
 }
 
 /// An array of one value a row.
@@ -136,6 +183,22 @@ pub(super) fn scores(scores: &ScoreTable, n_columns: usize) -> Array {
     Array {
         shape: vec![n / n_columns.max(1), n_columns],
         values,
+    }
+}
+
+/// A further column as an array.
+pub(super) fn further(column: &Column) -> Array {
+    match column {
+        Column::Numbers(numbers) => Array::numbers(numbers.clone()),
+        Column::Texts(texts) => self::texts(texts),
+    }
+}
+
+/// Texts as an array.
+pub(super) fn texts(texts: &[String]) -> Array {
+    Array {
+        shape: vec![texts.len()],
+        values: Values::Text(texts.to_vec()),
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use trainyard_core::config::{EvaluateConfig, ScoreKind};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::metrics::predictions as predicted_classes;
 use trainyard_core::model::Task;
 use trainyard_core::scored_rows::ScoreTable;
 
+use super::binary::{self, ThresholdError};
 use super::labels::{self, Texts};
+use super::logits::{self, Scale};
 use super::places::Places;
 use super::problem::{Problem, shortened, some};
 use crate::data::Labels;
@@ -19,6 +22,8 @@ pub struct Given<'a> {
     pub task: Option<Task>,
     /// Names of the classes, in the order of the columns of an array of scores.
     pub classes: Option<&'a [String]>,
+    /// `[evaluate]`; by default as an empty one.
+    pub evaluate: Option<&'a EvaluateConfig>,
 }
 
 /// Labels or predictions as they are written.
@@ -59,6 +64,14 @@ pub(super) enum ScoreColumns {
     },
 }
 
+/// A column as it stands in the file, and whether it says itself that it is one of rows.
+#[derive(Debug)]
+pub(super) struct FurtherColumn {
+    pub(super) cells: Cells,
+    /// Always in a table; in an archive by `column/` before its name. Other arrays count where the configuration names them.
+    pub(super) is_of_rows: bool,
+}
+
 /// The columns that matter.
 #[derive(Debug)]
 pub(super) struct Columns {
@@ -66,7 +79,11 @@ pub(super) struct Columns {
     pub(super) labels: Cells,
     pub(super) predicted: Option<Cells>,
     pub(super) scores: Option<ScoreColumns>,
-    /// Digests of all other columns.
+    pub(super) weights: Option<Cells>,
+    pub(super) groups: Option<Cells>,
+    pub(super) folds: Option<Cells>,
+    pub(super) further: BTreeMap<String, FurtherColumn>,
+    /// Digests of the columns that tell rows without ids apart.
     pub(super) others: BTreeMap<String, Sha256Digest>,
     pub(super) places: Places,
 }
@@ -86,9 +103,14 @@ impl Columns {
                 });
             }
         }
+        let default = EvaluateConfig::default();
+        let evaluate = given.evaluate.unwrap_or(&default);
         match given.task {
+            Some(Task::Regression) if evaluate.positive_class.is_some() => {
+                Err(ThresholdError::Regression.into())
+            }
             Some(Task::Regression) => self.resolve_numbers(),
-            task => self.resolve_classes(given.classes, task.is_some()),
+            task => self.resolve_classes(given.classes, task.is_some(), evaluate),
         }
     }
 
@@ -133,6 +155,7 @@ impl Columns {
         &self,
         declared: Option<&[String]>,
         is_certain: bool,
+        evaluate: &EvaluateConfig,
     ) -> Result<Resolved, Problem> {
         for (cells, column) in [
             (Some(&self.labels), "label"),
@@ -169,21 +192,35 @@ impl Columns {
         }
         let (classes, is_declared) = match (declared, &self.scores) {
             (Some(classes), _) => (classes.to_vec(), true),
-            (None, Some(scores)) => (scores.class_names(&labels)?, true),
-            (None, None) => (labels::found_classes(&labels, predicted.as_ref()), false),
+            (None, Some(scores)) if scores.n_columns() > 1 => (scores.class_names(&labels)?, true),
+            (None, _) => (labels::found_classes(&labels, predicted.as_ref()), false),
         };
+        let positive_idx = binary::positive_idx(evaluate.positive_class.as_deref(), &classes)?;
         let label_indices = labels.indices(&classes)?;
         let scores = match &self.scores {
-            Some(scores) => Some(scores.in_order(&classes)?),
+            Some(scores) => Some(self.probabilities(scores, &classes, positive_idx, evaluate)?),
             None => None,
+        };
+        let by_threshold = match (positive_idx.zip(evaluate.threshold), &scores) {
+            (None, _) => None,
+            (Some(_), None) => return Err(ThresholdError::NoScores.into()),
+            (Some((idx, threshold)), Some(scores)) => {
+                Some((binary::above(scores, idx, threshold), threshold))
+            }
         };
         let predicted_indices = match (&predicted, &scores) {
             (Some(predicted), _) => {
                 let indices = predicted.indices(&classes)?;
                 labels::refuse_mismatch(&label_indices, &indices, &classes, is_declared)?;
+                if let Some((expected, threshold)) = &by_threshold {
+                    self.refuse_other_threshold(&indices, expected, *threshold)?;
+                }
                 indices
             }
-            (None, Some(scores)) => predicted_classes(scores.as_scores(), classes.len()),
+            (None, Some(scores)) => match by_threshold {
+                Some((indices, _)) => indices,
+                None => predicted_classes(scores.as_scores(), classes.len()),
+            },
             (None, None) => return Err(Problem::NoAnswers),
         };
         Ok(Resolved {
@@ -191,6 +228,58 @@ impl Columns {
             predicted: Labels::Class(predicted_indices),
             scores,
             classes,
+        })
+    }
+}
+
+impl Columns {
+    /// A probability of each class, in the order of `classes`.
+    fn probabilities(
+        &self,
+        scores: &ScoreColumns,
+        classes: &[String],
+        positive_idx: Option<usize>,
+        evaluate: &EvaluateConfig,
+    ) -> Result<ScoreTable, Problem> {
+        let scale = match evaluate.scores {
+            ScoreKind::Probabilities => Scale::Probabilities,
+            ScoreKind::Logits => Scale::Logits,
+        };
+        if let (Some(values), [_, _]) = (one_column(scores), classes) {
+            let of_class = match scores {
+                ScoreColumns::Named(columns) => columns
+                    .first()
+                    .and_then(|(name, _)| classes.iter().position(|class| class == name)),
+                ScoreColumns::Array { .. } => positive_idx,
+            };
+            if let Some(idx) = of_class {
+                return logits::of_one_column(&values, idx, scale, &self.places);
+            }
+        }
+        let in_order = scores.in_order(classes)?;
+        match scale {
+            Scale::Probabilities => Ok(in_order),
+            Scale::Logits => logits::softmax(&in_order, classes, &self.places),
+        }
+    }
+
+    /// Refuses predictions that are not those of the threshold in force.
+    fn refuse_other_threshold(
+        &self,
+        predicted: &[u32],
+        expected: &[u32],
+        threshold: f64,
+    ) -> Result<(), Problem> {
+        let pairs = predicted.iter().zip(expected).enumerate();
+        let mut others = pairs.filter(|(_, (predicted, expected))| predicted != expected);
+        let Some((first, _)) = others.next() else {
+            return Ok(());
+        };
+        Err(Problem::OtherThreshold {
+            place: self.places.of(first),
+            threshold,
+            n_other: 1 + others.count(),
+            n_rows: predicted.len(),
         })
     }
 }
@@ -222,6 +311,13 @@ fn one_column(scores: &ScoreColumns) -> Option<Vec<f64>> {
 }
 
 impl ScoreColumns {
+    const fn n_columns(&self) -> usize {
+        match self {
+            Self::Named(columns) => columns.len(),
+            Self::Array { n_columns, .. } => *n_columns,
+        }
+    }
+
     /// The classes of a file that lists none: those of its columns. Columns of an array have no names, so labels must say
     /// by their number which is theirs.
     fn class_names(&self, labels: &Texts<'_>) -> Result<Vec<String>, Problem> {
@@ -255,7 +351,7 @@ impl ScoreColumns {
                     n_columns: *n_columns,
                     n_classes: classes.len(),
                     hint: if *n_columns == 1 && classes.len() == 2 {
-                        "; write a column a class, `1 - p` and `p`"
+                        "; say whose it is by `[evaluate] positive_class`, or write a column a class, `1 - p` and `p`"
                     } else {
                         ""
                     },

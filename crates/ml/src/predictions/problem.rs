@@ -1,5 +1,7 @@
 //! What can be wrong with a file of predictions. `place` is where: `line 3` or `row 2`.
 
+use super::binary::ThresholdError;
+
 /// Why a file cannot be read as predictions.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(super) enum Problem {
@@ -45,6 +47,26 @@ pub(super) enum Problem {
         place: String,
         column: String,
         cell: String,
+    },
+    #[error("{place}: the {column} `{cell}` is not {wanted}")]
+    Wrong {
+        place: String,
+        column: &'static str,
+        cell: String,
+        wanted: &'static str,
+    },
+    #[error("every `weight` is 0, so that no row counts")]
+    NoWeight,
+    #[error(transparent)]
+    Threshold(#[from] ThresholdError),
+    #[error(
+        "{place}: `predicted` is not what `[evaluate] threshold = {threshold}` gives, in {n_other} of {n_rows} rows: remove the column, or the threshold"
+    )]
+    OtherThreshold {
+        place: String,
+        threshold: f64,
+        n_other: usize,
+        n_rows: usize,
     },
     #[error(
         "{place}: the {column} `{cell}` is not a class: where it is the name of one, list it in `[data] classes`, else fill or remove the row"

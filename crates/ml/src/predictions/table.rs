@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use trainyard_core::digest::DigestBuilder;
 use trainyard_core::files::without_byte_order_mark;
 
-use super::columns::{Cells, Columns, ScoreColumns};
+use super::columns::{Cells, Columns, FurtherColumn, ScoreColumns};
 use super::places::Places;
 use super::problem::{Problem, shortened, some};
 
@@ -19,8 +19,11 @@ enum Role {
     Predicted,
     /// The index of its column of scores.
     Score(usize),
-    /// Not read, but part of what tells rows without ids apart.
-    Other(DigestBuilder),
+    Weight,
+    Group,
+    Fold,
+    /// The cells, and a digest: part of what tells rows without ids apart.
+    Other(DigestBuilder, Vec<String>),
 }
 
 /// The columns of a CSV table with a header.
@@ -40,6 +43,10 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
         labels: Cells::Texts(Vec::new()),
         predicted: None,
         scores: None,
+        weights: None,
+        groups: None,
+        folds: None,
+        further: BTreeMap::new(),
         others: BTreeMap::new(),
         places: Places::Lines(Vec::new()),
     };
@@ -53,11 +60,14 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
             ("row_id", _) => Role::RowId,
             ("label", _) => Role::Label,
             ("predicted", _) => Role::Predicted,
+            ("weight", _) => Role::Weight,
+            ("group", _) => Role::Group,
+            ("fold", _) => Role::Fold,
             (_, Some(class)) => {
                 scores.push((class.to_owned(), Vec::new()));
                 Role::Score(scores.len() - 1)
             }
-            (name, None) => Role::Other(DigestBuilder::new(name)),
+            (name, None) => Role::Other(DigestBuilder::new(name), Vec::new()),
         });
     }
     let has = |wanted: &str| header.iter().any(|name| name == wanted);
@@ -76,6 +86,8 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
         return Err(Problem::NoAnswers);
     }
     let (mut row_ids, mut labels, mut predicted) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut weights, mut groups, mut folds) = (Vec::new(), Vec::new(), Vec::new());
+    let mut digests = [DigestBuilder::new("weight"), DigestBuilder::new("group")];
     let mut record = csv::StringRecord::new();
     let mut lines = Vec::new();
     // Counted on from row to row: a count from the start for each would take the square of the time.
@@ -106,6 +118,15 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
                 Role::RowId => row_ids.push(filled()?),
                 Role::Label => labels.push(filled()?),
                 Role::Predicted => predicted.push(filled()?),
+                Role::Weight => {
+                    digests[0].text(cell);
+                    weights.push(filled()?);
+                }
+                Role::Group => {
+                    digests[1].text(cell);
+                    groups.push(filled()?);
+                }
+                Role::Fold => folds.push(filled()?),
                 Role::Score(idx) => match cell.parse::<f64>() {
                     Ok(value) if value.is_finite() => scores[*idx].1.push(value),
                     _ => {
@@ -116,7 +137,10 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
                         });
                     }
                 },
-                Role::Other(digest) => digest.text(cell),
+                Role::Other(digest, cells) => {
+                    digest.text(cell);
+                    cells.push(cell.to_owned());
+                }
             }
         }
     }
@@ -125,9 +149,22 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
     columns.labels = Cells::Texts(labels);
     columns.predicted = has("predicted").then_some(Cells::Texts(predicted));
     columns.scores = (!scores.is_empty()).then_some(ScoreColumns::Named(scores));
+    columns.weights = has("weight").then_some(Cells::Texts(weights));
+    columns.groups = has("group").then_some(Cells::Texts(groups));
+    columns.folds = has("fold").then_some(Cells::Texts(folds));
+    for (name, digest) in ["weight", "group"].into_iter().zip(digests) {
+        if has(name) {
+            columns.others.insert(name.to_owned(), digest.finish());
+        }
+    }
     for (role, name) in roles.into_iter().zip(header) {
-        if let Role::Other(digest) = role {
-            columns.others.insert(name, digest.finish());
+        if let Role::Other(digest, cells) = role {
+            columns.others.insert(name.clone(), digest.finish());
+            let column = FurtherColumn {
+                cells: Cells::Texts(cells),
+                is_of_rows: true,
+            };
+            columns.further.insert(name, column);
         }
     }
     Ok(columns)

@@ -1,3 +1,5 @@
+mod settings;
+
 use super::problem::Problem;
 use super::*;
 use crate::data::npz::{self, Values};
@@ -8,7 +10,12 @@ fn resolve(columns: Result<Columns, Problem>, given: &Given<'_>) -> Result<Predi
 }
 
 fn csv(text: &str, task: Option<Task>, classes: Option<&[String]>) -> Result<Predictions, Problem> {
-    resolve(table::columns(text.as_bytes()), &Given { task, classes })
+    let given = Given {
+        task,
+        classes,
+        evaluate: None,
+    };
+    resolve(table::columns(text.as_bytes()), &given)
 }
 
 fn classified(text: &str) -> Result<Predictions, Problem> {
@@ -33,8 +40,8 @@ fn array(shape: &[usize], values: Values) -> Array {
 fn npz(arrays: &[(&str, &Array)], classes: Option<&[String]>) -> Result<Predictions, Problem> {
     let bytes = npz::write_npz(arrays).unwrap();
     let given = Given {
-        task: None,
         classes,
+        ..Given::default()
     };
     resolve(archive::columns(&bytes), &given)
 }
@@ -137,7 +144,7 @@ fn numbers_are_kept_as_precise_as_they_were_written() {
     ]);
     let given = Given {
         task: Some(Task::Regression),
-        classes: None,
+        ..Given::default()
     };
     let read = resolve(archive::columns(&read.unwrap()), &given).unwrap();
     assert_eq!(
@@ -344,7 +351,7 @@ fn errors_name_the_line_and_what_to_change() {
         ),
         (
             "label,score_a\nb,1\n",
-            "line 2: the label `b` is none of the classes a",
+            "there is no column `score_b`; there are a",
         ),
         (
             "row_id,label,predicted\n1,a,a\n1,a,a\n",
@@ -385,8 +392,8 @@ fn lines_are_counted_behind_cells_with_line_breaks_and_empty_lines() {
     let text = "note,label,predicted\r\n\"two\r\nlines\",a,a\r\n\r\nx,b,b\r\nx,a,c \r\n";
     let classes = names(&["a", "b"]);
     let given = Given {
-        task: None,
         classes: Some(&classes),
+        ..Given::default()
     };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p.csv");

@@ -1,0 +1,82 @@
+//! What is measured beside the metrics of all rows: numeric columns, slices and folds.
+
+use std::collections::BTreeSet;
+
+use trainyard_core::config::{EvaluateConfig, GateConfig};
+use trainyard_core::evaluation::{FoldTable, SliceSummary};
+use trainyard_core::fold_scores::{TrainingRows, measure_folds};
+use trainyard_core::folds::FoldMethod;
+use trainyard_core::metrics::{Measured, Scoring};
+use trainyard_core::numeric_columns::measure_columns;
+use trainyard_core::scored_rows::ScoredRows;
+use trainyard_core::slices::{SliceMetrics, measure_slices, shown_in_parts};
+use trainyard_runner::{ExitCode, WithExitCode as _};
+
+/// What to measure.
+pub(crate) struct Parts {
+    evaluate: EvaluateConfig,
+    /// Metrics that rules name, which are then measured in every part too.
+    of_rules: BTreeSet<String>,
+}
+
+/// What all rows and their parts came to.
+pub(crate) struct Scores {
+    /// Measurements of all rows first, then those of classes, slices and folds.
+    pub(crate) measured: Measured,
+    pub(crate) slices: Vec<SliceSummary>,
+    pub(crate) folds: Option<FoldTable>,
+}
+
+impl Parts {
+    pub(crate) fn of(evaluate: EvaluateConfig, gate: &GateConfig) -> Self {
+        Self {
+            evaluate,
+            of_rules: gate.rules.iter().map(|rule| rule.metric.clone()).collect(),
+        }
+    }
+
+    pub(crate) fn measure(&self, rows: &ScoredRows, scoring: &Scoring) -> anyhow::Result<Scores> {
+        let Self { evaluate, of_rules } = self;
+        let mut measured = rows.measure(scoring).exit_code(ExitCode::Data)?;
+        let of_columns = measure_columns(rows, &evaluate.columns, scoring.confidence)
+            .exit_code(ExitCode::Data)?;
+        // Before those of classes, which are last.
+        let n_overall = measured
+            .measurements
+            .partition_point(|found| found.key.is_overall());
+        measured
+            .measurements
+            .splice(n_overall..n_overall, of_columns);
+        let metrics = SliceMetrics {
+            of_rules,
+            columns: &evaluate.columns,
+        };
+        let of_slices =
+            measure_slices(rows, &evaluate.slices, metrics, scoring).exit_code(ExitCode::Data)?;
+        measured.measurements.extend(of_slices.measurements);
+        measured.undefined.extend(of_slices.undefined);
+        let by_default = shown_in_parts(rows.task())
+            .iter()
+            .map(|&name| name.to_owned());
+        let shown = by_default.chain(of_rules.iter().cloned()).collect();
+        let folds = evaluate.cross_validation.as_ref();
+        let is_by_time =
+            folds.is_some_and(|folds| folds.method == Some(FoldMethod::TimeSeriesSplit));
+        let training = if is_by_time {
+            TrainingRows::Earlier
+        } else {
+            TrainingRows::OtherFolds
+        };
+        let of_folds = measure_folds(rows, scoring, training, &shown).exit_code(ExitCode::Data)?;
+        let folds = of_folds.map(|of_folds| {
+            measured.measurements.extend(of_folds.measurements);
+            measured.undefined.extend(of_folds.undefined);
+            of_folds.table
+        });
+        Ok(Scores {
+            measured,
+            slices: of_slices.slices,
+            folds,
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! The parts of the rows that were measured on their own: slices and folds. Their figures are measurements like any other.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A slice of the rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SliceSummary {
+    /// Its name in keys: `country=DE, age=[20, 40)`.
+    pub name: String,
+    /// Number of rows in it; never 0, since a slice without rows is not there.
+    pub n_rows: u64,
+    /// Why nothing was measured in it, as a clause; absent where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The folds of a cross-validation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FoldTable {
+    /// Each fold, in the order of their indices.
+    pub folds: Vec<FoldSummary>,
+    /// How much each metric differs from fold to fold.
+    pub spreads: Vec<FoldSpread>,
+}
+
+/// One fold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FoldSummary {
+    /// Its index.
+    pub fold: u32,
+    /// Number of rows that were held out in it.
+    pub n_rows: u64,
+    /// Number of rows that its model was trained on; absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_train: Option<u64>,
+}
+
+/// How much one metric differs from fold to fold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FoldSpread {
+    /// Name of the metric.
+    pub metric: String,
+    /// Standard deviation of its values over the folds, over J − 1; absent for a single fold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deviation: Option<f64>,
+}

@@ -1,0 +1,91 @@
+//! Two classes, of which one is to be found: its threshold, and scores of which a file holds one column alone.
+
+use trainyard_core::scored_rows::{Labels, ScoreTable, ScoredRows};
+
+/// Why `[evaluate] positive_class` and `threshold` cannot be applied to these rows.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ThresholdError {
+    /// It is not there.
+    #[error(
+        "`[evaluate] positive_class = \"{positive}\"` is not a class; the classes are {classes}"
+    )]
+    NoClass {
+        /// The class.
+        positive: String,
+        /// What there is.
+        classes: String,
+    },
+    /// More classes, or one.
+    #[error(
+        "`[evaluate] positive_class` is for two classes, and there are {n_classes}: remove it; a rule on one of many classes names it with `class`"
+    )]
+    NotTwo {
+        /// How many there are.
+        n_classes: usize,
+    },
+    /// Numbers to predict.
+    #[error(
+        "`[evaluate] positive_class` and `threshold` are for classes, and numbers are predicted: remove them"
+    )]
+    Regression,
+    /// Nothing that a threshold could be compared with.
+    #[error(
+        "`[evaluate] threshold` needs a score of each class: add `score_<class>` columns (`score` in an npz), or remove the threshold"
+    )]
+    NoScores,
+}
+
+/// The index of the positive class, where one is named.
+pub(super) fn positive_idx(
+    positive: Option<&str>,
+    classes: &[String],
+) -> Result<Option<usize>, ThresholdError> {
+    let Some(positive) = positive else {
+        return Ok(None);
+    };
+    if classes.len() != 2 {
+        let n_classes = classes.len();
+        return Err(ThresholdError::NotTwo { n_classes });
+    }
+    let found = classes.iter().position(|class| class == positive);
+    found.map(Some).ok_or_else(|| ThresholdError::NoClass {
+        positive: positive.to_owned(),
+        classes: format!("`{}`", classes.join("`, `")),
+    })
+}
+
+/// The predicted classes where `positive_idx`, one of two, is predicted if its score is at least `threshold`.
+pub(super) fn above(scores: &ScoreTable, positive_idx: usize, threshold: f64) -> Vec<u32> {
+    let scores = scores.as_scores();
+    let rows = (0..scores.len() / 2).map(|row| {
+        let is_positive = scores.at(2 * row + positive_idx) >= threshold;
+        let idx = if is_positive {
+            positive_idx
+        } else {
+            1 - positive_idx
+        };
+        idx as u32
+    });
+    rows.collect()
+}
+
+/// Predicts by `threshold` what our own model gave scores for.
+///
+/// # Errors
+///
+/// Where the rows are not of two classes with scores, or `positive_class` is neither.
+pub fn predict_by_threshold(
+    rows: &mut ScoredRows,
+    positive_class: Option<&str>,
+    threshold: Option<f64>,
+) -> Result<(), ThresholdError> {
+    if positive_class.is_some() && matches!(rows.labels, Labels::Value(_)) {
+        return Err(ThresholdError::Regression);
+    }
+    let positive_idx = positive_idx(positive_class, &rows.classes)?;
+    if let (Some(idx), Some(threshold)) = (positive_idx, threshold) {
+        let scores = rows.scores.as_ref().ok_or(ThresholdError::NoScores)?;
+        rows.predicted = Labels::Class(above(scores, idx, threshold));
+    }
+    Ok(())
+}

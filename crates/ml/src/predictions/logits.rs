@@ -1,0 +1,76 @@
+//! Scores of a file in, probabilities out: a softmax over the logits of a row, or the sigmoid of one, in f64.
+
+use trainyard_core::scored_rows::ScoreTable;
+
+use super::places::Places;
+use super::problem::Problem;
+
+/// What scores are before they are probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scale {
+    Probabilities,
+    Logits,
+}
+
+/// `exp(x) / sum(exp(x))` of each row; the largest logit is taken off first, so that none overflows.
+pub(super) fn softmax(
+    logits: &ScoreTable,
+    classes: &[String],
+    places: &Places,
+) -> Result<ScoreTable, Problem> {
+    let scores = logits.as_scores();
+    let n_classes = classes.len();
+    let mut probabilities: Vec<f64> = (0..scores.len()).map(|idx| scores.at(idx)).collect();
+    for (row, values) in probabilities.chunks_exact_mut(n_classes).enumerate() {
+        if let Some(idx) = values.iter().position(|value| !value.is_finite()) {
+            return Err(not_finite(row, &classes[idx], values[idx], places));
+        }
+        let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        values
+            .iter_mut()
+            .for_each(|value| *value = (*value - largest).exp());
+        let sum: f64 = values.iter().sum();
+        values.iter_mut().for_each(|value| *value /= sum);
+    }
+    Ok(ScoreTable::F64(probabilities))
+}
+
+/// Probabilities of two classes from one column, which is of the class `idx`.
+pub(super) fn of_one_column(
+    values: &[f64],
+    idx: usize,
+    scale: Scale,
+    places: &Places,
+) -> Result<ScoreTable, Problem> {
+    let mut probabilities = Vec::with_capacity(2 * values.len());
+    for (row, &value) in values.iter().enumerate() {
+        let is_probability = (0.0..=1.0).contains(&value);
+        if !value.is_finite() {
+            return Err(not_finite(row, "one class", value, places));
+        }
+        let pair = match scale {
+            Scale::Probabilities if !is_probability => {
+                return Err(Problem::Wrong {
+                    place: places.of(row),
+                    column: "score",
+                    cell: value.to_string(),
+                    wanted: "a probability between 0 and 1; of logits, say `[evaluate] scores = \"logits\"`",
+                });
+            }
+            Scale::Probabilities => [1.0 - value, value],
+            // Each end by its own exponential: 1 - p would be 0 long before.
+            Scale::Logits => [1.0 / (1.0 + value.exp()), 1.0 / (1.0 + (-value).exp())],
+        };
+        let [other, own] = pair;
+        probabilities.extend(if idx == 0 { [own, other] } else { [other, own] });
+    }
+    Ok(ScoreTable::F64(probabilities))
+}
+
+fn not_finite(row: usize, class: &str, value: f64, places: &Places) -> Problem {
+    Problem::NotFinite {
+        place: places.of(row),
+        column: format!("score of {class}"),
+        cell: value.to_string(),
+    }
+}
