@@ -21,7 +21,7 @@ pub(super) fn keys(rule: &Rule, card: &Scorecard, old: Option<&Scorecard>) -> Ve
         let confusion = card.confusion.as_ref();
         let of_class = confusion.and_then(|confusion| {
             let idx = confusion
-                .classes
+                .classes()
                 .iter()
                 .position(|name| class.as_ref() == Some(name))?;
             Some(confusion.occurs(idx))

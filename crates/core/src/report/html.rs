@@ -15,9 +15,8 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_template("report.html", include_str!("report.html.j2"))?;
     // The catalog's metrics have a unit of its list; what has none is of a numeric column.
-    let (of_catalog, of_columns): (Vec<&Measurement>, Vec<&Measurement>) = evaluation
-        .shown()
-        .partition(|found| found.unit.is_some());
+    let (of_catalog, of_columns): (Vec<&Measurement>, Vec<&Measurement>) =
+        evaluation.shown().partition(|found| found.unit.is_some());
     let metrics: Vec<Value> = of_catalog.into_iter().map(shown).collect();
     let columns: Vec<Value> = of_columns.into_iter().map(shown).collect();
     let table = ClassTable::of(&evaluation.measurements, evaluation.confusion.as_ref());

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use trainyard_core::statistics::{
-    Average, CellBootstrap, Counts, Interval, Moments, NoInterval, clopper_pearson, median_interval,
-    tango,
+    Average, CellBootstrap, Counts, Interval, Moments, NoInterval, clopper_pearson,
+    median_interval, tango,
 };
 
 use crate::agreement::{kappa, matthews};
