@@ -14,6 +14,7 @@ mod matrix;
 mod measure;
 mod metric;
 mod probability;
+pub mod ranking;
 mod regression;
 mod rows;
 mod sampling;
