@@ -13,6 +13,7 @@ mod known;
 mod matrix;
 mod measure;
 mod metric;
+mod parallel;
 mod probability;
 pub mod ranking;
 mod regression;

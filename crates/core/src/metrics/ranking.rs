@@ -197,7 +197,7 @@ mod tests {
         };
         let found = Ranking::of(&items, NonZeroUsize::new(2).unwrap());
         assert_eq!((found.mrr.n, found.n_without_relevant), (2, 1));
-        close(found.mrr.mean, (1.0 + 1.0 / 3.0) / 2.0);
+        close(found.mrr.mean, 2.0 / 3.0);
         close(found.hit_rate.mean, 0.5);
         close(found.ndcg.mean, 0.5);
     }
