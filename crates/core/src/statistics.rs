@@ -38,7 +38,7 @@ pub use multiplicity::{benjamini_hochberg, holm, holm_by_level, smallest_level};
 pub use normal::{normal_cdf, normal_quantile};
 pub use paired::{smallest_detectable, tango};
 pub use quantile::{median_interval, quantile_interval};
-pub use roc::{NoRoc, Placements, Roc, RocDifference};
+pub use roc::{NoRoc, Placements, Roc, RocDifference, RocTies};
 pub use sequential::{PairedRows, e_rejects, look_level};
 pub use special::{binomial_cdf, inverse_regularized_beta, regularized_beta, student_quantile};
 

@@ -11,6 +11,7 @@ use self::sort::Sorted;
 use self::walk::{Parts, Walk};
 use super::estimate::{Computed, Estimate, Spread, mean, undefined};
 use super::metric::{Compute, Metric, Shown};
+use super::parallel::both;
 use super::rows::Scores;
 use super::sampling::Sampling;
 use crate::measurement::{Direction, Evidence, Unit};
@@ -176,18 +177,14 @@ impl Curves {
                 Sorted::F32(rows) => walk.class(class, n_usable, rows, &mut parts),
                 Sorted::F64(rows) => walk.class(class, n_usable, rows, &mut parts),
             };
-            curves[class] = Ok(if is_large && next.is_some() {
-                std::thread::scope(|scope| {
-                    let sorting = scope.spawn(|| next.map(|next| (next, sort(next))));
-                    let curve = walk_over();
-                    sorted = sorting.join().expect("metrics do not panic");
-                    curve
-                })
+            let sort_next = || next.map(|next| (next, sort(next)));
+            let (curve, following) = if is_large && next.is_some() {
+                both(&mut walk_over, sort_next)
             } else {
-                let curve = walk_over();
-                sorted = next.map(|next| (next, sort(next)));
-                curve
-            });
+                (walk_over(), sort_next())
+            };
+            curves[class] = Ok(curve);
+            sorted = following;
         }
         let averages = if has_averages && n_usable > 0 {
             walk.averages(&curves, &parts)

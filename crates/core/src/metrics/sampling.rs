@@ -2,14 +2,11 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::thread;
 
 use super::estimate::Spread;
+use super::parallel::blocks;
 use super::rows::MetricError;
 use crate::statistics::Moments;
-
-/// Rows that are added up at a time. Blocks are merged in their order, so no number of threads changes a bit.
-const BLOCK: usize = 8192;
 
 /// Weights and groups of rows, checked.
 #[derive(Debug)]
@@ -159,35 +156,4 @@ impl Groups {
 /// The moments of all blocks together.
 pub(super) fn merged(blocks: impl IntoIterator<Item = Moments>) -> Moments {
     blocks.into_iter().fold(Moments::default(), Moments::merge)
-}
-
-/// What `of_block` makes of each block of `n_rows` rows, in their order, on as many threads as the machine has.
-pub(super) fn blocks<T: Send>(
-    n_rows: usize,
-    of_block: impl Fn(Range<usize>) -> T + Sync,
-) -> Vec<T> {
-    let n_blocks = n_rows.div_ceil(BLOCK);
-    let of_blocks = |blocks: Range<usize>| -> Vec<T> {
-        blocks
-            .map(|block| of_block(block * BLOCK..((block + 1) * BLOCK).min(n_rows)))
-            .collect()
-    };
-    let n_threads = thread::available_parallelism().map_or(1, usize::from);
-    // A few blocks take less time than a thread's start.
-    if n_blocks < 8 || n_threads < 2 {
-        return of_blocks(0..n_blocks);
-    }
-    let of_blocks = &of_blocks;
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..n_threads)
-            .map(|idx| {
-                let share = n_blocks * idx / n_threads..n_blocks * (idx + 1) / n_threads;
-                scope.spawn(move || of_blocks(share))
-            })
-            .collect();
-        let results = threads
-            .into_iter()
-            .map(|thread| thread.join().expect("metrics do not panic"));
-        results.flatten().collect()
-    })
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::difference::RocDifference;
 use self::order::{Order, Ties};
+pub use self::ties::RocTies;
 use super::special::inverse_regularized_beta;
 use super::{Interval, IntervalMethod, NoInterval};
 

@@ -7,7 +7,7 @@ use super::{Average, Curve, N_AVERAGES};
 use crate::metrics::estimate::Spread;
 use crate::metrics::sampling::Sampling;
 use crate::metrics::tally::of_central_sums;
-use crate::statistics::Roc;
+use crate::statistics::RocTies;
 
 /// What all classes share.
 pub(super) struct Walk<'a> {
@@ -36,7 +36,19 @@ impl Parts {
             lost_by_other: vec![0.0; n_classes],
         }
     }
+
+    /// Adds and empties `batch` of rows and their contributions.
+    fn add(&mut self, batch: &mut Vec<(usize, [f32; N_AVERAGES])>) {
+        for (row, contributions) in batch.drain(..) {
+            for (sum, contribution) in self.of_rows[row].iter_mut().zip(contributions) {
+                *sum += contribution;
+            }
+        }
+    }
 }
+
+/// Rows whose contributions are written together.
+const BATCH: usize = 1024;
 
 /// Weighted sums of powers of the contributions of some rows to a value, each without its constant part.
 #[derive(Default, Clone, Copy)]
@@ -47,16 +59,15 @@ struct Powers {
 }
 
 impl Powers {
-    /// Rows with this sum of squared and of cubed weights, which contribute `value` each.
-    fn add(&mut self, value: f64, squared: f64, cubed: f64) {
+    /// The rows of a tie, which contribute `value` each.
+    fn add(&mut self, value: f64, tie: Tie) {
         let mut power = 1.0;
-        for k in 0..4 {
-            if k < 3 {
-                self.squared[k] += squared * power;
-            }
-            self.cubed[k] += cubed * power;
+        for k in 0..3 {
+            self.squared[k] += tie.squared * power;
+            self.cubed[k] += tie.cubed * power;
             power *= value;
         }
+        self.cubed[3] += tie.cubed * power;
     }
 
     /// Sums of w² (v - c)² and of w³ (v - c)³.
@@ -125,6 +136,10 @@ impl<'a> Walk<'a> {
         rows: &[K],
         parts: &mut Parts,
     ) -> Curve {
+        // Rows are far apart in memory: loads and stores that wait for each other would take most of the time, so labels are gathered
+        // beforehand and contributions written a batch at a time.
+        let labels: Vec<u32> = rows.iter().map(|row| self.labels[row.row()]).collect();
+        let mut batch: Vec<(usize, [f32; N_AVERAGES])> = Vec::with_capacity(BATCH);
         let total = self.sampling.total();
         let positive_mass = self.masses[class];
         let negative_mass = total - positive_mass;
@@ -147,6 +162,18 @@ impl<'a> Walk<'a> {
         let pair_weight = (k * (k - 1.0)).recip();
         let (positive_share, negative_share) = (positive_mass / total, negative_mass / total);
 
+        let n_positives = self.n_labelled[class];
+        let mut ties = self
+            .sampling
+            .is_plain()
+            .then(|| RocTies::new(n_positives, self.labels.len() as u64 - n_positives));
+
+        // Multiplied by instead of divided by: the walk's time is that of its divisions.
+        let (per_positive, per_negative) = (positive_mass.recip(), negative_mass.recip());
+        let (per_positive_share, per_negative_share) =
+            (positive_share.recip(), negative_share.recip());
+        let per_label: Vec<f64> = self.masses.iter().map(|mass| mass.recip()).collect();
+
         let (mut positives_below, mut negatives_below) = (0.0, 0.0);
         // Classes whose rows were passed, each row counting for one over the weight of its class.
         let mut classes_below = 0.0;
@@ -154,17 +181,19 @@ impl<'a> Walk<'a> {
         // Of the average precision: what the positives so far lose to one more negative at or above them, and gain by a positive.
         let (mut lost, mut gained) = (0.0, 0.0);
         let (mut average_precision, mut lost_area) = (0.0, 0.0);
+        let mut n_passed = 0;
         for tie in rows.chunk_by(|left, right| left.is_tied_with(*right)) {
+            let labels = &labels[n_passed..n_passed + tie.len()];
+            n_passed += tie.len();
             let (mut p, mut q, mut q_classes) = (Tie::default(), Tie::default(), 0.0);
-            for row in tie {
-                let row = row.row();
-                let (label, weight) = (self.labels[row] as usize, self.sampling.weight(row));
+            for (row, &label) in tie.iter().zip(labels) {
+                let (label, weight) = (label as usize, self.sampling.weight(row.row()));
                 if label == class {
                     p.add(weight);
                 } else {
                     q.add(weight);
                     if has_averages {
-                        q_classes += weight / self.masses[label];
+                        q_classes += weight * per_label[label];
                     }
                 }
             }
@@ -172,34 +201,38 @@ impl<'a> Walk<'a> {
             let at_or_above = (positive_mass - positives_below).max(p.mass);
             let wrong = (negative_mass - negatives_below).max(q.mass);
             // A positive's share of negatives that it is not above, and a negative's share of positives that are not above it.
-            let of_positive = (wrong - q.mass / 2.0) / negative_mass;
-            let of_negative = (positives_below + p.mass / 2.0) / positive_mass;
+            let of_positive = (wrong - q.mass / 2.0) * per_negative;
+            let of_negative = (positives_below + p.mass / 2.0) * per_positive;
             let of_positive_pairs = n_other_classes - classes_below - q_classes / 2.0;
-            let share_right = at_or_above / (at_or_above + wrong);
+            let mut share_right = 0.0;
             if p.n > 0 {
-                let both = at_or_above + wrong;
-                gained += p.mass * wrong / (both * both);
-                lost += p.mass * at_or_above / (both * both);
-                average_precision += p.mass / positive_mass * share_right;
-                lost_area += p.mass / positive_mass * of_positive;
+                let per_row = (at_or_above + wrong).recip();
+                share_right = at_or_above * per_row;
+                gained += p.mass * wrong * per_row * per_row;
+                lost += p.mass * at_or_above * per_row * per_row;
+                average_precision += p.mass * per_positive * share_right;
+                lost_area += p.mass * per_positive * of_positive;
+            }
+            if let Some(ties) = &mut ties {
+                ties.add(p.n, q.n);
             }
             // Influences: each without the constant that its class has.
-            let area_of_positive = -of_positive / positive_share;
-            let area_of_negative = -of_negative / negative_share;
-            let precision_of_positive = (share_right - 1.0 + gained) / positive_share;
-            let precision_of_negative = -lost / positive_share;
-            area.positives.add(area_of_positive, p.squared, p.cubed);
-            area.negatives.add(area_of_negative, q.squared, q.cubed);
-            precision
-                .positives
-                .add(precision_of_positive, p.squared, p.cubed);
-            precision
-                .negatives
-                .add(precision_of_negative, q.squared, q.cubed);
+            let area_of_positive = -of_positive * per_positive_share;
+            let area_of_negative = -of_negative * per_negative_share;
+            let precision_of_positive = (share_right - 1.0 + gained) * per_positive_share;
+            let precision_of_negative = -lost * per_positive_share;
+            if p.n > 0 {
+                area.positives.add(area_of_positive, p);
+                precision.positives.add(precision_of_positive, p);
+            }
+            if q.n > 0 {
+                area.negatives.add(area_of_negative, q);
+                precision.negatives.add(precision_of_negative, q);
+            }
             if has_averages || n_groups > 0 {
-                for row in tie {
+                for (row, &label) in tie.iter().zip(labels) {
                     let row = row.row();
-                    let (label, weight) = (self.labels[row] as usize, self.sampling.weight(row));
+                    let (label, weight) = (label as usize, self.sampling.weight(row));
                     let is_positive = label == class;
                     let (of_area, of_precision) = if is_positive {
                         (area_of_positive, precision_of_positive)
@@ -216,18 +249,23 @@ impl<'a> Walk<'a> {
                     }
                     if has_averages {
                         let of_pairs = if is_positive {
-                            -of_positive_pairs / positive_share
+                            -of_positive_pairs * per_positive_share
                         } else {
                             lost_pairs[label] += weight * of_negative;
-                            -of_negative / (self.masses[label] / total)
+                            -of_negative * per_label[label] * total
                         };
-                        let found = &mut parts.of_rows[row];
-                        found[Average::RocAuc as usize] += (macro_weight * of_area) as f32;
-                        found[Average::RocAucWeighted as usize] += (class_weight * of_area) as f32;
-                        found[Average::RocAucOvo as usize] += (pair_weight * of_pairs) as f32;
-                        found[Average::Precision as usize] += (macro_weight * of_precision) as f32;
-                        found[Average::PrecisionWeighted as usize] +=
-                            (class_weight * of_precision) as f32;
+                        // In the order of `Average`.
+                        let found = [
+                            macro_weight * of_area,
+                            class_weight * of_area,
+                            pair_weight * of_pairs,
+                            macro_weight * of_precision,
+                            class_weight * of_precision,
+                        ];
+                        batch.push((row, found.map(|part| part as f32)));
+                        if batch.len() == BATCH {
+                            parts.add(&mut batch);
+                        }
                     }
                 }
             }
@@ -235,6 +273,7 @@ impl<'a> Walk<'a> {
             negatives_below += q.mass;
             classes_below += q_classes;
         }
+        parts.add(&mut batch);
         for (other, lost) in lost_pairs.into_iter().enumerate() {
             if other != class && self.n_labelled[other] > 0 {
                 let lost = lost / self.masses[other];
@@ -242,7 +281,7 @@ impl<'a> Walk<'a> {
                 parts.lost_by_other[other] += lost;
             }
         }
-        let roc = self.sampling.is_plain().then(|| self.roc(class, rows));
+        let roc = ties.map(RocTies::roc);
         let value = roc.map_or(1.0 - lost_area, |roc| roc.area);
         let centres = (
             -(1.0 - value) / positive_share,
@@ -266,17 +305,6 @@ impl<'a> Walk<'a> {
             .filter(|(n, _)| **n > 0 && **n < n_rows)
             .map(|(_, mass)| mass)
             .sum()
-    }
-
-    fn roc<K: Keyed>(&self, class: usize, rows: &[K]) -> Roc {
-        let n_positives = self.n_labelled[class];
-        let ties = rows.chunk_by(|left, right| left.is_tied_with(*right));
-        let ties = ties.map(|tie| {
-            let is_positive = |row: &&K| self.labels[row.row()] as usize == class;
-            let n = tie.iter().filter(is_positive).count() as u64;
-            (n, tie.len() as u64 - n)
-        });
-        Roc::of_ties(n_positives, self.labels.len() as u64 - n_positives, ties)
     }
 
     /// The spread of a class's `value`; `centres` are the constants in the influence of a positive and of a negative.
