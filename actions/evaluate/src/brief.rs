@@ -132,9 +132,9 @@ mod tests {
         assert_eq!(
             brief.plain(),
             "Worst of 2 slices by accuracy:\n\
-             slice         value  rows  interval\n\
-             a=x|y [31m    0.5    40    0.3 – 0.7\n\
-             a=longer      0.75   1000  0.72 – 0.78\n"
+             slice       value  rows  interval\n\
+             a=x|y [31m  0.5    40    0.3 – 0.7\n\
+             a=longer    0.75   1000  0.72 – 0.78\n"
         );
         let markdown = brief.markdown();
         assert_eq!(markdown.lines().count(), 6, "{markdown}");

@@ -175,20 +175,18 @@ fn sliced_features(
         if ROW_COLUMNS.contains(&name.as_str()) {
             continue;
         }
-        match dataset.feature(name).exit_code(ExitCode::Data)? {
-            Some(values) => {
-                features.insert(name.clone(), Column::Numbers(values));
-            }
-            None => {
-                let problem = format!(
-                    "`[[evaluate.slices]]` names `{name}`, which is not a feature of the test data"
-                );
-                return Err(anyhow::anyhow!(problem)).exit_code(ExitCode::Usage).hint(
+        let Some(values) = dataset.feature(name).exit_code(ExitCode::Data)? else {
+            let problem = format!(
+                "`[[evaluate.slices]]` names `{name}`, which is not a feature of the test data"
+            );
+            return Err(anyhow::anyhow!(problem))
+                .exit_code(ExitCode::Usage)
+                .hint(
                     "a model of ours is sliced by `label`, `predicted` and features that are columns of a table; \
                      for other columns, score a predictions file with `--predictions`",
                 );
-            }
-        }
+        };
+        features.insert(name.clone(), Column::Numbers(values));
     }
     Ok(features)
 }

@@ -198,11 +198,8 @@ label = \"y\"
     #[test]
     fn defaults_are_those_of_the_task() {
         let config = parse("").unwrap();
-        let written = toml::to_string(&config.evaluate).unwrap();
+        let written = toml::to_string(&config.evaluate.cross_validation).unwrap();
         insta::assert_snapshot!(written, @r#"
-        confidence = 0.95
-
-        [cross_validation]
         method = "k_fold"
         n_splits = 5
         n_repeats = 1

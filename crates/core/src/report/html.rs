@@ -137,14 +137,14 @@ fn folds(figures: &FoldFigures<'_>) -> Value {
 
 /// Value and interval of each figure.
 fn cells(figures: &[Option<&Measurement>]) -> Vec<Value> {
-    let cell = |found: &Option<&Measurement>| {
+    let cell = |found: Option<&Measurement>| {
         let cell = found.map_or_else(
             || ["–".to_owned(), String::new()],
             |m| [figure(m.value), interval(m)],
         );
         Value::from(Vec::from(cell))
     };
-    figures.iter().map(cell).collect()
+    figures.iter().copied().map(cell).collect()
 }
 
 fn interval(measurement: &Measurement) -> String {

@@ -152,7 +152,7 @@ pub(super) mod tests {
             7 | 70 => "NZ",
             row => ["DE", "FR", "<US>"][(row / 4 % 3) as usize],
         };
-        let is_wrong = |row: u32| row % 10 == 3 || country(row) == "<US>" && row % 5 == 0;
+        let is_wrong = |row: u32| row % 10 == 3 || country(row) == "<US>" && row.is_multiple_of(5);
         let predicted = (0..120).map(|row| (row + u32::from(is_wrong(row))) % 2);
         let classes = vec!["no".to_owned(), "yes".to_owned()];
         let mut rows = ScoredRows::new(

@@ -125,8 +125,12 @@ impl Cells<'_> {
             Self::Folds(folds) => Some(folds.iter().map(|&fold| Some(f64::from(fold))).collect()),
             Self::Classes(..) => None,
             Self::Texts(texts) => {
-                let numbers: Option<Vec<Option<f64>>> =
-                    texts.iter().map(|text| number(text)).collect();
+                let number = |text: &String| match NumberCell::of(text) {
+                    NumberCell::Number(value) => Some(Some(value)),
+                    NumberCell::Missing => Some(None),
+                    NumberCell::Other => None,
+                };
+                let numbers: Option<Vec<Option<f64>>> = texts.iter().map(number).collect();
                 // Missing cells alone are not a column of numbers.
                 numbers.filter(|numbers| numbers.iter().any(Option::is_some))
             }
@@ -211,20 +215,29 @@ fn binned(binning: &Binning, numbers: &[Option<f64>]) -> Coded {
     }
 }
 
-/// The text as a number, or as a missing one; `None` where it is neither.
-fn number(text: &str) -> Option<Option<f64>> {
-    let is_missing = |word: &&str| word.eq_ignore_ascii_case(text);
-    if text.is_empty() || MISSING_NUMBERS.iter().any(|word| is_missing(&word)) {
-        return Some(None);
+/// What a text says where numbers are asked for.
+#[derive(Clone, Copy, PartialEq)]
+enum NumberCell {
+    Number(f64),
+    Missing,
+    Other,
+}
+
+impl NumberCell {
+    fn of(text: &str) -> Self {
+        let is_word = |word: &&str| word.eq_ignore_ascii_case(text);
+        if text.is_empty() || MISSING_NUMBERS.iter().any(is_word) {
+            return Self::Missing;
+        }
+        let value = text.parse::<f64>().ok().filter(|value| value.is_finite());
+        value.map_or(Self::Other, Self::Number)
     }
-    let value = text.parse::<f64>().ok().filter(|value| value.is_finite())?;
-    Some(Some(value))
 }
 
 fn not_numbers(name: &str, cells: &Cells<'_>) -> SliceError {
     let (row, cell) = match cells {
         Cells::Texts(texts) => {
-            let is_text = |(_, text): &(usize, &String)| number(text).is_none();
+            let is_text = |(_, text): &(usize, &String)| NumberCell::of(text) == NumberCell::Other;
             let found = texts.iter().enumerate().find(is_text);
             found.map_or((0, String::new()), |(row, text)| (row, text.clone()))
         }

@@ -28,17 +28,17 @@ fn rows() -> ScoredRows {
     rows
 }
 
-fn by(columns: &[&str], bins: Option<Bins>) -> SliceConfig {
+fn by(columns: &[&str], bins: impl Into<Option<Bins>>) -> SliceConfig {
     SliceConfig {
         columns: columns.iter().map(|&name| name.to_owned()).collect(),
-        bins,
+        bins: bins.into(),
         min_rows: 30,
         metrics: Vec::new(),
     }
 }
 
-fn edges(edges: &[f64]) -> Option<Bins> {
-    Some(Bins::Each(Binning::Edges(edges.to_vec())))
+fn edges(edges: &[f64]) -> Bins {
+    Bins::Each(Binning::Edges(edges.to_vec()))
 }
 
 fn measured(definitions: &[SliceConfig]) -> MeasuredSlices {

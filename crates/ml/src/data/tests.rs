@@ -130,6 +130,16 @@ fn a_table_has_columns_by_role() {
     assert_eq!(values(&dataset), [2.0, 1.0, 4.0, 3.0]);
 }
 
+/// Slices are cut by features as the table writes them, not as single precision rounds them.
+#[test]
+fn a_feature_is_given_back_as_it_is_written() {
+    let project = csv("a,b,y\n0.1,2,c0\n-7.25,3,c1\n");
+    let dataset = project.table(Some(2), "").unwrap();
+    assert_eq!(dataset.feature("a").unwrap(), Some(vec![0.1, -7.25]));
+    assert_eq!(dataset.subset(&[1]).feature("b").unwrap(), Some(vec![3.0]));
+    assert_eq!(dataset.feature("y").unwrap(), None);
+}
+
 #[test]
 fn empty_cells_are_what_the_configuration_says() {
     let project = csv("a,b,y\n1,NA,1\n3,4,2\n,8,3\n");
