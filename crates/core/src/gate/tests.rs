@@ -796,6 +796,8 @@ fn shared(n_gone: u64, n_relabelled: u64) -> SharedRows {
         n_new: 20,
         of_candidate: side((0..6).collect(), 0.99),
         of_baseline: side((0..60).collect(), 0.9),
+        changes: Vec::new(),
+        no_changes: Vec::new(),
     }
 }
 
