@@ -2,6 +2,7 @@
 
 use crate::project::Said;
 use crate::support::stage;
+use serde_json::json;
 
 #[test]
 fn predictions_need_no_configuration_and_errors_name_the_line() {
@@ -79,7 +80,6 @@ fn slices_columns_and_folds_are_in_the_evaluation_and_on_the_page() {
         let found = measurements.iter().find(|found| found["key"] == key);
         found.unwrap_or_else(|| panic!("{key}")).clone()
     };
-    use serde_json::json;
     let of_slice = value(json!({ "metric": "accuracy", "slice": "country=FR" }));
     assert_eq!(
         (of_slice["value"].as_f64(), of_slice["n_rows"].as_u64()),

@@ -106,7 +106,9 @@ pub(crate) fn run(
             };
             let path = other.folder.join(EVALUATION_FILE);
             let baseline = Baseline::read(&path, &path.display().to_string());
-            let (baseline, _) = shared::attach(baseline, gate, &candidate, &Origin::File(path));
+            let slices = &config.evaluate.slices;
+            let (baseline, _) =
+                shared::attach(baseline, gate, slices, &candidate, &Origin::File(path));
             let verdict = Case {
                 rules: RulesInForce {
                     gate,

@@ -105,7 +105,13 @@ impl LookedUp {
         }
         let mut flips = None;
         if let (Some(candidate), Some(origin)) = (candidate, &origin) {
-            (baseline, flips) = shared::attach(baseline, &rules.gate, candidate, origin);
+            (baseline, flips) = shared::attach(
+                baseline,
+                &rules.gate,
+                &config.evaluate.slices,
+                candidate,
+                origin,
+            );
         }
         let looks = match reporter.filter(|_| rules.gate.sequential) {
             Some(reporter) => reporter

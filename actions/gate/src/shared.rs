@@ -4,19 +4,20 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
-use trainyard_core::config::GateConfig;
+use trainyard_core::config::{GateConfig, SliceConfig};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation, PREDICTIONS_FILE};
 use trainyard_core::files;
 use trainyard_core::gate::{
-    Baseline, BaselineRecord, CompareRows, Flips, Rule, Scorecard, SharedRows,
+    Baseline, BaselineRecord, CompareRows, Flips, Rule, Scorecard, SharedRows, paired_keys,
 };
+use trainyard_core::measurement::MetricKey;
 use trainyard_core::row_set::{MatchedBy, RowMatch};
 use zip::ZipArchive;
 
 use crate::github::Reporter;
-use crate::stored::StoredPredictions;
+use crate::stored::{Asked, StoredPredictions};
 
 /// The largest file that is unpacked.
 const MAX_BYTES: u64 = 1 << 30;
@@ -66,6 +67,7 @@ pub(crate) fn rescored(path: &Path, baseline: &Baseline) -> Result<(Baseline, St
 pub(crate) fn attach(
     baseline: Baseline,
     gate: &GateConfig,
+    slices: &[SliceConfig],
     candidate: &Candidate<'_>,
     origin: &Origin<'_>,
 ) -> (Baseline, Option<Flips>) {
@@ -73,8 +75,12 @@ pub(crate) fn attach(
     let Baseline::Ready { card: old, .. } = &baseline else {
         return (baseline, None);
     };
+    let asked = Asked {
+        keys: paired_keys(gate, card, old),
+        slices,
+    };
     if is_needed(gate, card, old) {
-        let found = find(candidate, old, origin);
+        let found = find(candidate, old, origin, &asked);
         if let Err(reason) = &found {
             tracing::warn!("the models are not compared row by row: {reason}");
         }
@@ -86,7 +92,7 @@ pub(crate) fn attach(
     }
     let flips = match (card.rows_match(old), origin) {
         (RowMatch::Same { .. }, Origin::File(_)) => {
-            let found = find(candidate, old, origin);
+            let found = find(candidate, old, origin, &asked);
             found.ok().and_then(|(_, flips)| flips)
         }
         _ => None,
@@ -116,12 +122,15 @@ fn own_predictions(candidate: &Candidate<'_>) -> Result<Vec<u8>, String> {
 
 /// Whether a rule can be judged by the predictions of both alone.
 fn is_needed(gate: &GateConfig, card: &Scorecard, old: &Scorecard) -> bool {
-    let is_paired = |rule: &Rule| rule.compares() && rule.confidence.is_some();
+    let counts_errors = |rule: &Rule| rule.max_new_errors.is_some();
     match card.rows_match(old) {
         RowMatch::Same { .. } => {
-            card.missed_rows.is_some()
-                && old.missed_rows.is_none()
-                && gate.rules.iter().any(is_paired)
+            let keys = paired_keys(gate, card, old);
+            // Accuracy needs no more than the rows that each predicts wrong.
+            let is_accuracy = |key: &MetricKey| *key == MetricKey::overall("accuracy");
+            let has_masks = card.missed_rows.is_some() && old.missed_rows.is_some();
+            let needs_rows = !keys.is_empty() || gate.rules.iter().any(counts_errors);
+            keys.iter().any(|key| !is_accuracy(key)) || needs_rows && !has_masks
         }
         RowMatch::Different { .. } => {
             let rows = [card, old].map(|card| card.rows.as_ref().map(|rows| rows.matched_by));
@@ -137,6 +146,7 @@ fn find(
     candidate: &Candidate<'_>,
     old: &Scorecard,
     origin: &Origin<'_>,
+    asked: &Asked<'_>,
 ) -> Result<(SharedRows, Option<Flips>), String> {
     let new = own_predictions(candidate)?;
     let (evaluation, _) = candidate
@@ -147,7 +157,9 @@ fn find(
     let of_baseline =
         |reason: String| format!("the baseline's predictions cannot be had: {reason}");
     if old.predictions_digest.as_ref() == Some(new.digest()) {
-        return new.shared_with(&new).map_err(|error| error.to_string());
+        return new
+            .shared_with(&new, asked)
+            .map_err(|error| error.to_string());
     }
     let (evaluation, old) = match origin {
         Origin::Record(record, reporter) => of_record(record, reporter),
@@ -157,7 +169,8 @@ fn find(
     .map_err(of_baseline)?;
     let old = StoredPredictions::parse(&evaluation, &old)
         .map_err(|error| of_baseline(error.to_string()))?;
-    new.shared_with(&old).map_err(|error| error.to_string())
+    new.shared_with(&old, asked)
+        .map_err(|error| error.to_string())
 }
 
 /// The evaluation at `path` and the predictions beside it.

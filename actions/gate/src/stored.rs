@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use trainyard_core::config::SliceConfig;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::gate::{Flips, PartialScores, SharedRows};
-use trainyard_core::metrics::{MetricError, Scoring};
+use trainyard_core::measurement::{MetricKey, Undefined};
+use trainyard_core::metrics::{MetricError, PairedChange, Scoring, paired_change, paired_folds};
 use trainyard_core::model::Task;
 use trainyard_core::row_mask::RowMask;
 use trainyard_core::row_set::RowSet;
 use trainyard_core::scored_rows::{Column, Labels, ScoreTable, ScoredRows};
+use trainyard_core::slices::cut;
 
 use trainyard_npz::{self as npz, Array, Values};
 
@@ -125,12 +128,15 @@ impl StoredPredictions {
     pub(crate) fn shared_with(
         &self,
         baseline: &Self,
+        asked: &Asked<'_>,
     ) -> Result<(SharedRows, Option<Flips>), StoredError> {
         let (new, old) = (self, baseline);
         let Pairs { rows, n_relabelled } = pairs(&new.rows, &old.rows)?;
         let n_shared = rows.len() as u64;
         let (of_new, of_old): (Vec<usize>, Vec<usize>) = rows.into_iter().unzip();
-        let flips = Flips::of_rows(&new.rows.gather(&of_new), &old.rows.gather(&of_old));
+        let (on_new, on_old) = (new.rows.gather(&of_new), old.rows.gather(&of_old));
+        let flips = Flips::of_rows(&on_new, &on_old);
+        let (changes, no_changes) = asked.changes(&on_new, &on_old, &self.scoring);
         let shared = SharedRows {
             candidate: new.digest.clone(),
             baseline: old.digest.clone(),
@@ -141,6 +147,8 @@ impl StoredPredictions {
             // How the candidate was scored holds for both, or they could not be compared.
             of_candidate: on(&new.rows, &of_new, &self.scoring)?,
             of_baseline: on(&old.rows, &of_old, &self.scoring)?,
+            changes,
+            no_changes,
         };
         Ok((shared, flips))
     }
@@ -152,6 +160,60 @@ impl StoredPredictions {
             None => (0..self.rows.n_rows()).collect(),
         };
         Flips::of_masks(&self.rows, &order, missed)
+    }
+}
+
+/// What rules ask of both models on the same rows.
+pub(crate) struct Asked<'a> {
+    /// What must be compared row by row.
+    pub(crate) keys: Vec<MetricKey>,
+    /// How slices are cut.
+    pub(crate) slices: &'a [SliceConfig],
+}
+
+impl Asked<'_> {
+    /// The changes that are asked for, from models on the same rows in one order; and those that cannot be had, with the reason.
+    fn changes(
+        &self,
+        new: &ScoredRows,
+        old: &ScoredRows,
+        scoring: &Scoring,
+    ) -> (Vec<PairedChange>, Vec<Undefined>) {
+        let (mut changes, mut none) = (Vec::new(), Vec::new());
+        for key in &self.keys {
+            match self.change(new, old, key, scoring) {
+                Ok(change) => changes.push(PairedChange {
+                    key: key.clone(),
+                    ..change
+                }),
+                Err(reason) => none.push(Undefined {
+                    key: key.clone(),
+                    reason,
+                }),
+            }
+        }
+        (changes, none)
+    }
+
+    fn change(
+        &self,
+        new: &ScoredRows,
+        old: &ScoredRows,
+        key: &MetricKey,
+        scoring: &Scoring,
+    ) -> Result<PairedChange, String> {
+        if key.fold.is_some() {
+            return paired_folds(new, old, key, scoring);
+        }
+        let Some(name) = &key.slice else {
+            return paired_change(new, old, key, scoring);
+        };
+        let slices = self.slices.iter().filter_map(|slice| cut(new, slice).ok());
+        let found = slices.flatten().find(|slice| slice.name == *name);
+        let rows = found
+            .ok_or_else(|| format!("no row is in the slice `{name}`"))?
+            .rows;
+        paired_change(&new.gather(&rows), &old.gather(&rows), key, scoring)
     }
 }
 

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::evaluation::{FoldSpread, FoldSummary, FoldTable};
-use crate::measurement::{Fold, Measurement, MetricKey, Undefined};
+use crate::measurement::{Evidence, Fold, Measurement, MetricKey, Undefined};
 use crate::metrics::{MetricError, Scoring};
 use crate::scored_rows::ScoredRows;
-use crate::statistics::{self, Moments, k_fold_interval};
+use crate::statistics::{self, FoldMoments, Moments, k_fold_interval};
 
 /// What is known about the rows that the model of each fold was trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +146,10 @@ pub fn measure_folds(
             no_interval: interval.as_ref().err().cloned(),
             interval: interval.ok(),
             n_rows: Some(rows.n_rows() as u64),
+            // Folds by time have no interval at any level.
+            evidence: FoldMoments::of(&metric.scores)
+                .filter(|_| !by_time)
+                .map(Evidence::Folds),
             ..Measurement::bare(key, moments.mean, first.unit, first.direction)
         });
     }

@@ -26,7 +26,7 @@ mod wildcard;
 pub use baseline::{Baseline, NO_BASELINE_FILE, NoBaseline, NoBaselineState};
 pub use bound::Bound;
 pub use candidate::{Candidate, CandidateError};
-pub use case::{Case, RULES_FILE, RulesInForce, RulesOrigin, StoredRules, Trust};
+pub use case::{Case, RULES_FILE, RulesInForce, RulesOrigin, StoredRules, Trust, paired_keys};
 pub use decision::{Decision, Outcome};
 pub use definition::MAX_RECORD_CHARS;
 pub use flips::{ConfusionChange, Flip, FlippedClass, Flips};

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::statistics::{Interval, Moments, Roc};
+use crate::statistics::{FoldMoments, Interval, Moments, Roc};
 
 /// What a measurement is of: a metric, and the part of the rows that it was taken on.
 #[derive(
@@ -229,6 +229,8 @@ pub enum Evidence {
     Groups(Moments),
     /// The area under the ROC curve.
     RocArea(Roc),
+    /// The mean over the folds of a cross-validation.
+    Folds(FoldMoments),
 }
 
 /// A metric that has no value here, and why.

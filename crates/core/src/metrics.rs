@@ -13,6 +13,7 @@ mod known;
 mod matrix;
 mod measure;
 mod metric;
+mod paired;
 mod parallel;
 mod probability;
 pub mod ranking;
@@ -30,6 +31,7 @@ pub use measure::{Measured, classify, regress};
 pub use metric::{Compute, Metric, Shown};
 pub use rows::{ClassifiedRows, MetricError, Scores, ValuedRows, argmax, predictions};
 
+pub use paired::{ChangedRows, PairedChange, PairedEvidence, paired_change, paired_folds};
 pub use scoring::Scoring;
 
 #[cfg(test)]

@@ -120,6 +120,44 @@ impl ScoredRows {
         }
     }
 
+    /// The same with the classes in the order of `classes`; or why that cannot be, as a clause. A class that only `classes` has
+    /// scores 0.
+    pub fn in_classes_of(&self, classes: &[String]) -> Result<Self, String> {
+        if self.classes == classes {
+            return Ok(self.clone());
+        }
+        let place = |name: &String| {
+            let found = classes.iter().position(|class| class == name);
+            found.ok_or_else(|| format!("only one of the two knows the class `{name}`"))
+        };
+        let places: Vec<usize> = self.classes.iter().map(place).collect::<Result<_, _>>()?;
+        let moved = |answers: &Labels| match answers {
+            Labels::Class(answers) => {
+                let answers = answers.iter().map(|&class| places[class as usize] as u32);
+                Labels::Class(answers.collect())
+            }
+            values @ Labels::Value(_) => values.clone(),
+        };
+        let scores = self.scores.as_ref().map(|scores| {
+            let (old, new) = (self.classes.len(), classes.len());
+            let scores = scores.as_scores();
+            let mut in_order = vec![0.0; self.n_rows() * new];
+            for row in 0..self.n_rows() {
+                for (class, place) in places.iter().enumerate() {
+                    in_order[row * new + place] = scores.at(row * old + class);
+                }
+            }
+            ScoreTable::F64(in_order)
+        });
+        Ok(Self {
+            labels: moved(&self.labels),
+            predicted: moved(&self.predicted),
+            scores,
+            classes: classes.to_vec(),
+            ..self.clone()
+        })
+    }
+
     /// Every metric that the rows allow.
     pub fn measure(&self, scoring: &Scoring) -> Result<Measured, MetricError> {
         match (&self.labels, &self.predicted) {

@@ -47,7 +47,7 @@ fn each_other_model_on_the_same_rows_is_one_more_look() {
     let reason = &run.project.json("verdict/verdict.json")["rules"][0]["reason"];
     let reason = reason.as_str().unwrap();
     assert!(
-        reason.ends_with("; look 3 at these rows, so one end is judged at 0.21 %"),
+        reason.ends_with("; look 3 at these rows, so one end is judged at 0.20833 %"),
         "{reason}"
     );
     // A force-push to an earlier state: the comment carries the count on.

@@ -235,11 +235,7 @@ impl Case<'_> {
         card: &Scorecard,
         pair: Option<&Pair<'_>>,
     ) -> Vec<RuleResult> {
-        let keys = if rule.is_wildcard() {
-            wildcard::keys(rule, card, pair.map(|pair| pair.old))
-        } else {
-            vec![rule.key()]
-        };
+        let keys = keys_of(rule, card, pair.map(|pair| pair.old));
         let look = self.look(rule, card);
         let applied = match &look {
             Ok(Some(look)) => &look.applied(rule),
@@ -504,6 +500,34 @@ impl Case<'_> {
         notes.extend(self.notes.iter().cloned());
         notes
     }
+}
+
+/// What `rule` judges.
+fn keys_of(rule: &Rule, card: &Scorecard, old: Option<&Scorecard>) -> Vec<MetricKey> {
+    // New errors are rows, whatever model predicted them.
+    if rule.is_wildcard() {
+        wildcard::keys(rule, card, old)
+    } else {
+        vec![card.judged_key(&rule.key())]
+    }
+}
+
+/// The keys whose change must be compared row by row for the rules to be judged.
+pub fn paired_keys(gate: &GateConfig, card: &Scorecard, old: &Scorecard) -> Vec<MetricKey> {
+    let is_paired = |rule: &&Rule| {
+        let bounds = rule.bounds();
+        rule.confidence.is_some()
+            && bounds
+                .into_iter()
+                .any(|bound| bound.compares() && !matches!(bound, Bound::MaxNewErrors(_)))
+    };
+    let rules = gate.rules.iter().filter(is_paired);
+    let mut keys: Vec<MetricKey> = rules
+        .flat_map(|rule| keys_of(rule, card, Some(old)))
+        .collect();
+    keys.sort();
+    keys.dedup();
+    keys
 }
 
 /// One key by one bound.

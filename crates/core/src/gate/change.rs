@@ -338,7 +338,7 @@ impl Pair<'_> {
             _ => String::new(),
         };
         format!(
-            "the rows predicted wrong are not known for both, so the two cannot be compared row by row{why}"
+            "the predictions of both are not known, so the two cannot be compared row by row{why}"
         )
     }
 
@@ -364,12 +364,38 @@ impl Pair<'_> {
             };
             return Ok((interval, String::new()));
         }
-        let paired = self.paired(level).ok_or_else(|| self.rows_not_known())?;
-        let detectable = format!(
-            "; smallest detectable change: about {}",
-            figure(paired.smallest_detectable)
-        );
-        Ok((paired.interval, detectable))
+        if matches!(self.basis, Basis::Unknown) {
+            return Err(
+                "it is not known whether the baseline was scored on the same rows".to_owned(),
+            );
+        }
+        let key = &measured.key;
+        let change = self.found.and_then(Result::ok).and_then(|shared| {
+            let found = shared.changes.iter().find(|change| change.key == *key);
+            found.map(Ok).or_else(|| {
+                let absent = shared.no_changes.iter().find(|absent| absent.key == *key);
+                absent.map(|absent| Err(absent.reason.clone()))
+            })
+        });
+        let (interval, detectable) = match change {
+            Some(Ok(change)) => (
+                change
+                    .interval(level)
+                    .map_err(|reason| format!("no interval holds here: {reason}"))?,
+                change.smallest_detectable(level),
+            ),
+            // Accuracy needs no more than the rows that each predicts wrong.
+            None if *key == MetricKey::overall("accuracy") => {
+                let paired = self.paired(level).ok_or_else(|| self.rows_not_known())?;
+                (paired.interval, Some(paired.smallest_detectable))
+            }
+            Some(Err(reason)) => return Err(reason),
+            None => return Err(self.rows_not_known()),
+        };
+        let detectable = detectable.map_or_else(String::new, |detectable| {
+            format!("; smallest detectable change: about {}", figure(detectable))
+        });
+        Ok((interval, detectable))
     }
 }
 

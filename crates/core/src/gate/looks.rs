@@ -115,7 +115,7 @@ impl Looks {
 }
 
 impl Look {
-    /// What the reason of a rule adds: `; look 3 at these rows, so one end is judged at 0.21 %`.
+    /// What the reason of a rule adds: `; look 3 at these rows, so one end is judged at 0.20833 %`.
     pub(super) fn words(&self) -> String {
         format!(
             "; look {} at these rows, so one end is judged at {} %",
@@ -177,7 +177,7 @@ mod tests {
         assert!((look.confidence - (1.0 - 2.0 * 0.025 / 12.0)).abs() < 1e-15);
         assert_eq!(
             look.words(),
-            "; look 3 at these rows, so one end is judged at 0.21 %"
+            "; look 3 at these rows, so one end is judged at 0.20833 %"
         );
     }
 

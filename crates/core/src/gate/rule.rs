@@ -10,7 +10,7 @@ use crate::metrics::catalog;
 /// In place of a class: each class.
 pub(super) const WILDCARD: &str = "*";
 
-/// The one metric whose change has an interval, from the rows that each of the two predicts right.
+/// The metric of rules on single rows, and the one whose change has an interval by the rows that each of the two predicts wrong alone.
 const PAIRED_METRIC: &str = "accuracy";
 
 /// What one metric must reach. Several bounds in one rule must all hold.
@@ -27,6 +27,10 @@ pub struct Rule {
     /// Judge the metric of this class only; `*` stands for each class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
+    /// Judge the metric on this slice of the rows only, as `[[evaluate.slices]]` names it: `country=DE`, or
+    /// `country=DE, age=[20, 40)`; `country=*` stands for each value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<String>,
     /// Minimum of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
@@ -167,6 +171,30 @@ pub enum MissingBaseline {
     AbsoluteOnly,
 }
 
+/// The columns and values of a slice's name: `country=DE, age=[20, 40)`. A comma within a value begins no column, as it is not
+/// followed by a name and `=`.
+pub(super) fn slice_parts(slice: &str) -> Vec<(&str, &str)> {
+    let mut parts: Vec<(&str, &str)> = Vec::new();
+    let mut start = 0;
+    let mut at = 0;
+    while let Some(found) = slice[at..].find(", ") {
+        let next = at + found;
+        let rest = &slice[next + 2..];
+        let name = rest.split_once('=').map(|(name, _)| name);
+        if name.is_some_and(|name| !name.is_empty() && !name.contains([',', ' '])) {
+            parts.push(part(&slice[start..next]));
+            start = next + 2;
+        }
+        at = next + 2;
+    }
+    parts.push(part(&slice[start..]));
+    parts
+}
+
+fn part(text: &str) -> (&str, &str) {
+    text.split_once('=').unwrap_or((text, ""))
+}
+
 impl Rule {
     /// The direction in force: stated, or known by the metric's name.
     pub fn direction(&self) -> Option<Direction> {
@@ -182,13 +210,16 @@ impl Rule {
         };
         MetricKey {
             class: self.class.clone(),
+            slice: self.slice.clone(),
             ..MetricKey::overall(metric)
         }
     }
 
     /// Whether it stands for several keys.
     pub fn is_wildcard(&self) -> bool {
-        self.class.as_deref() == Some(WILDCARD)
+        let has_wildcard =
+            |slice: &String| slice_parts(slice).iter().any(|part| part.1 == WILDCARD);
+        self.class.as_deref() == Some(WILDCARD) || self.slice.as_ref().is_some_and(has_wildcard)
     }
 
     /// The bounds, in a fixed order.
@@ -220,8 +251,10 @@ impl Rule {
     }
 
     fn problem_of_bounds(&self) -> Option<(Option<&'static str>, String)> {
-        let is_of_rows_alone =
-            self.max_new_errors.is_some() && self.bounds().len() == 1 && self.class.is_none();
+        let is_of_rows_alone = self.max_new_errors.is_some()
+            && self.bounds().len() == 1
+            && self.class.is_none()
+            && self.slice.is_none();
         if self.metric.trim().is_empty() && !is_of_rows_alone {
             return Some((Some("metric"), "names no metric".to_owned()));
         }
@@ -230,6 +263,15 @@ impl Rule {
                 "counts rows, so it goes with `metric = \"{PAIRED_METRIC}\"` or without a metric: write a rule of its own"
             );
             return Some((Some("max_new_errors"), problem));
+        }
+        if let Some(slice) = &self.slice
+            && slice_parts(slice)
+                .iter()
+                .any(|(column, value)| column.is_empty() || value.is_empty())
+        {
+            let problem =
+                "is not written as `column=value`: `country=DE`, or `country=*` for each value";
+            return Some((Some("slice"), problem.to_owned()));
         }
         if self
             .name
@@ -321,12 +363,6 @@ impl Rule {
         if self.max_new_errors.is_some() && self.bounds().len() == 1 {
             let problem = "has no effect on a number of rows; remove it";
             return Some((Some("confidence"), problem.to_owned()));
-        }
-        if self.compares() && (self.metric != PAIRED_METRIC || self.class.is_some()) {
-            let problem = format!(
-                "a change can be judged by its interval for `{PAIRED_METRIC}` of all rows only; remove `confidence` here"
-            );
-            return Some((Some("confidence"), problem));
         }
         let asks_for_equality = [
             ("max_drop", self.max_drop),

@@ -2,7 +2,7 @@
 
 use crate::digest::Sha256Digest;
 use crate::evaluation::Evaluation;
-use crate::measurement::{Measurement, MetricKey, Undefined};
+use crate::measurement::{Fold, Measurement, MetricKey, Undefined};
 use crate::metrics::Confusion;
 use crate::row_mask::RowMask;
 use crate::row_set::{MatchedBy, RowMatch, RowSet};
@@ -30,6 +30,8 @@ pub struct Scorecard {
     pub measurements: Vec<Measurement>,
     /// What has no value, and why.
     pub undefined: Vec<Undefined>,
+    /// Slices with too few rows to be measured: name, and why, as a clause.
+    pub unmeasured_slices: Vec<(String, String)>,
     /// What its maker wants readers to know.
     pub notes: Vec<String>,
     /// Inputs that overrode the configuration.
@@ -50,6 +52,7 @@ impl Scorecard {
             confusion: None,
             measurements,
             undefined: Vec::new(),
+            unmeasured_slices: Vec::new(),
             notes: Vec::new(),
             overriding_inputs: Vec::new(),
         }
@@ -71,6 +74,17 @@ impl Scorecard {
             confusion: evaluation.confusion.clone(),
             measurements: evaluation.measurements.clone(),
             undefined: evaluation.undefined.clone(),
+            unmeasured_slices: evaluation
+                .slices
+                .iter()
+                .filter_map(|slice| {
+                    let reason = slice.reason.as_ref()?;
+                    Some((
+                        slice.name.clone(),
+                        format!("{} rows, {reason}", slice.n_rows),
+                    ))
+                })
+                .collect(),
             notes: evaluation.notes.clone(),
             overriding_inputs: evaluation.overriding_inputs.clone(),
         }
@@ -81,10 +95,35 @@ impl Scorecard {
         self.measurements.iter().find(|found| found.key == *key)
     }
 
+    /// What a rule on `key` judges: of a cross-validation, a metric of all rows is judged by its mean over the folds, since all
+    /// rows taken together were predicted by several models.
+    pub fn judged_key(&self, key: &MetricKey) -> MetricKey {
+        let of_folds = MetricKey {
+            fold: Some(Fold::Mean),
+            ..key.clone()
+        };
+        let has_folds = |found: &MetricKey| found.fold == Some(Fold::Mean);
+        let is_cross_validated = self.measurements.iter().any(|found| has_folds(&found.key));
+        if key.is_overall() && is_cross_validated {
+            of_folds
+        } else {
+            key.clone()
+        }
+    }
+
     /// Why there is no measurement with `key`, where the card says so.
     pub fn why_undefined(&self, key: &MetricKey) -> Option<&str> {
-        let undefined = self.undefined.iter().find(|found| found.key == *key)?;
-        Some(&undefined.reason)
+        let undefined = self.undefined.iter().find(|found| found.key == *key);
+        let of_slice = |slice: &String| {
+            let found = self
+                .unmeasured_slices
+                .iter()
+                .find(|(name, _)| name == slice);
+            found.map(|(_, reason)| reason.as_str())
+        };
+        undefined
+            .map(|undefined| undefined.reason.as_str())
+            .or_else(|| key.slice.as_ref().and_then(of_slice))
     }
 
     /// Number of rows, where known.

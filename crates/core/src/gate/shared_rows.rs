@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::scorecard::Scorecard;
 use crate::digest::Sha256Digest;
 use crate::measurement::{Measurement, Undefined};
+use crate::metrics::PairedChange;
 use crate::row_mask::RowMask;
 
 /// The gate's copy in the folder of the verdict, where a change was computed on shared rows.
@@ -31,6 +32,12 @@ pub struct SharedRows {
     pub of_candidate: PartialScores,
     /// The baseline on the shared rows.
     pub of_baseline: PartialScores,
+    /// Changes that rules ask the interval of, compared row by row.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<PairedChange>,
+    /// Those that cannot be compared so, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_changes: Vec<Undefined>,
 }
 
 /// What one model came to on some of its rows.

@@ -677,10 +677,6 @@ fn rules_that_contradict_the_catalog_or_themselves_are_refused() {
             "metric = 'accuracy'\nmin = 0.5\nwhen_uncertain = 'fail'",
             "without `confidence`",
         ),
-        (
-            "metric = 'f1_macro'\nmax_drop = 0.1\nconfidence = 0.95",
-            "of all rows only",
-        ),
         ("metric = 'accuracy'\nmin = 0.9\nmax = 0.8", "above `max`"),
         (
             "metric = 'accuracy'\nmin = 0.5\nconfidence = 95",
@@ -796,6 +792,8 @@ fn shared(n_gone: u64, n_relabelled: u64) -> SharedRows {
         n_new: 20,
         of_candidate: side((0..6).collect(), 0.99),
         of_baseline: side((0..60).collect(), 0.9),
+        changes: Vec::new(),
+        no_changes: Vec::new(),
     }
 }
 

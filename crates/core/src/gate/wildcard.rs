@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::rule::{Rule, WILDCARD};
+use super::rule::{Rule, WILDCARD, slice_parts};
 use super::scorecard::Scorecard;
 use crate::figure::{count, percent};
 use crate::measurement::MetricKey;
@@ -51,10 +51,20 @@ fn matches(pattern: &MetricKey, key: &MetricKey) -> bool {
         (Some(pattern), Some(_)) if pattern == WILDCARD => true,
         (pattern, class) => pattern == class,
     };
-    is_class
-        && pattern.metric == key.metric
-        && pattern.slice == key.slice
-        && pattern.fold == key.fold
+    let is_slice = match (&pattern.slice, &key.slice) {
+        (Some(pattern), Some(slice)) => {
+            let (pattern, slice) = (slice_parts(pattern), slice_parts(slice));
+            pattern.len() == slice.len()
+                && pattern
+                    .iter()
+                    .zip(slice)
+                    .all(|((column, wanted), (name, value))| {
+                        *column == name && (*wanted == WILDCARD || *wanted == value)
+                    })
+        }
+        (pattern, slice) => pattern == slice,
+    };
+    is_class && pattern.metric == key.metric && is_slice && pattern.fold == key.fold
 }
 
 /// What is added to the reason of a key that did not pass, where `n_judged` keys were looked at.

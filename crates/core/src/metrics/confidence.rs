@@ -94,5 +94,6 @@ fn of_evidence(evidence: &Evidence, confidence: f64) -> Result<Interval, NoInter
         Evidence::RootMean(moments) => moments.interval(confidence).map(regression::root),
         Evidence::Groups(moments) => interval_of_group_sums(moments.mean, &moments, confidence),
         Evidence::RocArea(roc) => roc.interval(confidence),
+        Evidence::Folds(scores) => scores.interval(confidence),
     }
 }

@@ -138,6 +138,34 @@ struct Rule {
     positive: Option<usize>,
 }
 
+/// The numbers of the rows whose mean is the metric called `name`; `None` where it is no such mean.
+pub(super) fn values(
+    name: &str,
+    scores: Scores<'_>,
+    labels: &[u32],
+    classes: &[String],
+    scoring: &Scoring,
+) -> Option<Vec<f64>> {
+    let idx = ["loss", "log_loss", "brier_score", "top_k_accuracy"]
+        .iter()
+        .position(|of| *of == name)?;
+    let n_classes = classes.len();
+    let positive = scoring.positive_class.as_ref();
+    let positive = positive.and_then(|name| classes.iter().position(|class| class == name));
+    let rule = Rule {
+        n_classes,
+        top_k: scoring.top_k as usize,
+        positive: positive.or_else(|| (n_classes == 2).then_some(1)),
+    };
+    let of_row = |(row, &label): (usize, &u32)| {
+        let scores: Vec<f64> = (0..n_classes)
+            .map(|class| scores.at(row * n_classes + class))
+            .collect();
+        rule.row(&scores, label as usize).values[idx]
+    };
+    Some(labels.iter().enumerate().map(of_row).collect())
+}
+
 impl Rule {
     fn row<T: Copy + Into<f64>>(self, scores: &[T], label: usize) -> Row {
         let own: f64 = scores[label].into();

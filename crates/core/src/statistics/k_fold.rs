@@ -6,6 +6,9 @@
 //! No unbiased estimate of that variance exists (Y. Bengio and Y. Grandvalet, 2004, JMLR 5, 1089–1105), so this claims less than an
 //! interval over rows: it is for the mean score of models trained on as many rows, and its coverage is what was simulated.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::special::student_quantile;
 use super::{Interval, IntervalMethod, Moments, NoInterval};
 
@@ -23,6 +26,71 @@ pub struct Fold {
 /// Fewest tested rows in the smallest fold.
 const MIN_TESTED: u64 = 10;
 
+/// What the interval of the mean over folds is computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FoldMoments {
+    /// Number of folds, of all repeats.
+    pub n_folds: u64,
+    /// Mean of the scores, each fold counted alike.
+    pub mean: f64,
+    /// Their sample variance, over the number of folds less one.
+    pub variance: f64,
+    /// Mean of n_test / n_train over the folds.
+    pub ratio: f64,
+    /// Rows tested in the smallest fold.
+    pub n_tested: u64,
+}
+
+impl FoldMoments {
+    /// Of these folds; `None` where there are none.
+    pub fn of(folds: &[Fold]) -> Option<Self> {
+        let moments = Moments::of(folds.iter().map(|fold| fold.score));
+        let n = folds.len() as f64;
+        let ratios = folds
+            .iter()
+            .map(|fold| fold.n_test as f64 / fold.n_train as f64);
+        Some(Self {
+            n_folds: folds.len() as u64,
+            mean: moments.mean,
+            variance: moments.variance,
+            // JSON has no word for infinity, as where the number of rows trained on is not known.
+            ratio: (ratios.sum::<f64>() / n).min(f64::MAX),
+            n_tested: folds.iter().map(|fold| fold.n_test).min()?,
+        })
+    }
+
+    /// Nadeau and Bengio's corrected resampled t interval of the mean score: see [`k_fold_interval`].
+    pub fn interval(&self, confidence: f64) -> Result<Interval, NoInterval> {
+        let n = self.n_folds;
+        if n < 2 {
+            return Err(NoInterval::TooFewFolds { n });
+        }
+        if self.n_tested < MIN_TESTED {
+            return Err(NoInterval::TooFewTested {
+                n: self.n_tested,
+                needed: MIN_TESTED,
+            });
+        }
+        let variance = self.variance * (1.0 / n as f64 + self.ratio);
+        if !(self.mean.is_finite() && variance.is_finite()) || self.ratio == f64::MAX {
+            return Err(NoInterval::NotFinite);
+        }
+        if variance <= 0.0 {
+            return Err(NoInterval::EqualFolds { n });
+        }
+        let degrees_of_freedom = ((n - 1) as f64).min(self.ratio.recip()).max(1.0);
+        let t = student_quantile(f64::midpoint(1.0, confidence), degrees_of_freedom);
+        let reach = t * variance.sqrt();
+        Ok(Interval {
+            lower: self.mean - reach,
+            upper: self.mean + reach,
+            confidence,
+            method: IntervalMethod::CorrectedResampledT,
+        })
+    }
+}
+
 /// Nadeau and Bengio's corrected resampled t interval of the mean score, each fold counted alike.
 ///
 /// The variance of the scores times (1 / J + n_test / n_train), J being all folds of all repeats. Folds of unequal size enter by their
@@ -30,39 +98,10 @@ const MIN_TESTED: u64 = 10;
 /// bring no new rows, and with all their folds counted, as Bouckaert and Frank do, an end misses in up to 13 % of samples where 2.5 % are
 /// meant (nearest neighbour, 4 repeats).
 pub fn k_fold_interval(folds: &[Fold], confidence: f64) -> Result<Interval, NoInterval> {
-    let n = folds.len() as u64;
-    if n < 2 {
-        return Err(NoInterval::TooFewFolds { n });
+    match FoldMoments::of(folds) {
+        Some(moments) => moments.interval(confidence),
+        None => Err(NoInterval::TooFewFolds { n: 0 }),
     }
-    let n_tested = folds.iter().map(|fold| fold.n_test).min().unwrap_or(0);
-    if n_tested < MIN_TESTED {
-        return Err(NoInterval::TooFewTested {
-            n: n_tested,
-            needed: MIN_TESTED,
-        });
-    }
-    let moments = Moments::of(folds.iter().map(|fold| fold.score));
-    let ratio = folds
-        .iter()
-        .map(|fold| fold.n_test as f64 / fold.n_train as f64)
-        .sum::<f64>()
-        / n as f64;
-    let variance = moments.variance * (1.0 / n as f64 + ratio);
-    if !(moments.mean.is_finite() && variance.is_finite()) {
-        return Err(NoInterval::NotFinite);
-    }
-    if variance <= 0.0 {
-        return Err(NoInterval::EqualFolds { n });
-    }
-    let degrees_of_freedom = ((n - 1) as f64).min(ratio.recip()).max(1.0);
-    let t = student_quantile(f64::midpoint(1.0, confidence), degrees_of_freedom);
-    let reach = t * variance.sqrt();
-    Ok(Interval {
-        lower: moments.mean - reach,
-        upper: moments.mean + reach,
-        confidence,
-        method: IntervalMethod::CorrectedResampledT,
-    })
 }
 
 #[cfg(test)]
