@@ -174,3 +174,50 @@ fn an_interrupted_cross_validation_goes_on_after_its_last_fold() {
     assert!(table.result("trainyard-out") == table.result("whole"));
     assert!(!kept.exists());
 }
+
+/// By hand: the mean of the squared errors of each fold's rows, and the mean over the folds, each counted alike.
+#[test]
+fn evaluate_and_gate_judge_the_mean_over_the_folds() {
+    let table = Table::new();
+    table.trained(&[]);
+    let config = fs::read_to_string(table.path("trainyard.toml")).unwrap();
+    let rule = "\n[[gate.rules]]\nmetric = \"mse\"\nfold = \"mean\"\nmax = 100.0\nconfidence = 0.9\nlevel = \"warn\"\n";
+    fs::write(table.path("trainyard.toml"), config + rule).unwrap();
+    let run = |name: &str| {
+        let mut command = stage(name);
+        Said::of(command.current_dir(table.folder.path()), 0)
+    };
+    run("evaluate").has_output("Mean of 3 folds");
+    let evaluation = read_json(&table.path("trainyard-out/evaluation/evaluation.json"));
+    assert_eq!(evaluation["folds"]["of_training_rows"], true);
+    assert_eq!(evaluation["folds"]["folds"][0]["n_train"], 220);
+    let bytes = fs::read(table.path("trainyard-out/cross-validation/predictions.npz")).unwrap();
+    let arrays = read_npz(&bytes).unwrap();
+    let numbers = |name: &str| arrays[name].to_f64().unwrap();
+    let (labels, predicted, folds) = (numbers("label"), numbers("predicted"), numbers("fold"));
+    let mse = |fold: f64| {
+        let of_fold = |row: &usize| folds[*row] == fold;
+        let rows: Vec<usize> = (0..labels.len()).filter(of_fold).collect();
+        let squares = rows
+            .iter()
+            .map(|&row| (predicted[row] - labels[row]).powi(2));
+        squares.sum::<f64>() / rows.len() as f64
+    };
+    let expected = (mse(0.0) + mse(1.0) + mse(2.0)) / 3.0;
+    run("gate").has_output("mse, mean of the folds");
+    let verdict = read_json(&table.path("trainyard-out/verdict/verdict.json"));
+    let rules = verdict["rules"].as_array().unwrap();
+    let measured = &rules.last().unwrap()["comparison"]["measured"];
+    let value = measured["value"].as_f64().unwrap();
+    assert!(
+        (value - expected).abs() < 1e-9 * expected,
+        "{value} is not {expected}"
+    );
+    assert_eq!(measured["interval"]["method"], "corrected_resampled_t");
+
+    // Without what training left, nothing is judged in its place.
+    fs::remove_dir_all(table.path("trainyard-out/cross-validation")).unwrap();
+    let mut command = stage("evaluate");
+    Said::of(command.current_dir(table.folder.path()), 4)
+        .has_error("run `trainyard-train`, which cross-validates");
+}

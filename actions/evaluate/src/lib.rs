@@ -1,6 +1,7 @@
 //! The `evaluate` stage: a model and test data, or predictions, in; `evaluation/` out. It never sees a baseline.
 
 mod brief;
+mod cross_validated;
 mod folder;
 mod inputs;
 mod parts;

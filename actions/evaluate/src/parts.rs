@@ -12,11 +12,15 @@ use trainyard_core::scored_rows::ScoredRows;
 use trainyard_core::slices::{SliceMetrics, measure_slices, shown_in_parts};
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
+use crate::cross_validated::CrossValidated;
+
 /// What to measure.
 pub(crate) struct Parts {
     evaluate: EvaluateConfig,
     /// Metrics that rules name, which are then measured in every part too.
     of_rules: BTreeSet<String>,
+    /// The training rows by fold, where our own training cross-validated.
+    cross_validated: Option<CrossValidated>,
 }
 
 /// What all rows and their parts came to.
@@ -28,15 +32,24 @@ pub(crate) struct Scores {
 }
 
 impl Parts {
-    pub(crate) fn of(evaluate: EvaluateConfig, gate: &GateConfig) -> Self {
+    pub(crate) fn of(
+        evaluate: EvaluateConfig,
+        gate: &GateConfig,
+        cross_validated: Option<CrossValidated>,
+    ) -> Self {
         Self {
             evaluate,
+            cross_validated,
             of_rules: gate.rules.iter().map(|rule| rule.metric.clone()).collect(),
         }
     }
 
     pub(crate) fn measure(&self, rows: &ScoredRows, scoring: &Scoring) -> anyhow::Result<Scores> {
-        let Self { evaluate, of_rules } = self;
+        let Self {
+            evaluate,
+            of_rules,
+            cross_validated,
+        } = self;
         let mut measured = rows.measure(scoring).exit_code(ExitCode::Data)?;
         let of_columns = measure_columns(rows, &evaluate.columns, scoring.confidence)
             .exit_code(ExitCode::Data)?;
@@ -67,11 +80,25 @@ impl Parts {
         } else {
             TrainingRows::OtherFolds
         };
-        let of_folds = measure_folds(rows, scoring, training, &shown).exit_code(ExitCode::Data)?;
+        let of_folds = match cross_validated {
+            Some(found) => {
+                let training = if found.is_by_time {
+                    TrainingRows::Earlier
+                } else {
+                    TrainingRows::Counted(&found.n_train)
+                };
+                measure_folds(&found.rows, scoring, training, &shown)
+            }
+            None => measure_folds(rows, scoring, training, &shown),
+        }
+        .exit_code(ExitCode::Data)?;
         let folds = of_folds.map(|of_folds| {
             measured.measurements.extend(of_folds.measurements);
             measured.undefined.extend(of_folds.undefined);
-            of_folds.table
+            FoldTable {
+                of_training_rows: cross_validated.is_some(),
+                ..of_folds.table
+            }
         });
         Ok(Scores {
             measured,

@@ -18,6 +18,7 @@ use trainyard_ml::store::{HISTORY_FILE, RUN_FILE, read_history};
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
 use crate::Inputs;
+use crate::cross_validated::CrossValidated;
 use crate::parts::{Parts, Scores};
 
 /// Predictions, and where they came from.
@@ -68,7 +69,7 @@ impl Subject {
             predictions,
             history: Vec::new(),
             overriding_inputs: Vec::new(),
-            parts: Parts::of(config.evaluate, &config.gate),
+            parts: Parts::of(config.evaluate, &config.gate, None),
         })
     }
 
@@ -132,6 +133,11 @@ impl Subject {
             evaluate.threshold,
         )
         .exit_code(ExitCode::Usage)?;
+        // Another model than the configuration's has no cross-validation here.
+        let cross_validated = match &inputs.model {
+            None => CrossValidated::load(&inputs.stage.out, &config)?,
+            Some(_) => None,
+        };
         let objective = match &manifest.origin {
             Origin::Trained(trained) => trained.loss,
             Origin::Imported(_) => default_objective(manifest.task),
@@ -146,7 +152,7 @@ impl Subject {
             scoring: scoring(objective, &config.evaluate),
             history,
             overriding_inputs,
-            parts: Parts::of(config.evaluate, &config.gate),
+            parts: Parts::of(config.evaluate, &config.gate, cross_validated),
         })
     }
 

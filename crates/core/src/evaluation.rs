@@ -185,7 +185,8 @@ impl Evaluation {
     /// The measurement that a rule on `key` judges: of a cross-validation, a metric of all rows is judged by its mean over
     /// the folds, and rows of all folds taken together serve slices, charts and pairing only.
     pub fn judged(&self, key: &MetricKey) -> Option<&Measurement> {
-        if self.folds.is_none() || !key.is_overall() {
+        let are_pooled = (self.folds.as_ref()).is_some_and(|folds| !folds.of_training_rows);
+        if !are_pooled || !key.is_overall() {
             return self.measurement(key);
         }
         self.measurement(&MetricKey {

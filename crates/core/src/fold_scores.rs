@@ -154,7 +154,11 @@ pub fn measure_folds(
         });
     }
     Ok(Some(MeasuredFolds {
-        table: FoldTable { folds, spreads },
+        table: FoldTable {
+            of_training_rows: false,
+            folds,
+            spreads,
+        },
         measurements,
         undefined,
     }))

@@ -37,7 +37,8 @@ pub use mark::Mark;
 pub use reading::ReadingError;
 pub use record::{BASELINE_FILE, BaselineRecord, HistoryPoint, PredictionsArtifact, RecordError};
 pub use rule::{
-    CompareRows, Level, MissingBaseline, OnMissing, Rule, RuleGroup, RulesFrom, WhenUncertain,
+    CompareRows, FoldScope, Level, MissingBaseline, OnMissing, Rule, RuleGroup, RulesFrom,
+    WhenUncertain,
 };
 pub use rule_changes::rule_changes;
 pub use scorecard::Scorecard;

@@ -20,6 +20,10 @@ pub struct SliceSummary {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FoldTable {
+    /// Whether the folds are of the training rows, as our own cross-validation's are, and not of the rows that everything else here is
+    /// measured on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_training_rows: bool,
     /// Each fold, in the order of their indices.
     pub folds: Vec<FoldSummary>,
     /// How much each metric differs from fold to fold.

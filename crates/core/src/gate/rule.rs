@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bound::Bound;
-use crate::measurement::{Direction, MetricKey, Unit};
+use crate::measurement::{Direction, Fold, MetricKey, Unit};
 use crate::metrics::catalog;
 
 /// In place of a class: each class.
@@ -31,6 +31,10 @@ pub struct Rule {
     /// `country=DE, age=[20, 40)`; `country=*` stands for each value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slice: Option<String>,
+    /// Judge the mean over the folds of `[evaluate.cross_validation]` instead of the test rows. Predictions with a column `fold` are
+    /// judged so without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<FoldScope>,
     /// Minimum of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
@@ -85,6 +89,14 @@ pub enum Level {
     Warn,
     /// A miss is shown and changes nothing.
     Info,
+}
+
+/// Which folds a rule judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FoldScope {
+    /// The mean over them, each counted alike.
+    Mean,
 }
 
 /// The outcome of a rule whose metric has no value.
@@ -211,6 +223,7 @@ impl Rule {
         MetricKey {
             class: self.class.clone(),
             slice: self.slice.clone(),
+            fold: self.fold.map(|FoldScope::Mean| Fold::Mean),
             ..MetricKey::overall(metric)
         }
     }
@@ -263,6 +276,10 @@ impl Rule {
                 "counts rows, so it goes with `metric = \"{PAIRED_METRIC}\"` or without a metric: write a rule of its own"
             );
             return Some((Some("max_new_errors"), problem));
+        }
+        if self.fold.is_some() && (self.class.is_some() || self.slice.is_some()) {
+            let problem = "goes with metrics of all rows: remove `class` or `slice`";
+            return Some((Some("fold"), problem.to_owned()));
         }
         if let Some(slice) = &self.slice
             && slice_parts(slice)

@@ -30,6 +30,8 @@ pub struct Scorecard {
     pub measurements: Vec<Measurement>,
     /// What has no value, and why.
     pub undefined: Vec<Undefined>,
+    /// Whether the rows were predicted by the models of several folds, so that the mean over the folds is judged in their place.
+    pub is_pooled: bool,
     /// Slices with too few rows to be measured: name, and why, as a clause.
     pub unmeasured_slices: Vec<(String, String)>,
     /// What its maker wants readers to know.
@@ -52,6 +54,7 @@ impl Scorecard {
             confusion: None,
             measurements,
             undefined: Vec::new(),
+            is_pooled: false,
             unmeasured_slices: Vec::new(),
             notes: Vec::new(),
             overriding_inputs: Vec::new(),
@@ -74,6 +77,10 @@ impl Scorecard {
             confusion: evaluation.confusion.clone(),
             measurements: evaluation.measurements.clone(),
             undefined: evaluation.undefined.clone(),
+            is_pooled: evaluation
+                .folds
+                .as_ref()
+                .is_some_and(|folds| !folds.of_training_rows),
             unmeasured_slices: evaluation
                 .slices
                 .iter()
@@ -102,9 +109,7 @@ impl Scorecard {
             fold: Some(Fold::Mean),
             ..key.clone()
         };
-        let has_folds = |found: &MetricKey| found.fold == Some(Fold::Mean);
-        let is_cross_validated = self.measurements.iter().any(|found| has_folds(&found.key));
-        if key.is_overall() && is_cross_validated {
+        if key.is_overall() && self.is_pooled {
             of_folds
         } else {
             key.clone()
