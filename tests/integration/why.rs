@@ -80,6 +80,89 @@ fn an_explanation_can_be_checked_by_hand() {
     assert_eq!(printed["rules"], file["rules"]);
 }
 
+#[test]
+fn listed_rows_must_be_right_whatever_the_figures_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let run = |name: &str, arguments: &[&str], code: i32| {
+        let mut command = stage(name);
+        command.args(arguments).current_dir(folder.path());
+        Said::of(&mut command, code)
+    };
+    write("p.csv", &predictions(|row| row == 7));
+    let rule = "\n[[gate.rules]]\nmust_pass = \"golden.csv\"\n";
+    write(
+        "trainyard.toml",
+        &format!("{RULES}{rule}").replace("max_new_errors = 1", "metric = \"accuracy\"\nmin = 0.1"),
+    );
+    run("evaluate", &["--predictions", "p.csv"], 0);
+    run("gate", &[], 3).has_output("`golden.csv`: ");
+    write("golden.csv", "row_id\nr01\nr02\n");
+    run("gate", &[], 0).has_output("All 3 rules hold.");
+    write("golden.csv", "row_id\nr01\nr07\n");
+    run("gate", &[], 1).has_output("1 of 2 listed rows wrong: r07");
+    write("golden.csv", "row_id\nr01\nr99\n");
+    run("gate", &[], 3).has_output("1 of 2 listed rows not among the rows judged: r99");
+}
+
+/// Every metric's change on the same rows: equal predictions are no news, and a much worse model is.
+#[test]
+fn changes_of_any_metric_are_judged_row_by_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let run = |name: &str, arguments: &[&str], code: i32| {
+        let mut command = stage(name);
+        command.args(arguments).current_dir(folder.path());
+        Said::of(&mut command, code)
+    };
+    let scored = |n_wrong: u32| {
+        let mut text = String::from("row_id,label,score_cat,score_dog,country\n");
+        for row in 0..1000_u32 {
+            let is_right = row * 7 % 1000 >= n_wrong;
+            let is_cat = row % 2 == 0;
+            // Never the same score twice, so that the order of the rows says something.
+            let own = if is_right { 0.9 } else { 0.2 } + f64::from(row) / 20_000.0;
+            let cat = if is_cat { own } else { 1.0 - own };
+            let label = if is_cat { "cat" } else { "dog" };
+            let country = ["DE", "FR"][(row / 2 % 2) as usize];
+            let _ = writeln!(text, "r{row},{label},{cat},{},{country}", 1.0 - cat);
+        }
+        text
+    };
+    let mut config = String::from("[[evaluate.slices]]\ncolumns = [\"country\"]\n");
+    for metric in [
+        "metric = \"f1_macro\"",
+        "metric = \"log_loss\"",
+        "metric = \"roc_auc\"",
+        "metric = \"matthews_corrcoef\"",
+        "metric = \"precision\"\nclass = \"*\"",
+        "metric = \"accuracy\"\nslice = \"country=*\"",
+    ] {
+        let _ = writeln!(
+            config,
+            "[[gate.rules]]\n{metric}\nmax_drop = 0.03\nconfidence = 0.95"
+        );
+    }
+    write("trainyard.toml", &config);
+    write("old.csv", &scored(50));
+    write("worse.csv", &scored(250));
+    let baseline = ["--baseline", "old/evaluation/evaluation.json"];
+    run("evaluate", &["--predictions", "old.csv", "--out", "old"], 0);
+    run("evaluate", &["--predictions", "old.csv"], 0);
+    run("gate", &baseline, 0).has_output("All 8 rules hold.");
+    run("evaluate", &["--predictions", "worse.csv"], 0);
+    let said = run("gate", &baseline, 1);
+    said.has_output("8 rules missed.");
+    for method in [
+        "(Tango)",
+        "(paired DeLong)",
+        "(BCa bootstrap)",
+        "(skewness-corrected t)",
+    ] {
+        said.has_output(method);
+    }
+}
+
 /// Three samples that differ by chance alone: a drop of 0 is missed by each worse one of a pair.
 #[test]
 fn the_a_a_test_tells_which_rules_the_seed_decides() {
@@ -104,7 +187,7 @@ fn the_a_a_test_tells_which_rules_the_seed_decides() {
     }
     let said = run("gate", &["--aa", "seeds"], 0);
     said.has_output("A/A test of 3 evaluations");
-    said.has_output("accuracy at least 0.9: held 2, missed 1, uncertain 0, not judged 0: missed 33.3 % of the time: the seed decides");
+    said.has_output("accuracy at least 0.9: held 2, missed 1, uncertain 0, not judged 0: missed 33.333 % of the time: the seed decides");
     said.has_output("accuracy not below the baseline: held 3, missed 3, uncertain 0, not judged 0: missed 50 % of the time though nothing changed");
     said.has_output("with 95 % confidence: held 6, missed 0");
     assert!(

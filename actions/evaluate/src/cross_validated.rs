@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use trainyard_core::config::Config;
 use trainyard_core::files;
 use trainyard_core::folds::{CROSS_VALIDATION_FILE, CrossValidation, FoldMethod};
-use trainyard_core::model::{FileEntry, Task};
+use trainyard_core::model::{FileEntry, ModelManifest, Origin, Task};
 use trainyard_core::scored_rows::{Labels, ScoreTable, ScoredRows};
 use trainyard_ml::data::npz::{self, Array, Values};
 use trainyard_runner::{ExitCode, WithExitCode as _};
@@ -25,7 +25,11 @@ pub(crate) struct CrossValidated {
 
 impl CrossValidated {
     /// Of the configuration's model, where it asks for cross-validation.
-    pub(crate) fn load(out: &Path, config: &Config) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn load(
+        out: &Path,
+        config: &Config,
+        manifest: &ModelManifest,
+    ) -> anyhow::Result<Option<Self>> {
         if config.evaluate.cross_validation.is_none() {
             return Ok(None);
         }
@@ -36,10 +40,14 @@ impl CrossValidated {
         let record: CrossValidation = files::read_json(&path, "cross-validation")
             .exit_code(ExitCode::Data)
             .hint(advice)?;
-        let wanted = config.training_digest().exit_code(ExitCode::Usage)?;
-        if record.config_digest != wanted || record.name != config.model.name {
+        // The model's own settings, which inputs of its training may have overridden.
+        let wanted = match &manifest.origin {
+            Origin::Trained(trained) => trained.config_digest.clone(),
+            Origin::Imported(_) => config.training_digest().exit_code(ExitCode::Usage)?,
+        };
+        if record.config_digest != wanted || record.name != manifest.name {
             return Err(anyhow!(
-                "`{}` was made with another configuration of training",
+                "`{}` was made with other settings of training than the model",
                 path.display()
             ))
             .exit_code(ExitCode::Data)

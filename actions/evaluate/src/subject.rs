@@ -135,7 +135,7 @@ impl Subject {
         .exit_code(ExitCode::Usage)?;
         // Another model than the configuration's has no cross-validation here.
         let cross_validated = match &inputs.model {
-            None => CrossValidated::load(&inputs.stage.out, &config)?,
+            None => CrossValidated::load(&inputs.stage.out, &config, manifest)?,
             Some(_) => None,
         };
         let objective = match &manifest.origin {

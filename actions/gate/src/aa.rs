@@ -123,6 +123,7 @@ pub(crate) fn run(
                 commit: None,
                 trainyard_version: env!("CARGO_PKG_VERSION"),
                 rule_changes: &[],
+                must_pass: None,
                 looks: Ok(None),
                 flips: None,
                 notes: &[],

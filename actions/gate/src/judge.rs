@@ -76,6 +76,7 @@ pub(crate) fn judge(
         commit: context.head_sha.as_deref(),
         trainyard_version: env!("CARGO_PKG_VERSION"),
         rule_changes: &looked_up.rule_changes,
+        must_pass: Some(&looked_up.must_pass),
         looks: looked_up
             .looks
             .as_ref()

@@ -25,9 +25,9 @@ use trainyard_core::config::{ConfigError, JudgingConfig};
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    self, BASELINE_FILE, Baseline, BaselineRecord, CandidateError, Decision, Mark,
-    NO_BASELINE_FILE, Override, RULES_FILE, RulesOrigin, SHARED_ROWS_FILE, StoredRules,
-    VERDICT_FILE, Verdict,
+    self, BASELINE_FILE, Baseline, BaselineRecord, CandidateError, Decision, KeptLooks, LOOKS_FILE,
+    MUST_PASS_FILE, Mark, NO_BASELINE_FILE, Override, RULES_FILE, RulesOrigin, SHARED_ROWS_FILE,
+    StoredRules, VERDICT_FILE, Verdict,
 };
 use trainyard_core::report::Report;
 use trainyard_core::results::ResultFolder;
@@ -319,15 +319,30 @@ fn refuse_hostile_output(context: &Context, inputs: &Inputs) -> anyhow::Result<(
 /// Keeps what judges beside the verdict, so that `publish-image` judges by the same: what is compared with, where it
 /// does not lie here, or why there is nothing; and the base branch's rules, where those count.
 fn keep_case(results: &ResultFolder, looked_up: &LookedUp) -> anyhow::Result<()> {
-    let [baseline, no_baseline, rules, shared] = [
+    let [baseline, no_baseline, rules, shared, must_pass, looks] = [
         BASELINE_FILE,
         NO_BASELINE_FILE,
         RULES_FILE,
         SHARED_ROWS_FILE,
+        MUST_PASS_FILE,
+        LOOKS_FILE,
     ]
     .map(|name| results.path().join(name));
-    for path in [&baseline, &no_baseline, &rules, &shared] {
+    for path in [&baseline, &no_baseline, &rules, &shared, &must_pass, &looks] {
         files::remove(path)?;
+    }
+    if !looked_up.must_pass.is_empty() {
+        files::write_json(&must_pass, &looked_up.must_pass)?;
+    }
+    if looked_up.gate.sequential {
+        let kept = match &looked_up.looks {
+            Ok(Some(found)) => Some(KeptLooks::Known(found.clone())),
+            Ok(None) => None,
+            Err(reason) => Some(KeptLooks::Unknown(reason.clone())),
+        };
+        if let Some(kept) = kept {
+            files::write_json(&looks, &kept)?;
+        }
     }
     if let Baseline::Ready {
         shared: Some(Ok(found)),

@@ -1,13 +1,14 @@
 //! What a case needs beside its candidate: whose rules judge, and what it is compared with.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use trainyard_core::config::{ConfigError, GateConfig, JudgingConfig, config_changes};
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    Baseline, BaselineRecord, ChangeScope, Flips, Looks, Mark, RuleChange, RulesFrom, RulesInForce,
-    RulesOrigin, rule_changes,
+    Baseline, BaselineRecord, ChangeScope, Flips, Looks, Mark, MustPass, RuleChange, RulesFrom,
+    RulesInForce, RulesOrigin, rule_changes,
 };
 use trainyard_runner::{Context, Event};
 
@@ -35,6 +36,8 @@ pub(crate) struct LookedUp {
     pub(crate) kept_file: Option<String>,
     /// The rows that one of the two models predicts right and the other wrong, where known.
     pub(crate) flips: Option<Flips>,
+    /// How the rows that rules list came out, by the file as the rule names it.
+    pub(crate) must_pass: BTreeMap<String, Result<MustPass, String>>,
     /// The models judged on the same rows before, where they are counted; or why they are not known, as a clause.
     pub(crate) looks: Result<Option<Looks>, String>,
     /// What the change does to the rules that judge it.
@@ -113,6 +116,7 @@ impl LookedUp {
                 origin,
             );
         }
+        let must_pass = rules.listed(base, candidate, reporter);
         let looks = match reporter.filter(|_| rules.gate.sequential) {
             Some(reporter) => reporter
                 .looks(model_name, record.as_ref())
@@ -137,6 +141,7 @@ impl LookedUp {
             kept_file,
             flips,
             looks,
+            must_pass,
             rule_changes: rules.changes,
         }
     }
@@ -156,6 +161,7 @@ impl LookedUp {
             kept_file: None,
             flips: None,
             looks: Ok(None),
+            must_pass: BTreeMap::new(),
             rule_changes: Vec::new(),
         }
     }
@@ -252,6 +258,37 @@ impl Rules {
 }
 
 /// The baseline in a file of the base branch, and the file's text where it could be had.
+impl Rules {
+    /// How the rows that rules list came out. A list is read from where the rules are read.
+    fn listed(
+        &self,
+        base: &Path,
+        candidate: Option<&Candidate<'_>>,
+        reporter: Option<&Reporter<'_>>,
+    ) -> BTreeMap<String, Result<MustPass, String>> {
+        let files = self
+            .gate
+            .rules
+            .iter()
+            .filter_map(|rule| rule.must_pass.as_ref());
+        let judge = |file: &PathBuf| {
+            let path = base.join(file);
+            let text = match (&self.origin, reporter) {
+                (RulesOrigin::Base(reference), Some(reporter)) => reporter
+                    .base_file(&path, reference)
+                    .map_err(|error| error.to_string())?
+                    .into_bytes(),
+                _ => files::read(&path).map_err(|error| in_one_line(&error))?,
+            };
+            let candidate = candidate.ok_or("the metrics could not be read")?;
+            shared::must_pass(candidate, &text)
+        };
+        files
+            .map(|file| (file.display().to_string(), judge(file)))
+            .collect()
+    }
+}
+
 fn of_base(reporter: &Reporter<'_>, path: &Path, reference: &str) -> (Baseline, Option<String>) {
     let source = format!("{} of {reference}", path.display());
     match reporter.base_file(path, reference) {

@@ -10,7 +10,8 @@ use trainyard_core::error_chain::in_one_line;
 use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation, PREDICTIONS_FILE};
 use trainyard_core::files;
 use trainyard_core::gate::{
-    Baseline, BaselineRecord, CompareRows, Flips, Rule, Scorecard, SharedRows, paired_keys,
+    Baseline, BaselineRecord, CompareRows, Flips, MustPass, Rule, Scorecard, SharedRows,
+    paired_keys,
 };
 use trainyard_core::measurement::MetricKey;
 use trainyard_core::row_set::{MatchedBy, RowMatch};
@@ -110,6 +111,17 @@ fn flips_by_mask(candidate: &Candidate<'_>, old: &Scorecard) -> Option<Flips> {
     StoredPredictions::parse(candidate.evaluation?.0, &own_predictions(candidate).ok()?)
         .ok()?
         .flips_from(missed)
+}
+
+/// How the rows listed in `text` came out; or why that is not known, as a clause.
+pub(crate) fn must_pass(candidate: &Candidate<'_>, text: &[u8]) -> Result<MustPass, String> {
+    let bytes = own_predictions(candidate)?;
+    let (evaluation, _) = candidate
+        .evaluation
+        .ok_or("the predictions of this model are not at hand")?;
+    StoredPredictions::parse(evaluation, &bytes)
+        .map_err(|error| format!("this model's predictions cannot be used: {error}"))?
+        .must_pass(text)
 }
 
 /// The file of the candidate's predictions.

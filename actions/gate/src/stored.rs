@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use trainyard_core::config::SliceConfig;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
-use trainyard_core::gate::{Flips, PartialScores, SharedRows};
+use trainyard_core::gate::{Flips, MustPass, PartialScores, SharedRows};
 use trainyard_core::measurement::{MetricKey, Undefined};
 use trainyard_core::metrics::{MetricError, PairedChange, Scoring, paired_change, paired_folds};
 use trainyard_core::model::Task;
@@ -151,6 +151,11 @@ impl StoredPredictions {
             no_changes,
         };
         Ok((shared, flips))
+    }
+
+    /// How the rows listed in `text` came out.
+    pub(crate) fn must_pass(&self, text: &[u8]) -> Result<MustPass, String> {
+        MustPass::of(text, &self.rows, &self.digest)
     }
 
     /// The rows that flipped, where those that the baseline `missed` are known alone, in their canonical order.
@@ -358,7 +363,7 @@ mod tests {
                     "objective": "sparse_categorical_crossentropy", "confidence": 0.95, "top_k": 2
                 }},
                 "measurements": [],
-                "confusion": {{ "classes": ["a", "b"], "counts": [[1, 0], [0, 1]] }},
+                "confusion": {{ "classes": ["a", "b"], "cells": [[0, 0, 1], [1, 1, 1]] }},
                 "predictions": {{
                     "path": "predictions.npz", "sha256": "{digest}", "size_bytes": {size_bytes}
                 }},

@@ -1,5 +1,6 @@
 //! Whether a model may be published: its verdict, worked out anew.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -8,8 +9,9 @@ use trainyard_core::config::{Config, GateConfig};
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    BASELINE_FILE, Baseline, Candidate, Case, Decision, NO_BASELINE_FILE, NoBaseline, RULES_FILE,
-    RulesInForce, RulesOrigin, SHARED_ROWS_FILE, SharedRows, StoredRules, Trust, Verdict,
+    BASELINE_FILE, Baseline, Candidate, Case, Decision, KeptLooks, LOOKS_FILE, MUST_PASS_FILE,
+    MustPass, NO_BASELINE_FILE, NoBaseline, RULES_FILE, RulesInForce, RulesOrigin,
+    SHARED_ROWS_FILE, SharedRows, StoredRules, Trust, Verdict,
 };
 use trainyard_core::model::ModelFolder;
 use trainyard_runner::{ExitCode, WithExitCode as _};
@@ -57,6 +59,8 @@ pub(crate) fn check(
     if let (Ok((card, _)), Some(shared)) = (&read, stored_shared_rows(&folder)?) {
         baseline = baseline.on_shared_rows(card, Ok(Box::new(shared)));
     }
+    let must_pass = stored_must_pass(&folder)?;
+    let looks = stored_looks(&folder)?;
     let is_of_commit = commit.is_some() && stored.commit.as_deref() == commit;
     let overridden = stored.overridden.as_ref().filter(|_| is_of_commit);
     let now = Case {
@@ -73,7 +77,12 @@ pub(crate) fn check(
         commit: None,
         trainyard_version: env!("CARGO_PKG_VERSION"),
         rule_changes: &[],
-        looks: Ok(None),
+        must_pass: Some(&must_pass),
+        looks: match &looks {
+            Some(KeptLooks::Known(looks)) => Ok(Some(looks)),
+            Some(KeptLooks::Unknown(reason)) => Err(reason),
+            None => Ok(None),
+        },
         flips: None,
         notes: &[],
     }
@@ -116,6 +125,17 @@ fn stored_rules(folder: &Path) -> anyhow::Result<Option<StoredRules>> {
 /// Both models on the rows that they share, where the gate computed that.
 fn stored_shared_rows(folder: &Path) -> anyhow::Result<Option<SharedRows>> {
     stored(&folder.join(SHARED_ROWS_FILE), "comparison on shared rows")
+}
+
+/// How the rows that rules list came out, where the gate looked.
+fn stored_must_pass(folder: &Path) -> anyhow::Result<BTreeMap<String, Result<MustPass, String>>> {
+    let found = stored(&folder.join(MUST_PASS_FILE), "result of the listed rows")?;
+    Ok(found.unwrap_or_default())
+}
+
+/// How many models the gate knew to be judged on the same rows, where it counted.
+fn stored_looks(folder: &Path) -> anyhow::Result<Option<KeptLooks>> {
+    stored(&folder.join(LOOKS_FILE), "count of looks")
 }
 
 /// What the gate kept beside the verdict, if it did.

@@ -13,6 +13,7 @@ mod group;
 mod health;
 mod looks;
 mod mark;
+mod must_pass;
 mod reading;
 mod record;
 mod rule;
@@ -30,10 +31,10 @@ pub use case::{Case, RULES_FILE, RulesInForce, RulesOrigin, StoredRules, Trust, 
 pub use decision::{Decision, Outcome};
 pub use definition::MAX_RECORD_CHARS;
 pub use flips::{ConfusionChange, Flip, FlippedClass, Flips};
-pub use group::GroupResult;
 pub use health::{RuleHealth, rule_health};
-pub use looks::{Look, Looks};
+pub use looks::{KeptLooks, LOOKS_FILE, Look, Looks};
 pub use mark::Mark;
+pub use must_pass::{MUST_PASS_FILE, MustPass};
 pub use reading::ReadingError;
 pub use record::{BASELINE_FILE, BaselineRecord, HistoryPoint, PredictionsArtifact, RecordError};
 pub use rule::{
@@ -44,8 +45,8 @@ pub use rule_changes::rule_changes;
 pub use scorecard::Scorecard;
 pub use shared_rows::{PartialScores, SHARED_ROWS_FILE, SharedRows};
 pub use verdict::{
-    BaselineReference, ChangeScope, Comparison, Override, PairedComparison, RuleChange, RuleResult,
-    SharedRowCounts, VERDICT_FILE, Verdict, VerdictError,
+    BaselineReference, ChangeScope, Comparison, GroupResult, Override, PairedComparison,
+    RuleChange, RuleResult, SharedRowCounts, VERDICT_FILE, Verdict, VerdictError,
 };
 
 #[cfg(test)]

@@ -233,6 +233,22 @@ pub enum Evidence {
     Folds(FoldMoments),
 }
 
+impl Evidence {
+    /// Whether all of its numbers are; JSON has no word for others.
+    pub fn is_finite(&self) -> bool {
+        let are_finite = |moments: &Moments| {
+            moments.mean.is_finite() && moments.variance.is_finite() && moments.skewness.is_finite()
+        };
+        match self {
+            Self::Mean(moments) | Self::RootMean(moments) | Self::Groups(moments) => {
+                are_finite(moments)
+            }
+            Self::Folds(scores) => scores.mean.is_finite() && scores.variance.is_finite(),
+            Self::Proportion { .. } | Self::F1 { .. } | Self::RocArea(_) => true,
+        }
+    }
+}
+
 /// A metric that has no value here, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -15,6 +15,7 @@ mod mermaid;
 mod parts;
 mod sarif;
 mod terminal;
+mod text;
 mod unchanged;
 
 use crate::evaluation::Evaluation;
@@ -27,8 +28,9 @@ pub use chart::{confusion_matrix, fold_chart, learning_curve};
 pub use explain::{ExplainedRule, Explanation, Step};
 pub use html::evaluation_page;
 pub use joined::{Leg, LegOutcome, joined_decision, joined_markdown, joined_title};
-pub use markdown::{escape, icon as decision_icon};
+pub use markdown::icon as decision_icon;
 pub use parts::{FoldFigures, SliceRow, SliceTable};
+pub use text::escape;
 pub use unchanged::{UNCHANGED_FILE, UnchangedSince, unchanged_report};
 
 /// GitHub's limit of a comment, in characters.

@@ -161,6 +161,12 @@ impl MeasuredSlices {
         known: &mut BTreeSet<String>,
     ) -> Result<(), SliceError> {
         let measured = rows.gather_measured(&slice.rows).measure(scoring);
+        if matches!(measured, Err(MetricError::NoWeight)) {
+            if let Some(summary) = self.slices.last_mut() {
+                summary.reason = Some("all weights are 0".to_owned());
+            }
+            return Ok(());
+        }
         let measured = measured.map_err(|source| SliceError::Metric {
             slice: slice.name.clone(),
             source,

@@ -209,7 +209,7 @@ impl<R: Read> Rest<'_, R> {
     ) -> Result<Vec<T>, String> {
         if n.checked_mul(N).map(|len| len as u64) != Some(self.n_left) {
             return Err(format!(
-                "{n} elements of {N} bytes are announced, but {} bytes follow",
+                "it is damaged, or cut off: {n} elements of {N} bytes are announced, but {} bytes follow",
                 self.n_left
             ));
         }

@@ -311,6 +311,7 @@ pub(super) fn record_of(
         commit: Some(commit),
         trainyard_version: "0.0.0",
         rule_changes: &[],
+        must_pass: None,
         looks: Ok(None),
         flips: None,
         notes: &[],

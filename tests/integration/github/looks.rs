@@ -69,7 +69,7 @@ fn looks_that_cannot_be_read_leave_the_rule_unjudged() {
     run.api = super::Api::Direct;
     assert_eq!(look(&mut run, 1, 'b', 30), 1);
     run.repository.prepare(&json!({ "fault": {
-        "method": "GET", "path": "/issues/7/comments", "status": 403, "times": 9,
+        "method": "GET", "path": "issues", "status": 403, "times": 9,
     } }));
     run.project.write("predictions.csv", predictions(31));
     let arguments = ["--predictions", "predictions.csv", "--name", "pets"];

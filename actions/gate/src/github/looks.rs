@@ -19,7 +19,7 @@ impl Reporter<'_> {
             return Ok(None);
         }
         if !matches!(self.plan.role, Role::Change { .. }) {
-            return Ok(record.and_then(Looks::of_record));
+            return Ok(record.and_then(BaselineRecord::looks));
         }
         let check = self.plan.check(model);
         let mut texts = Vec::new();

@@ -40,6 +40,12 @@ impl ModelFiles {
             paths: data
                 .chain(model.and_then(|model| model.keras.clone()))
                 .chain(file.gate.baseline.clone())
+                .chain(
+                    file.gate
+                        .rules
+                        .iter()
+                        .filter_map(|rule| rule.must_pass.clone()),
+                )
                 .collect(),
             patterns: model.and_then(|model| model.sources.clone()),
         }

@@ -26,19 +26,21 @@ pub enum Bound {
     MinGainPct(f64),
     /// No more rows than these that the baseline predicts right and the candidate wrong.
     MaxNewErrors(u64),
+    /// Every listed row is predicted right.
+    MustPass,
 }
 
 impl Bound {
     /// Whether it compares with a baseline.
     pub const fn compares(self) -> bool {
-        !matches!(self, Self::Min(_) | Self::Max(_))
+        !matches!(self, Self::Min(_) | Self::Max(_) | Self::MustPass)
     }
 
     /// The improvement that it asks for at least, in the metric's own direction: a tolerated drop is negative.
     /// `None` for an absolute bound, and for a gain relative to a baseline of exactly 0, which nothing can reach.
     pub(super) fn least_improvement(self, baseline: f64) -> Option<f64> {
         match self {
-            Self::Min(_) | Self::Max(_) | Self::MaxNewErrors(_) => None,
+            Self::Min(_) | Self::Max(_) | Self::MaxNewErrors(_) | Self::MustPass => None,
             Self::MaxDrop(drop) => Some(-drop),
             Self::MaxDropPct(pct) => Some(-pct / 100.0 * baseline.abs()),
             Self::MinGain(gain) => Some(gain),
@@ -61,6 +63,7 @@ impl Bound {
             Self::MaxDropPct(bound) => format!("no more than {bound} % {worse} the baseline"),
             Self::MinGain(bound) => format!("at least {bound} {better} the baseline"),
             Self::MinGainPct(bound) => format!("at least {bound} % {better} the baseline"),
+            Self::MustPass => return "every listed row right".to_owned(),
             Self::MaxNewErrors(0) => return "no new errors".to_owned(),
             Self::MaxNewErrors(bound) => {
                 return format!("at most {}", count(bound, "new error"));

@@ -2,6 +2,8 @@
 //!
 //! Property that must hold: turning one more row wrong never makes a rule greener.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::baseline::Baseline;
@@ -12,6 +14,7 @@ use super::decision::{Decision, Outcome};
 use super::flips::Flips;
 use super::group;
 use super::looks::{Look, Looks};
+use super::must_pass::MustPass;
 use super::rule::{CompareRows, Level, OnMissing, Rule, WhenUncertain};
 use super::scorecard::Scorecard;
 use super::summary::summary;
@@ -51,6 +54,8 @@ pub struct Case<'a> {
     pub trainyard_version: &'a str,
     /// What a change does to the rules that judge it.
     pub rule_changes: &'a [RuleChange],
+    /// How the rows that rules list came out, by the file as the rule names it; or why that is not known, as a clause.
+    pub must_pass: Option<&'a BTreeMap<String, Result<MustPass, String>>>,
     /// The models judged on these rows so far, this one included, or why they are not known: for `[gate] sequential`.
     pub looks: Result<Option<&'a Looks>, &'a str>,
     /// The rows that one of the two models predicts right and the other wrong, where known; they decide nothing.
@@ -358,6 +363,9 @@ impl Case<'_> {
         card: &Scorecard,
         pair: Option<&Pair<'_>>,
     ) -> Judged {
+        if bound == Bound::MustPass {
+            return self.judge_listed(rule, key, card, pair);
+        }
         if let Bound::MaxNewErrors(most) = bound {
             return self.judge_new_errors(most, key, card, pair);
         }
@@ -403,6 +411,33 @@ impl Case<'_> {
                 Some(pair) => judge_change(rule, bound, pair, &mut comparison),
                 None => unreachable!("without a pair it is said why"),
             },
+        };
+        Judged::of(comparison, outcome, reason)
+    }
+
+    /// The rows of a list.
+    fn judge_listed(
+        &self,
+        rule: &Rule,
+        key: &MetricKey,
+        card: &Scorecard,
+        pair: Option<&Pair<'_>>,
+    ) -> Judged {
+        let comparison = match card.get(key) {
+            Some(measured) => compared(measured, None, pair),
+            None => Comparison::of_nothing(key.clone()),
+        };
+        let file = rule.must_pass.as_ref();
+        let file = file.map_or_else(String::new, |file| file.display().to_string());
+        let (outcome, reason) = match self.must_pass.and_then(|found| found.get(&file)) {
+            Some(Ok(found)) if card.predictions_digest.as_ref() == Some(&found.predictions) => {
+                found.judge()
+            }
+            Some(Err(reason)) => (Outcome::NotJudged, format!("`{file}`: {reason}")),
+            Some(Ok(_)) | None => (
+                Outcome::NotJudged,
+                format!("`{file}`: the predictions of this model are not at hand"),
+            ),
         };
         Judged::of(comparison, outcome, reason)
     }
@@ -492,6 +527,9 @@ impl Case<'_> {
             notes.push(format!("The baseline could not be read: {reason}."));
         }
         notes.extend(pair.and_then(|pair| note_on_rows(pair, self.rules.gate)));
+        if let Ok(card) = self.candidate {
+            notes.extend(wildcard::note(&self.rules.gate.rules, card));
+        }
         notes.extend(
             self.candidate
                 .iter()

@@ -68,6 +68,14 @@ impl<'a> Pair<'a> {
             && self.new.predictions_digest == self.old.predictions_digest
     }
 
+    /// Whether both are of one model on the same rows: then nothing has changed, whatever the rows could prove.
+    fn is_same_model(&self) -> bool {
+        let is_one = self.new.model_digest.is_some()
+            && self.new.model_digest == self.old.model_digest
+            && matches!(self.rows, RowMatch::Same { .. });
+        is_one || self.has_same_predictions()
+    }
+
     /// How many rows there are, where changes are computed on shared ones.
     pub(super) const fn counts(&self) -> Option<SharedRowCounts> {
         match self.basis {
@@ -262,6 +270,12 @@ pub(super) fn judge_change(
         );
     };
     let slack = slack(&[measured.value, baseline.value, least]);
+    if pair.is_same_model() && least <= 0.0 {
+        return (
+            Outcome::Holds,
+            format!("{shown}: unchanged, as both are the same model"),
+        );
+    }
     let Some(level) = rule.confidence else {
         let outcome = if change.value >= least - slack {
             Outcome::Holds
@@ -283,7 +297,7 @@ pub(super) fn judge_change(
     };
     let reason = format!(
         "{shown}: change of {} at {} % ({}){held_fixed}{detectable}",
-        signed_interval(&interval),
+        signed_interval(&interval, measured.direction),
         percent(level),
         interval.method.words(),
     );
@@ -317,7 +331,8 @@ impl Pair<'_> {
             .missed_rows()
             .filter(|(new, old)| new.n_rows() == old.n_rows())
         else {
-            return (Outcome::NotJudged, self.rows_not_known());
+            let reason = "it is not known for both which rows are wrong; numbers are neither right nor wrong";
+            return (Outcome::NotJudged, reason.to_owned());
         };
         let n_lost = new.n_not_in(old);
         let shown = format!(
@@ -330,6 +345,26 @@ impl Pair<'_> {
         } else {
             (Outcome::Missed, format!("{shown}, more than {most}"))
         }
+    }
+
+    /// The interval of the improvement as between two samples.
+    fn as_two_samples(
+        &self,
+        measured: &Measurement,
+        baseline: &Measurement,
+        level: f64,
+    ) -> Result<Interval, String> {
+        let of = |found: &Measurement, confusion, whose: &str| {
+            interval_at(found, confusion, level)
+                .map_err(|error| format!("no interval of {whose}: {error}"))
+        };
+        let new = of(measured, self.new.confusion.as_ref(), "this model")?;
+        let old = of(baseline, self.old.confusion.as_ref(), "the baseline")?;
+        let (new, old) = ((measured.value, &new), (baseline.value, &old));
+        Ok(match measured.direction {
+            Some(Direction::LowerIsBetter) => statistics::difference(old, new),
+            _ => statistics::difference(new, old),
+        })
     }
 
     fn rows_not_known(&self) -> String {
@@ -351,17 +386,7 @@ impl Pair<'_> {
         level: f64,
     ) -> Result<(Interval, String), String> {
         if matches!(self.basis, Basis::Unpaired) {
-            let of = |found: &Measurement, confusion, whose: &str| {
-                interval_at(found, confusion, level)
-                    .map_err(|error| format!("no interval of {whose}: {error}"))
-            };
-            let new = of(measured, self.new.confusion.as_ref(), "this model")?;
-            let old = of(baseline, self.old.confusion.as_ref(), "the baseline")?;
-            let (new, old) = ((measured.value, &new), (baseline.value, &old));
-            let interval = match measured.direction {
-                Some(Direction::LowerIsBetter) => statistics::difference(old, new),
-                _ => statistics::difference(new, old),
-            };
+            let interval = self.as_two_samples(measured, baseline, level)?;
             return Ok((interval, String::new()));
         }
         if matches!(self.basis, Basis::Unknown) {
@@ -389,6 +414,7 @@ impl Pair<'_> {
                 let paired = self.paired(level).ok_or_else(|| self.rows_not_known())?;
                 (paired.interval, Some(paired.smallest_detectable))
             }
+            _ if key.fold.is_some() => (self.as_two_samples(measured, baseline, level)?, None),
             Some(Err(reason)) => return Err(reason),
             None => return Err(self.rows_not_known()),
         };
@@ -436,13 +462,13 @@ fn against_bound(outcome: Outcome, improvement: f64, least: f64) -> String {
     }
 }
 
-/// Both ends with their signs, so that it is seen on which side of 0 they lie.
-fn signed_interval(interval: &Interval) -> String {
-    format!(
-        "{} to {}",
-        figure::signed(interval.lower),
-        figure::signed(interval.upper)
-    )
+/// Both ends of an improvement as a change of the value itself, with their signs, so that it is seen on which side of 0 they lie.
+fn signed_interval(interval: &Interval, direction: Option<Direction>) -> String {
+    let (lower, upper) = match direction {
+        Some(Direction::LowerIsBetter) => (-interval.upper, -interval.lower),
+        _ => (interval.lower, interval.upper),
+    };
+    format!("{} to {}", figure::signed(lower), figure::signed(upper))
 }
 
 fn missing_in_baseline(old: &Scorecard, key: &MetricKey) -> String {

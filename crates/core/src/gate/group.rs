@@ -1,40 +1,9 @@
 //! Groups of rules of which some must hold.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::decision::Decision;
 use super::rule::{Rule, RuleGroup};
-use super::verdict::RuleResult;
+use super::verdict::{GroupResult, RuleResult};
 use crate::config::GateConfig;
-use crate::figure::count;
-
-/// How a group came out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct GroupResult {
-    /// Its rules, by name.
-    pub rules: Vec<String>,
-    /// How many of them must hold.
-    pub at_least: u32,
-    /// How many do.
-    pub n_hold: u32,
-    /// What that comes to.
-    pub decision: Decision,
-}
-
-impl GroupResult {
-    /// The group in words: `2 of 3 rules hold (fast, small, sure), at least 2 must`.
-    pub fn words(&self) -> String {
-        format!(
-            "{} of {} hold ({}), at least {} must",
-            self.n_hold,
-            count(self.rules.len() as u64, "rule"),
-            self.rules.join(", "),
-            self.at_least
-        )
-    }
-}
 
 /// The groups' results; what `results` came to is eased to that of their group, which decides in their place.
 ///

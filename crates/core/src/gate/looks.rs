@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::definition;
-use super::record::BaselineRecord;
 use super::rule::Rule;
 use super::scorecard::Scorecard;
 use crate::digest::Sha256Digest;
@@ -34,6 +33,19 @@ pub struct Looks {
     pub n_older: u64,
 }
 
+/// The gate's copy in the folder of the verdict, where it counts looks.
+pub const LOOKS_FILE: &str = "looks.json";
+
+/// What the gate knew of the looks, as it keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeptLooks {
+    /// The models judged, the last included.
+    Known(Looks),
+    /// Why they are not known, as a clause.
+    Unknown(String),
+}
+
 /// The look at which a rule was judged, and what that makes of its level.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -55,16 +67,6 @@ impl Looks {
             rows_digest: card.rows.as_ref()?.digest.clone(),
             models: vec![digits(model)],
             n_older: 0,
-        })
-    }
-
-    /// What a record knows.
-    pub fn of_record(record: &BaselineRecord) -> Option<Self> {
-        let rows = record.rows.as_ref()?;
-        (!record.models_judged.is_empty()).then(|| Self {
-            rows_digest: rows.digest.clone(),
-            models: record.models_judged.clone(),
-            n_older: record.n_models_older,
         })
     }
 

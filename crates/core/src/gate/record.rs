@@ -148,7 +148,7 @@ impl BaselineRecord {
         let mut history = before.map_or_else(Vec::new, |before| before.history.clone());
         history.push(point);
         history.drain(..history.len().saturating_sub(MAX_HISTORY));
-        let looks = Looks::of(card).map(|looks| match before.and_then(Looks::of_record) {
+        let looks = Looks::of(card).map(|looks| match before.and_then(Self::looks) {
             Some(before) => looks.after(&before),
             None => looks,
         });
@@ -186,6 +186,16 @@ impl BaselineRecord {
         }
         let is_let_through = self.decision.is_green() || self.overridden.is_some();
         (!is_let_through).then(|| format!("its verdict is {}", self.decision.word()))
+    }
+
+    /// The models judged on its rows so far, where they are known.
+    pub fn looks(&self) -> Option<Looks> {
+        let rows = self.rows.as_ref()?;
+        (!self.models_judged.is_empty()).then(|| Looks {
+            rows_digest: rows.digest.clone(),
+            models: self.models_judged.clone(),
+            n_older: self.n_models_older,
+        })
     }
 
     /// The measurements and rows, as the gate compares them.
@@ -294,6 +304,7 @@ mod tests {
             commit: None,
             trainyard_version: "0.0.0",
             rule_changes: &[],
+            must_pass: None,
             looks: Ok(None),
             flips: None,
             notes: &[],

@@ -1,5 +1,7 @@
 //! One rule of `[[gate.rules]]`.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +20,7 @@ const PAIRED_METRIC: &str = "accuracy";
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Name of the metric: `accuracy`, `loss`, `f1_macro`, …, or `precision`, `recall`, `f1` together with `class`. May be left
-    /// out where the rule has `max_new_errors` alone.
+    /// out where the rule has `max_new_errors` or `must_pass` alone.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub metric: String,
     /// What `[[gate.groups]]` call the rule.
@@ -56,6 +58,10 @@ pub struct Rule {
     /// Maximum number of rows that the baseline predicts right and this model wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_new_errors: Option<u64>,
+    /// A file that lists rows, relative to the configuration file: a CSV with a column `row_id`, or one id a line. Each must be
+    /// predicted right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub must_pass: Option<PathBuf>,
     /// Minimum number of rows behind the value; with fewer, the rule is inconclusive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_rows: Option<u64>,
@@ -245,6 +251,7 @@ impl Rule {
             self.min_gain.map(Bound::MinGain),
             self.min_gain_pct.map(Bound::MinGainPct),
             self.max_new_errors.map(Bound::MaxNewErrors),
+            self.must_pass.as_ref().map(|_| Bound::MustPass),
         ]
         .into_iter()
         .flatten()
@@ -264,18 +271,29 @@ impl Rule {
     }
 
     fn problem_of_bounds(&self) -> Option<(Option<&'static str>, String)> {
-        let is_of_rows_alone = self.max_new_errors.is_some()
-            && self.bounds().len() == 1
-            && self.class.is_none()
-            && self.slice.is_none();
+        let counts_rows = self.max_new_errors.is_some() || self.must_pass.is_some();
+        let is_of_rows_alone =
+            counts_rows && self.bounds().len() == 1 && self.class.is_none() && self.slice.is_none();
+        if counts_rows && (self.class.is_some() || self.slice.is_some() || self.fold.is_some()) {
+            let key = match self.must_pass {
+                Some(_) => "must_pass",
+                None => "max_new_errors",
+            };
+            let problem = "is about all rows: remove `class`, `slice` and `fold`";
+            return Some((Some(key), problem.to_owned()));
+        }
         if self.metric.trim().is_empty() && !is_of_rows_alone {
             return Some((Some("metric"), "names no metric".to_owned()));
         }
-        if self.max_new_errors.is_some() && self.key() != MetricKey::overall(PAIRED_METRIC) {
+        if counts_rows && self.key() != MetricKey::overall(PAIRED_METRIC) {
             let problem = format!(
                 "counts rows, so it goes with `metric = \"{PAIRED_METRIC}\"` or without a metric: write a rule of its own"
             );
-            return Some((Some("max_new_errors"), problem));
+            let key = match self.must_pass {
+                Some(_) => "must_pass",
+                None => "max_new_errors",
+            };
+            return Some((Some(key), problem));
         }
         if self.fold.is_some() && (self.class.is_some() || self.slice.is_some()) {
             let problem = "goes with metrics of all rows: remove `class` or `slice`";
@@ -305,10 +323,10 @@ impl Rule {
             ("min_gain", self.min_gain, 0.0),
             ("min_gain_pct", self.min_gain_pct, 0.0),
         ];
-        if bounds.iter().all(|(_, bound, _)| bound.is_none()) && self.max_new_errors.is_none() {
+        if bounds.iter().all(|(_, bound, _)| bound.is_none()) && !counts_rows {
             return Some((
                 None,
-                "asks for nothing: add `min`, `max`, `max_drop`, `max_drop_pct`, `min_gain`, `min_gain_pct` or `max_new_errors`"
+                "asks for nothing: add `min`, `max`, `max_drop`, `max_drop_pct`, `min_gain`, `min_gain_pct`, `max_new_errors` or `must_pass`"
                     .to_owned(),
             ));
         }
@@ -377,7 +395,7 @@ impl Rule {
             let problem = "must lie between 0.5 and 1, such as 0.95";
             return Some((Some("confidence"), problem.to_owned()));
         }
-        if self.max_new_errors.is_some() && self.bounds().len() == 1 {
+        if (self.max_new_errors.is_some() || self.must_pass.is_some()) && self.bounds().len() == 1 {
             let problem = "has no effect on a number of rows; remove it";
             return Some((Some("confidence"), problem.to_owned()));
         }

@@ -109,7 +109,9 @@ impl Scorecard {
             fold: Some(Fold::Mean),
             ..key.clone()
         };
-        if key.is_overall() && self.is_pooled {
+        // Numeric columns are of the rows, not of the models.
+        let is_measured = self.get(&of_folds).is_some() || self.why_undefined(&of_folds).is_some();
+        if key.is_overall() && self.is_pooled && is_measured {
             of_folds
         } else {
             key.clone()

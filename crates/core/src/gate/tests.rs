@@ -102,6 +102,7 @@ fn case<'a>(
         commit: None,
         trainyard_version: "0.0.0",
         rule_changes: &[],
+        must_pass: None,
         looks: Ok(None),
         flips: None,
         notes: &[],

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::bound::Bound;
 use super::decision::{Decision, Outcome};
 use super::flips::Flips;
-use super::group::GroupResult;
 use super::looks::Look;
 use super::rule::Level;
 use crate::digest::Sha256Digest;
+use crate::figure::count;
 use crate::files::{self, FileError};
 use crate::measurement::{Measurement, MetricKey};
 use crate::model::FileEntry;
@@ -152,6 +152,33 @@ impl RuleResult {
             (_, Outcome::Holds) => self.decision.word(),
             (_, outcome) => outcome.word(),
         }
+    }
+}
+
+/// How a group came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupResult {
+    /// Its rules, by name.
+    pub rules: Vec<String>,
+    /// How many of them must hold.
+    pub at_least: u32,
+    /// How many do.
+    pub n_hold: u32,
+    /// What that comes to.
+    pub decision: Decision,
+}
+
+impl GroupResult {
+    /// The group in words: `2 of 3 rules hold (fast, small, sure), at least 2 must`.
+    pub fn words(&self) -> String {
+        format!(
+            "{} of {} hold ({}), at least {} must",
+            self.n_hold,
+            count(self.rules.len() as u64, "rule"),
+            self.rules.join(", "),
+            self.at_least
+        )
     }
 }
 

@@ -67,6 +67,42 @@ fn matches(pattern: &MetricKey, key: &MetricKey) -> bool {
     is_class && pattern.metric == key.metric && is_slice && pattern.fold == key.fold
 }
 
+/// A note on slices that wildcards stand for and that have too few rows to be judged.
+pub(super) fn note(rules: &[Rule], card: &Scorecard) -> Option<String> {
+    const MAX_NAMED: usize = 10;
+    let patterns: Vec<MetricKey> = rules
+        .iter()
+        .filter(|rule| rule.is_wildcard() && rule.slice.is_some())
+        .map(Rule::key)
+        .collect();
+    let is_left_out = |name: &&(String, String)| {
+        patterns.iter().any(|pattern| {
+            let key = MetricKey {
+                slice: Some(name.0.clone()),
+                ..pattern.clone()
+            };
+            matches(pattern, &key)
+        })
+    };
+    let left_out: Vec<&(String, String)> =
+        card.unmeasured_slices.iter().filter(is_left_out).collect();
+    if left_out.is_empty() {
+        return None;
+    }
+    let named = left_out.iter().take(MAX_NAMED);
+    let named: Vec<String> = named
+        .map(|(name, reason)| format!("{name} ({reason})"))
+        .collect();
+    let more = match left_out.len().saturating_sub(MAX_NAMED) {
+        0 => String::new(),
+        n_more => format!(" and {}", count(n_more as u64, "more slice")),
+    };
+    Some(format!(
+        "Slices that no rule judged: {}{more}.",
+        named.join("; ")
+    ))
+}
+
 /// What is added to the reason of a key that did not pass, where `n_judged` keys were looked at.
 pub(super) fn reason(is_proven: bool, n_judged: usize, confidence: f64) -> String {
     let alpha = percent((1.0 - confidence) / 2.0);

@@ -4,7 +4,7 @@
 //! from here. A new metric is one entry and one function in the file of its family.
 
 use super::metric::{Metric, Shown};
-use super::{agreement, confusion, curves, known, probability, regression};
+use super::{agreement, confusion, curves_metrics, known, probability_metrics, regression_metrics};
 use crate::measurement::Direction;
 
 /// Every metric, by family.
@@ -12,9 +12,9 @@ pub fn all() -> impl Iterator<Item = &'static Metric> {
     [
         confusion::METRICS,
         agreement::METRICS,
-        probability::METRICS,
-        curves::METRICS,
-        regression::METRICS,
+        probability_metrics::METRICS,
+        curves_metrics::METRICS,
+        regression_metrics::METRICS,
         known::METRICS,
     ]
     .into_iter()

@@ -4,120 +4,19 @@
 //! them, and, with the rows of every other class weighted alike, the class's part of the one-vs-one area: time and memory grow with
 //! rows times classes, not with pairs of classes.
 
+mod curve;
 mod sort;
 mod walk;
 
+pub(super) use self::curve::Average;
+use self::curve::Curve;
 use self::sort::Sorted;
 use self::walk::{Parts, Walk};
 use super::estimate::{Computed, Estimate, Spread, mean, undefined};
-use super::metric::{Compute, Metric, Shown};
 use super::parallel::both;
 use super::rows::Scores;
 use super::sampling::Sampling;
-use crate::measurement::{Direction, Evidence, Unit};
-use crate::model::Task;
-use crate::statistics::Roc;
-
-const BY_INFLUENCE: &str = "t by influence";
-
-const fn metric(
-    name: &'static str,
-    aliases: &'static [&'static str],
-    definition: &'static str,
-    interval: &'static str,
-    source: &'static str,
-    shown: Shown,
-    compute: Compute,
-) -> Metric {
-    Metric {
-        name,
-        aliases,
-        unit: Unit::Proportion,
-        direction: Direction::HigherIsBetter,
-        task: Task::Classification,
-        definition,
-        interval,
-        source,
-        range: (0.0, 1.0),
-        shown,
-        compute,
-    }
-}
-
-pub(super) static METRICS: &[Metric] = &[
-    metric(
-        "roc_auc",
-        &["auc", "auroc", "roc_auc_score", "roc_auc_ovr"],
-        "Area under the ROC curve: the probability that a row of the class scores above one of another class, ties counted half. With two classes that of the positive (else the second) one; with more the mean over the classes that have labelled rows and rows of other classes (one-vs-rest, macro).",
-        "Clopper–Pearson of as many rows as have DeLong's variance; of several classes, and of weighted or grouped rows, t by influence",
-        "scikit-learn `roc_auc_score`",
-        Shown::Headline,
-        Compute::Curves {
-            overall: |curves, level| curves.overall(Average::RocAuc, level),
-            of_class: Some(Curves::roc_auc),
-        },
-    ),
-    metric(
-        "roc_auc_weighted",
-        &["roc_auc_ovr_weighted"],
-        "One-vs-rest areas under the ROC curve, weighted by the labelled rows of each class.",
-        BY_INFLUENCE,
-        "scikit-learn `roc_auc_score` with `average=\"weighted\"`",
-        Shown::Details,
-        Compute::Curves {
-            overall: |curves, level| curves.overall(Average::RocAucWeighted, level),
-            of_class: None,
-        },
-    ),
-    metric(
-        "roc_auc_ovo",
-        &["roc_auc_ovo_macro"],
-        "Mean area under the ROC curve over all pairs of classes that have labelled rows, each pair by the score of either class (one-vs-one, macro).",
-        BY_INFLUENCE,
-        "D. J. Hand and R. J. Till (2001), scikit-learn `roc_auc_score` with `multi_class=\"ovo\"`",
-        Shown::Details,
-        Compute::Curves {
-            overall: |curves, level| curves.overall(Average::RocAucOvo, level),
-            of_class: None,
-        },
-    ),
-    metric(
-        "average_precision",
-        &["pr_auc", "auprc", "average_precision_score"],
-        "Precision at each step of recall, weighted by the step, without interpolation. By chance it is the share of the class's rows. With two classes that of the positive (else the second) one; with more the mean over the classes that have labelled rows and rows of other classes.",
-        BY_INFLUENCE,
-        "scikit-learn `average_precision_score`",
-        Shown::Headline,
-        Compute::Curves {
-            overall: |curves, level| curves.overall(Average::Precision, level),
-            of_class: Some(Curves::average_precision),
-        },
-    ),
-    metric(
-        "average_precision_weighted",
-        &[],
-        "Average precision of the classes, weighted by their labelled rows.",
-        BY_INFLUENCE,
-        "scikit-learn `average_precision_score` with `average=\"weighted\"`",
-        Shown::Details,
-        Compute::Curves {
-            overall: |curves, level| curves.overall(Average::PrecisionWeighted, level),
-            of_class: None,
-        },
-    ),
-];
-
-/// Averages over classes.
-#[derive(Debug, Clone, Copy)]
-enum Average {
-    RocAuc,
-    RocAucWeighted,
-    RocAucOvo,
-    Precision,
-    PrecisionWeighted,
-}
-
-const N_AVERAGES: usize = 5;
+use crate::measurement::Evidence;
 
 /// The curves of all classes.
 #[derive(Debug)]
@@ -129,15 +28,6 @@ pub struct Curves {
     positive: Option<usize>,
     /// In the order of [`Average`]; empty with two classes, or where no class has a curve.
     averages: Vec<Spread>,
-}
-
-/// One class against the others.
-#[derive(Debug)]
-pub(super) struct Curve {
-    /// Of a plain sample.
-    pub(super) roc: Option<Roc>,
-    pub(super) area: Spread,
-    pub(super) precision: Spread,
 }
 
 const NO_POSITIVES: &str = "no labelled rows";
@@ -205,7 +95,7 @@ impl Curves {
         (n_usable, self.classes.len())
     }
 
-    fn roc_auc(&self, class: usize, confidence: f64) -> Computed {
+    pub(super) fn roc_auc(&self, class: usize, confidence: f64) -> Computed {
         match &self.classes[class] {
             Err(reason) => undefined(*reason),
             Ok(Curve { roc: Some(roc), .. }) => Computed::Value(Estimate {
@@ -218,14 +108,14 @@ impl Curves {
         }
     }
 
-    fn average_precision(&self, class: usize, confidence: f64) -> Computed {
+    pub(super) fn average_precision(&self, class: usize, confidence: f64) -> Computed {
         match &self.classes[class] {
             Err(reason) => undefined(*reason),
             Ok(curve) => mean(curve.precision, self.n_rows, confidence),
         }
     }
 
-    fn overall(&self, average: Average, confidence: f64) -> Computed {
+    pub(super) fn overall(&self, average: Average, confidence: f64) -> Computed {
         if let Some(positive) = self.positive {
             return match average {
                 Average::RocAuc => self.roc_auc(positive, confidence),

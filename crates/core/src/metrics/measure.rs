@@ -13,7 +13,7 @@ use super::sampling::Sampling;
 use super::scoring::Scoring;
 use super::tally::Tally;
 use crate::figure::count;
-use crate::measurement::{Measurement, MetricKey, Undefined};
+use crate::measurement::{Evidence, Measurement, MetricKey, Undefined};
 
 /// Why a number is not one.
 const TOO_LARGE: &str = "the numbers are too large: a sum of them is beyond 64-bit floating point";
@@ -279,6 +279,6 @@ fn measurement(metric: &Metric, key: MetricKey, estimate: Estimate) -> Measureme
         no_interval: interval.as_ref().err().cloned(),
         interval: interval.ok(),
         n_rows: Some(n_rows),
-        evidence,
+        evidence: evidence.filter(Evidence::is_finite),
     }
 }

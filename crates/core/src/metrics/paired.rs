@@ -74,6 +74,8 @@ pub enum PairedEvidence {
     Groups {
         /// Its moments.
         moments: Moments,
+        /// For few changed groups.
+        changed: ChangedRows,
     },
     /// Both areas under the ROC curve.
     Areas {
@@ -143,8 +145,9 @@ impl PairedChange {
             PairedEvidence::Mean { moments, changed } => moments
                 .interval(confidence)
                 .or_else(|_| changed.interval(confidence)),
-            PairedEvidence::Groups { moments } => {
+            PairedEvidence::Groups { moments, changed } => {
                 interval_of_group_sums(moments.mean, moments, confidence)
+                    .or_else(|_| changed.interval(confidence))
             }
             PairedEvidence::Areas { areas } => areas.interval(confidence),
             PairedEvidence::Folds { scores } => scores.interval(confidence),
@@ -178,7 +181,7 @@ impl PairedChange {
                 n_lost,
                 n,
             } => smallest_detectable(*n_gained, *n_lost, *n, confidence),
-            PairedEvidence::Mean { moments, .. } | PairedEvidence::Groups { moments } => {
+            PairedEvidence::Mean { moments, .. } | PairedEvidence::Groups { moments, .. } => {
                 moments.smallest_detectable(confidence)
             }
             PairedEvidence::Areas { .. }
@@ -260,7 +263,12 @@ pub fn paired_change(
 ) -> Result<PairedChange, String> {
     let metric = catalog::all()
         .find(|metric| metric.name == key.metric && metric.task == new.task())
-        .ok_or_else(|| format!("the change of `{}` has no interval", key.metric))?;
+        .ok_or_else(|| {
+            format!(
+                "the change of `{}` has no interval: remove `confidence` from the rule",
+                key.metric
+            )
+        })?;
     let none = || {
         format!(
             "no method is known for the interval of a change of `{}`: remove `confidence` from the rule",
@@ -306,7 +314,7 @@ pub fn paired_change(
         Compute::Confusion(_) | Compute::PerClass(_) => {
             if !sampling.is_plain() {
                 return Err(format!(
-                    "no method is known for the interval of a change of `{}` of weighted or grouped rows",
+                    "no method is known for the interval of a change of `{}` of weighted or grouped rows: remove `confidence` from the rule",
                     key.metric
                 ));
             }
@@ -413,9 +421,34 @@ impl Pair<'_> {
                     largest,
                 },
             },
-            Spread::Groups(moments) => PairedEvidence::Groups { moments },
+            Spread::Groups(moments) => {
+                let (n_worse, n_better, largest_group) = self.groups(&difference);
+                PairedEvidence::Groups {
+                    moments,
+                    changed: ChangedRows {
+                        n_worse,
+                        n_better,
+                        n: moments.n,
+                        largest: largest * largest_group * moments.n as f64 / n as f64,
+                    },
+                }
+            }
         };
         (evidence, value, n)
+    }
+
+    /// Groups that changed for the worse and for the better, and the number of rows of the largest.
+    fn groups(&self, difference: &dyn Fn(usize) -> f64) -> (u64, u64, f64) {
+        let mut groups = std::collections::BTreeMap::<&str, (f64, f64)>::new();
+        for (row, name) in self.new.groups.iter().flatten().enumerate() {
+            let (sum, size) = groups.entry(name).or_default();
+            *sum += difference(row);
+            *size += 1.0;
+        }
+        let count =
+            |is_it: fn(f64) -> bool| groups.values().filter(|(sum, _)| is_it(*sum)).count() as u64;
+        let largest = groups.values().map(|(_, size)| *size).fold(0.0, f64::max);
+        (count(|sum| sum < 0.0), count(|sum| sum > 0.0), largest)
     }
 
     /// Metrics of numbers.

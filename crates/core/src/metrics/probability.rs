@@ -6,116 +6,29 @@ use std::ops::Range;
 
 use super::calibration::{Bins, Reliability};
 use super::estimate::{Computed, Spread, mean, proportion, undefined};
-use super::metric::{Compute, Metric, Shown};
 use super::parallel::blocks;
 use super::rows::{ClassifiedRows, MetricError, PROBABILITY_TOLERANCE, Scores};
 use super::sampling::{Sampling, merged};
 use super::scoring::Scoring;
-use crate::measurement::{Direction, Unit};
-use crate::model::Task;
 use crate::statistics::Moments;
 
 /// Keras raises probabilities to this before their logarithm, so that one zero cannot make the loss infinite.
 const KERAS_EPSILON: f64 = 1e-7;
 
-const INTERVAL_OF_MEAN: &str = "skewness-corrected t of the loss of each row";
-
-const fn metric(
-    name: &'static str,
-    aliases: &'static [&'static str],
-    unit: Unit,
-    definition: &'static str,
-    interval: &'static str,
-    source: &'static str,
-    compute: fn(&Probabilities, f64) -> Computed,
-) -> Metric {
-    Metric {
-        name,
-        aliases,
-        unit,
-        direction: Direction::LowerIsBetter,
-        task: Task::Classification,
-        definition,
-        interval,
-        source,
-        range: (0.0, f64::INFINITY),
-        shown: Shown::Headline,
-        compute: Compute::Probabilities(compute),
-    }
-}
-
-pub(super) static METRICS: &[Metric] = &[
-    metric(
-        "loss",
-        &[],
-        Unit::Nats,
-        "The loss function of training, without regularisation: the mean negative logarithm of the labelled class's probability, clipped to 1e-7 as Keras does.",
-        INTERVAL_OF_MEAN,
-        "Keras `sparse_categorical_crossentropy`",
-        |rows, confidence| mean(rows.loss, rows.n_rows, confidence),
-    ),
-    metric(
-        "log_loss",
-        &["logloss", "cross_entropy"],
-        Unit::Nats,
-        "Mean negative logarithm of the labelled class's probability, clipped to the spacing of f64 at 1; the report counts the rows that were clipped.",
-        INTERVAL_OF_MEAN,
-        "scikit-learn `log_loss`, on f64",
-        |rows, confidence| mean(rows.log_loss, rows.n_rows, confidence),
-    ),
-    Metric {
-        range: (0.0, 2.0),
-        ..metric(
-            "brier_score",
-            &["brier", "brier_score_loss"],
-            Unit::None,
-            "Mean squared error of the probabilities: with two classes of the positive (else the second) one, from 0 to 1; with more the sum over the classes, from 0 to 2.",
-            INTERVAL_OF_MEAN,
-            "scikit-learn `brier_score_loss`",
-            |rows, confidence| mean(rows.brier, rows.n_rows, confidence),
-        )
-    },
-    Metric {
-        direction: Direction::HigherIsBetter,
-        range: (0.0, 1.0),
-        ..metric(
-            "top_k_accuracy",
-            &["top_k_categorical_accuracy", "top_k_accuracy_score"],
-            Unit::Proportion,
-            "Share of the rows whose class is among the k with the largest probabilities, 2 by default; where it ties with others for the last place, its share of that place.",
-            "Clopper–Pearson; with ties, and of weighted or grouped rows, t by influence",
-            "scikit-learn `top_k_accuracy_score`, which breaks ties by the order of the classes",
-            top_k_accuracy,
-        )
-    },
-    Metric {
-        range: (0.0, 1.0),
-        ..metric(
-            "expected_calibration_error",
-            &["ece"],
-            Unit::Proportion,
-            "Mean distance between the probability of the predicted class and the share of rows that are right, over 15 bins of equal width (right-closed), less the bias that chance adds to it.",
-            "none: no method with known coverage",
-            "A. Kumar, P. Liang and T. Ma (2019), \"Verified uncertainty calibration\", for the bias",
-            |rows, _| rows.bins.error(rows.n_rows),
-        )
-    },
-];
-
 /// What the metrics are computed from.
 #[derive(Debug)]
 pub struct Probabilities {
-    n_rows: u64,
-    n_classes: usize,
-    top_k: u32,
-    is_plain: bool,
-    loss: Spread,
-    log_loss: Spread,
-    brier: Spread,
-    top_k_share: Spread,
-    is_tied: bool,
-    bins: Bins,
-    n_clipped: u64,
+    pub(super) n_rows: u64,
+    pub(super) n_classes: usize,
+    pub(super) top_k: u32,
+    pub(super) is_plain: bool,
+    pub(super) loss: Spread,
+    pub(super) log_loss: Spread,
+    pub(super) brier: Spread,
+    pub(super) top_k_share: Spread,
+    pub(super) is_tied: bool,
+    pub(super) bins: Bins,
+    pub(super) n_clipped: u64,
 }
 
 /// Numbers of one row, whose means are metrics.
@@ -346,7 +259,7 @@ fn check<T: Copy + Into<f64>>(row: usize, scores: &[T]) -> Result<(), MetricErro
     }
 }
 
-fn top_k_accuracy(rows: &Probabilities, confidence: f64) -> Computed {
+pub(super) fn top_k_accuracy(rows: &Probabilities, confidence: f64) -> Computed {
     if rows.n_classes <= rows.top_k as usize {
         return undefined("no more classes than places");
     }

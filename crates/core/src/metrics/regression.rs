@@ -1,15 +1,10 @@
 //! Metrics of numbers against predicted numbers.
 
 use super::estimate::{Computed, Estimate, Spread, mean, undefined, without_interval};
-use super::metric::{Compute, Metric, Shown};
 use super::sampling::Sampling;
-use crate::measurement::{Direction, Evidence, Unit};
-use crate::model::{Loss, Task};
+use crate::measurement::Evidence;
+use crate::model::Loss;
 use crate::statistics::{Interval, NoInterval, median_interval};
-
-const INTERVAL_OF_MEAN: &str = "skewness-corrected t of the loss of each row";
-const BY_INFLUENCE: &str = "t by influence";
-const NONE: &str = "none: no method with known coverage";
 
 /// Rows labelled with numbers, checked.
 #[derive(Debug)]
@@ -24,213 +19,28 @@ pub struct Values<'a> {
 }
 
 impl Values<'_> {
-    fn n_rows(&self) -> u64 {
+    pub(super) fn n_rows(&self) -> u64 {
         self.labels.len() as u64
     }
 
     /// Prediction minus label.
-    fn error(&self, row: usize) -> f64 {
+    pub(super) fn error(&self, row: usize) -> f64 {
         self.predicted[row] - self.labels[row]
     }
 
-    fn mean_of(&self, of_row: impl Fn(usize) -> f64 + Sync) -> Spread {
+    pub(super) fn mean_of(&self, of_row: impl Fn(usize) -> f64 + Sync) -> Spread {
         self.sampling.mean(of_row)
     }
 
     /// Rows for which `is_so` holds.
-    fn count(&self, is_so: impl Fn(usize) -> bool) -> usize {
+    pub(super) fn count(&self, is_so: impl Fn(usize) -> bool) -> usize {
         (0..self.labels.len()).filter(|&row| is_so(row)).count()
     }
 }
 
-const fn metric(
-    name: &'static str,
-    aliases: &'static [&'static str],
-    unit: Unit,
-    definition: &'static str,
-    interval: &'static str,
-    source: &'static str,
-    compute: fn(&Values<'_>, f64) -> Computed,
-) -> Metric {
-    Metric {
-        name,
-        aliases,
-        unit,
-        direction: Direction::LowerIsBetter,
-        task: Task::Regression,
-        definition,
-        interval,
-        source,
-        range: (0.0, f64::INFINITY),
-        shown: Shown::Headline,
-        compute: Compute::Values(compute),
-    }
-}
-
-/// The share of something that is explained: at most 1, and more is better.
-const fn share(metric: Metric) -> Metric {
-    Metric {
-        direction: Direction::HigherIsBetter,
-        range: (f64::NEG_INFINITY, 1.0),
-        ..metric
-    }
-}
-
-/// One that only lists of all metrics show.
-const fn detail(metric: Metric) -> Metric {
-    Metric {
-        shown: Shown::Details,
-        ..metric
-    }
-}
-
-pub(super) static METRICS: &[Metric] = &[
-    metric(
-        "loss",
-        &[],
-        Unit::LabelSquared,
-        "The loss function of training, without regularisation: the mean squared error, or what `[train] loss` names.",
-        INTERVAL_OF_MEAN,
-        "Keras `mean_squared_error`, `mean_absolute_error`, `huber`",
-        loss,
-    ),
-    metric(
-        "mse",
-        &["mean_squared_error"],
-        Unit::LabelSquared,
-        "Mean squared error.",
-        INTERVAL_OF_MEAN,
-        "scikit-learn `mean_squared_error`",
-        |rows, level| mean(squared_errors(rows), rows.n_rows(), level),
-    ),
-    metric(
-        "rmse",
-        &["root_mean_squared_error"],
-        Unit::Label,
-        "Square root of the mean squared error.",
-        "square roots of the ends of the interval of `mse`; of grouped rows t by influence",
-        "scikit-learn `root_mean_squared_error`",
-        rmse,
-    ),
-    metric(
-        "mae",
-        &["mean_absolute_error"],
-        Unit::Label,
-        "Mean absolute error.",
-        INTERVAL_OF_MEAN,
-        "scikit-learn `mean_absolute_error`",
-        |rows, level| mean(absolute_errors(rows), rows.n_rows(), level),
-    ),
-    metric(
-        "median_absolute_error",
-        &["median_ae"],
-        Unit::Label,
-        "Median of the magnitudes of the errors.",
-        "two of the sorted magnitudes, by the binomial distribution of the rows below a median; of weighted or grouped rows none",
-        "scikit-learn `median_absolute_error`",
-        median_absolute_error,
-    ),
-    share(metric(
-        "r2",
-        &["r2_score", "r_squared"],
-        Unit::None,
-        "Coefficient of determination: 1 - SSE / SST. Undefined if all labels are equal.",
-        BY_INFLUENCE,
-        "scikit-learn `r2_score`",
-        r2,
-    )),
-    share(detail(metric(
-        "explained_variance",
-        &["explained_variance_score"],
-        Unit::None,
-        "1 - variance of the errors / variance of the labels: as `r2`, but a constant error costs nothing. Undefined if all labels are equal.",
-        BY_INFLUENCE,
-        "scikit-learn `explained_variance_score`",
-        explained_variance,
-    ))),
-    share(detail(metric(
-        "d2_absolute_error",
-        &["d2_absolute_error_score"],
-        Unit::None,
-        "1 - mean absolute error / that of predicting the median label. Undefined if all labels are equal.",
-        BY_INFLUENCE,
-        "scikit-learn `d2_absolute_error_score`",
-        |rows, level| d2_pinball(0.5, rows, level),
-    ))),
-    share(detail(metric(
-        "d2_pinball",
-        &["d2_pinball_score"],
-        Unit::None,
-        "1 - pinball loss / that of predicting the same quantile of the labels; of the median by default. Undefined if all labels are equal.",
-        BY_INFLUENCE,
-        "scikit-learn `d2_pinball_score`",
-        |rows, level| d2_pinball(rows.quantile, rows, level),
-    ))),
-    detail(metric(
-        "mape",
-        &["mean_absolute_percentage_error"],
-        Unit::Proportion,
-        "Mean magnitude of the error as a share of the label's magnitude: 0.1 is 10 %. Undefined if a label is 0.",
-        INTERVAL_OF_MEAN,
-        "scikit-learn `mean_absolute_percentage_error`",
-        mape,
-    )),
-    detail(Metric {
-        range: (0.0, 2.0),
-        ..metric(
-            "smape",
-            &["symmetric_mape"],
-            Unit::Proportion,
-            "Mean of 2 |error| / (|label| + |prediction|), from 0 to 2. Undefined if both are 0 in a row.",
-            INTERVAL_OF_MEAN,
-            "S. Makridakis (1993), in the form of the M4 competition",
-            smape,
-        )
-    }),
-    detail(metric(
-        "max_error",
-        &[],
-        Unit::Label,
-        "Largest magnitude of an error.",
-        NONE,
-        "scikit-learn `max_error`",
-        max_error,
-    )),
-    detail(metric(
-        "pinball_loss",
-        &["mean_pinball_loss", "quantile_loss"],
-        Unit::Label,
-        "Mean pinball loss at a quantile q: q times an error below the label, 1 - q times one above. At the default, the median, half the mean absolute error.",
-        INTERVAL_OF_MEAN,
-        "scikit-learn `mean_pinball_loss`",
-        |rows, level| {
-            let loss = rows.mean_of(|row| pinball(rows.quantile, rows.error(row)));
-            mean(loss, rows.n_rows(), level)
-        },
-    )),
-    detail(metric(
-        "poisson_deviance",
-        &["mean_poisson_deviance"],
-        Unit::None,
-        "Mean of 2 (y ln(y / p) - y + p). Undefined if a label y is below 0 or a prediction p is not above it.",
-        INTERVAL_OF_MEAN,
-        "scikit-learn `mean_poisson_deviance`",
-        poisson_deviance,
-    )),
-    detail(metric(
-        "gamma_deviance",
-        &["mean_gamma_deviance"],
-        Unit::None,
-        "Mean of 2 (ln(p / y) + y / p - 1). Undefined if a label y or a prediction p is not above 0.",
-        INTERVAL_OF_MEAN,
-        "scikit-learn `mean_gamma_deviance`",
-        gamma_deviance,
-    )),
-];
-
 const EQUAL_LABELS: &str = "all labels are equal";
 
-fn loss(rows: &Values<'_>, confidence: f64) -> Computed {
+pub(super) fn loss(rows: &Values<'_>, confidence: f64) -> Computed {
     let spread = match rows.objective {
         Loss::MeanAbsoluteError => absolute_errors(rows),
         Loss::Huber => rows.mean_of(|row| huber(rows.error(row))),
@@ -240,7 +50,7 @@ fn loss(rows: &Values<'_>, confidence: f64) -> Computed {
 }
 
 /// P. J. Huber (1964), with Keras's default threshold of 1.
-fn huber(error: f64) -> f64 {
+pub(super) fn huber(error: f64) -> f64 {
     let magnitude = error.abs();
     if magnitude <= 1.0 {
         0.5 * error * error
@@ -249,15 +59,15 @@ fn huber(error: f64) -> f64 {
     }
 }
 
-fn squared_errors(rows: &Values<'_>) -> Spread {
+pub(super) fn squared_errors(rows: &Values<'_>) -> Spread {
     rows.mean_of(|row| rows.error(row).powi(2))
 }
 
-fn absolute_errors(rows: &Values<'_>) -> Spread {
+pub(super) fn absolute_errors(rows: &Values<'_>) -> Spread {
     rows.mean_of(|row| rows.error(row).abs())
 }
 
-fn rmse(rows: &Values<'_>, confidence: f64) -> Computed {
+pub(super) fn rmse(rows: &Values<'_>, confidence: f64) -> Computed {
     let spread = squared_errors(rows);
     let value = spread.value().sqrt();
     match spread {
@@ -294,7 +104,7 @@ fn order(n_rows: usize, key: impl Fn(usize) -> f64) -> Vec<(f64, usize)> {
 
 /// The quantile of `sorted` numbers of rows: the smallest that has this share of the weight at or below it, or its mean with the next
 /// where it has exactly that share. R. J. Hyndman and Y. Fan (1996), definition 2.
-fn quantile(sorted: &[(f64, usize)], share: f64, sampling: &Sampling<'_>) -> f64 {
+pub(super) fn quantile(sorted: &[(f64, usize)], share: f64, sampling: &Sampling<'_>) -> f64 {
     let target = share * sampling.total();
     let mut below = 0.0;
     let reaches = |&(_, row): &(f64, usize)| {
@@ -309,7 +119,7 @@ fn quantile(sorted: &[(f64, usize)], share: f64, sampling: &Sampling<'_>) -> f64
     }
 }
 
-fn median_absolute_error(rows: &Values<'_>, confidence: f64) -> Computed {
+pub(super) fn median_absolute_error(rows: &Values<'_>, confidence: f64) -> Computed {
     let sorted = order(rows.labels.len(), |row| rows.error(row).abs());
     let interval = if rows.sampling.is_plain() {
         let magnitudes: Vec<f64> = sorted.iter().map(|(magnitude, _)| *magnitude).collect();
@@ -334,7 +144,7 @@ fn mean_label(rows: &Values<'_>) -> Option<f64> {
 }
 
 /// 1 - `lost` / `possible`, the means of the losses of a row by each.
-fn explained(
+pub(super) fn explained(
     rows: &Values<'_>,
     lost: impl Fn(usize) -> f64 + Sync,
     possible: impl Fn(usize) -> f64 + Sync,
@@ -347,7 +157,7 @@ fn explained(
     mean(spread, rows.n_rows(), confidence)
 }
 
-fn r2(rows: &Values<'_>, confidence: f64) -> Computed {
+pub(super) fn r2(rows: &Values<'_>, confidence: f64) -> Computed {
     let Some(label) = mean_label(rows) else {
         return undefined(EQUAL_LABELS);
     };
@@ -360,7 +170,7 @@ fn r2(rows: &Values<'_>, confidence: f64) -> Computed {
     )
 }
 
-fn explained_variance(rows: &Values<'_>, confidence: f64) -> Computed {
+pub(super) fn explained_variance(rows: &Values<'_>, confidence: f64) -> Computed {
     let Some(label) = mean_label(rows) else {
         return undefined(EQUAL_LABELS);
     };
@@ -373,7 +183,7 @@ fn explained_variance(rows: &Values<'_>, confidence: f64) -> Computed {
     )
 }
 
-fn pinball(quantile: f64, error: f64) -> f64 {
+pub(super) fn pinball(quantile: f64, error: f64) -> f64 {
     if error < 0.0 {
         -quantile * error
     } else {
@@ -381,7 +191,7 @@ fn pinball(quantile: f64, error: f64) -> f64 {
     }
 }
 
-fn d2_pinball(share: f64, rows: &Values<'_>, confidence: f64) -> Computed {
+pub(super) fn d2_pinball(share: f64, rows: &Values<'_>, confidence: f64) -> Computed {
     let sorted = order(rows.labels.len(), |row| rows.labels[row]);
     let label = quantile(&sorted, share, &rows.sampling);
     let possible = |row: usize| pinball(share, label - rows.labels[row]);
@@ -404,7 +214,7 @@ fn outside(n: usize, one: &str, several: &str) -> Computed {
     })
 }
 
-fn mape(rows: &Values<'_>, confidence: f64) -> Computed {
+pub(super) fn mape(rows: &Values<'_>, confidence: f64) -> Computed {
     match rows.count(|row| rows.labels[row] == 0.0) {
         0 => {
             let share = |row: usize| rows.error(row).abs() / rows.labels[row].abs();
@@ -414,7 +224,7 @@ fn mape(rows: &Values<'_>, confidence: f64) -> Computed {
     }
 }
 
-fn smape(rows: &Values<'_>, confidence: f64) -> Computed {
+pub(super) fn smape(rows: &Values<'_>, confidence: f64) -> Computed {
     let size = |row: usize| rows.labels[row].abs() + rows.predicted[row].abs();
     match rows.count(|row| size(row) == 0.0) {
         0 => {
@@ -429,12 +239,12 @@ fn smape(rows: &Values<'_>, confidence: f64) -> Computed {
     }
 }
 
-fn max_error(rows: &Values<'_>, _: f64) -> Computed {
+pub(super) fn max_error(rows: &Values<'_>, _: f64) -> Computed {
     let errors = (0..rows.labels.len()).map(|row| rows.error(row).abs());
     without_interval(errors.fold(0.0, f64::max), rows.n_rows())
 }
 
-fn poisson_deviance(rows: &Values<'_>, confidence: f64) -> Computed {
+pub(super) fn poisson_deviance(rows: &Values<'_>, confidence: f64) -> Computed {
     let is_outside = |row: usize| rows.labels[row] < 0.0 || rows.predicted[row] <= 0.0;
     match rows.count(is_outside) {
         0 => {
@@ -457,7 +267,7 @@ fn poisson_deviance(rows: &Values<'_>, confidence: f64) -> Computed {
     }
 }
 
-fn gamma_deviance(rows: &Values<'_>, confidence: f64) -> Computed {
+pub(super) fn gamma_deviance(rows: &Values<'_>, confidence: f64) -> Computed {
     let is_outside = |row: usize| rows.labels[row] <= 0.0 || rows.predicted[row] <= 0.0;
     match rows.count(is_outside) {
         0 => {

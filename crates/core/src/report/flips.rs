@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::markdown::{escape_url, name};
+use super::text::{escape_url, name};
 use crate::figure::count;
 use crate::gate::{ConfusionChange, Flip, Flips};
 

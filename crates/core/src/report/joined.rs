@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::markdown::{escape, icon};
+use super::markdown::icon;
+use super::text::escape;
 use super::unchanged::UnchangedSince;
 use super::{Report, capitalised, change_of, shortened, values_of};
 use crate::figure::count;

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::classes::{ClassRow, ClassTable};
-use super::{Report, change_of, cut, flips, mermaid, shortened, values_of};
+use super::text::{escape, escape_url, name, sentence};
+use super::{Report, change_of, cut, flips, mermaid, values_of};
 use crate::figure::{self, count, figure, percent};
 use crate::gate::{
     ChangeScope, Comparison, Decision, Level, Outcome, RuleChange, RuleResult, Verdict, rule_health,
@@ -124,49 +125,6 @@ fn joined(sections: &[Section], omitted: &[&str]) -> String {
         );
     }
     text
-}
-
-/// A name from outside, made harmless and as short as a table bears.
-pub(super) fn name(text: &str) -> String {
-    escape(&shortened(text))
-}
-
-/// A sentence that may hold text from outside, made harmless and no longer than a reader bears.
-fn sentence(text: &str) -> String {
-    const MAX_CHARS: usize = 2_000;
-    escape(&cut(text, MAX_CHARS))
-}
-
-/// Text from outside, made harmless: no markup, no table cell border, no HTML, no mention, one line.
-pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    let mut characters = text.chars().peekable();
-    while let Some(c) = characters.next() {
-        match c {
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '!' | '|' | '~'
-            | '$' => {
-                escaped.push('\\');
-                escaped.push(c);
-            }
-            // Neither `:emoji:` nor an address that links itself; a colon before a space is prose.
-            ':' if characters.peek().is_some_and(|next| !next.is_whitespace()) => {
-                escaped.push_str("\\:");
-            }
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '&' => escaped.push_str("&amp;"),
-            // A word joiner keeps `@name` from being a mention.
-            '@' => escaped.push_str("@\u{2060}"),
-            c if c.is_control() || is_direction_mark(c) => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    // An address that links itself without a scheme.
-    escaped.replace("www.", "www\u{2060}.")
-}
-
-const fn is_direction_mark(c: char) -> bool {
-    matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The sign of a decision.
@@ -637,16 +595,4 @@ fn provenance(report: &Report<'_>) -> String {
     }
     text.push_str("\n</details>\n");
     text
-}
-
-/// An address as an autolink, refused when it could break out of one.
-pub(super) fn escape_url(url: &str) -> String {
-    let is_plain = url.starts_with("https://") || url.starts_with("http://");
-    if is_plain
-        && !url.contains(|c: char| c.is_whitespace() || c.is_control() || "<>|\"`".contains(c))
-    {
-        format!("<{url}>")
-    } else {
-        escape(url)
-    }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::markdown::escape;
+use super::text::escape;
 use super::{capitalised, shortened};
 use crate::figure::{self, figure};
 use crate::gate::{BaselineRecord, Decision};

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::difference::RocDifference;
+pub use self::order::NoRoc;
 use self::order::{Order, Ties};
 pub use self::ties::RocTies;
 use super::special::inverse_regularized_beta;
@@ -50,20 +51,6 @@ pub struct Placements {
     /// How many rows carry it, by L. Kish's effective number (Σ|x|)² / Σx² of the distances from a perfect placement (or from the worst,
     /// whichever is fewer); of a difference, of the changes of placement. 0 where no row is misplaced or none changed.
     pub n_effective: f64,
-}
-
-/// Why labels and scores have no ROC curve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoRoc {
-    /// No row has the positive label.
-    #[error("no positive rows")]
-    NoPositives,
-    /// Every row has it.
-    #[error("no negative rows")]
-    NoNegatives,
-    /// A score is NaN or infinite.
-    #[error("some scores are not finite")]
-    NotFinite,
 }
 
 impl Roc {

@@ -3,10 +3,7 @@
 use trainyard_core::statistics::{Fold, cluster_mean, k_fold_interval};
 
 use crate::random::Random;
-use crate::simulation::{Claim, Figure, Kind, Population};
-
-/// The group of a row and its value.
-pub(crate) type GroupedRow = (u64, f64);
+use crate::simulation::{Claim, Figure, GroupedRow, Kind, Population};
 
 const N_FOLDS: usize = 5;
 

@@ -3,10 +3,7 @@
 use trainyard_core::statistics::{NoInterval, NoRoc, Roc, RocDifference, normal_quantile};
 
 use crate::random::Random;
-use crate::simulation::{Claim, Figure, Kind, Population};
-
-/// The label and both models' scores.
-pub(crate) type ScoredRow = (bool, f64, f64);
+use crate::simulation::{Claim, Figure, Kind, Population, ScoredRow};
 
 /// How positives score; negatives score by a standard normal distribution.
 #[derive(Clone, Copy)]

@@ -2,9 +2,13 @@
 
 use trainyard_core::statistics::{Fold, Interval, NoInterval};
 
-use crate::grouped::GroupedRow;
 use crate::random::Random;
-use crate::scored::ScoredRow;
+
+/// The group of a row and its value.
+pub(crate) type GroupedRow = (u64, f64);
+
+/// The label and both models' scores.
+pub(crate) type ScoredRow = (bool, f64, f64);
 
 /// How much is simulated.
 pub(crate) struct Settings {

@@ -109,7 +109,9 @@ fn new_errors_are_counted_row_by_row() {
         Decision::Inconclusive
     );
     assert_eq!(alone("max_new_errors = 2", &new).verdict, Decision::Warn);
-    assert!(problem("metric = 'recall'\nclass = 'a'\nmax_new_errors = 1").contains("counts rows"));
+    assert!(
+        problem("metric = 'recall'\nclass = 'a'\nmax_new_errors = 1").contains("about all rows")
+    );
     assert!(problem("max_new_errors = 1\nconfidence = 0.9").contains("no effect"));
 }
 

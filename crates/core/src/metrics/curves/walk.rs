@@ -2,8 +2,8 @@
 //!
 //! Placements are kept as their distance from the perfect one, so that nothing cancels where an area is near 1.
 
+use super::curve::{Average, Curve, N_AVERAGES};
 use super::sort::Keyed;
-use super::{Average, Curve, N_AVERAGES};
 use crate::metrics::estimate::Spread;
 use crate::metrics::sampling::Sampling;
 use crate::metrics::tally::of_central_sums;

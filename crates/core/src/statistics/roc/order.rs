@@ -1,6 +1,18 @@
 //! Rows of both classes in the order of their scores, and the walk over groups of equal ones.
 
-use super::NoRoc;
+/// Why labels and scores have no ROC curve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoRoc {
+    /// No row has the positive label.
+    #[error("no positive rows")]
+    NoPositives,
+    /// Every row has it.
+    #[error("no negative rows")]
+    NoNegatives,
+    /// A score is NaN or infinite.
+    #[error("some scores are not finite")]
+    NotFinite,
+}
 
 /// Bits of a digit of the radix sort.
 const DIGIT_BITS: u32 = 11;
