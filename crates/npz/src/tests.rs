@@ -123,7 +123,8 @@ fn an_archive_that_lies_about_a_size_is_refused() {
         }
         let error = read_npz(&lying).unwrap_err();
         assert!(
-            error.contains("the array `x`") && error.contains("is damaged"),
+            error.contains("the array `x`")
+                && (error.contains("is damaged") || error.contains("is cut off")),
             "{claimed}: {error}"
         );
     }

@@ -458,12 +458,7 @@ fn classes(report: &Report<'_>) -> String {
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     };
     let mut titles = vec!["Class".to_owned(), "Rows".to_owned()];
-    titles.extend(
-        table
-            .metrics
-            .iter()
-            .map(|metric| name(&capitalised(metric))),
-    );
+    titles.extend(table.metrics.iter().map(|metric| name(&titled(metric))));
     let mut aligns = vec![":--".to_owned()];
     aligns.extend(vec!["--:".to_owned(); titles.len() - 1]);
     if has_confused {
@@ -517,6 +512,15 @@ fn health(report: &Report<'_>) -> String {
     }
     text.push_str("\n</details>\n");
     text
+}
+
+/// A metric's name as the title of a column: a word begins with a capital, a name of several stays as it is written.
+fn titled(metric: &str) -> String {
+    if metric.contains('_') {
+        metric.to_owned()
+    } else {
+        capitalised(metric)
+    }
 }
 
 fn capitalised(word: &str) -> String {

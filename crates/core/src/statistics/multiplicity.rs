@@ -58,13 +58,27 @@ pub fn smallest_level(rejects_at: impl Fn(f64) -> bool) -> f64 {
     rejected
 }
 
-/// Holm's decisions at a familywise `level` for tests that are intervals asked at a level: see [`smallest_level`] and [`holm`].
+/// Holm's decisions at a familywise `level` for tests that are an interval asked at a level.
+///
+/// Each test is asked at the level that Holm's procedure has come to, and no other: a bootstrap needs the more replicates the smaller its
+/// level. With as many tests left as there are, all that reject at level / n do; then again with the rest, until none does.
 pub fn holm_by_level(level: f64, tests: &[&dyn Fn(f64) -> bool]) -> Vec<bool> {
-    let p_values: Vec<f64> = tests.iter().map(smallest_level).collect();
-    holm(&p_values)
-        .into_iter()
-        .map(|adjusted| adjusted <= level)
-        .collect()
+    let mut is_rejected = vec![false; tests.len()];
+    let mut n_left = tests.len();
+    while n_left > 0 {
+        let level = level / n_left as f64;
+        let found: Vec<usize> = (0..tests.len())
+            .filter(|&idx| !is_rejected[idx] && tests[idx](level))
+            .collect();
+        if found.is_empty() {
+            break;
+        }
+        n_left -= found.len();
+        for idx in found {
+            is_rejected[idx] = true;
+        }
+    }
+    is_rejected
 }
 
 /// The indices by ascending p-value; equal ones keep their order.

@@ -104,9 +104,29 @@ impl Project {
             let to = format!("\"$STORE/{kind}/$NAME\"");
             format!("rm -rf {to} && mkdir -p {to} && cp -R \"$FILES/.\" {to}")
         };
-        let restore = "if [ -d \"$STORE/cache/$NAME\" ]; then
-          mkdir -p \"$FILES\" && cp -R \"$STORE/cache/$NAME/.\" \"$FILES\" && echo cache-hit=true >>\"$GITHUB_OUTPUT\"
-        fi";
+        // A cache may be of several folders, one a line, of which some are not there.
+        let each = |body: &str| {
+            format!(
+                "n=0; printf '%s\\n' \"$FILES\" | while IFS= read -r path; do
+          n=$((n + 1)); kept=\"$STORE/cache/$NAME/$n\"
+          {body}
+        done"
+            )
+        };
+        let restore =
+            each("if [ -d \"$kept\" ]; then mkdir -p \"$path\" && cp -R \"$kept/.\" \"$path\"; fi");
+        let restore = format!(
+            "if [ -d \"$STORE/cache/$NAME\" ]; then
+        {restore}
+        echo cache-hit=true >>\"$GITHUB_OUTPUT\"
+        fi"
+        );
+        let keep_cache = each(
+            "if [ -n \"$path\" ] && [ -d \"$path\" ]; then mkdir -p \"$kept\" && cp -R \"$path/.\" \"$kept\"; fi",
+        );
+        let keep_cache = format!(
+            "rm -rf \"$STORE/cache/$NAME\" && mkdir -p \"$STORE/cache/$NAME\"\n        {keep_cache}"
+        );
         // By name, or a folder each by a pattern of names.
         let fetch = "mkdir -p \"$FILES\"
         if [ -n \"$NAME\" ]; then
@@ -116,12 +136,12 @@ impl Project {
         fi";
         self.write(
             "stand-ins/cache/restore/action.yml",
-            &stand_in("key", restore),
+            &stand_in("key", &restore),
         );
-        self.write("stand-ins/cache/action.yml", &stand_in("key", restore));
+        self.write("stand-ins/cache/action.yml", &stand_in("key", &restore));
         self.write(
             "stand-ins/cache/save/action.yml",
-            &stand_in("key", &keep("cache")),
+            &stand_in("key", &keep_cache),
         );
         self.write(
             "stand-ins/upload-artifact/action.yml",
