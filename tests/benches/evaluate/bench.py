@@ -62,6 +62,7 @@ def main():
     parser.add_argument("--many-classes", type=int, default=3000)
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
+    args.binaries = args.binaries.resolve()
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         figures = compare(args, folder)
