@@ -105,7 +105,11 @@ pub(crate) fn run(
                 evaluation: Some((&sample.evaluation, &sample.folder)),
             };
             let path = other.folder.join(EVALUATION_FILE);
-            let baseline = Baseline::read(&path, &path.display().to_string());
+            let baseline = Baseline::Ready {
+                source: path.display().to_string(),
+                card: Box::new(other.card.clone()),
+                shared: None,
+            };
             let slices = &config.evaluate.slices;
             let (baseline, _) =
                 shared::attach(baseline, gate, slices, &candidate, &Origin::File(path));

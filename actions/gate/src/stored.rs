@@ -145,8 +145,8 @@ impl StoredPredictions {
             n_relabelled,
             n_new: new.rows.n_rows() as u64 - n_shared - n_relabelled,
             // How the candidate was scored holds for both, or they could not be compared.
-            of_candidate: on(&new.rows, &of_new, &self.scoring)?,
-            of_baseline: on(&old.rows, &of_old, &self.scoring)?,
+            of_candidate: scores(&on_new, &self.scoring)?,
+            of_baseline: scores(&on_old, &self.scoring)?,
             changes,
             no_changes,
         };
@@ -222,26 +222,22 @@ impl Asked<'_> {
     }
 }
 
-/// What a model came to on these of its rows, in this order.
-fn on(
-    scored: &ScoredRows,
-    rows: &[usize],
-    scoring: &Scoring,
-) -> Result<PartialScores, MetricError> {
-    if rows.is_empty() {
+/// What a model came to on these rows.
+fn scores(rows: &ScoredRows, scoring: &Scoring) -> Result<PartialScores, MetricError> {
+    if rows.n_rows() == 0 {
         return Ok(PartialScores {
             measurements: Vec::new(),
             undefined: Vec::new(),
             missed_rows: None,
         });
     }
-    let measured = scored.gather(rows).measure(scoring)?;
-    let is_classifier = scored.task() == Task::Classification;
+    let measured = rows.measure(scoring)?;
+    let is_classifier = rows.task() == Task::Classification;
     let misses = measured.misses.into_iter().map(|row| row as u64).collect();
     Ok(PartialScores {
         measurements: measured.measurements,
         undefined: measured.undefined,
-        missed_rows: RowMask::new(rows.len() as u64, misses).filter(|_| is_classifier),
+        missed_rows: RowMask::new(rows.n_rows() as u64, misses).filter(|_| is_classifier),
     })
 }
 

@@ -393,7 +393,7 @@ impl Case<'_> {
             Bound::Max(max) => Some((max, false)),
             _ => None,
         };
-        let (outcome, reason) = match (absolute, self.without_baseline(pair)) {
+        let (outcome, reason) = match (absolute, self.compared_with(pair)) {
             (Some((bound, is_min)), _) => {
                 let mut judged = measured.clone();
                 let judgement = judge_absolute(
@@ -406,11 +406,8 @@ impl Case<'_> {
                 comparison.measured = Some(judged);
                 judgement
             }
-            (None, Some(found)) => found,
-            (None, None) => match pair {
-                Some(pair) => judge_change(rule, bound, pair, &mut comparison),
-                None => unreachable!("without a pair it is said why"),
-            },
+            (None, Ok(pair)) => judge_change(rule, bound, pair, &mut comparison),
+            (None, Err(nothing)) => nothing,
         };
         Judged::of(comparison, outcome, reason)
     }
@@ -423,10 +420,6 @@ impl Case<'_> {
         card: &Scorecard,
         pair: Option<&Pair<'_>>,
     ) -> Judged {
-        let comparison = match card.get(key) {
-            Some(measured) => compared(measured, None, pair),
-            None => Comparison::of_nothing(key.clone()),
-        };
         let file = rule.must_pass.as_ref();
         let file = file.map_or_else(String::new, |file| file.display().to_string());
         let (outcome, reason) = match self.must_pass.and_then(|found| found.get(&file)) {
@@ -439,7 +432,7 @@ impl Case<'_> {
                 format!("`{file}`: the predictions of this model are not at hand"),
             ),
         };
-        Judged::of(comparison, outcome, reason)
+        Judged::of(comparison_of(key, card, pair), outcome, reason)
     }
 
     /// Rows that the baseline predicts right and the candidate wrong, against the most that a rule allows.
@@ -450,28 +443,26 @@ impl Case<'_> {
         card: &Scorecard,
         pair: Option<&Pair<'_>>,
     ) -> Judged {
-        let comparison = match card.get(key) {
-            Some(measured) => compared(measured, None, pair),
-            None => Comparison::of_nothing(key.clone()),
+        let (outcome, reason) = match self.compared_with(pair) {
+            Ok(pair) => pair.judge_new_errors(most),
+            Err(nothing) => nothing,
         };
-        let (outcome, reason) = match (self.without_baseline(pair), pair) {
-            (Some(found), _) => found,
-            (None, Some(pair)) => pair.judge_new_errors(most),
-            (None, None) => unreachable!("without a pair it is said why"),
-        };
-        Judged::of(comparison, outcome, reason)
+        Judged::of(comparison_of(key, card, pair), outcome, reason)
     }
 
-    /// What a comparison comes to where there is nothing to compare with; `None` where there is.
-    fn without_baseline(&self, pair: Option<&Pair<'_>>) -> Option<(Outcome, String)> {
+    /// What is compared, or what a comparison comes to where there is nothing to compare with.
+    fn compared_with<'p>(
+        &self,
+        pair: Option<&'p Pair<'p>>,
+    ) -> Result<&'p Pair<'p>, (Outcome, String)> {
         match (self.baseline, pair) {
-            (Baseline::Ready { .. }, Some(_)) => None,
-            (Baseline::Ready { .. } | Baseline::Unavailable(_), _) => Some((
+            (Baseline::Ready { .. }, Some(pair)) => Ok(pair),
+            (Baseline::Ready { .. } | Baseline::Unavailable(_), _) => Err((
                 Outcome::NotJudged,
                 "the baseline could not be read".to_owned(),
             )),
             (Baseline::NeverRecorded(reason) | Baseline::NotConfigured(reason), _) => {
-                Some((Outcome::Skipped, format!("not judged: {reason}")))
+                Err((Outcome::Skipped, format!("not judged: {reason}")))
             }
         }
     }
@@ -597,6 +588,14 @@ impl Judged {
             outcome: Outcome::NotJudged,
             is_absent: true,
         }
+    }
+}
+
+/// What was measured of `key`, if anything, beside the baseline's.
+fn comparison_of(key: &MetricKey, card: &Scorecard, pair: Option<&Pair<'_>>) -> Comparison {
+    match card.get(key) {
+        Some(measured) => compared(measured, None, pair),
+        None => Comparison::of_nothing(key.clone()),
     }
 }
 

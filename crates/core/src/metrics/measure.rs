@@ -176,7 +176,7 @@ fn positive_class(classes: &[String], scoring: &Scoring) -> Result<Option<usize>
     let Some(positive) = &scoring.positive_class else {
         return Ok(None);
     };
-    match classes.iter().position(|class| class == positive) {
+    match scoring.positive_idx(classes) {
         Some(idx) if classes.len() == 2 => Ok(Some(idx)),
         _ => Err(MetricError::PositiveClass {
             class: positive.clone(),

@@ -14,6 +14,7 @@ use super::estimate::{Computed, Spread};
 use super::matrix::Confusion;
 use super::metric::{Compute, Metric};
 use super::probability;
+use super::regression;
 use super::sampling::Sampling;
 use super::scoring::Scoring;
 use super::tally::Tally;
@@ -95,7 +96,7 @@ pub enum PairedEvidence {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         class: Option<u32>,
         /// Label, old and new prediction, and the number of rows of each that occurs.
-        cells: Vec<(u32, u32, u32, u64)>,
+        cells: Vec<JointCell>,
         /// Weight of recall in F-beta.
         beta: f64,
         /// For few changed rows.
@@ -200,7 +201,7 @@ impl PairedChange {
         &self,
         n_classes: u32,
         class: Option<usize>,
-        cells: &[(u32, u32, u32, u64)],
+        cells: &[JointCell],
         beta: f64,
         confidence: f64,
     ) -> Result<Interval, NoInterval> {
@@ -217,13 +218,13 @@ impl PairedChange {
         };
         let counts: Vec<u64> = cells.iter().map(|cell| cell.3).collect();
         let statistic = |counts: &[u64]| {
-            let side = |is_new: bool| {
-                let pairs = cells.iter().zip(counts).filter(|(_, n)| **n > 0);
-                let pairs = pairs
-                    .map(|(&(label, old, new, _), &n)| (label, if is_new { new } else { old }, n));
-                value_of(metric, class, Confusion::new(classes.clone(), pairs), beta)
-            };
-            let (Some(new), Some(old)) = (side(true), side(false)) else {
+            let drawn = cells.iter().zip(counts).filter(|(_, n)| **n > 0);
+            let drawn: Vec<JointCell> = drawn
+                .map(|(&(label, old, new, _), &n)| (label, old, new, n))
+                .collect();
+            let [old, new] =
+                sides(&classes, &drawn).map(|confusion| value_of(metric, class, confusion, beta));
+            let (Some(new), Some(old)) = (new, old) else {
                 return f64::NAN;
             };
             metric.direction.improvement(new, old)
@@ -232,6 +233,18 @@ impl PairedChange {
         let all = CellBootstrap::of(&counts, n_replicates, SEED, &[&statistic]);
         all[0].bca(confidence)
     }
+}
+
+/// Label, old and new prediction, and the number of rows of each.
+type JointCell = (u32, u32, u32, u64);
+
+/// The confusion of the old model and of the new one.
+fn sides(classes: &[String], cells: &[JointCell]) -> [Confusion; 2] {
+    let of = |predicted: fn(&JointCell) -> u32| {
+        let cells = cells.iter().map(|cell| (cell.0, predicted(cell), cell.3));
+        Confusion::new(classes.to_vec(), cells)
+    };
+    [of(|cell| cell.1), of(|cell| cell.2)]
 }
 
 fn find(name: &str) -> Option<&'static Metric> {
@@ -306,9 +319,8 @@ pub fn paired_change(
             pair.proportion(None)
         }
         Compute::PerClass(_) if metric.name == "recall" => {
-            let positive = scoring.positive_class.as_ref();
-            let positive = positive.and_then(|name| new.classes.iter().position(|c| c == name));
-            let class = class.or(positive).ok_or_else(none)?;
+            let class = class.or_else(|| scoring.positive_idx(&new.classes));
+            let class = class.ok_or_else(none)?;
             pair.proportion(Some(class))
         }
         Compute::Confusion(_) | Compute::PerClass(_) => {
@@ -467,18 +479,10 @@ impl Pair<'_> {
             Some(self.mean(&of(&new), &of(&old)))
         };
         let square = |error: f64| error * error;
-        let huber = |error: f64| {
-            let magnitude = error.abs();
-            if magnitude <= 1.0 {
-                0.5 * error * error
-            } else {
-                magnitude - 0.5
-            }
-        };
         match (self.metric.name, self.scoring.objective) {
             ("mse", _) => each(&square),
             ("mae", _) | ("loss", Loss::MeanAbsoluteError) => each(&f64::abs),
-            ("loss", Loss::Huber) => each(&huber),
+            ("loss", Loss::Huber) => each(&regression::huber),
             ("loss", _) => each(&square),
             ("rmse", _) => {
                 let parts = |errors: &[f64]| {
@@ -542,9 +546,9 @@ impl Pair<'_> {
             return None;
         };
         let n_classes = self.new.classes.len();
-        let positive = self.scoring.positive_class.as_ref();
-        let positive = positive.and_then(|name| self.new.classes.iter().position(|c| c == name));
-        let class = class.or(positive).or((n_classes == 2).then_some(1))?;
+        let class = class
+            .or_else(|| self.scoring.positive_idx(&self.new.classes))
+            .or((n_classes == 2).then_some(1))?;
         let new = self.new.scores.as_ref()?.as_scores();
         let old = self.old.scores.as_ref()?.as_scores();
         let rows = labels.iter().enumerate().map(|(row, &label)| {
@@ -603,26 +607,22 @@ impl Pair<'_> {
             n_better += u64::from(new != old && old != label);
         }
         let n = labels.len() as u64;
-        let of = |predicted: &[u32]| {
-            let pairs = labels.iter().zip(predicted);
-            let cells = pairs.map(|(&label, &predicted)| (label, predicted, 1));
-            Confusion::new(self.new.classes.clone(), cells)
-        };
+        let cells: Vec<JointCell> = counts
+            .into_iter()
+            .map(|((label, old, new), n)| (label, old, new, n))
+            .collect();
         let beta = self.scoring.beta;
         let value = |confusion: Confusion| {
             value_of(self.metric, class, confusion, beta)
                 .ok_or_else(|| format!("`{}` has no value for both", self.metric.name))
         };
-        let (of_new, of_old) = (of(new), of(old));
+        let [of_old, of_new] = sides(&self.new.classes, &cells);
         let change = self.improvement(value(of_new)?, value(of_old.clone())?);
         let largest = self.largest_of_a_row(class, &of_old, beta) * n as f64;
         let evidence = PairedEvidence::Cells {
             n_classes: n_classes as u32,
             class: class.map(|class| class as u32),
-            cells: counts
-                .into_iter()
-                .map(|((label, old, new), n)| (label, old, new, n))
-                .collect(),
+            cells,
             beta,
             changed: ChangedRows {
                 n_worse,

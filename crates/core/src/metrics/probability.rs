@@ -63,12 +63,12 @@ pub(super) fn values(
         .iter()
         .position(|of| *of == name)?;
     let n_classes = classes.len();
-    let positive = scoring.positive_class.as_ref();
-    let positive = positive.and_then(|name| classes.iter().position(|class| class == name));
     let rule = Rule {
         n_classes,
         top_k: scoring.top_k as usize,
-        positive: positive.or_else(|| (n_classes == 2).then_some(1)),
+        positive: scoring
+            .positive_idx(classes)
+            .or_else(|| (n_classes == 2).then_some(1)),
     };
     let of_row = |(row, &label): (usize, &u32)| {
         let scores: Vec<f64> = (0..n_classes)

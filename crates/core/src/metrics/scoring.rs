@@ -39,6 +39,12 @@ const fn default_quantile() -> f64 {
 }
 
 impl Scoring {
+    /// The index of the positive class among `classes`, where one is set.
+    pub(super) fn positive_idx(&self, classes: &[String]) -> Option<usize> {
+        let positive = self.positive_class.as_ref()?;
+        classes.iter().position(|class| class == positive)
+    }
+
     /// With the defaults of everything else.
     pub const fn new(objective: Loss, confidence: f64) -> Self {
         Self {
