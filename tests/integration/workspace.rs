@@ -11,8 +11,8 @@ use crate::support::{files, repository, run};
 
 /// Package, and the packages of ours that it may depend on.
 const EDGES: [(&str, &[&str]); 16] = [
-    ("trainyard-core", &[]),
     ("trainyard-npz", &[]),
+    ("trainyard-core", &["trainyard-npz"]),
     ("trainyard-ml", &["trainyard-core", "trainyard-npz"]),
     ("trainyard-runner", &["trainyard-core"]),
     ("trainyard-net", &["trainyard-core"]),
@@ -48,12 +48,7 @@ const EDGES: [(&str, &[&str]); 16] = [
     ),
     (
         "trainyard-gate",
-        &[
-            "trainyard-core",
-            "trainyard-github",
-            "trainyard-npz",
-            "trainyard-runner",
-        ],
+        &["trainyard-core", "trainyard-github", "trainyard-runner"],
     ),
     (
         "trainyard-publish-image",

@@ -1,6 +1,8 @@
 //! What training left of its cross-validation: each training row as the model predicted it that was not trained on it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -8,8 +10,7 @@ use trainyard_core::config::Config;
 use trainyard_core::files;
 use trainyard_core::folds::{CROSS_VALIDATION_FILE, CrossValidation, FoldMethod};
 use trainyard_core::model::{FileEntry, ModelManifest, Origin, Task};
-use trainyard_core::scored_rows::{Labels, ScoreTable, ScoredRows};
-use trainyard_ml::data::npz::{self, Array, Values};
+use trainyard_core::scored_rows::ScoredRows;
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
 /// The folder below the output folder.
@@ -79,57 +80,20 @@ impl CrossValidated {
     }
 }
 
-/// The arrays of the file, as the record says what they are.
+/// The rows in the file, each with its fold and, of a classifier, its scores.
 fn read(path: &Path, record: &CrossValidation) -> Result<ScoredRows, String> {
-    let bytes = files::read(path).map_err(|error| error.to_string())?;
-    let mut arrays = npz::read_npz(&bytes)?;
-    let mut take = |name: &str| -> Result<Array, String> {
-        arrays
-            .remove(name)
-            .ok_or_else(|| format!("there is no array `{name}`"))
-    };
+    let file = File::open(path).map_err(|error| error.to_string())?;
     let classes = record.class_names.clone().unwrap_or_default();
-    let n_classes = classes.len();
-    let answers = |array: Array| match (record.task, array.values) {
-        (Task::Classification, Values::I64(values)) => indices(&values, n_classes)
-            .map(Labels::Class)
-            .ok_or("a class is outside those of the model"),
-        (Task::Regression, Values::F64(values)) => Ok(Labels::Value(values)),
-        _ => Err("labels or predictions are of another task"),
-    };
-    let (labels, predicted) = (answers(take("label")?)?, answers(take("predicted")?)?);
-    let folds = match take("fold")?.values {
-        Values::I64(values) => indices(&values, usize::MAX).ok_or("a fold is no number")?,
-        _ => return Err("`fold` holds no whole numbers".to_owned()),
-    };
-    let scores = match record.task {
-        Task::Classification => match take("score")?.values {
-            Values::F32(values) => Some(ScoreTable::F32(values)),
-            Values::F64(values) => Some(ScoreTable::F64(values)),
-            _ => return Err("`score` holds no numbers".to_owned()),
-        },
-        Task::Regression => None,
-    };
-    let n_rows = labels.len();
-    let n_scores = scores.as_ref().map(|scores| scores.as_scores().len());
-    let is_whole = predicted.len() == n_rows
-        && folds.len() == n_rows
-        && n_scores.is_none_or(|n_scores| n_scores == n_rows * n_classes);
-    if !is_whole {
-        return Err("its arrays have different lengths".to_owned());
+    let rows = ScoredRows::read_archive(BufReader::new(file), record.task, classes)?;
+    if rows.folds.is_none() {
+        return Err("there is no array `fold`".to_owned());
     }
+    if rows.scores.is_none() && record.task == Task::Classification {
+        return Err("there is no array `score`".to_owned());
+    }
+    // Ids are in the file for its readers; slices and pairs are not made of training rows.
     Ok(ScoredRows {
-        scores,
-        folds: Some(folds),
-        ..ScoredRows::new(labels, predicted, classes)
+        row_ids: None,
+        ..rows
     })
-}
-
-/// `values` as indices below `end`.
-fn indices(values: &[i64], end: usize) -> Option<Vec<u32>> {
-    let index = |&value: &i64| {
-        let index = u32::try_from(value).ok()?;
-        ((index as usize) < end).then_some(index)
-    };
-    values.iter().map(index).collect()
 }

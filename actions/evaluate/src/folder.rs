@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use trainyard_core::evaluation::{
-    DataReference, Evaluation, METRICS_FILE, PREDICTIONS_FILE, SCHEMA_VERSION,
-};
+use trainyard_core::evaluation::{DataReference, Evaluation, METRICS_FILE, SCHEMA_VERSION};
 use trainyard_core::files;
 use trainyard_core::model::{FileEntry, Task};
 use trainyard_core::report;
 use trainyard_core::results::ResultFolder;
+use trainyard_core::row_set::RowSet;
+use trainyard_ml::predictions::{Predictions, RowOrder};
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
 use crate::parts::Scores;
@@ -17,11 +17,26 @@ use crate::subject::Subject;
 /// The page for people.
 pub(crate) const REPORT_FILE: &str = "report.html";
 
-/// Writes the folder and returns what `evaluation.json` says.
+/// The rows as they lie in the folder.
+pub(crate) struct Stored {
+    file: FileEntry,
+    rows: RowSet,
+    order: RowOrder,
+}
+
+/// Writes the rows of `predictions` into the folder.
+pub(crate) fn store(results: &ResultFolder, predictions: &Predictions) -> anyhow::Result<Stored> {
+    let (rows, order) = predictions.row_set();
+    let file = predictions.write(results.path())?;
+    Ok(Stored { file, rows, order })
+}
+
+/// Writes the rest of the folder and returns what `evaluation.json` says.
 pub(crate) fn write(
     results: &ResultFolder,
     subject: Subject,
     scores: Scores,
+    stored: Stored,
     commit: Option<String>,
 ) -> anyhow::Result<Evaluation> {
     let folder = results.path();
@@ -38,9 +53,8 @@ pub(crate) fn write(
         slices,
         folds,
     } = scores;
-    let archive = predictions.to_npz().exit_code(ExitCode::Bug)?;
-    files::write(&folder.join(PREDICTIONS_FILE), &archive)?;
-    let (rows, missed_rows) = predictions.row_set(&measured.misses);
+    let Stored { file, rows, order } = stored;
+    let missed_rows = order.mask(&measured.misses);
     let is_classifier = predictions.rows.task() == Task::Classification;
     let mut evaluation = Evaluation {
         schema_version: SCHEMA_VERSION,
@@ -57,7 +71,7 @@ pub(crate) fn write(
         folds,
         confusion: measured.confusion,
         missed_rows: is_classifier.then_some(missed_rows),
-        predictions: Some(FileEntry::of_bytes(PREDICTIONS_FILE, &archive)),
+        predictions: Some(file),
         files: Vec::new(),
         history,
         notes: [predictions.notes, measured.notes].concat(),

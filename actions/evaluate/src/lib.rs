@@ -7,6 +7,8 @@ mod inputs;
 mod parts;
 mod subject;
 
+use std::thread;
+
 use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation};
 use trainyard_core::figure::{self, count, figure, percent};
 use trainyard_core::measurement::Measurement;
@@ -23,9 +25,14 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let path = inputs.stage.out.join("evaluation");
     let results = ResultFolder::begin(&path, EVALUATION_FILE)?;
     let subject = Subject::load(&inputs)?;
-    let scores = subject.measure()?;
+    // The disk and the processor each have their own work.
+    let (scores, stored) = thread::scope(|scope| {
+        let stored = scope.spawn(|| folder::store(&results, &subject.predictions));
+        let scores = subject.measure();
+        (scores, stored.join().expect("writing does not panic"))
+    });
     let commit = stage.context.head_sha.clone();
-    let evaluation = folder::write(&results, subject, scores, commit)?;
+    let evaluation = folder::write(&results, subject, scores?, stored?, commit)?;
     for note in &evaluation.notes {
         tracing::info!("{note}");
     }

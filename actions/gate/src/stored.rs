@@ -1,6 +1,7 @@
 //! Two evaluations' predictions in, both models on the rows that they share out.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::io::Cursor;
 
 use trainyard_core::config::SliceConfig;
 use trainyard_core::digest::Sha256Digest;
@@ -11,10 +12,8 @@ use trainyard_core::metrics::{MetricError, PairedChange, Scoring, paired_change,
 use trainyard_core::model::Task;
 use trainyard_core::row_mask::RowMask;
 use trainyard_core::row_set::RowSet;
-use trainyard_core::scored_rows::{Column, Labels, ScoreTable, ScoredRows};
+use trainyard_core::scored_rows::{Labels, ScoredRows};
 use trainyard_core::slices::cut;
-
-use trainyard_npz::{self as npz, Array, Values};
 
 /// The predictions behind an evaluation.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,7 +52,6 @@ impl StoredPredictions {
             return Err(StoredError::Digest);
         }
         let content = |problem: &str| StoredError::Content(problem.to_owned());
-        let mut arrays = npz::read_npz(bytes).map_err(StoredError::Content)?;
         let classes = match (&evaluation.task, &evaluation.confusion) {
             (Task::Classification, Some(confusion)) => confusion.classes().to_vec(),
             (Task::Classification, None) => {
@@ -61,57 +59,18 @@ impl StoredPredictions {
             }
             (Task::Regression, _) => Vec::new(),
         };
-        let mut answers = |name: &str| {
-            let array = arrays.remove(name);
-            let array = array.ok_or_else(|| content("an array is missing"))?;
-            answers(array, evaluation.task, classes.len())
-        };
-        let (labels, predicted) = (answers("label")?, answers("predicted")?);
-        let n_rows = labels.len();
-        let row_ids = arrays.remove("row_id").map(texts).transpose()?;
-        let scores = arrays.remove("score").map(|array| match array.values {
-            Values::F32(values) => Ok(ScoreTable::F32(values)),
-            Values::F64(values) => Ok(ScoreTable::F64(values)),
-            _ => Err(content("`score` holds no numbers")),
-        });
-        let scores = scores.transpose()?;
-        let weights = arrays.remove("weight").map(numbers).transpose()?;
-        let groups = arrays.remove("group").map(texts).transpose()?;
-        let folds = arrays.remove("fold").map(folds).transpose()?;
-        let further = arrays.into_iter().filter_map(|(name, array)| {
-            let name = name.strip_prefix("column/")?.to_owned();
-            Some(column(array).map(|column| (name, column)))
-        });
-        let columns: BTreeMap<String, Column> = further.collect::<Result<_, _>>()?;
-        let n_scores = scores.as_ref().map(|scores| scores.as_scores().len());
+        let rows = ScoredRows::read_archive(Cursor::new(bytes), evaluation.task, classes)
+            .map_err(StoredError::Content)?;
         let mut seen = HashSet::new();
-        let has_double = row_ids.iter().flatten().any(|id| !seen.insert(id));
+        let has_double = rows.row_ids.iter().flatten().any(|id| !seen.insert(id));
         if has_double {
             return Err(content("a `row_id` occurs twice"));
         }
-        let is_whole = predicted.len() == n_rows
-            && row_ids.as_ref().is_none_or(|ids| ids.len() == n_rows)
-            && weights
-                .as_ref()
-                .is_none_or(|weights| weights.len() == n_rows)
-            && groups.as_ref().is_none_or(|groups| groups.len() == n_rows)
-            && folds.as_ref().is_none_or(|folds| folds.len() == n_rows)
-            && columns.values().all(|column| column.len() == n_rows)
-            && n_scores.is_none_or(|n_scores| n_scores == n_rows * classes.len())
-            && evaluation.data.rows.n_rows == n_rows as u64;
-        if !is_whole {
-            return Err(content("its arrays have different lengths"));
+        if evaluation.data.rows.n_rows != rows.n_rows() as u64 {
+            return Err(content("they are not as many rows as the evaluation has"));
         }
         Ok(Self {
-            rows: ScoredRows {
-                row_ids,
-                scores,
-                weights,
-                groups,
-                folds,
-                columns,
-                ..ScoredRows::new(labels, predicted, classes)
-            },
+            rows,
             digest,
             scoring: evaluation.scoring.clone(),
         })
@@ -161,7 +120,7 @@ impl StoredPredictions {
     /// The rows that flipped, where those that the baseline `missed` are known alone, in their canonical order.
     pub(crate) fn flips_from(&self, missed: &RowMask) -> Option<Flips> {
         let order = match &self.rows.row_ids {
-            Some(row_ids) => RowSet::of_ids(row_ids, |_| String::new()).1,
+            Some(row_ids) => RowSet::of_ids(row_ids, |_| "".into()).1,
             None => (0..self.rows.n_rows()).collect(),
         };
         Flips::of_masks(&self.rows, &order, missed)
@@ -285,139 +244,4 @@ fn pairs(new: &ScoredRows, old: &ScoredRows) -> Result<Pairs, StoredError> {
         n_relabelled: (n_candidates - rows.len()) as u64,
         rows,
     })
-}
-
-/// Class indices or numbers.
-fn answers(array: Array, task: Task, n_classes: usize) -> Result<Labels, StoredError> {
-    let wrong = || StoredError::Content("labels and predictions are of another task".to_owned());
-    match (task, array.values) {
-        (Task::Classification, Values::I64(values)) => {
-            let indices = values.into_iter().map(|value| {
-                let idx = u32::try_from(value).ok();
-                idx.filter(|&idx| (idx as usize) < n_classes)
-            });
-            let indices: Option<Vec<u32>> = indices.collect();
-            indices.map(Labels::Class).ok_or_else(wrong)
-        }
-        (Task::Regression, Values::F64(values)) => Ok(Labels::Value(values)),
-        _ => Err(wrong()),
-    }
-}
-
-fn texts(array: Array) -> Result<Vec<String>, StoredError> {
-    match array.values {
-        Values::Text(values) => Ok(values),
-        Values::I64(values) => Ok(values.iter().map(i64::to_string).collect()),
-        _ => Err(StoredError::Content(
-            "ids or groups are not texts".to_owned(),
-        )),
-    }
-}
-
-/// A further column.
-fn column(array: Array) -> Result<Column, StoredError> {
-    match array.values {
-        Values::Text(values) => Ok(Column::Texts(values)),
-        _ => numbers(array).map(Column::Numbers),
-    }
-}
-
-/// Finite numbers.
-fn numbers(array: Array) -> Result<Vec<f64>, StoredError> {
-    let numbers = array.to_f64();
-    let numbers = numbers.filter(|numbers| numbers.iter().all(|value| value.is_finite()));
-    numbers.ok_or_else(|| StoredError::Content("a column of numbers holds others".to_owned()))
-}
-
-fn folds(array: Array) -> Result<Vec<u32>, StoredError> {
-    let wrong = || StoredError::Content("`fold` holds no indices".to_owned());
-    let Values::I64(values) = array.values else {
-        return Err(wrong());
-    };
-    let indices = values.into_iter().map(|value| u32::try_from(value).ok());
-    indices.collect::<Option<Vec<u32>>>().ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn stored(arrays: &[(&str, Array)]) -> Result<StoredPredictions, StoredError> {
-        let by_reference: Vec<(&str, &Array)> =
-            arrays.iter().map(|(name, array)| (*name, array)).collect();
-        let bytes = npz::write_npz(&by_reference).unwrap();
-        let digest = Sha256Digest::of(&bytes);
-        let size_bytes = bytes.len();
-        let evaluation = format!(
-            r#"{{
-                "schema_version": 1, "task": "classification", "model": {{ "name": "m" }},
-                "data": {{
-                    "digest": "{digest}",
-                    "rows": {{ "digest": "{digest}", "matched_by": "position", "n_rows": 2 }}
-                }},
-                "scoring": {{
-                    "objective": "sparse_categorical_crossentropy", "confidence": 0.95, "top_k": 2
-                }},
-                "measurements": [],
-                "confusion": {{ "classes": ["a", "b"], "cells": [[0, 0, 1], [1, 1, 1]] }},
-                "predictions": {{
-                    "path": "predictions.npz", "sha256": "{digest}", "size_bytes": {size_bytes}
-                }},
-                "trainyard_version": "0.0.0"
-            }}"#
-        );
-        let path = std::path::Path::new("evaluation.json");
-        let evaluation = Evaluation::parse(evaluation.as_bytes(), path).unwrap();
-        StoredPredictions::parse(&evaluation, &bytes)
-    }
-
-    fn texts_of(values: [&str; 2]) -> Array {
-        Array {
-            shape: vec![2],
-            values: Values::Text(values.map(str::to_owned).to_vec()),
-        }
-    }
-
-    fn arrays() -> Vec<(&'static str, Array)> {
-        vec![
-            ("label", Array::integers(vec![0, 1])),
-            ("predicted", Array::integers(vec![0, 1])),
-            ("weight", Array::numbers(vec![0.5, 2.0])),
-            ("group", texts_of(["p", "q"])),
-            ("fold", Array::integers(vec![0, 3])),
-            ("column/latency_ms", Array::numbers(vec![1.5, 2.5])),
-            ("column/country", texts_of(["DE", ""])),
-        ]
-    }
-
-    #[test]
-    fn all_columns_of_the_rows_are_read_back() {
-        let rows = stored(&arrays()).unwrap().rows;
-        let texts = |values: [&str; 2]| values.map(str::to_owned).to_vec();
-        assert_eq!(rows.weights, Some(vec![0.5, 2.0]));
-        assert_eq!(rows.groups, Some(texts(["p", "q"])));
-        assert_eq!(rows.folds, Some(vec![0, 3]));
-        let columns = [
-            ("country".to_owned(), Column::Texts(texts(["DE", ""]))),
-            ("latency_ms".to_owned(), Column::Numbers(vec![1.5, 2.5])),
-        ];
-        assert_eq!(rows.columns, BTreeMap::from(columns));
-    }
-
-    #[test]
-    fn a_column_of_another_length_or_kind_is_refused() {
-        for wrong in [
-            ("weight", Array::numbers(vec![1.0])),
-            ("weight", Array::numbers(vec![1.0, f64::NAN])),
-            ("group", Array::numbers(vec![1.0, 2.0])),
-            ("fold", Array::integers(vec![-1, 0])),
-            ("column/latency_ms", Array::numbers(vec![1.0; 3])),
-        ] {
-            let mut arrays = arrays();
-            arrays.retain(|(name, _)| *name != wrong.0);
-            arrays.push(wrong);
-            let read = stored(&arrays);
-            assert!(matches!(read, Err(StoredError::Content(_))), "{read:?}");
-        }
-    }
 }

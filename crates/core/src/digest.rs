@@ -98,8 +98,18 @@ impl DigestBuilder {
 
     /// Adds bytes.
     pub fn bytes(&mut self, bytes: &[u8]) {
-        self.0.update((bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
+        const SHORT: usize = 56;
+        let len = (bytes.len() as u64).to_le_bytes();
+        // Millions of short texts: one call for each is faster than two.
+        if bytes.len() <= SHORT {
+            let mut both = [0; 8 + SHORT];
+            both[..8].copy_from_slice(&len);
+            both[8..8 + bytes.len()].copy_from_slice(bytes);
+            self.0.update(&both[..8 + bytes.len()]);
+        } else {
+            self.0.update(len);
+            self.0.update(bytes);
+        }
     }
 
     /// The digest of all that was added.

@@ -3,6 +3,7 @@
 //! A row is its `row_id`, any text, where there is one: then neither the order of rows nor of columns or classes
 //! matters. Without ids it is its position, and one digest a raw column shows whether the content is the same.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -72,7 +73,10 @@ impl RowSet {
     /// The set of rows with these ids, and the rows' canonical order: their indices, bytewise by id.
     ///
     /// `labels[n]` are class names, or numbers in their shortest form. Ids must be unique.
-    pub fn of_ids(ids: &[String], labels: impl Fn(usize) -> String) -> (Self, Vec<usize>) {
+    pub fn of_ids<'a>(
+        ids: &[String],
+        labels: impl Fn(usize) -> Cow<'a, str>,
+    ) -> (Self, Vec<usize>) {
         let mut order: Vec<usize> = (0..ids.len()).collect();
         order.sort_unstable_by(|&left, &right| ids[left].cmp(&ids[right]));
         let mut digest = DigestBuilder::new("row ids and labels");
@@ -90,9 +94,9 @@ impl RowSet {
     }
 
     /// The set of `n_rows` rows without ids, told apart by position, label and the content of `columns`.
-    pub fn of_positions(
+    pub fn of_positions<'a>(
         n_rows: usize,
-        labels: impl Fn(usize) -> String,
+        labels: impl Fn(usize) -> Cow<'a, str>,
         columns: BTreeMap<String, Sha256Digest>,
     ) -> Self {
         let mut digest = DigestBuilder::new("positions and labels");
@@ -169,7 +173,7 @@ mod tests {
 
     fn ids(ids: &[&str], labels: &[&str]) -> RowSet {
         let owned: Vec<String> = ids.iter().map(|&id| id.to_owned()).collect();
-        RowSet::of_ids(&owned, |row| labels[row].to_owned()).0
+        RowSet::of_ids(&owned, |row| labels[row].into()).0
     }
 
     fn positions(labels: &[&str], columns: &[(&str, &str)]) -> RowSet {
@@ -177,7 +181,7 @@ mod tests {
             .iter()
             .map(|(name, content)| ((*name).to_owned(), Sha256Digest::of(content.as_bytes())))
             .collect();
-        RowSet::of_positions(labels.len(), |row| labels[row].to_owned(), columns)
+        RowSet::of_positions(labels.len(), |row| labels[row].into(), columns)
     }
 
     #[test]
@@ -185,7 +189,7 @@ mod tests {
         let one = ids(&["a", "b", "10"], &["cat", "dog", "cat"]);
         let other = ids(&["10", "b", "a"], &["cat", "dog", "cat"]);
         assert_eq!(one.matches(&other).is_same(), Some(true));
-        let (_, order) = RowSet::of_ids(&["b".into(), "a".into()], |_| String::new());
+        let (_, order) = RowSet::of_ids(&["b".into(), "a".into()], |_| "".into());
         assert_eq!(order, [1, 0]);
     }
 

@@ -1,12 +1,16 @@
 //! Labelled rows with what was predicted for them: all that metrics, slices and comparisons are computed from, whichever file or
 //! model it came from.
 
+mod archive;
+
 use std::collections::BTreeMap;
 
 use crate::metrics::{
     ClassifiedRows, Measured, MetricError, Scores, Scoring, ValuedRows, classify, regress,
 };
 use crate::model::Task;
+
+pub use archive::COLUMN_PREFIX;
 
 /// Labelled rows and what was predicted for them. All columns have one entry a row, in one order.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,6 +6,7 @@
 
 mod archive;
 mod binary;
+mod coded;
 mod columns;
 mod further;
 mod labels;
@@ -14,18 +15,23 @@ mod places;
 mod problem;
 mod table;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Cursor, Read as _, Write as _};
 use std::path::Path;
+use std::thread;
 
 use trainyard_core::config::EvaluateConfig;
 use trainyard_core::digest::Sha256Digest;
-use trainyard_core::files;
+use trainyard_core::evaluation::PREDICTIONS_FILE;
+use trainyard_core::files::{self, FileError};
 use trainyard_core::metrics::{argmax, predictions as predicted_classes};
+use trainyard_core::model::FileEntry;
 use trainyard_core::row_mask::RowMask;
 use trainyard_core::row_set::RowSet;
 use trainyard_core::scored_rows::{ScoreTable, ScoredRows};
 
-use crate::data::npz::Array;
 use crate::data::{DataError, Labels, refuse_lfs_pointer};
 
 pub use binary::{ThresholdError, predict_by_threshold};
@@ -50,15 +56,29 @@ impl Predictions {
     /// Reads the file at `path`. What is not `given` is found in the file: the classes are those of its score columns,
     /// else its labels and predictions, sorted, numbers by value.
     pub fn read(path: &Path, given: &Given<'_>) -> Result<Self, DataError> {
-        let bytes = files::read(path)?;
-        refuse_lfs_pointer(path, &bytes)?;
-        let columns = if bytes.starts_with(b"PK") {
-            archive::columns(&bytes)
-        } else {
-            table::columns(&bytes)
+        let (columns, digest) = match archive_at(path) {
+            Some(archive) => {
+                // Neither needs the other, and a file of gigabytes is not held beside its arrays.
+                thread::scope(|scope| {
+                    let digest = scope.spawn(|| files::measure(path));
+                    let columns = archive::columns(archive);
+                    let digest = digest.join().expect("digests do not panic");
+                    Ok::<_, FileError>((columns, digest?.0))
+                })?
+            }
+            None => {
+                let bytes = files::read(path)?;
+                refuse_lfs_pointer(path, &bytes)?;
+                let columns = if bytes.starts_with(ARCHIVE) {
+                    archive::columns(Cursor::new(&bytes))
+                } else {
+                    table::columns(&bytes)
+                };
+                (columns, Sha256Digest::of(&bytes))
+            }
         };
         columns
-            .and_then(|columns| assembled(columns, given, Sha256Digest::of(&bytes)))
+            .and_then(|columns| assembled(columns, given, digest))
             .map_err(|problem| DataError::malformed(path, problem.to_string()))
     }
 
@@ -94,80 +114,79 @@ impl Predictions {
         }
     }
 
-    /// The identity of the rows, and the mask of the rows in `misses`, indices, in their canonical order.
-    pub fn row_set(&self, misses: &[usize]) -> (RowSet, RowMask) {
+    /// The identity of the rows, and their canonical order.
+    pub fn row_set(&self) -> (RowSet, RowOrder) {
         let rows = &self.rows;
-        let label = |row: usize| match &rows.labels {
-            Labels::Class(labels) => rows.classes[labels[row] as usize].clone(),
-            Labels::Value(labels) => labels[row].to_string(),
+        let label = |row: usize| -> Cow<'_, str> {
+            match &rows.labels {
+                Labels::Class(labels) => rows.classes[labels[row] as usize].as_str().into(),
+                Labels::Value(labels) => labels[row].to_string().into(),
+            }
         };
         let n_rows = rows.n_rows();
-        let mut place: Vec<u64> = (0..n_rows as u64).collect();
-        let set = match &rows.row_ids {
-            Some(row_ids) => {
-                let (set, order) = RowSet::of_ids(row_ids, label);
-                for (position, row) in order.into_iter().enumerate() {
-                    place[row] = position as u64;
-                }
-                set
-            }
-            None => RowSet::of_positions(n_rows, label, self.raw_columns.clone()),
+        let Some(row_ids) = &rows.row_ids else {
+            let set = RowSet::of_positions(n_rows, label, self.raw_columns.clone());
+            let places = None;
+            return (set, RowOrder { n_rows, places });
         };
-        let missed = misses.iter().map(|&row| place[row]).collect();
-        let mask = RowMask::new(n_rows as u64, missed).expect("each row is missed at most once");
-        (set, mask)
+        let (set, order) = RowSet::of_ids(row_ids, label);
+        let mut places = vec![0; n_rows];
+        for (position, row) in order.into_iter().enumerate() {
+            places[row] = position as u64;
+        }
+        let places = Some(places);
+        (set, RowOrder { n_rows, places })
     }
 
-    /// `predictions.npz`: `label`, `predicted`, and where there are any `row_id`, `score`, `weight`, `group`, `fold` and
-    /// `column/<name>`.
-    pub fn to_npz(&self) -> Result<Vec<u8>, DataError> {
-        let rows = &self.rows;
-        let mut arrays: Vec<(&str, Array)> = Vec::new();
-        arrays.extend(
-            rows.row_ids
-                .as_deref()
-                .map(|ids| ("row_id", archive::row_ids(ids))),
-        );
-        arrays.push(("label", archive::answers(&rows.labels)));
-        arrays.push(("predicted", archive::answers(&rows.predicted)));
-        arrays.extend(
-            rows.scores
-                .as_ref()
-                .map(|scores| ("score", archive::scores(scores, rows.classes.len()))),
-        );
-        arrays.extend(
-            rows.weights
-                .as_ref()
-                .map(|weights| ("weight", Array::numbers(weights.clone()))),
-        );
-        arrays.extend(
-            rows.groups
-                .as_deref()
-                .map(|groups| ("group", archive::texts(groups))),
-        );
-        arrays.extend(rows.folds.as_ref().map(|folds| {
-            let folds = folds.iter().copied().map(i64::from);
-            ("fold", Array::integers(folds.collect()))
-        }));
-        let columns: Vec<(String, Array)> = rows
-            .columns
-            .iter()
-            .map(|(name, column)| {
-                let name = format!("{}{name}", archive::COLUMN_PREFIX);
-                (name, archive::further(column))
-            })
-            .collect();
-        arrays.extend(
-            columns
-                .iter()
-                .map(|(name, array)| (name.as_str(), array.clone())),
-        );
-        archive::write(&arrays)
+    /// Writes the rows into `folder` as `predictions.npz`.
+    pub fn write(&self, folder: &Path) -> Result<FileEntry, FileError> {
+        files::write_with(&folder.join(PREDICTIONS_FILE), |file| {
+            let mut file = BufWriter::with_capacity(WRITTEN_AT_ONCE, file);
+            self.rows.write_archive(&mut file)?;
+            file.flush()
+        })?;
+        FileEntry::measure(folder, PREDICTIONS_FILE)
     }
 }
 
+/// The canonical order of rows: bytewise by id, else as they are.
+#[derive(Debug)]
+pub struct RowOrder {
+    n_rows: usize,
+    /// The place of each row; absent where each has its own.
+    places: Option<Vec<u64>>,
+}
+
+impl RowOrder {
+    /// The mask of the rows in `misses`, indices, in the canonical order.
+    pub fn mask(&self, misses: &[usize]) -> RowMask {
+        let missed = misses.iter().map(|&row| match &self.places {
+            Some(places) => places[row],
+            None => row as u64,
+        });
+        RowMask::new(self.n_rows as u64, missed.collect()).expect("each row is missed at most once")
+    }
+}
+
+/// How a zip archive begins.
+const ARCHIVE: &[u8] = b"PK";
+
+/// Bytes that reach the disk at a time.
+const WRITTEN_AT_ONCE: usize = 1 << 20;
+
+/// The file at `path`, where it is an archive that can be read from any place: no pipe.
+fn archive_at(path: &Path) -> Option<File> {
+    let mut file = File::open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut start = [0; ARCHIVE.len()];
+    file.read_exact(&mut start).ok()?;
+    (start == ARCHIVE).then_some(file)
+}
+
 fn assembled(
-    columns: Columns,
+    mut columns: Columns,
     given: &Given<'_>,
     digest: Sha256Digest,
 ) -> Result<Predictions, Problem> {
@@ -237,18 +256,22 @@ fn contradiction(
     let (Labels::Class(predicted), Some(scores)) = (predicted, scores) else {
         return None;
     };
-    let best: Vec<usize> = match scores {
-        ScoreTable::F32(scores) => scores.chunks_exact(n_classes).map(argmax).collect(),
-        ScoreTable::F64(scores) => scores.chunks_exact(n_classes).map(argmax).collect(),
+    let n_other = match scores {
+        ScoreTable::F32(scores) => n_other_than_best(predicted, scores, n_classes),
+        ScoreTable::F64(scores) => n_other_than_best(predicted, scores, n_classes),
     };
-    let differs = |(predicted, best): &(&u32, usize)| **predicted as usize != *best;
-    let n_other = predicted.iter().zip(best).filter(differs).count();
     (2 * n_other > predicted.len()).then(|| {
         format!(
             "`predicted` is another class than the one with the highest score in {n_other} of {} rows: are the scores in the order of the classes?",
             predicted.len()
         )
     })
+}
+
+fn n_other_than_best<T: PartialOrd>(predicted: &[u32], scores: &[T], n_classes: usize) -> usize {
+    let rows = predicted.iter().zip(scores.chunks_exact(n_classes));
+    rows.filter(|(predicted, scores)| **predicted as usize != argmax(scores))
+        .count()
 }
 
 #[cfg(test)]

@@ -275,7 +275,7 @@ mod tests {
         Scorecard {
             model_name: Some("digits".to_owned()),
             model_digest: Some(Sha256Digest::of(b"model")),
-            rows: Some(RowSet::of_positions(3, |_| "a".to_owned(), BTreeMap::new())),
+            rows: Some(RowSet::of_positions(3, |_| "a".into(), BTreeMap::new())),
             data_digest: Some(Sha256Digest::of(b"data")),
             missed_rows: RowMask::new(1_000_000, missed),
             ..Scorecard::bare(
@@ -380,7 +380,7 @@ mod tests {
     fn looks_at_other_rows_are_not_counted_together() {
         let first = record(&card(vec![1]), None);
         let other = Scorecard {
-            rows: Some(RowSet::of_positions(2, |_| "a".to_owned(), BTreeMap::new())),
+            rows: Some(RowSet::of_positions(2, |_| "a".into(), BTreeMap::new())),
             ..card(vec![1])
         };
         assert_eq!(record(&other, Some(&first)).models_judged.len(), 1);

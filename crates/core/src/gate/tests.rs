@@ -52,7 +52,7 @@ fn classified(labels: &[u32], predicted: &[u32], classes: &[&str]) -> Scorecard 
         groups: None,
     };
     let measured = metrics::classify(&rows, &SCORING).unwrap();
-    let label = |row: usize| classes[labels[row] as usize].clone();
+    let label = |row: usize| classes[labels[row] as usize].as_str().into();
     let missed = measured.misses.iter().map(|&row| row as u64).collect();
     Scorecard {
         rows: Some(RowSet::of_positions(labels.len(), label, BTreeMap::new())),

@@ -1,17 +1,21 @@
 //! Metrics of the order of the rows by the score of each class: area under the ROC curve and average precision.
 //!
-//! Each class's column of scores is sorted once. A walk over the sorted rows gives both metrics of the class, what each row contributes to
+//! Each class's column of scores is sorted. A walk over the sorted rows gives both metrics of the class, what each row contributes to
 //! them, and, with the rows of every other class weighted alike, the class's part of the one-vs-one area: time and memory grow with
 //! rows times classes, not with pairs of classes.
 
+mod class_walk;
 mod curve;
+mod influence;
 mod sort;
 mod walk;
 
+use self::class_walk::ClassWalk;
 pub(super) use self::curve::Average;
 use self::curve::Curve;
-use self::sort::Sorted;
-use self::walk::{Parts, Walk};
+use self::influence::OfAverages;
+use self::sort::{Keyed, Parts};
+use self::walk::Walk;
 use super::estimate::{Computed, Estimate, Spread, mean, undefined};
 use super::parallel::both;
 use super::rows::Scores;
@@ -30,8 +34,48 @@ pub struct Curves {
     averages: Vec<Spread>,
 }
 
+/// With fewer rows, a thread's start takes longer than it saves.
+const MIN_FOR_THREADS: usize = 100_000;
+
 const NO_POSITIVES: &str = "no labelled rows";
 const NO_NEGATIVES: &str = "no rows of other classes";
+
+/// The curve of each of these classes: one thread sorts the next rows while another walks over these.
+fn walked<K: Keyed>(
+    walk: &Walk<'_>,
+    scores: &[K::Score],
+    classes: Vec<usize>,
+    averages: &mut OfAverages,
+) -> Vec<(usize, Curve)> {
+    let (n_usable, n_rows) = (classes.len(), walk.labels.len());
+    let n_classes = walk.masses.len();
+    let mut parts = Parts::<K, _>::new(scores, n_classes, classes, |row| walk.of_row(row));
+    let mut part = parts.next(Vec::new());
+    let (mut room, mut curves) = (Vec::new(), Vec::new());
+    let mut class_walk: Option<ClassWalk<'_>> = None;
+    while let Some(found) = part.take() {
+        let mut of_class = match class_walk.take() {
+            Some(of_class) => of_class,
+            None => ClassWalk::new(walk, found.class, n_usable),
+        };
+        let next_room = std::mem::take(&mut room);
+        let mut pass = || of_class.pass(&found.rows, averages);
+        let sort_next = || parts.next(next_room);
+        part = if n_rows > MIN_FOR_THREADS {
+            both(&mut pass, sort_next).1
+        } else {
+            pass();
+            sort_next()
+        };
+        if found.is_last {
+            curves.push((found.class, of_class.finish(averages)));
+        } else {
+            class_walk = Some(of_class);
+        }
+        room = found.rows;
+    }
+    curves
+}
 
 impl Curves {
     pub(super) fn of(
@@ -42,49 +86,45 @@ impl Curves {
         positive: Option<usize>,
     ) -> Self {
         let walk = Walk::new(labels, n_classes, sampling);
-        let has_averages = n_classes > 2;
-        let mut parts = Parts::new(if has_averages { labels.len() } else { 0 }, n_classes);
         let reasons: Vec<Option<&'static str>> = (0..n_classes)
-            .map(|class| match walk.n_labelled(class) {
+            .map(|class| match walk.n_labelled[class] {
                 0 => Some(NO_POSITIVES),
                 n if n == labels.len() as u64 => Some(NO_NEGATIVES),
                 _ => None,
             })
             .collect();
-        let mut usable = (0..n_classes).filter(|class| reasons[*class].is_none());
-        let n_usable = usable.clone().count();
-        let sort = |class: usize| Sorted::of(scores, n_classes, class);
-        let mut sorted = usable.next().map(|class| (class, sort(class)));
+        let usable: Vec<usize> = (0..n_classes)
+            .filter(|class| reasons[*class].is_none())
+            .collect();
+        let n_usable = usable.len();
+        let n_units = if walk.has_averages() {
+            sampling.n_units()
+        } else {
+            0
+        };
+        let mut parts_of_averages = OfAverages::new(n_units, n_classes);
         let mut curves: Vec<Result<Curve, &'static str>> = reasons
             .iter()
             .map(|reason| Err(reason.unwrap_or(NO_POSITIVES)))
             .collect();
-        // One thread sorts the next class while another walks over this one.
-        while let Some((class, rows)) = sorted.take() {
-            let next = usable.next();
-            let is_large = labels.len() > 100_000;
-            let mut walk_over = || match &rows {
-                Sorted::F32(rows) => walk.class(class, n_usable, rows, &mut parts),
-                Sorted::F64(rows) => walk.class(class, n_usable, rows, &mut parts),
-            };
-            let sort_next = || next.map(|next| (next, sort(next)));
-            let (curve, following) = if is_large && next.is_some() {
-                both(&mut walk_over, sort_next)
-            } else {
-                (walk_over(), sort_next())
-            };
+        let found = match scores {
+            Scores::F32(scores) => walked::<u64>(&walk, scores, usable, &mut parts_of_averages),
+            Scores::F64(scores) => {
+                walked::<(u64, u32)>(&walk, scores, usable, &mut parts_of_averages)
+            }
+        };
+        for (class, curve) in found {
             curves[class] = Ok(curve);
-            sorted = following;
         }
-        let averages = if has_averages && n_usable > 0 {
-            walk.averages(&curves, &parts)
+        let averages = if walk.has_averages() && n_usable > 0 {
+            walk.averages(&curves, &parts_of_averages)
         } else {
             Vec::new()
         };
         Self {
             n_rows: labels.len() as u64,
             classes: curves,
-            positive: positive.filter(|_| !has_averages),
+            positive: positive.filter(|_| !walk.has_averages()),
             averages,
         }
     }

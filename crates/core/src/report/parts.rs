@@ -206,7 +206,7 @@ pub(super) mod tests {
             },
             data: DataReference {
                 digest: Sha256Digest::of(b"data"),
-                rows: RowSet::of_positions(120, |row| row.to_string(), BTreeMap::new()),
+                rows: RowSet::of_positions(120, |row| row.to_string().into(), BTreeMap::new()),
             },
             scoring,
             measurements,

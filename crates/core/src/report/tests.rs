@@ -381,7 +381,7 @@ mod gallery {
         let is_shown = |found: &Measurement| shown.contains(&found.key.metric.as_str());
         measured.measurements.retain(is_shown);
         let missed = measured.misses.iter().map(|&row| row as u64).collect();
-        let label = |row: usize| classes[labels[row] as usize].clone();
+        let label = |row: usize| classes[labels[row] as usize].as_str().into();
         Evaluation {
             schema_version: 1,
             task: Task::Classification,

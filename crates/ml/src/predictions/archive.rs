@@ -1,22 +1,20 @@
-//! Predictions as an npz archive, read and written.
+//! Predictions as an npz archive of any tool.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Seek};
 
 use trainyard_core::digest::DigestBuilder;
-use trainyard_core::scored_rows::{Column, ScoreTable};
+use trainyard_core::scored_rows::{COLUMN_PREFIX, ScoreTable};
 
-use super::columns::{Cells, Columns, FurtherColumn, ScoreColumns};
+use super::coded::Coded;
+use super::columns::{Answers, Cells, Columns, FurtherColumn, ScoreColumns};
 use super::places::Places;
 use super::problem::{Problem, some};
 use crate::data::npz::{self, Array, Values};
-use crate::data::{DataError, Labels};
-
-/// Before the name of an array that is a further column of the rows.
-pub(super) const COLUMN_PREFIX: &str = "column/";
 
 /// The columns of an archive with the arrays `label` and `predicted` or `score`.
-pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
-    let mut arrays = npz::read_npz(bytes).map_err(Problem::Format)?;
+pub(super) fn columns(reader: impl Read + Seek) -> Result<Columns, Problem> {
+    let mut arrays = npz::read_npz_from(reader).map_err(Problem::Format)?;
     let labels = arrays.remove("label").ok_or_else(|| Problem::NoColumn {
         what: "array",
         name: "label",
@@ -24,7 +22,7 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
         hint: "",
     })?;
     let n_rows = labels.shape.first().copied().unwrap_or(0);
-    let labels = column("label", labels, n_rows)?;
+    let labels = answers("label", labels, n_rows)?;
     let row_ids = match arrays.remove("row_id") {
         Some(array) => match column("row_id", array, n_rows)? {
             Cells::Texts(texts) => Some(texts),
@@ -33,7 +31,7 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
         None => None,
     };
     let predicted = match arrays.remove("predicted") {
-        Some(array) => Some(column("predicted", array, n_rows)?),
+        Some(array) => Some(answers("predicted", array, n_rows)?),
         None => None,
     };
     let scores = match arrays.remove("score") {
@@ -46,7 +44,7 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
         digest.bytes(&npz::write_npy(array));
         others.insert(name.to_owned(), digest.finish());
     };
-    let mut one_a_row = |name: &'static str| match arrays.remove(name) {
+    let mut optional = |name: &'static str| match arrays.remove(name) {
         Some(array) => {
             if name != "fold" {
                 digest_of(name, &array);
@@ -55,8 +53,8 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
         }
         None => Ok(None),
     };
-    let (weights, groups) = (one_a_row("weight")?, one_a_row("group")?);
-    let folds = one_a_row("fold")?;
+    let (weights, groups) = (optional("weight")?, optional("group")?);
+    let folds = optional("fold")?;
     let mut further = BTreeMap::new();
     for (name, array) in arrays {
         let of_rows = name.strip_prefix(COLUMN_PREFIX).map(str::to_owned);
@@ -102,17 +100,36 @@ fn numbers_or_texts(name: &str, array: Array, n_rows: usize) -> Result<Cells, Pr
     column(name, Array { shape, values }, n_rows)
 }
 
+/// An array of one label or prediction a row.
+fn answers(name: &str, array: Array, n_rows: usize) -> Result<Answers, Problem> {
+    Ok(match one_a_row(name, array, n_rows)? {
+        Values::I64(values) => Answers::Texts(Coded::of_integers(&values)),
+        Values::U8(values) => {
+            let values: Vec<i64> = values.into_iter().map(i64::from).collect();
+            Answers::Texts(Coded::of_integers(&values))
+        }
+        Values::F32(values) => Answers::Numbers(values.into_iter().map(f64::from).collect()),
+        Values::F64(values) => Answers::Numbers(values),
+        Values::Text(values) => Answers::Texts(Coded::of_texts(values)),
+    })
+}
+
+/// The elements of an array of one value a row.
+fn one_a_row(name: &str, array: Array, n_rows: usize) -> Result<Values, Problem> {
+    let Array { shape, values } = array;
+    if shape == [n_rows] || shape == [n_rows, 1] {
+        return Ok(values);
+    }
+    Err(Problem::Shape {
+        name: name.to_owned(),
+        shape,
+        n_rows,
+    })
+}
+
 /// An array of one value a row.
 fn column(name: &str, array: Array, n_rows: usize) -> Result<Cells, Problem> {
-    let Array { shape, values } = array;
-    if !(shape == [n_rows] || shape == [n_rows, 1]) {
-        return Err(Problem::Shape {
-            name: name.to_owned(),
-            shape,
-            n_rows,
-        });
-    }
-    Ok(match values {
+    Ok(match one_a_row(name, array, n_rows)? {
         Values::I64(values) => Cells::Texts(values.iter().map(i64::to_string).collect()),
         Values::U8(values) => Cells::Texts(values.iter().map(u8::to_string).collect()),
         Values::F32(values) => Cells::Numbers(values.into_iter().map(f64::from).collect()),
@@ -148,67 +165,4 @@ fn score_columns(array: Array, n_rows: usize) -> Result<ScoreColumns, Problem> {
         }
     };
     Ok(ScoreColumns::Array { scores, n_columns })
-}
-
-/// Row ids as an array: integers where all are, else texts.
-pub(super) fn row_ids(row_ids: &[String]) -> Array {
-    let integer = |text: &String| {
-        let value: i64 = text.parse().ok()?;
-        (value.to_string() == *text).then_some(value)
-    };
-    let integers: Option<Vec<i64>> = row_ids.iter().map(integer).collect();
-    Array {
-        shape: vec![row_ids.len()],
-        values: match integers {
-            Some(integers) => Values::I64(integers),
-            None => Values::Text(row_ids.to_vec()),
-        },
-    }
-}
-
-/// Class indices or numbers as an array.
-pub(super) fn answers(answers: &Labels) -> Array {
-    match answers {
-        Labels::Class(classes) => Array::integers(classes.iter().copied().map(i64::from).collect()),
-        Labels::Value(values) => Array::numbers(values.clone()),
-    }
-}
-
-/// Scores as an array `[n_rows, n_columns]`.
-pub(super) fn scores(scores: &ScoreTable, n_columns: usize) -> Array {
-    let (n, values) = match scores {
-        ScoreTable::F32(scores) => (scores.len(), Values::F32(scores.clone())),
-        ScoreTable::F64(scores) => (scores.len(), Values::F64(scores.clone())),
-    };
-    Array {
-        shape: vec![n / n_columns.max(1), n_columns],
-        values,
-    }
-}
-
-/// A further column as an array.
-pub(super) fn further(column: &Column) -> Array {
-    match column {
-        Column::Numbers(numbers) => Array::numbers(numbers.clone()),
-        Column::Texts(texts) => self::texts(texts),
-    }
-}
-
-/// Texts as an array.
-pub(super) fn texts(texts: &[String]) -> Array {
-    Array {
-        shape: vec![texts.len()],
-        values: Values::Text(texts.to_vec()),
-    }
-}
-
-/// The archive, with the same bytes for the same arrays.
-pub(super) fn write(arrays: &[(&str, Array)]) -> Result<Vec<u8>, DataError> {
-    let arrays: Vec<(&str, &Array)> = arrays.iter().map(|(name, array)| (*name, array)).collect();
-    npz::write_npz(&arrays).map_err(|error| {
-        DataError::malformed(
-            std::path::Path::new(trainyard_core::evaluation::PREDICTIONS_FILE),
-            format!("cannot be packed ({error})"),
-        )
-    })
 }

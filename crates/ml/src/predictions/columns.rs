@@ -9,6 +9,7 @@ use trainyard_core::model::Task;
 use trainyard_core::scored_rows::ScoreTable;
 
 use super::binary::{self, ThresholdError};
+use super::coded::Coded;
 use super::labels::{self, Texts};
 use super::logits::{self, Scale};
 use super::places::Places;
@@ -28,28 +29,36 @@ pub struct Given<'a> {
 
 /// Labels or predictions as they are written.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Cells {
+pub(super) enum Answers {
     /// As text: of a table, or of an array of texts or integers.
-    Texts(Vec<String>),
+    Texts(Coded),
     /// Of an array of numbers that need not be whole.
     Numbers(Vec<f64>),
 }
 
-impl Cells {
-    pub(super) const fn len(&self) -> usize {
+impl Answers {
+    const fn len(&self) -> usize {
         match self {
             Self::Texts(cells) => cells.len(),
             Self::Numbers(cells) => cells.len(),
         }
     }
 
-    fn texts(&self) -> Vec<String> {
+    fn into_texts(self) -> Coded {
         match self {
-            Self::Texts(cells) => cells.clone(),
-            // `1.0` keeps its point, as Python writes it, so that it is known for a number that could have a fraction.
-            Self::Numbers(cells) => cells.iter().map(|value| format!("{value:?}")).collect(),
+            Self::Texts(cells) => cells,
+            Self::Numbers(cells) => Coded::of_numbers(&cells),
         }
     }
+}
+
+/// Any other column as it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Cells {
+    /// As text: of a table, or of an array of texts or integers.
+    Texts(Vec<String>),
+    /// Of an array of numbers that need not be whole.
+    Numbers(Vec<f64>),
 }
 
 /// Scores as they stand in a file.
@@ -76,8 +85,8 @@ pub(super) struct FurtherColumn {
 #[derive(Debug)]
 pub(super) struct Columns {
     pub(super) row_ids: Option<Vec<String>>,
-    pub(super) labels: Cells,
-    pub(super) predicted: Option<Cells>,
+    pub(super) labels: Answers,
+    pub(super) predicted: Option<Answers>,
     pub(super) scores: Option<ScoreColumns>,
     pub(super) weights: Option<Cells>,
     pub(super) groups: Option<Cells>,
@@ -89,8 +98,8 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Labels, predictions and scores, resolved and checked against each other.
-    pub(super) fn resolve(&self, given: &Given<'_>) -> Result<Resolved, Problem> {
+    /// Labels, predictions and scores, resolved and checked against each other, and taken out of the columns.
+    pub(super) fn resolve(&mut self, given: &Given<'_>) -> Result<Resolved, Problem> {
         if self.labels.len() == 0 {
             return Err(Problem::NoRows);
         }
@@ -105,19 +114,35 @@ impl Columns {
         }
         let default = EvaluateConfig::default();
         let evaluate = given.evaluate.unwrap_or(&default);
+        let answered = Answered {
+            labels: std::mem::replace(&mut self.labels, Answers::Numbers(Vec::new())),
+            predicted: self.predicted.take(),
+            scores: self.scores.take(),
+            places: &self.places,
+        };
         match given.task {
             Some(Task::Regression) if evaluate.positive_class.is_some() => {
                 Err(ThresholdError::Regression.into())
             }
-            Some(Task::Regression) => self.resolve_numbers(),
-            task => self.resolve_classes(given.classes, task.is_some(), evaluate),
+            Some(Task::Regression) => answered.resolve_numbers(),
+            task => answered.resolve_classes(given.classes, task.is_some(), evaluate),
         }
     }
+}
 
-    fn resolve_numbers(&self) -> Result<Resolved, Problem> {
-        let labels = self.numbers(&self.labels, "label")?;
-        let predicted = match (&self.predicted, &self.scores) {
-            (Some(predicted), _) => self.numbers(predicted, "predicted")?,
+/// What is right, and what was predicted, as it stands in a file.
+struct Answered<'a> {
+    labels: Answers,
+    predicted: Option<Answers>,
+    scores: Option<ScoreColumns>,
+    places: &'a Places,
+}
+
+impl Answered<'_> {
+    fn resolve_numbers(self) -> Result<Resolved, Problem> {
+        let labels = numbers(self.labels, "label", self.places)?;
+        let predicted = match (self.predicted, &self.scores) {
+            (Some(predicted), _) => numbers(predicted, "predicted", self.places)?,
             (None, Some(scores)) => one_column(scores).ok_or(Problem::NoPredictedNumbers)?,
             (None, None) => return Err(Problem::NoPredictedNumbers),
         };
@@ -129,59 +154,31 @@ impl Columns {
         })
     }
 
-    /// Finite numbers, exactly as they are written.
-    fn numbers(&self, cells: &Cells, column: &'static str) -> Result<Vec<f64>, Problem> {
-        let not_finite = |row: usize, cell: String| Problem::NotFinite {
-            place: self.places.of(row),
-            column: column.to_owned(),
-            cell: shortened(&cell),
-        };
-        match cells {
-            Cells::Numbers(numbers) => match numbers.iter().position(|value| !value.is_finite()) {
-                Some(row) => Err(not_finite(row, numbers[row].to_string())),
-                None => Ok(numbers.clone()),
-            },
-            Cells::Texts(texts) => {
-                let number = |(row, text): (usize, &String)| match text.parse::<f64>() {
-                    Ok(value) if value.is_finite() => Ok(value),
-                    _ => Err(not_finite(row, text.clone())),
-                };
-                texts.iter().enumerate().map(number).collect()
-            }
-        }
-    }
-
     fn resolve_classes(
-        &self,
+        self,
         declared: Option<&[String]>,
         is_certain: bool,
         evaluate: &EvaluateConfig,
     ) -> Result<Resolved, Problem> {
-        for (cells, column) in [
-            (Some(&self.labels), "label"),
-            (self.predicted.as_ref(), "predicted"),
-        ] {
-            if let Some(Cells::Numbers(numbers)) = cells
-                && let Some(row) = numbers.iter().position(|value| !value.is_finite())
-            {
-                return Err(Problem::NotFinite {
-                    place: self.places.of(row),
-                    column: column.to_owned(),
-                    cell: numbers[row].to_string(),
-                });
+        let places = self.places;
+        let texts = |answers: Answers, name: &'static str| {
+            if let Answers::Numbers(numbers) = &answers {
+                refuse_not_finite(numbers, name, places)?;
             }
-        }
-        let label_cells = self.labels.texts();
-        let predicted_cells = self.predicted.as_ref().map(Cells::texts);
+            Ok::<_, Problem>(answers.into_texts())
+        };
+        let labels = texts(self.labels, "label")?;
+        let predicted = self.predicted.map(|cells| texts(cells, "predicted"));
+        let predicted = predicted.transpose()?;
         let labels = Texts {
             name: "label",
-            cells: &label_cells,
-            places: &self.places,
+            cells: &labels,
+            places,
         };
-        let predicted = predicted_cells.as_ref().map(|cells| Texts {
+        let predicted = predicted.as_ref().map(|cells| Texts {
             name: "predicted",
             cells,
-            places: &self.places,
+            places,
         });
         labels.check(declared)?;
         if let Some(predicted) = &predicted {
@@ -197,10 +194,10 @@ impl Columns {
         };
         let positive_idx = binary::positive_idx(evaluate.positive_class.as_deref(), &classes)?;
         let label_indices = labels.indices(&classes)?;
-        let scores = match &self.scores {
-            Some(scores) => Some(self.probabilities(scores, &classes, positive_idx, evaluate)?),
-            None => None,
-        };
+        let scores = self.scores;
+        let scores =
+            scores.map(|scores| probabilities(scores, &classes, positive_idx, evaluate, places));
+        let scores = scores.transpose()?;
         let by_threshold = match (positive_idx.zip(evaluate.threshold), &scores) {
             (None, _) => None,
             (Some(_), None) => return Err(ThresholdError::NoScores.into()),
@@ -213,7 +210,7 @@ impl Columns {
                 let indices = predicted.indices(&classes)?;
                 labels::refuse_mismatch(&label_indices, &indices, &classes, is_declared)?;
                 if let Some((expected, threshold)) = &by_threshold {
-                    self.refuse_other_threshold(&indices, expected, *threshold)?;
+                    refuse_other_threshold(&indices, expected, *threshold, places)?;
                 }
                 indices
             }
@@ -232,56 +229,91 @@ impl Columns {
     }
 }
 
-impl Columns {
-    /// A probability of each class, in the order of `classes`.
-    fn probabilities(
-        &self,
-        scores: &ScoreColumns,
-        classes: &[String],
-        positive_idx: Option<usize>,
-        evaluate: &EvaluateConfig,
-    ) -> Result<ScoreTable, Problem> {
-        let scale = match evaluate.scores {
-            ScoreKind::Probabilities => Scale::Probabilities,
-            ScoreKind::Logits => Scale::Logits,
-        };
-        if let (Some(values), [_, _]) = (one_column(scores), classes) {
-            let of_class = match scores {
-                ScoreColumns::Named(columns) => columns
-                    .first()
-                    .and_then(|(name, _)| classes.iter().position(|class| class == name)),
-                ScoreColumns::Array { .. } => positive_idx,
-            };
-            if let Some(idx) = of_class {
-                return logits::of_one_column(&values, idx, scale, &self.places);
-            }
+/// Finite numbers, exactly as they are written.
+fn numbers(answers: Answers, column: &'static str, places: &Places) -> Result<Vec<f64>, Problem> {
+    let cells = match answers {
+        Answers::Numbers(numbers) => {
+            refuse_not_finite(&numbers, column, places)?;
+            return Ok(numbers);
         }
-        let in_order = scores.in_order(classes)?;
-        match scale {
-            Scale::Probabilities => Ok(in_order),
-            Scale::Logits => logits::softmax(&in_order, classes, &self.places),
-        }
-    }
+        Answers::Texts(cells) => cells,
+    };
+    let number = |(code, text): (usize, &String)| match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(value),
+        _ => Err(Problem::NotFinite {
+            place: places.of(cells.first_row(code)),
+            column: column.to_owned(),
+            cell: shortened(text),
+        }),
+    };
+    let distinct = cells.distinct().iter().enumerate().map(number);
+    let distinct: Vec<f64> = distinct.collect::<Result<_, _>>()?;
+    Ok(cells
+        .codes()
+        .iter()
+        .map(|&code| distinct[code as usize])
+        .collect())
+}
 
-    /// Refuses predictions that are not those of the threshold in force.
-    fn refuse_other_threshold(
-        &self,
-        predicted: &[u32],
-        expected: &[u32],
-        threshold: f64,
-    ) -> Result<(), Problem> {
-        let pairs = predicted.iter().zip(expected).enumerate();
-        let mut others = pairs.filter(|(_, (predicted, expected))| predicted != expected);
-        let Some((first, _)) = others.next() else {
-            return Ok(());
-        };
-        Err(Problem::OtherThreshold {
-            place: self.places.of(first),
-            threshold,
-            n_other: 1 + others.count(),
-            n_rows: predicted.len(),
-        })
+fn refuse_not_finite(numbers: &[f64], column: &str, places: &Places) -> Result<(), Problem> {
+    match numbers.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(row) => Err(Problem::NotFinite {
+            place: places.of(row),
+            column: column.to_owned(),
+            cell: numbers[row].to_string(),
+        }),
     }
+}
+
+/// A probability of each class, in the order of `classes`.
+fn probabilities(
+    scores: ScoreColumns,
+    classes: &[String],
+    positive_idx: Option<usize>,
+    evaluate: &EvaluateConfig,
+    places: &Places,
+) -> Result<ScoreTable, Problem> {
+    let scale = match evaluate.scores {
+        ScoreKind::Probabilities => Scale::Probabilities,
+        ScoreKind::Logits => Scale::Logits,
+    };
+    if let (Some(values), [_, _]) = (one_column(&scores), classes) {
+        let of_class = match &scores {
+            ScoreColumns::Named(columns) => columns
+                .first()
+                .and_then(|(name, _)| classes.iter().position(|class| class == name)),
+            ScoreColumns::Array { .. } => positive_idx,
+        };
+        if let Some(idx) = of_class {
+            return logits::of_one_column(&values, idx, scale, places);
+        }
+    }
+    let in_order = scores.in_order(classes)?;
+    match scale {
+        Scale::Probabilities => Ok(in_order),
+        Scale::Logits => logits::softmax(&in_order, classes, places),
+    }
+}
+
+/// Refuses predictions that are not those of the threshold in force.
+fn refuse_other_threshold(
+    predicted: &[u32],
+    expected: &[u32],
+    threshold: f64,
+    places: &Places,
+) -> Result<(), Problem> {
+    let pairs = predicted.iter().zip(expected).enumerate();
+    let mut others = pairs.filter(|(_, (predicted, expected))| predicted != expected);
+    let Some((first, _)) = others.next() else {
+        return Ok(());
+    };
+    Err(Problem::OtherThreshold {
+        place: places.of(first),
+        threshold,
+        n_other: 1 + others.count(),
+        n_rows: predicted.len(),
+    })
 }
 
 /// What the columns come to.
@@ -341,16 +373,16 @@ impl ScoreColumns {
     }
 
     /// Scores by row, in the order of `classes`: columns of a table by their names, those of an array as they stand.
-    fn in_order(&self, classes: &[String]) -> Result<ScoreTable, Problem> {
+    fn in_order(self, classes: &[String]) -> Result<ScoreTable, Problem> {
         match self {
             Self::Array { scores, n_columns } => {
-                if *n_columns == classes.len() {
-                    return Ok(scores.clone());
+                if n_columns == classes.len() {
+                    return Ok(scores);
                 }
                 Err(Problem::ScoreColumns {
-                    n_columns: *n_columns,
+                    n_columns,
                     n_classes: classes.len(),
-                    hint: if *n_columns == 1 && classes.len() == 2 {
+                    hint: if n_columns == 1 && classes.len() == 2 {
                         "; say whose it is by `[evaluate] positive_class`, or write a column a class, `1 - p` and `p`"
                     } else {
                         ""
@@ -362,7 +394,7 @@ impl ScoreColumns {
                     let is_missing =
                         |class: &&String| columns.iter().all(|(name, _)| name != *class);
                     return Err(match classes.iter().find(is_missing) {
-                        Some(class) => no_score_column(class, columns),
+                        Some(class) => no_score_column(class, &columns),
                         None => Problem::ExtraScoreColumn(extra.clone()),
                     });
                 }
@@ -370,7 +402,7 @@ impl ScoreColumns {
                     let found = columns.iter().find(|(name, _)| name == class);
                     found
                         .map(|(_, values)| values)
-                        .ok_or_else(|| no_score_column(class, columns))
+                        .ok_or_else(|| no_score_column(class, &columns))
                 };
                 let in_order: Vec<&Vec<f64>> =
                     classes.iter().map(column).collect::<Result<_, _>>()?;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::coded::Coded;
 use super::places::Places;
 use super::problem::{Problem, shortened, some};
 
@@ -17,7 +18,7 @@ const GAPS: [&str; 9] = [
 pub(super) struct Texts<'a> {
     /// `label` or `predicted`.
     pub(super) name: &'static str,
-    pub(super) cells: &'a [String],
+    pub(super) cells: &'a Coded,
     pub(super) places: &'a Places,
 }
 
@@ -64,7 +65,7 @@ impl Form {
 
 impl<'a> Texts<'a> {
     pub(super) fn distinct(&self) -> BTreeSet<&'a str> {
-        self.cells.iter().map(String::as_str).collect()
+        self.cells.distinct().iter().map(String::as_str).collect()
     }
 
     /// Refuses gaps and two spellings of one number, unless `classes` lists them.
@@ -72,11 +73,12 @@ impl<'a> Texts<'a> {
         let is_listed =
             |text: &str| classes.is_some_and(|classes| classes.iter().any(|c| c == text));
         let is_gap = |cell: &String| GAPS.contains(&cell.as_str()) && !is_listed(cell);
-        if let Some(row) = self.cells.iter().position(is_gap) {
+        let distinct = self.cells.distinct();
+        if let Some(code) = distinct.iter().position(is_gap) {
             return Err(Problem::Gap {
-                place: self.places.of(row),
+                place: self.places.of(self.cells.first_row(code)),
                 column: self.name,
-                cell: self.cells[row].clone(),
+                cell: distinct[code].clone(),
             });
         }
         let mut by_number: BTreeMap<&str, &str> = BTreeMap::new();
@@ -118,18 +120,17 @@ impl<'a> Texts<'a> {
                 .copied();
             named.or_else(|| are_indices.then(|| index(text)).flatten())
         };
-        let found: HashMap<&str, Option<u32>> = distinct
-            .iter()
-            .map(|&text| (text, class_of(text)))
-            .collect();
-        let idx = |(row, cell): (usize, &String)| {
-            found[cell.as_str()].ok_or_else(|| self.no_class(row, cell, classes))
-        };
-        self.cells.iter().enumerate().map(idx).collect()
+        let index_of_code = self.cells.distinct().iter().enumerate();
+        let index_of_code: Vec<u32> = index_of_code
+            .map(|(code, text)| class_of(text).ok_or_else(|| self.no_class(code, text, classes)))
+            .collect::<Result<_, _>>()?;
+        let codes = self.cells.codes().iter();
+        Ok(codes.map(|&code| index_of_code[code as usize]).collect())
     }
 
-    fn no_class(&self, row: usize, cell: &str, classes: &[String]) -> Problem {
-        let place = self.places.of(row);
+    /// `cell`, the distinct text of index `code`, is no class.
+    fn no_class(&self, code: usize, cell: &str, classes: &[String]) -> Problem {
+        let place = self.places.of(self.cells.first_row(code));
         let folded = |text: &str| text.trim().to_lowercase();
         if let Some(class) = classes.iter().find(|class| folded(class) == folded(cell)) {
             return Problem::AlmostClass {
@@ -202,10 +203,10 @@ pub(super) fn found_classes(labels: &Texts<'_>, predicted: Option<&Texts<'_>>) -
                 (true, Some((_, number)), _) => format!("{number}.0"),
                 _ => text.to_owned(),
             };
-            if !classes.contains(&spelled) {
-                classes.push(spelled);
-            }
+            classes.push(spelled);
         }
+        classes.sort_unstable();
+        classes.dedup();
     }
     classes.sort_by(
         |left, right| match (left.parse::<f64>(), right.parse::<f64>()) {
@@ -247,8 +248,7 @@ pub(super) fn refuse_mismatch(
     classes: &[String],
     is_declared: bool,
 ) -> Result<(), Problem> {
-    let of_labels: BTreeSet<u32> = labels.iter().copied().collect();
-    let of_predicted: BTreeSet<u32> = predicted.iter().copied().collect();
+    let (of_labels, of_predicted) = (occurring(labels, classes), occurring(predicted, classes));
     if of_predicted.is_subset(&of_labels) {
         return Ok(());
     }
@@ -282,6 +282,14 @@ pub(super) fn refuse_mismatch(
     Ok(())
 }
 
+/// The classes of which there are rows.
+fn occurring(rows: &[u32], classes: &[String]) -> BTreeSet<u32> {
+    let mut occurs = vec![false; classes.len()];
+    rows.iter().for_each(|&idx| occurs[idx as usize] = true);
+    let occurring = (0..).zip(occurs).filter(|(_, occurs)| *occurs);
+    occurring.map(|(idx, _)| idx).collect()
+}
+
 /// Class numbers that count from 1 in one column and from 0 in the other.
 fn refuse_offset(labels: &[u32], predicted: &[u32], classes: &[String]) -> Result<(), Problem> {
     let numbers: Option<Vec<i64>> = classes
@@ -299,7 +307,7 @@ fn refuse_offset(labels: &[u32], predicted: &[u32], classes: &[String]) -> Resul
         right.count() as f64 / labels.len() as f64
     };
     let share = share_right(0);
-    let n_labelled = labels.iter().collect::<BTreeSet<_>>().len();
+    let n_labelled = occurring(labels, classes).len();
     if share >= 1.0 / n_labelled as f64 {
         return Ok(());
     }

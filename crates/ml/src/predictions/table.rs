@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use trainyard_core::digest::DigestBuilder;
 use trainyard_core::files::without_byte_order_mark;
 
-use super::columns::{Cells, Columns, FurtherColumn, ScoreColumns};
+use super::coded::Coding;
+use super::columns::{Answers, Cells, Columns, FurtherColumn, ScoreColumns};
 use super::places::Places;
 use super::problem::{Problem, shortened, some};
 
@@ -40,7 +41,7 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
         .collect();
     let mut columns = Columns {
         row_ids: None,
-        labels: Cells::Texts(Vec::new()),
+        labels: Answers::Texts(Coding::default().finish()),
         predicted: None,
         scores: None,
         weights: None,
@@ -85,7 +86,8 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
     if !has("predicted") && scores.is_empty() {
         return Err(Problem::NoAnswers);
     }
-    let (mut row_ids, mut labels, mut predicted) = (Vec::new(), Vec::new(), Vec::new());
+    let mut row_ids = Vec::new();
+    let (mut labels, mut predicted) = (Coding::default(), Coding::default());
     let (mut weights, mut groups, mut folds) = (Vec::new(), Vec::new(), Vec::new());
     let mut digests = [DigestBuilder::new("weight"), DigestBuilder::new("group")];
     let mut record = csv::StringRecord::new();
@@ -112,21 +114,21 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
                     place: place(),
                     column: name.clone(),
                 }),
-                text => Ok(text.to_owned()),
+                text => Ok(text),
             };
             match role {
-                Role::RowId => row_ids.push(filled()?),
+                Role::RowId => row_ids.push(filled()?.to_owned()),
                 Role::Label => labels.push(filled()?),
                 Role::Predicted => predicted.push(filled()?),
                 Role::Weight => {
                     digests[0].text(cell);
-                    weights.push(filled()?);
+                    weights.push(filled()?.to_owned());
                 }
                 Role::Group => {
                     digests[1].text(cell);
-                    groups.push(filled()?);
+                    groups.push(filled()?.to_owned());
                 }
-                Role::Fold => folds.push(filled()?),
+                Role::Fold => folds.push(filled()?.to_owned()),
                 Role::Score(idx) => match cell.parse::<f64>() {
                     Ok(value) if value.is_finite() => scores[*idx].1.push(value),
                     _ => {
@@ -146,8 +148,8 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
     }
     columns.places = Places::Lines(lines);
     columns.row_ids = has("row_id").then_some(row_ids);
-    columns.labels = Cells::Texts(labels);
-    columns.predicted = has("predicted").then_some(Cells::Texts(predicted));
+    columns.labels = Answers::Texts(labels.finish());
+    columns.predicted = has("predicted").then(|| Answers::Texts(predicted.finish()));
     columns.scores = (!scores.is_empty()).then_some(ScoreColumns::Named(scores));
     columns.weights = has("weight").then_some(Cells::Texts(weights));
     columns.groups = has("group").then_some(Cells::Texts(groups));

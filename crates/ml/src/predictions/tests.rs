@@ -2,7 +2,7 @@ mod settings;
 
 use super::problem::Problem;
 use super::*;
-use crate::data::npz::{self, Values};
+use crate::data::npz::{self, Array, Values};
 use trainyard_core::model::Task;
 
 fn resolve(columns: Result<Columns, Problem>, given: &Given<'_>) -> Result<Predictions, Problem> {
@@ -43,7 +43,13 @@ fn npz(arrays: &[(&str, &Array)], classes: Option<&[String]>) -> Result<Predicti
         classes,
         ..Given::default()
     };
-    resolve(archive::columns(&bytes), &given)
+    resolve(archive::columns(Cursor::new(bytes)), &given)
+}
+
+fn archived(read: &Predictions) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    read.rows.write_archive(&mut bytes).unwrap();
+    bytes.into_inner()
 }
 
 fn accuracy(read: &Predictions) -> f64 {
@@ -146,7 +152,7 @@ fn numbers_are_kept_as_precise_as_they_were_written() {
         task: Some(Task::Regression),
         ..Given::default()
     };
-    let read = resolve(archive::columns(&read.unwrap()), &given).unwrap();
+    let read = resolve(archive::columns(Cursor::new(read.unwrap())), &given).unwrap();
     assert_eq!(
         read.rows.predicted,
         Labels::Value(vec![1_000_000_025.0, 2.5])
@@ -296,12 +302,12 @@ fn text_arrays_are_read_and_written() {
     )
     .unwrap();
     assert_eq!(read.rows.classes, ["Zürich", "b"]);
-    let written = npz::read_npz(&read.to_npz().unwrap()).unwrap();
+    let written = npz::read_npz(&archived(&read)).unwrap();
     assert_eq!(written["row_id"], row_id);
     assert_eq!(written["label"], Array::integers(vec![0, 1]));
     let mut whole = read;
     whole.rows.row_ids = Some(names(&["7", "5"]));
-    let written = npz::read_npz(&whole.to_npz().unwrap()).unwrap();
+    let written = npz::read_npz(&archived(&whole)).unwrap();
     assert_eq!(written["row_id"], Array::integers(vec![7, 5]));
 }
 
@@ -309,19 +315,17 @@ fn text_arrays_are_read_and_written() {
 fn the_order_of_rows_columns_and_classes_does_not_change_which_rows_they_are() {
     let one = classified("row_id,label,predicted\n1,a,a\n2,b,a\n3,a,b\n").unwrap();
     let other = classified("predicted,label,row_id\nb,a,3\nc,b,2\na,a,1\n").unwrap();
-    let ((set, mask), (other_set, other_mask)) = (one.row_set(&[1, 2]), other.row_set(&[0, 1]));
+    let ((set, order), (other_set, other_order)) = (one.row_set(), other.row_set());
+    let (mask, other_mask) = (order.mask(&[1, 2]), other_order.mask(&[0, 1]));
     assert_eq!(set.matches(&other_set).is_same(), Some(true));
     assert_eq!(mask, other_mask);
     let renamed = classified("row_id,label,predicted\n1,x,x\n2,b,x\n3,x,b\n").unwrap();
-    assert_eq!(set.matches(&renamed.row_set(&[]).0).is_same(), Some(false));
+    assert_eq!(set.matches(&renamed.row_set().0).is_same(), Some(false));
     // Without ids, another column of the file tells other rows with the same labels.
     let with =
         |column: &str| classified(&format!("label,predicted,x\na,a,1\nb,b,{column}\n")).unwrap();
-    let (same, changed) = (with("2").row_set(&[]).0, with("3").row_set(&[]).0);
-    assert_eq!(
-        same.matches(&with("2").row_set(&[]).0).is_same(),
-        Some(true)
-    );
+    let (same, changed) = (with("2").row_set().0, with("3").row_set().0);
+    assert_eq!(same.matches(&with("2").row_set().0).is_same(), Some(true));
     assert_eq!(same.matches(&changed).is_same(), Some(false));
     assert!(with("2").notes[0].contains("not used: `x`"));
 }

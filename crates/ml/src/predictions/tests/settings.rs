@@ -32,7 +32,7 @@ fn read_npz(arrays: &[(&str, &Array)], settings: &str) -> Result<Predictions, Pr
         ..Given::default()
     };
     let bytes = npz::write_npz(arrays).unwrap();
-    resolve(archive::columns(&bytes), &given)
+    resolve(archive::columns(Cursor::new(bytes)), &given)
 }
 
 fn assert_scores(read: &Predictions, expected: &[f64]) {
@@ -73,7 +73,7 @@ fn weights_groups_folds_and_further_columns_are_read_and_written_back() {
     assert_eq!(column("zip"), Some(zips));
     assert_eq!(first.notes, ["Columns that were not used: `note`."]);
     // The archive holds the same rows.
-    let bytes = first.to_npz().unwrap();
+    let bytes = archived(&first);
     let evaluate = evaluate(SETTINGS);
     let classes = names(&["a", "b"]);
     let given = Given {
@@ -81,9 +81,9 @@ fn weights_groups_folds_and_further_columns_are_read_and_written_back() {
         evaluate: Some(&evaluate),
         ..Given::default()
     };
-    let again = resolve(archive::columns(&bytes), &given).unwrap();
+    let again = resolve(archive::columns(Cursor::new(bytes)), &given).unwrap();
     assert_eq!(again.rows, first.rows);
-    let arrays = npz::read_npz(&bytes).unwrap();
+    let arrays = npz::read_npz(&archived(&first)).unwrap();
     let expected = [
         "column/country",
         "column/latency_ms",
@@ -99,7 +99,7 @@ fn weights_groups_folds_and_further_columns_are_read_and_written_back() {
 #[test]
 fn a_column_that_is_a_metric_is_not_part_of_what_a_row_is() {
     let slower = TABLE.replace("12.5", "99");
-    let set = |text: &str, settings: &str| read(text, settings).unwrap().row_set(&[]).0;
+    let set = |text: &str, settings: &str| read(text, settings).unwrap().row_set().0;
     let is_same = |settings: &str| {
         set(TABLE, settings)
             .matches(&set(&slower, settings))
