@@ -7,14 +7,18 @@
 )]
 
 mod chain;
+mod common_rows;
 mod cross_validation;
 mod examples;
+mod explained;
 mod foreign;
+mod fresh_rows;
 mod github;
 mod guides;
 mod harness;
 mod http;
 mod imports;
+mod peer_failures;
 mod peers;
 mod project;
 mod push;
