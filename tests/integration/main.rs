@@ -23,5 +23,6 @@ mod reported_judging;
 mod run_sh;
 mod serve;
 mod support;
+mod thresholds;
 mod why;
 mod workspace;

@@ -67,6 +67,27 @@ pub(crate) fn slices(evaluation: &Evaluation) -> Option<Brief> {
     })
 }
 
+/// Segments that a search found to be worse than the rest.
+pub(crate) fn segments(evaluation: &Evaluation) -> Option<Brief> {
+    let found = evaluation.weak_segments.as_ref()?;
+    if found.segments.is_empty() {
+        return None;
+    }
+    let rows = found.segments.iter().take(MAX_SLICES).map(|segment| {
+        [
+            segment.name.clone(),
+            figure(segment.value),
+            segment.n_rows.to_string(),
+            format!("{} in the rest", figure(segment.rest)),
+        ]
+    });
+    Some(Brief {
+        heading: format!("Weak segments by {} (no rule judges them)", found.metric),
+        header: ["Segment", "Value", "Rows", "Compared with"],
+        rows: rows.collect(),
+    })
+}
+
 impl Brief {
     /// Aligned, without control characters, which names of slices may hold.
     pub(crate) fn plain(&self) -> String {

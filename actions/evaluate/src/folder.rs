@@ -29,6 +29,7 @@ pub(crate) fn write(
         model,
         predictions,
         scoring,
+        threshold,
         history,
         overriding_inputs,
         parts: _,
@@ -36,12 +37,21 @@ pub(crate) fn write(
     let Scores {
         measured,
         slices,
+        weak_segments,
         folds,
     } = scores;
     let archive = predictions.to_npz().exit_code(ExitCode::Bug)?;
     files::write(&folder.join(PREDICTIONS_FILE), &archive)?;
     let (rows, missed_rows) = predictions.row_set(&measured.misses);
     let is_classifier = predictions.rows.task() == Task::Classification;
+    let mut notes = [predictions.notes, measured.notes].concat();
+    let is_of_training_rows = folds.as_ref().is_some_and(|folds| folds.of_training_rows);
+    if threshold.is_some() && is_of_training_rows {
+        notes.push(
+            "The folds are scored without the threshold: by the class with the higher score."
+                .to_owned(),
+        );
+    }
     let mut evaluation = Evaluation {
         schema_version: SCHEMA_VERSION,
         task: predictions.rows.task(),
@@ -51,16 +61,20 @@ pub(crate) fn write(
             rows,
         },
         scoring,
+        threshold,
         measurements: measured.measurements,
         undefined: measured.undefined,
         slices,
+        weak_segments,
         folds,
         confusion: measured.confusion,
+        reliability: measured.reliability,
+        curves: measured.curves,
         missed_rows: is_classifier.then_some(missed_rows),
         predictions: Some(FileEntry::of_bytes(PREDICTIONS_FILE, &archive)),
         files: Vec::new(),
         history,
-        notes: [predictions.notes, measured.notes].concat(),
+        notes,
         overriding_inputs,
         trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
         commit,
@@ -87,6 +101,22 @@ fn write_siblings(folder: &Path, evaluation: &Evaluation) -> anyhow::Result<Vec<
             report::FoldFigures::of(evaluation)
                 .and_then(|figures| report::fold_chart(&figures))
                 .map(String::into_bytes),
+        ),
+        (
+            "charts/reliability.svg",
+            evaluation
+                .reliability
+                .as_ref()
+                .and_then(report::reliability_chart)
+                .map(String::into_bytes),
+        ),
+        (
+            "charts/roc.svg",
+            report::roc_chart(&evaluation.curves).map(String::into_bytes),
+        ),
+        (
+            "charts/precision-recall.svg",
+            report::precision_recall_chart(&evaluation.curves).map(String::into_bytes),
         ),
         (
             "charts/confusion-matrix.svg",

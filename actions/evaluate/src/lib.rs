@@ -5,7 +5,9 @@ mod cross_validated;
 mod folder;
 mod inputs;
 mod parts;
+mod ranking;
 mod subject;
+mod threshold;
 
 use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation};
 use trainyard_core::figure::{self, count, figure, percent};
@@ -57,7 +59,8 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
 fn table(evaluation: &Evaluation) -> String {
     let parts = brief::folds(evaluation)
         .into_iter()
-        .chain(brief::slices(evaluation));
+        .chain(brief::slices(evaluation))
+        .chain(brief::segments(evaluation));
     let parts: String = parts.map(|part| format!("\n{}", part.plain())).collect();
     headline(evaluation) + &parts
 }
@@ -95,13 +98,15 @@ fn summary(evaluation: &Evaluation) -> String {
         .collect();
     let parts = brief::folds(evaluation)
         .into_iter()
-        .chain(brief::slices(evaluation));
+        .chain(brief::slices(evaluation))
+        .chain(brief::segments(evaluation));
     let parts: String = parts.map(|part| format!("\n{}", part.markdown())).collect();
     format!(
-        "### Evaluated · {}\n\nOn {}.\n\n| Metric | Value | {} % interval |\n| :-- | --: | :-: |\n{rows}{parts}",
+        "### Evaluated · {}\n\nOn {}.\n\n| Metric | Value | {} % interval |\n| :-- | --: | :-: |\n{rows}{parts}\n{}",
         report::escape(&evaluation.model.name),
         count(evaluation.data.rows.n_rows, "row"),
         percent(evaluation.scoring.confidence),
+        report::reliability_markdown(evaluation),
     )
 }
 

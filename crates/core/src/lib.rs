@@ -9,6 +9,7 @@ pub mod files;
 pub mod pattern;
 pub mod random;
 pub mod results;
+pub mod threshold;
 
 pub mod config;
 pub mod model;

@@ -5,6 +5,7 @@
 mod badge;
 mod chart;
 mod classes;
+mod curve_charts;
 mod explain;
 mod flips;
 mod html;
@@ -25,10 +26,12 @@ use crate::measurement::MetricKey;
 use crate::metrics::catalog;
 
 pub use chart::{confusion_matrix, fold_chart, learning_curve};
+pub use curve_charts::{precision_recall_chart, reliability_chart, roc_chart};
 pub use explain::{ExplainedRule, Explanation, Step};
 pub use html::evaluation_page;
 pub use joined::{Leg, LegOutcome, joined_decision, joined_markdown, joined_title};
 pub use markdown::icon as decision_icon;
+pub use mermaid::reliability as reliability_markdown;
 pub use parts::{FoldFigures, SliceRow, SliceTable};
 pub use text::escape;
 pub use unchanged::{UNCHANGED_FILE, UnchangedSince, unchanged_report};

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::metrics::ranking::RankedItems;
 use crate::metrics::{
-    ClassifiedRows, Measured, MetricError, Scores, Scoring, ValuedRows, classify, regress,
+    ClassifiedRows, Measured, MetricError, Scores, Scoring, ValuedRows, classify, rank, regress,
 };
 use crate::model::Task;
 
@@ -171,6 +172,14 @@ impl ScoredRows {
                     groups: self.groups.as_deref(),
                 };
                 classify(&rows, scoring)
+            }
+            (Labels::Value(relevance), Labels::Value(scores)) if scoring.ranking_k.is_some() => {
+                let items = RankedItems {
+                    relevance,
+                    scores,
+                    groups: self.groups.as_deref().ok_or(MetricError::NotRanked)?,
+                };
+                rank(&items, scoring)
             }
             (Labels::Value(labels), Labels::Value(predicted)) => {
                 let rows = ValuedRows {

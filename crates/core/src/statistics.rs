@@ -10,6 +10,7 @@ mod cells;
 mod clusters;
 mod counts;
 mod difference;
+mod fisher;
 #[cfg(test)]
 mod golden;
 mod k_fold;
@@ -32,6 +33,7 @@ pub use cells::{CellBootstrap, CellStatistic, resample_cells};
 pub use clusters::{cluster_interval, cluster_mean, interval_of_group_sums};
 pub use counts::Counts;
 pub use difference::difference;
+pub use fisher::fisher_greater;
 pub use k_fold::{Fold, FoldMoments, k_fold_interval};
 pub use mean::Moments;
 pub use multiplicity::{benjamini_hochberg, holm, holm_by_level, smallest_level};

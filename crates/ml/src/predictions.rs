@@ -28,6 +28,7 @@ use trainyard_core::scored_rows::{ScoreTable, ScoredRows};
 use crate::data::npz::Array;
 use crate::data::{DataError, Labels, refuse_lfs_pointer};
 
+pub(crate) use binary::positive_idx;
 pub use binary::{ThresholdError, predict_by_threshold};
 pub use columns::Given;
 use columns::{Columns, Resolved};
@@ -192,7 +193,7 @@ fn assembled(
     let mut notes: Vec<String> = unused(&others, evaluate).into_iter().collect();
     // What a model cost or took is not what a row is: without ids, it would make other rows of the same.
     others.retain(|name, _| !evaluate.columns.iter().any(|column| column.name == *name));
-    if evaluate.threshold.is_none() {
+    if evaluate.fixed_threshold().is_none() {
         notes.extend(contradiction(&predicted, scores.as_ref(), classes.len()));
     }
     let weights = weights.map(|cells| further::weights(&cells, &places));

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use trainyard_core::measurement::MetricKey;
+use trainyard_core::metrics::ranking::RankedItems;
 use trainyard_core::metrics::{
-    ClassifiedRows, Measured, Scores, Scoring, ValuedRows, classify, regress,
+    ClassifiedRows, Measured, Scores, Scoring, ValuedRows, classify, rank, regress,
 };
 use trainyard_core::model::Loss;
 
@@ -153,6 +154,10 @@ struct Case {
     #[serde(default)]
     predicted_values: Vec<f64>,
     weights: Option<Vec<f64>>,
+    /// With `k`: rows that are ranked within these groups.
+    #[serde(default)]
+    groups: Vec<String>,
+    k: Option<u32>,
     #[serde(default)]
     positive: Option<usize>,
     figures: Map<String, Value>,
@@ -165,6 +170,15 @@ impl Case {
         let mut scoring = Scoring::new(Loss::MeanSquaredError, 0.95);
         scoring.quantile = 0.3;
         scoring.positive_class = self.positive.map(|class| class.to_string());
+        if self.k.is_some() {
+            scoring.ranking_k = self.k;
+            let items = RankedItems {
+                relevance: &self.values,
+                scores: &self.predicted_values,
+                groups: &self.groups,
+            };
+            return rank(&items, &scoring).unwrap();
+        }
         let classes: Vec<String> = (0..self.n_classes).map(|class| class.to_string()).collect();
         if self.n_classes == 0 {
             let rows = ValuedRows {

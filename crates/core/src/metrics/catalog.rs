@@ -4,7 +4,10 @@
 //! from here. A new metric is one entry and one function in the file of its family.
 
 use super::metric::{Metric, Shown};
-use super::{agreement, confusion, curves_metrics, known, probability_metrics, regression_metrics};
+use super::{
+    agreement, confusion, curves_metrics, known, probability_metrics, ranking_metrics,
+    regression_metrics,
+};
 use crate::measurement::Direction;
 
 /// Every metric, by family.
@@ -15,6 +18,7 @@ pub fn all() -> impl Iterator<Item = &'static Metric> {
         probability_metrics::METRICS,
         curves_metrics::METRICS,
         regression_metrics::METRICS,
+        ranking_metrics::METRICS,
         known::METRICS,
     ]
     .into_iter()
@@ -38,6 +42,8 @@ pub fn find(name: &str) -> Option<&'static Metric> {
         .iter()
         .find_map(|split| last.strip_prefix(split))
         .unwrap_or(&last);
+    // `ndcg@10`: how many places it looks at is not its name.
+    let bare = bare.split('@').next().unwrap_or(bare);
     let is_called = |metric: &&Metric| metric.name == bare || metric.aliases.contains(&bare);
     all().find(is_called).or_else(|| {
         // An average of a metric of classes has its unit and direction.
@@ -79,6 +85,7 @@ mod tests {
             ("precision_micro", Some(HigherIsBetter)),
             ("rmse", Some(LowerIsBetter)),
             ("eval_loss", Some(LowerIsBetter)),
+            ("val_ndcg@10", Some(HigherIsBetter)),
             ("latency_ms", None),
         ] {
             assert_eq!(direction(name), expected, "{name}");

@@ -191,6 +191,9 @@ pub enum MetricError {
     /// Nothing to score.
     #[error("there are no rows to score")]
     NoRows,
+    /// Rows to be ranked without groups, or without a number of places.
+    #[error("rows are ranked within groups: set `[evaluate.ranking] group` and `k`")]
+    NotRanked,
     /// Lengths that do not belong together.
     #[error("{n_labels} labels, but {n_scores} scores of {n_columns} columns")]
     Lengths {

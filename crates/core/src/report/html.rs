@@ -4,8 +4,9 @@ use minijinja::{AutoEscape, Environment, Value, context};
 
 use super::chart;
 use super::classes::ClassTable;
+use super::curve_charts::{precision_recall_chart, reliability_chart, roc_chart};
 use super::parts::{FoldFigures, SliceRow, SliceTable};
-use crate::evaluation::Evaluation;
+use crate::evaluation::{Evaluation, WeakSegments};
 use crate::figure::{self, count, figure, percent};
 use crate::measurement::{Direction, Measurement, Unit};
 
@@ -33,11 +34,17 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
         .collect();
     let confusion = evaluation.confusion.as_ref();
     let absent = confusion.map(|confusion| confusion.absent_classes().join(", "));
+    let curves: Vec<Option<String>> = vec![
+        evaluation.reliability.as_ref().and_then(reliability_chart),
+        roc_chart(&evaluation.curves),
+        precision_recall_chart(&evaluation.curves),
+    ];
     environment.get_template("report.html")?.render(context! {
         model => evaluation.model.name.as_str(),
         metrics,
         columns,
         slices => slices(evaluation),
+        segments => evaluation.weak_segments.as_ref().map(segments),
         folds => FoldFigures::of(evaluation).map(|figures| folds(&figures)),
         class_metrics => table.metrics.iter().map(|&metric| Value::from(metric)).collect::<Vec<Value>>(),
         classes,
@@ -46,6 +53,7 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
         rows => count(evaluation.data.rows.n_rows, "row"),
         confidence => percent(evaluation.scoring.confidence),
         learning_curve => chart::learning_curve(&evaluation.history),
+        curves => curves.into_iter().flatten().map(Value::from_safe_string).collect::<Vec<Value>>(),
         confusion => evaluation.confusion.as_ref().and_then(chart::confusion_matrix),
         model_digest => evaluation.model.digest.as_ref().map(super::super::digest::Sha256Digest::as_str),
         size => evaluation.model.size_bytes.map(|size| format!("{} kB", figure(size as f64 / 1000.0))),
@@ -110,6 +118,31 @@ fn slices(evaluation: &Evaluation) -> Option<Value> {
         rows => table.rows.iter().take(MAX_SHOWN).map(row).collect::<Vec<Value>>(),
         first, n_more => (n_more > 0).then(|| count(n_more as u64, "more slice")),
     })
+}
+
+/// Weak segments as a table, the worst first.
+fn segments(found: &WeakSegments) -> Value {
+    let rows = found.segments.iter().map(|segment| {
+        let interval = segment.interval.as_ref().map(figure::interval);
+        context! {
+            name => segment.name.as_str(), n_rows => segment.n_rows, value => figure(segment.value),
+            interval => interval.unwrap_or_default(), rest => figure(segment.rest), p_value => p_value(segment.p_value),
+        }
+    });
+    context! {
+        metric => found.metric.as_str(), n_rows => count(found.n_rows, "row"),
+        n_searched => count(found.n_searched, "row"), n_tested => count(found.n_tested, "segment"),
+        min_rows => found.min_rows, rows => rows.collect::<Vec<Value>>(),
+    }
+}
+
+/// A p-value as far as anyone reads it.
+fn p_value(value: f64) -> String {
+    if value < 0.0001 {
+        "< 0.0001".to_owned()
+    } else {
+        format!("{value:.4}")
+    }
 }
 
 /// The folds as a table with their means, and a chart.

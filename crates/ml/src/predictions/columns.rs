@@ -201,7 +201,7 @@ impl Columns {
             Some(scores) => Some(self.probabilities(scores, &classes, positive_idx, evaluate)?),
             None => None,
         };
-        let by_threshold = match (positive_idx.zip(evaluate.threshold), &scores) {
+        let by_threshold = match (positive_idx.zip(evaluate.fixed_threshold()), &scores) {
             (None, _) => None,
             (Some(_), None) => return Err(ThresholdError::NoScores.into()),
             (Some((idx, threshold)), Some(scores)) => {

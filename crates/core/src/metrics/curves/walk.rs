@@ -4,6 +4,7 @@
 
 use super::curve::{Average, Curve, N_AVERAGES};
 use super::sort::Keyed;
+use crate::metrics::curve_points::{MAX_CLASSES, Points};
 use crate::metrics::estimate::Spread;
 use crate::metrics::sampling::Sampling;
 use crate::metrics::tally::of_central_sums;
@@ -182,6 +183,7 @@ impl<'a> Walk<'a> {
         let (mut lost, mut gained) = (0.0, 0.0);
         let (mut average_precision, mut lost_area) = (0.0, 0.0);
         let mut n_passed = 0;
+        let mut points = (self.masses.len() <= MAX_CLASSES).then(Points::new);
         for tie in rows.chunk_by(|left, right| left.is_tied_with(*right)) {
             let labels = &labels[n_passed..n_passed + tie.len()];
             n_passed += tie.len();
@@ -212,6 +214,13 @@ impl<'a> Walk<'a> {
                 lost += p.mass * at_or_above * per_row * per_row;
                 average_precision += p.mass * per_positive * share_right;
                 lost_area += p.mass * per_positive * of_positive;
+            }
+            if let Some(points) = &mut points {
+                points.add(
+                    wrong * per_negative,
+                    at_or_above * per_positive,
+                    (p.n > 0).then_some(share_right),
+                );
             }
             if let Some(ties) = &mut ties {
                 ties.add(p.n, q.n);
@@ -294,6 +303,7 @@ impl<'a> Walk<'a> {
             roc,
             area,
             precision,
+            points,
         }
     }
 
