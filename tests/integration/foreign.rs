@@ -239,3 +239,46 @@ fn curves_and_weak_segments_are_in_the_evaluation_and_on_the_page() {
         );
     }
 }
+
+/// By hand: the interval from 0.1 to 0.9 holds the labels 1, 2 and 3 of 4. The errors of `quantile_0.1` are −1, −1, −1 and 1, so its
+/// pinball loss is (3 · 0.1 + 0.9) / 4; the widths are 2, 2, 2 and −1.
+#[test]
+fn predicted_quantiles_have_their_loss_and_the_coverage_of_their_interval() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let evaluate = |file: &str, code| {
+        let mut command = stage("evaluate");
+        command
+            .args(["--task", "regression", "--predictions", file])
+            .current_dir(folder.path());
+        Said::of(&mut command, code)
+    };
+    write(
+        "p.csv",
+        "label,predicted,quantile_0.9,quantile_0.1\n1,1,2,0\n2,2,3,1\n3,3,4,2\n4,4,4,5\n",
+    );
+    evaluate("p.csv", 0).has_error("In 1 row a higher predicted quantile lies below a lower one");
+    let out = folder
+        .path()
+        .join("trainyard-out/evaluation/evaluation.json");
+    let evaluation = crate::project::read_json(&out);
+    crate::chain::assert_valid("evaluation", &evaluation);
+    for (name, expected) in [
+        ("interval_coverage", 0.75),
+        ("interval_width", 1.25),
+        ("pinball_loss@0.1", 0.3),
+        ("pinball_loss@0.9", 0.075),
+    ] {
+        let mut all = evaluation["measurements"].as_array().unwrap().iter();
+        let found = all.find(|found| found["key"] == json!({ "metric": name }));
+        let value = found.unwrap_or_else(|| panic!("{name}"))["value"].as_f64();
+        assert!(
+            (value.unwrap() - expected).abs() < 1e-12,
+            "{name}: {value:?}"
+        );
+    }
+    write("q.csv", "label,predicted,quantile_95\n1,1,2\n2,2,3\n");
+    evaluate("q.csv", 4).has_error("such as `quantile_0.95` for 95 %");
+    write("t.csv", "label,predicted,quantile_0.5\n1,1,x\n2,2,3\n");
+    evaluate("t.csv", 4).has_error("every cell must be a finite number");
+}

@@ -21,6 +21,7 @@ mod push;
 mod reported_data;
 mod reported_judging;
 mod run_sh;
+mod seeds;
 mod serve;
 mod support;
 mod thresholds;

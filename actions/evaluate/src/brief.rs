@@ -1,7 +1,8 @@
 //! Slices and folds in a few lines, for a terminal and the step summary.
 
 use trainyard_core::evaluation::Evaluation;
-use trainyard_core::figure::{count, figure};
+use trainyard_core::figure::{self, count, figure};
+use trainyard_core::metrics::catalog;
 use trainyard_core::report::{self, FoldFigures, SliceTable};
 
 use crate::interval;
@@ -32,6 +33,27 @@ pub(crate) fn folds(evaluation: &Evaluation) -> Option<Brief> {
     });
     Some(Brief {
         heading: format!("Mean of {}", count(figures.rows.len() as u64, "fold")),
+        header: ["Metric", "Mean", "Deviation", "Interval"],
+        rows: rows.collect(),
+    })
+}
+
+/// The mean of each metric over the seeds.
+pub(crate) fn seeds(evaluation: &Evaluation) -> Option<Brief> {
+    let table = evaluation.seeds.as_ref()?;
+    let shown = table.spreads.iter();
+    let shown = shown.filter(|spread| catalog::is_headline(&spread.metric));
+    let rows = shown.map(|spread| {
+        let interval = spread.interval.as_ref().map(figure::interval);
+        [
+            spread.metric.clone(),
+            figure(spread.mean),
+            figure(spread.deviation),
+            interval.unwrap_or_default(),
+        ]
+    });
+    Some(Brief {
+        heading: format!("Mean of {}", count(table.models.len() as u64, "seed")),
         header: ["Metric", "Mean", "Deviation", "Interval"],
         rows: rows.collect(),
     })

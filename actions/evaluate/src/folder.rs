@@ -23,6 +23,7 @@ pub(crate) fn write(
     subject: Subject,
     scores: Scores,
     commit: Option<String>,
+    seeds: Option<&Path>,
 ) -> anyhow::Result<Evaluation> {
     let folder = results.path();
     let Subject {
@@ -67,6 +68,7 @@ pub(crate) fn write(
         slices,
         weak_segments,
         folds,
+        seeds: None,
         confusion: measured.confusion,
         reliability: measured.reliability,
         curves: measured.curves,
@@ -79,6 +81,9 @@ pub(crate) fn write(
         trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
         commit,
     };
+    if let Some(seeds) = seeds {
+        crate::seeds::add(&mut evaluation, seeds, folder)?;
+    }
     evaluation.files = write_siblings(folder, &evaluation)?;
     results.finish(&evaluation)?;
     Ok(evaluation)

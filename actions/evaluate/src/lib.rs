@@ -6,6 +6,7 @@ mod folder;
 mod inputs;
 mod parts;
 mod ranking;
+mod seeds;
 mod subject;
 mod threshold;
 
@@ -27,7 +28,7 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let subject = Subject::load(&inputs)?;
     let scores = subject.measure()?;
     let commit = stage.context.head_sha.clone();
-    let evaluation = folder::write(&results, subject, scores, commit)?;
+    let evaluation = folder::write(&results, subject, scores, commit, inputs.seeds.as_deref())?;
     for note in &evaluation.notes {
         tracing::info!("{note}");
     }
@@ -59,6 +60,7 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
 fn table(evaluation: &Evaluation) -> String {
     let parts = brief::folds(evaluation)
         .into_iter()
+        .chain(brief::seeds(evaluation))
         .chain(brief::slices(evaluation))
         .chain(brief::segments(evaluation));
     let parts: String = parts.map(|part| format!("\n{}", part.plain())).collect();
@@ -98,6 +100,7 @@ fn summary(evaluation: &Evaluation) -> String {
         .collect();
     let parts = brief::folds(evaluation)
         .into_iter()
+        .chain(brief::seeds(evaluation))
         .chain(brief::slices(evaluation))
         .chain(brief::segments(evaluation));
     let parts: String = parts.map(|part| format!("\n{}", part.markdown())).collect();

@@ -16,7 +16,10 @@ use crate::row_mask::RowMask;
 use crate::row_set::RowSet;
 use crate::threshold::ChosenThreshold;
 
-pub use parts::{FoldSpread, FoldSummary, FoldTable, SliceSummary, WeakSegment, WeakSegments};
+pub use parts::{
+    FoldSpread, FoldSummary, FoldTable, SeedSpread, SeedTable, SliceSummary, WeakSegment,
+    WeakSegments,
+};
 
 /// The version of `evaluation.json` that this build writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -61,6 +64,9 @@ pub struct Evaluation {
     /// The folds of a cross-validation. What was measured in them, and the means over them, are among the measurements.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folds: Option<FoldTable>,
+    /// How much the metrics differ from seed to seed; absent where no evaluations of other seeds were named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<SeedTable>,
     /// Labels against predictions; absent for regression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confusion: Option<Confusion>,

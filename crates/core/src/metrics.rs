@@ -19,6 +19,7 @@ mod paired;
 mod parallel;
 mod probability;
 mod probability_metrics;
+mod quantile_metrics;
 pub mod ranking;
 mod ranking_metrics;
 mod regression;
@@ -33,8 +34,9 @@ pub use confidence::{IntervalError, interval_at};
 pub use curve_points::{ClassCurves, PrecisionRecallPoint, RocPoint};
 pub use estimate::{Computed, Estimate};
 pub use matrix::Confusion;
-pub use measure::{Measured, classify, rank, regress};
+pub use measure::{Measured, add_quantiles, classify, rank, regress};
 pub use metric::{Compute, Metric, Shown};
+pub use quantile_metrics::quantile_of;
 pub use rows::{ClassifiedRows, MetricError, Scores, ValuedRows, argmax, predictions};
 
 pub use paired::{ChangedRows, PairedChange, PairedEvidence, paired_change, paired_folds};

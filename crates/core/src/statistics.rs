@@ -86,6 +86,8 @@ pub enum IntervalMethod {
     BootstrapBca,
     /// Nadeau and Bengio's corrected resampled t interval of the mean of cross-validation scores.
     CorrectedResampledT,
+    /// Student's t interval of a mean.
+    StudentT,
     /// As if each row that may have changed cost as much as the dearest, where too few differ to show more.
     ChangedRows,
     /// Student's t interval by the sums of whole groups of rows, corrected for their skewness.
@@ -108,6 +110,7 @@ impl IntervalMethod {
             Self::BootstrapPercentile => "percentile bootstrap",
             Self::BootstrapBca => "BCa bootstrap",
             Self::CorrectedResampledT => "Nadeau–Bengio corrected resampled t",
+            Self::StudentT => "Student's t",
             Self::ChangedRows => "bound by the rows that changed",
             Self::Clustered => "skewness-corrected t by groups",
         }

@@ -20,7 +20,7 @@ use std::path::Path;
 use trainyard_core::config::EvaluateConfig;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::files;
-use trainyard_core::metrics::{argmax, predictions as predicted_classes};
+use trainyard_core::metrics::{argmax, predictions as predicted_classes, quantile_of};
 use trainyard_core::row_mask::RowMask;
 use trainyard_core::row_set::RowSet;
 use trainyard_core::scored_rows::{ScoreTable, ScoredRows};
@@ -192,7 +192,9 @@ fn assembled(
     let evaluate = given.evaluate.unwrap_or(&default);
     let mut notes: Vec<String> = unused(&others, evaluate).into_iter().collect();
     // What a model cost or took is not what a row is: without ids, it would make other rows of the same.
-    others.retain(|name, _| !evaluate.columns.iter().any(|column| column.name == *name));
+    others.retain(|name, _| {
+        quantile_of(name).is_none() && !evaluate.columns.iter().any(|column| column.name == *name)
+    });
     if evaluate.fixed_threshold().is_none() {
         notes.extend(contradiction(&predicted, scores.as_ref(), classes.len()));
     }

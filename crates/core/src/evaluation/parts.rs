@@ -56,6 +56,33 @@ pub struct WeakSegment {
     pub p_value: f64,
 }
 
+/// Models of one configuration under several seeds, scored on the same rows. They inform; rules judge the evaluation's own model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedTable {
+    /// Digest of each model, else of its predictions; the first is this evaluation's.
+    pub models: Vec<String>,
+    /// How much each metric of all rows differs from seed to seed.
+    pub spreads: Vec<SeedSpread>,
+}
+
+/// How much one metric differs from seed to seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedSpread {
+    /// Name of the metric.
+    pub metric: String,
+    /// Its value for each model, in the order of `models`.
+    pub values: Vec<f64>,
+    /// Their mean.
+    pub mean: f64,
+    /// Their standard deviation, over J − 1.
+    pub deviation: f64,
+    /// Student's interval of the mean over other seeds, on the same rows; absent where all values are equal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
+}
+
 /// The folds of a cross-validation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

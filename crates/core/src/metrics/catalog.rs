@@ -5,8 +5,8 @@
 
 use super::metric::{Metric, Shown};
 use super::{
-    agreement, confusion, curves_metrics, known, probability_metrics, ranking_metrics,
-    regression_metrics,
+    agreement, confusion, curves_metrics, known, probability_metrics, quantile_metrics,
+    ranking_metrics, regression_metrics,
 };
 use crate::measurement::Direction;
 
@@ -18,6 +18,7 @@ pub fn all() -> impl Iterator<Item = &'static Metric> {
         probability_metrics::METRICS,
         curves_metrics::METRICS,
         regression_metrics::METRICS,
+        quantile_metrics::METRICS,
         ranking_metrics::METRICS,
         known::METRICS,
     ]
@@ -36,14 +37,17 @@ pub fn by_importance() -> impl Iterator<Item = &'static Metric> {
 ///
 /// `test/f1_score` is `f1`; where two tasks share a name, such as `loss`, the first is found.
 pub fn find(name: &str) -> Option<&'static Metric> {
+    // `ndcg@10`, `pinball_loss@0.1`: at which place or quantile is not its name.
+    let at_number = name
+        .rsplit_once('@')
+        .filter(|(_, at)| at.parse::<f64>().is_ok());
+    let name = at_number.map_or(name, |(name, _)| name);
     let last = name.rsplit(['/', '.']).next().unwrap_or(name);
     let last = last.to_ascii_lowercase();
     let bare = ["val_", "test_", "train_", "eval_"]
         .iter()
         .find_map(|split| last.strip_prefix(split))
         .unwrap_or(&last);
-    // `ndcg@10`: how many places it looks at is not its name.
-    let bare = bare.split('@').next().unwrap_or(bare);
     let is_called = |metric: &&Metric| metric.name == bare || metric.aliases.contains(&bare);
     all().find(is_called).or_else(|| {
         // An average of a metric of classes has its unit and direction.
@@ -86,6 +90,7 @@ mod tests {
             ("rmse", Some(LowerIsBetter)),
             ("eval_loss", Some(LowerIsBetter)),
             ("val_ndcg@10", Some(HigherIsBetter)),
+            ("test/pinball_loss@0.1", Some(LowerIsBetter)),
             ("latency_ms", None),
         ] {
             assert_eq!(direction(name), expected, "{name}");

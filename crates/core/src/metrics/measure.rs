@@ -8,6 +8,7 @@ use super::estimate::{Computed, Estimate, undefined};
 use super::matrix::Confusion;
 use super::metric::{Compute, Metric, Shown};
 use super::probability::Probabilities;
+use super::quantile_metrics::{COVERAGE, PINBALL, Quantiles, WIDTH};
 use super::ranking::{RankedItems, Ranking};
 use super::regression::Values;
 use super::rows::{ClassifiedRows, MetricError, Scores, ValuedRows, that_count};
@@ -234,6 +235,55 @@ pub fn regress(rows: &ValuedRows<'_>, scoring: &Scoring) -> Result<Measured, Met
         }
     }
     Ok(measured)
+}
+
+/// Adds to a regression's metrics those of its predicted quantiles, `[q, n_rows]` numbers, the lowest quantile first.
+pub fn add_quantiles(
+    measured: &mut Measured,
+    rows: &ValuedRows<'_>,
+    columns: &[(f64, &[f64])],
+    scoring: &Scoring,
+) -> Result<(), MetricError> {
+    let kept = that_count(rows.weights);
+    let of_kept = |column: &[f64]| match &kept {
+        Some(kept) => gather(column, kept),
+        None => column.to_vec(),
+    };
+    let labels = of_kept(rows.labels);
+    let columns: Vec<(f64, Vec<f64>)> = columns
+        .iter()
+        .map(|(q, column)| (*q, of_kept(column)))
+        .collect();
+    let weights = rows.weights.map(of_kept);
+    let groups = match (&kept, rows.groups) {
+        (Some(kept), Some(groups)) => Some(gather(groups, kept)),
+        _ => None,
+    };
+    let groups = groups.as_deref().or(rows.groups);
+    let sampling = Sampling::new(labels.len(), weights.as_deref(), groups)?;
+    let quantiles = Quantiles {
+        labels: &labels,
+        columns: &columns,
+        sampling: &sampling,
+    };
+    let pinball = catalog::find(PINBALL).expect("the catalog has the pinball loss");
+    for (q, computed) in quantiles.losses(scoring.confidence) {
+        let key = MetricKey::overall(format!("{PINBALL}@{q}"));
+        measured.add(pinball, key, computed);
+    }
+    if let Some([coverage, width]) = quantiles.interval(scoring.confidence) {
+        for (metric, computed) in [(&COVERAGE, coverage), (&WIDTH, width)] {
+            measured.add(metric, MetricKey::overall(metric.name), computed);
+        }
+    }
+    let n_crossing = quantiles.n_crossing();
+    if n_crossing > 0 {
+        measured.notes.push(format!(
+            "In {} a higher predicted quantile lies below a lower one.",
+            count(n_crossing, "row")
+        ));
+    }
+    Ok(())
 }
 
 /// Scores a ranking: every metric of the catalog of rows ranked within their groups.

@@ -90,6 +90,8 @@ pub enum Compute {
     Values(fn(&Values<'_>, f64) -> Computed),
     /// From relevances and scores of rows in groups.
     Ranking(fn(&Ranking, f64) -> Computed),
+    /// From numbers and predicted quantiles.
+    Quantiles,
     /// By other tools only: its name is known where it stands in their files.
     Elsewhere,
 }
@@ -108,6 +110,7 @@ impl Compute {
             Self::Curves { .. } => "labels and a score of each class; the rule may name a `class`",
             Self::Values(_) => "numbers and predicted numbers",
             Self::Ranking(_) => "relevances, scores and groups; `[evaluate.ranking]` is set",
+            Self::Quantiles => "numbers and columns `quantile_<q>`",
             Self::Elsewhere => "another tool that computes it",
         }
     }

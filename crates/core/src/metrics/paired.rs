@@ -335,7 +335,7 @@ pub fn paired_change(
             }
             pair.cells(class)?
         }
-        Compute::Elsewhere => return Err(none()),
+        Compute::Quantiles | Compute::Elsewhere => return Err(none()),
     };
     Ok(PairedChange {
         key: key.clone(),

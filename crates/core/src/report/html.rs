@@ -6,9 +6,10 @@ use super::chart;
 use super::classes::ClassTable;
 use super::curve_charts::{precision_recall_chart, reliability_chart, roc_chart};
 use super::parts::{FoldFigures, SliceRow, SliceTable};
-use crate::evaluation::{Evaluation, WeakSegments};
+use crate::evaluation::{Evaluation, SeedSpread, SeedTable, WeakSegments};
 use crate::figure::{self, count, figure, percent};
 use crate::measurement::{Direction, Measurement, Unit};
+use crate::metrics::catalog;
 
 /// `report.html`: metrics, classes and charts, with styles and figures inside, light and dark.
 pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Error> {
@@ -45,6 +46,7 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
         columns,
         slices => slices(evaluation),
         segments => evaluation.weak_segments.as_ref().map(segments),
+        seeds => evaluation.seeds.as_ref().map(seeds),
         folds => FoldFigures::of(evaluation).map(|figures| folds(&figures)),
         class_metrics => table.metrics.iter().map(|&metric| Value::from(metric)).collect::<Vec<Value>>(),
         classes,
@@ -142,6 +144,28 @@ fn p_value(value: f64) -> String {
         "< 0.0001".to_owned()
     } else {
         format!("{value:.4}")
+    }
+}
+
+/// The metrics over the seeds as a table: those that every report shows.
+fn seeds(found: &SeedTable) -> Value {
+    let row = |spread: &SeedSpread| {
+        let least = spread.values.iter().copied().fold(f64::INFINITY, f64::min);
+        let largest = spread
+            .values
+            .iter()
+            .copied()
+            .fold(f64::NEG_INFINITY, f64::max);
+        let interval = spread.interval.as_ref().map(figure::interval);
+        context! {
+            metric => spread.metric.as_str(), mean => figure(spread.mean), interval => interval.unwrap_or_default(),
+            deviation => figure(spread.deviation), least => figure(least), largest => figure(largest),
+        }
+    };
+    let shown = found.spreads.iter();
+    let shown = shown.filter(|spread| catalog::is_headline(&spread.metric));
+    context! {
+        n_seeds => count(found.models.len() as u64, "seed"), rows => shown.map(row).collect::<Vec<Value>>(),
     }
 }
 

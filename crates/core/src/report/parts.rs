@@ -215,6 +215,7 @@ pub(super) mod tests {
             slices: of_slices.slices,
             weak_segments: None,
             folds: Some(of_folds.table),
+            seeds: None,
             confusion: measured.confusion,
             reliability: measured.reliability,
             curves: measured.curves,

@@ -401,6 +401,7 @@ mod gallery {
             slices: Vec::new(),
             weak_segments: None,
             folds: None,
+            seeds: None,
             confusion: measured.confusion,
             reliability: measured.reliability,
             curves: measured.curves,

@@ -9,7 +9,7 @@ use self::tree::{Coded, Losses, Segment, grow};
 use crate::config::ColumnConfig;
 use crate::evaluation::{WeakSegment, WeakSegments};
 use crate::measurement::MetricKey;
-use crate::metrics::{MetricError, Scoring};
+use crate::metrics::{MetricError, Scoring, quantile_of};
 use crate::scored_rows::{Labels, ScoredRows};
 use crate::statistics::{Moments, fisher_greater, holm, interval_of_group_sums, smallest_level};
 
@@ -36,7 +36,9 @@ pub fn weak_segments(
         return Ok(None);
     }
     let (searched, tested) = halves(rows);
-    let is_metric = |name: &str| columns.iter().any(|column| column.name == name);
+    let is_metric = |name: &str| {
+        quantile_of(name).is_some() || columns.iter().any(|column| column.name == name)
+    };
     let coded: Vec<Coded<'_>> = rows
         .columns
         .iter()

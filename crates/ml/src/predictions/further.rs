@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use trainyard_core::config::EvaluateConfig;
+use trainyard_core::metrics::quantile_of;
 use trainyard_core::scored_rows::Column;
 
 use super::columns::{Cells, FurtherColumn};
@@ -51,6 +52,7 @@ pub(super) fn is_used(name: &str, evaluate: &EvaluateConfig) -> bool {
     };
     evaluate.columns.iter().any(|column| column.name == name)
         || is_ranked_by(name)
+        || quantile_of(name).is_some()
         || of_slices.any(|used| used == name)
 }
 
