@@ -1,5 +1,7 @@
 //! Another tool's predictions through `evaluate`; those of a scikit-learn classifier are in `peers::scikit_learn`.
 
+use std::fmt::Write as _;
+
 use crate::project::Said;
 use crate::support::stage;
 use serde_json::json;
@@ -105,4 +107,178 @@ fn slices_columns_and_folds_are_in_the_evaluation_and_on_the_page() {
     gate.current_dir(folder.path());
     let said = Said::of(&mut gate, 1);
     assert!(said.stdout.contains("latency_ms.mean"), "{}", said.stdout);
+}
+
+/// By hand: in `q1` the relevant row is second, in `q2` first, and `q3` has none. The reciprocal ranks are 1/2 and 1, the gains
+/// 1/log2(3) and 1.
+#[test]
+fn ranked_rows_are_measured_over_their_groups() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let evaluate = |arguments: &[&str], code| {
+        let mut command = stage("evaluate");
+        command.args(arguments).current_dir(folder.path());
+        Said::of(&mut command, code)
+    };
+    write(
+        "trainyard.toml",
+        "[evaluate.ranking]\ngroup = \"query_id\"\nk = 1\n",
+    );
+    write(
+        "p.csv",
+        "query_id,label,predicted\nq1,0,0.9\nq1,1,0.8\nq2,1,0.7\nq2,0,0.1\nq3,0,0.5\nq3,0,0.4\n",
+    );
+    evaluate(&["--predictions", "p.csv"], 0)
+        .has_error("1 group without a relevant row, of 3, is left out");
+    let out = folder
+        .path()
+        .join("trainyard-out/evaluation/evaluation.json");
+    let evaluation = crate::project::read_json(&out);
+    crate::chain::assert_valid("evaluation", &evaluation);
+    let measurements = evaluation["measurements"].as_array().unwrap();
+    let found = |name: &str| {
+        let mut all = measurements.iter();
+        let found = all.find(|found| found["key"] == json!({ "metric": name }));
+        let found = found.unwrap_or_else(|| panic!("{name}"));
+        (found["value"].as_f64().unwrap(), found["n_rows"].as_u64())
+    };
+    assert_eq!(measurements.len(), 3, "errors of numbers say nothing here");
+    assert_eq!(found("mrr"), (0.75, Some(2)));
+    assert_eq!(found("ndcg"), (0.5, Some(2)));
+    assert_eq!(found("hit_rate"), (0.5, Some(2)));
+    let arguments = ["--predictions", "p.csv", "--task", "classification"];
+    evaluate(&arguments, 2).has_error("leave out `--task`");
+    write("no.csv", "label,predicted\n1,0.5\n0,0.4\n");
+    evaluate(&["--predictions", "no.csv"], 4).has_error("there is no column `query_id`");
+    write("below.csv", "query_id,label,predicted\nq,-1,0.5\nq,1,0.4\n");
+    evaluate(&["--predictions", "below.csv"], 4).has_error("a relevance of -1");
+}
+
+/// A model that is confident by 0.8 and right in 3 of 4 rows but for those from DE at 50 and above, where it is right in 1 of 4.
+#[test]
+fn curves_and_weak_segments_are_in_the_evaluation_and_on_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = "row_id,label,score_no,score_yes,country,age\n".to_owned();
+    for row in 0..1600_u32 {
+        let (country, age) = (["DE", "FR", "US"][row as usize % 3], row * 7 % 80);
+        let is_weak = country == "DE" && age >= 50;
+        let is_right = (row / 3 * 5 % 4 == 0) == is_weak;
+        let label = row / 2 % 2;
+        let predicted = if is_right { label } else { 1 - label };
+        let score = if predicted == 1 { 0.8 } else { 0.2 } + f64::from(row % 10) / 100.0;
+        let label = ["no", "yes"][label as usize];
+        let other = 1.0 - score;
+        writeln!(text, "{row},{label},{other},{score},{country},{age}").unwrap();
+    }
+    std::fs::write(folder.path().join("p.csv"), text).unwrap();
+    let mut command = stage("evaluate");
+    command
+        .args(["--predictions", "p.csv"])
+        .current_dir(folder.path());
+    let said = Said::of(&mut command, 0);
+    said.has_output("Weak segments by accuracy");
+    let out = folder.path().join("trainyard-out/evaluation");
+    let evaluation = crate::project::read_json(&out.join("evaluation.json"));
+    crate::chain::assert_valid("evaluation", &evaluation);
+    let bins = evaluation["reliability"]["bins"].as_array().unwrap();
+    let n_rows: u64 = bins.iter().map(|bin| bin["n_rows"].as_u64().unwrap()).sum();
+    assert_eq!(n_rows, 1600);
+    let curves = &evaluation["curves"][0];
+    assert_eq!(curves["class"], "yes");
+    // The area below the points by the trapezoidal rule is the metric's, since 20 scores are fewer than 200 points.
+    let rate = |point: &serde_json::Value, name: &str| point[name].as_f64().unwrap();
+    let points = curves["roc"].as_array().unwrap();
+    assert_eq!(points.len(), 21);
+    let area: f64 = points
+        .windows(2)
+        .map(|pair| {
+            let [left, right] = [&pair[0], &pair[1]].map(|point| {
+                (
+                    rate(point, "false_positive_rate"),
+                    rate(point, "true_positive_rate"),
+                )
+            });
+            (right.0 - left.0) * f64::midpoint(left.1, right.1)
+        })
+        .sum();
+    let steps = curves["precision_recall"].as_array().unwrap();
+    let (mut reached, mut average_precision) = (0.0, 0.0);
+    for step in steps {
+        average_precision += (rate(step, "recall") - reached) * rate(step, "precision");
+        reached = rate(step, "recall");
+    }
+    let value = |name: &str| {
+        let mut all = evaluation["measurements"].as_array().unwrap().iter();
+        let found = all.find(|found| found["key"] == json!({ "metric": name }));
+        found.unwrap()["value"].as_f64().unwrap()
+    };
+    assert!((area - value("roc_auc")).abs() < 1e-12, "{area}");
+    assert!((average_precision - value("average_precision")).abs() < 1e-12);
+    assert_eq!(reached, 1.0);
+    let weak = &evaluation["weak_segments"]["segments"][0];
+    let name = weak["name"].as_str().unwrap();
+    assert!(
+        name.contains("country=DE") && name.contains("age=["),
+        "{name}"
+    );
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    for part in [
+        "<h2>Weak segments</h2>",
+        "aria-label=\"Reliability\"",
+        "aria-label=\"ROC curve\"",
+        "aria-label=\"Precision-recall curve\"",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    for chart in ["reliability", "roc", "precision-recall"] {
+        let chart = out.join(format!("charts/{chart}.svg"));
+        assert!(
+            std::fs::read_to_string(chart)
+                .unwrap()
+                .ends_with("</svg>\n")
+        );
+    }
+}
+
+/// By hand: the interval from 0.1 to 0.9 holds the labels 1, 2 and 3 of 4. The errors of `quantile_0.1` are −1, −1, −1 and 1, so its
+/// pinball loss is (3 · 0.1 + 0.9) / 4; the widths are 2, 2, 2 and −1.
+#[test]
+fn predicted_quantiles_have_their_loss_and_the_coverage_of_their_interval() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let evaluate = |file: &str, code| {
+        let mut command = stage("evaluate");
+        command
+            .args(["--task", "regression", "--predictions", file])
+            .current_dir(folder.path());
+        Said::of(&mut command, code)
+    };
+    write(
+        "p.csv",
+        "label,predicted,quantile_0.9,quantile_0.1\n1,1,2,0\n2,2,3,1\n3,3,4,2\n4,4,4,5\n",
+    );
+    evaluate("p.csv", 0).has_error("In 1 row a higher predicted quantile lies below a lower one");
+    let out = folder
+        .path()
+        .join("trainyard-out/evaluation/evaluation.json");
+    let evaluation = crate::project::read_json(&out);
+    crate::chain::assert_valid("evaluation", &evaluation);
+    for (name, expected) in [
+        ("interval_coverage", 0.75),
+        ("interval_width", 1.25),
+        ("pinball_loss@0.1", 0.3),
+        ("pinball_loss@0.9", 0.075),
+    ] {
+        let mut all = evaluation["measurements"].as_array().unwrap().iter();
+        let found = all.find(|found| found["key"] == json!({ "metric": name }));
+        let value = found.unwrap_or_else(|| panic!("{name}"))["value"].as_f64();
+        assert!(
+            (value.unwrap() - expected).abs() < 1e-12,
+            "{name}: {value:?}"
+        );
+    }
+    write("q.csv", "label,predicted,quantile_95\n1,1,2\n2,2,3\n");
+    evaluate("q.csv", 4).has_error("such as `quantile_0.95` for 95 %");
+    write("t.csv", "label,predicted,quantile_0.5\n1,1,x\n2,2,3\n");
+    evaluate("t.csv", 4).has_error("every cell must be a finite number");
 }

@@ -14,6 +14,7 @@ mod metrics;
 pub(crate) mod push;
 mod registry;
 mod scikit_learn;
+mod thresholds;
 mod yaml;
 
 use std::env;

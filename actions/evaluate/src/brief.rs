@@ -1,7 +1,8 @@
 //! Slices and folds in a few lines, for a terminal and the step summary.
 
 use trainyard_core::evaluation::Evaluation;
-use trainyard_core::figure::{count, figure};
+use trainyard_core::figure::{self, count, figure};
+use trainyard_core::metrics::catalog;
 use trainyard_core::report::{self, FoldFigures, SliceTable};
 
 use crate::interval;
@@ -37,6 +38,27 @@ pub(crate) fn folds(evaluation: &Evaluation) -> Option<Brief> {
     })
 }
 
+/// The mean of each metric over the seeds.
+pub(crate) fn seeds(evaluation: &Evaluation) -> Option<Brief> {
+    let table = evaluation.seeds.as_ref()?;
+    let shown = table.spreads.iter();
+    let shown = shown.filter(|spread| catalog::is_headline(&spread.metric));
+    let rows = shown.map(|spread| {
+        let interval = spread.interval.as_ref().map(figure::interval);
+        [
+            spread.metric.clone(),
+            figure(spread.mean),
+            figure(spread.deviation),
+            interval.unwrap_or_default(),
+        ]
+    });
+    Some(Brief {
+        heading: format!("Mean of {}", count(table.models.len() as u64, "seed")),
+        header: ["Metric", "Mean", "Deviation", "Interval"],
+        rows: rows.collect(),
+    })
+}
+
 /// The worst slices.
 pub(crate) fn slices(evaluation: &Evaluation) -> Option<Brief> {
     let table = SliceTable::of(evaluation);
@@ -64,6 +86,27 @@ pub(crate) fn slices(evaluation: &Evaluation) -> Option<Brief> {
         ),
         header: ["Slice", "Value", "Rows", "Interval"],
         rows: worst.collect(),
+    })
+}
+
+/// Segments that a search found to be worse than the rest.
+pub(crate) fn segments(evaluation: &Evaluation) -> Option<Brief> {
+    let found = evaluation.weak_segments.as_ref()?;
+    if found.segments.is_empty() {
+        return None;
+    }
+    let rows = found.segments.iter().take(MAX_SLICES).map(|segment| {
+        [
+            segment.name.clone(),
+            figure(segment.value),
+            segment.n_rows.to_string(),
+            format!("{} in the rest", figure(segment.rest)),
+        ]
+    });
+    Some(Brief {
+        heading: format!("Weak segments by {} (no rule judges them)", found.metric),
+        header: ["Segment", "Value", "Rows", "Compared with"],
+        rows: rows.collect(),
     })
 }
 

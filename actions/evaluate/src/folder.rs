@@ -38,12 +38,14 @@ pub(crate) fn write(
     scores: Scores,
     stored: Stored,
     commit: Option<String>,
+    seeds: Option<&Path>,
 ) -> anyhow::Result<Evaluation> {
     let folder = results.path();
     let Subject {
         model,
         predictions,
         scoring,
+        threshold,
         history,
         overriding_inputs,
         parts: _,
@@ -51,11 +53,20 @@ pub(crate) fn write(
     let Scores {
         measured,
         slices,
+        weak_segments,
         folds,
     } = scores;
     let Stored { file, rows, order } = stored;
     let missed_rows = order.mask(&measured.misses);
     let is_classifier = predictions.rows.task() == Task::Classification;
+    let mut notes = [predictions.notes, measured.notes].concat();
+    let is_of_training_rows = folds.as_ref().is_some_and(|folds| folds.of_training_rows);
+    if threshold.is_some() && is_of_training_rows {
+        notes.push(
+            "The folds are scored without the threshold: by the class with the higher score."
+                .to_owned(),
+        );
+    }
     let mut evaluation = Evaluation {
         schema_version: SCHEMA_VERSION,
         task: predictions.rows.task(),
@@ -65,20 +76,28 @@ pub(crate) fn write(
             rows,
         },
         scoring,
+        threshold,
         measurements: measured.measurements,
         undefined: measured.undefined,
         slices,
+        weak_segments,
         folds,
+        seeds: None,
         confusion: measured.confusion,
+        reliability: measured.reliability,
+        curves: measured.curves,
         missed_rows: is_classifier.then_some(missed_rows),
         predictions: Some(file),
         files: Vec::new(),
         history,
-        notes: [predictions.notes, measured.notes].concat(),
+        notes,
         overriding_inputs,
         trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
         commit,
     };
+    if let Some(seeds) = seeds {
+        crate::seeds::add(&mut evaluation, seeds, folder)?;
+    }
     evaluation.files = write_siblings(folder, &evaluation)?;
     results.finish(&evaluation)?;
     Ok(evaluation)
@@ -101,6 +120,22 @@ fn write_siblings(folder: &Path, evaluation: &Evaluation) -> anyhow::Result<Vec<
             report::FoldFigures::of(evaluation)
                 .and_then(|figures| report::fold_chart(&figures))
                 .map(String::into_bytes),
+        ),
+        (
+            "charts/reliability.svg",
+            evaluation
+                .reliability
+                .as_ref()
+                .and_then(report::reliability_chart)
+                .map(String::into_bytes),
+        ),
+        (
+            "charts/roc.svg",
+            report::roc_chart(&evaluation.curves).map(String::into_bytes),
+        ),
+        (
+            "charts/precision-recall.svg",
+            report::precision_recall_chart(&evaluation.curves).map(String::into_bytes),
         ),
         (
             "charts/confusion-matrix.svg",

@@ -27,6 +27,14 @@ pub struct Inputs {
     /// With predictions: what is predicted; overrides `[model] task`.
     #[arg(long, value_enum, value_name = "TASK", requires = "predictions")]
     pub task: Option<TaskInput>,
+    /// Where `[evaluate] threshold` states an aim: choose the threshold on these predictions for validation rows (CSV or npz),
+    /// none of which is a test row. A model that `train` made brings its own.
+    #[arg(long, value_name = "FILE")]
+    pub threshold_from: Option<PathBuf>,
+    /// Say how much each metric differs from seed to seed: by the evaluations in the folders below this one, made with the same
+    /// configuration under other seeds on the same rows.
+    #[arg(long, value_name = "FOLDER")]
+    pub seeds: Option<PathBuf>,
     /// Number of threads, instead of one per core. The result does not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,

@@ -5,7 +5,10 @@ mod cross_validated;
 mod folder;
 mod inputs;
 mod parts;
+mod ranking;
+mod seeds;
 mod subject;
+mod threshold;
 
 use std::thread;
 
@@ -32,7 +35,8 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         (scores, stored.join().expect("writing does not panic"))
     });
     let commit = stage.context.head_sha.clone();
-    let evaluation = folder::write(&results, subject, scores?, stored?, commit)?;
+    let seeds = inputs.seeds.as_deref();
+    let evaluation = folder::write(&results, subject, scores?, stored?, commit, seeds)?;
     for note in &evaluation.notes {
         tracing::info!("{note}");
     }
@@ -64,7 +68,9 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
 fn table(evaluation: &Evaluation) -> String {
     let parts = brief::folds(evaluation)
         .into_iter()
-        .chain(brief::slices(evaluation));
+        .chain(brief::seeds(evaluation))
+        .chain(brief::slices(evaluation))
+        .chain(brief::segments(evaluation));
     let parts: String = parts.map(|part| format!("\n{}", part.plain())).collect();
     headline(evaluation) + &parts
 }
@@ -102,13 +108,16 @@ fn summary(evaluation: &Evaluation) -> String {
         .collect();
     let parts = brief::folds(evaluation)
         .into_iter()
-        .chain(brief::slices(evaluation));
+        .chain(brief::seeds(evaluation))
+        .chain(brief::slices(evaluation))
+        .chain(brief::segments(evaluation));
     let parts: String = parts.map(|part| format!("\n{}", part.markdown())).collect();
     format!(
-        "### Evaluated · {}\n\nOn {}.\n\n| Metric | Value | {} % interval |\n| :-- | --: | :-: |\n{rows}{parts}",
+        "### Evaluated · {}\n\nOn {}.\n\n| Metric | Value | {} % interval |\n| :-- | --: | :-: |\n{rows}{parts}\n{}",
         report::escape(&evaluation.model.name),
         count(evaluation.data.rows.n_rows, "row"),
         percent(evaluation.scoring.confidence),
+        report::reliability_markdown(evaluation),
     )
 }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use trainyard_core::config::{EvaluateConfig, GateConfig};
-use trainyard_core::evaluation::{FoldTable, SliceSummary};
+use trainyard_core::evaluation::{FoldTable, SliceSummary, WeakSegments};
 use trainyard_core::fold_scores::{TrainingRows, measure_folds};
 use trainyard_core::folds::FoldMethod;
 use trainyard_core::metrics::{Measured, Scoring};
 use trainyard_core::numeric_columns::measure_columns;
 use trainyard_core::scored_rows::ScoredRows;
-use trainyard_core::slices::{SliceMetrics, measure_slices, shown_in_parts};
+use trainyard_core::slices::{SliceMetrics, measure_slices, shown_in_parts, weak_segments};
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
 use crate::cross_validated::CrossValidated;
@@ -28,6 +28,7 @@ pub(crate) struct Scores {
     /// Measurements of all rows first, then those of classes, slices and folds.
     pub(crate) measured: Measured,
     pub(crate) slices: Vec<SliceSummary>,
+    pub(crate) weak_segments: Option<WeakSegments>,
     pub(crate) folds: Option<FoldTable>,
 }
 
@@ -68,7 +69,10 @@ impl Parts {
             measure_slices(rows, &evaluate.slices, metrics, scoring).exit_code(ExitCode::Data)?;
         measured.measurements.extend(of_slices.measurements);
         measured.undefined.extend(of_slices.undefined);
-        let by_default = shown_in_parts(rows.task())
+        let weak_segments =
+            weak_segments(rows, &evaluate.columns, evaluate.min_slice_rows(), scoring)
+                .exit_code(ExitCode::Data)?;
+        let by_default = shown_in_parts(rows.task(), scoring)
             .iter()
             .map(|&name| name.to_owned());
         let shown = by_default.chain(of_rules.iter().cloned()).collect();
@@ -103,6 +107,7 @@ impl Parts {
         Ok(Scores {
             measured,
             slices: of_slices.slices,
+            weak_segments,
             folds,
         })
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use trainyard_core::config::{Config, ConfigError, EvaluateConfig, JudgingConfig, ROW_COLUMNS};
 use trainyard_core::digest::Sha256Digest;
-use trainyard_core::evaluation::{EpochRecord, ModelReference};
+use trainyard_core::evaluation::{AppliedThreshold, EpochRecord, ModelReference};
 use trainyard_core::files;
 use trainyard_core::metrics::Scoring;
 use trainyard_core::model::{Loss, ModelManifest, Origin, RunRecord, Task};
@@ -20,12 +20,16 @@ use trainyard_runner::{ExitCode, WithExitCode as _};
 use crate::Inputs;
 use crate::cross_validated::CrossValidated;
 use crate::parts::{Parts, Scores};
+use crate::ranking;
+use crate::threshold::{self, Validation};
 
 /// Predictions, and where they came from.
 pub(crate) struct Subject {
     pub(crate) model: ModelReference,
     pub(crate) predictions: Predictions,
     pub(crate) scoring: Scoring,
+    /// From which score on the positive class is predicted, where not the class with the highest score is.
+    pub(crate) threshold: Option<AppliedThreshold>,
     pub(crate) history: Vec<EpochRecord>,
     /// Inputs that overrode the configuration, here and in training.
     pub(crate) overriding_inputs: Vec<String>,
@@ -52,12 +56,29 @@ impl Subject {
             }
             config => config.exit_code(ExitCode::Usage)?,
         };
+        let classes = config.classes.as_deref();
+        let from = inputs.threshold_from.as_deref();
+        let validation = Validation::read(from, &config.evaluate, classes)?;
+        let evaluate = threshold::settled(&config.evaluate, validation.as_ref())?;
+        // What is ranked are numbers.
+        let ranked = evaluate.ranking.as_ref().map(|_| Task::Regression);
+        if ranked.is_some() && inputs.task.map(Task::from) == Some(Task::Classification) {
+            return Err(anyhow::anyhow!(
+                "`[evaluate.ranking]` ranks rows by numbers, and `--task classification` asks for classes"
+            ))
+            .exit_code(ExitCode::Usage)
+            .hint("leave out `--task`, or `[evaluate.ranking]`");
+        }
         let given = Given {
-            task: inputs.task.map(Task::from).or(config.task),
-            classes: config.classes.as_deref(),
-            evaluate: Some(&config.evaluate),
+            task: ranked.or(inputs.task.map(Task::from)).or(config.task),
+            classes,
+            evaluate: Some(&evaluate),
         };
-        let predictions = Predictions::read(path, &given).exit_code(ExitCode::Data)?;
+        let mut predictions = Predictions::read(path, &given).exit_code(ExitCode::Data)?;
+        let threshold = threshold::applied(&evaluate, validation, &mut predictions)?;
+        if let Some(ranking) = &evaluate.ranking {
+            ranking::prepare(&mut predictions.rows, ranking)?;
+        }
         let name = inputs.name.clone().or(config.model_name);
         Ok(Self {
             model: ModelReference {
@@ -67,6 +88,7 @@ impl Subject {
             },
             scoring: scoring(default_objective(predictions.rows.task()), &config.evaluate),
             predictions,
+            threshold,
             history: Vec::new(),
             overriding_inputs: Vec::new(),
             parts: Parts::of(config.evaluate, &config.gate, None),
@@ -83,6 +105,15 @@ impl Subject {
             .hint("run `trainyard-train` first, or name the folder of a model with `--model`")?;
         let manifest = predictor.manifest();
         check_fit(&config, manifest, path)?;
+        if config.evaluate.ranking.is_some() {
+            return Err(anyhow::anyhow!(
+                "`[evaluate.ranking]` is for predictions files, and a model is scored"
+            ))
+            .exit_code(ExitCode::Usage)
+            .hint(
+                "write the model's scores with their groups, and score them with `--predictions`",
+            );
+        }
         let dataset = inputs.data.load(
             &inputs.stage,
             &config,
@@ -126,11 +157,16 @@ impl Subject {
         predictions.rows.row_ids = row_ids;
         predictions.raw_columns = columns;
         predictions.rows.columns = features;
-        let evaluate = &config.evaluate;
+        let from = inputs.threshold_from.as_deref();
+        let classes = manifest.class_names.as_deref();
+        let validation = Validation::read(from, &config.evaluate, classes)?;
+        let of_model = manifest.threshold.as_ref();
+        let (evaluate, threshold) =
+            threshold::of_model(&config.evaluate, validation, of_model, &mut predictions)?;
         predict_by_threshold(
             &mut predictions.rows,
             evaluate.positive_class.as_deref(),
-            evaluate.threshold,
+            evaluate.fixed_threshold(),
         )
         .exit_code(ExitCode::Usage)?;
         // Another model than the configuration's has no cross-validation here.
@@ -144,6 +180,7 @@ impl Subject {
         };
         Ok(Self {
             predictions,
+            threshold,
             model: ModelReference {
                 name: manifest.name.clone(),
                 digest: Some(predictor.digest().clone()),
@@ -167,6 +204,7 @@ fn scoring(objective: Loss, evaluate: &EvaluateConfig) -> Scoring {
     Scoring {
         positive_class: evaluate.positive_class.clone(),
         top_k: evaluate.top_k,
+        ranking_k: evaluate.ranking.as_ref().map(|ranking| ranking.k),
         ..Scoring::new(objective, evaluate.confidence)
     }
 }

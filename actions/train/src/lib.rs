@@ -13,6 +13,8 @@ use trainyard_core::digest::Sha256Digest;
 use trainyard_core::folds::{CROSS_VALIDATION_FILE, CrossValidation};
 use trainyard_core::model::{Engine, MANIFEST_FILE, ModelFolder, Origin, RunRecord, TrainedOrigin};
 use trainyard_core::results::ResultFolder;
+use trainyard_core::threshold::ChosenThreshold;
+use trainyard_ml::chosen_threshold;
 use trainyard_ml::data::{Dataset, Split};
 use trainyard_ml::input_summary::summarise;
 use trainyard_ml::store::{self, HISTORY_FILE, TrainingRows};
@@ -60,6 +62,9 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         stage.print(&format!("{}\n", content_key.hex()))?;
         return Ok(ExitCode::Success);
     }
+    let validation = split(&config, &dataset);
+    let validation = validation.as_ref().map(|(_, validation)| validation);
+    chosen_threshold::check(&config, validation).exit_code(ExitCode::Usage)?;
     // Before anything is trained: rows that cannot be divided are not found out hours later.
     let folds = cross_validation::plan(&config, &dataset)?;
 
@@ -131,6 +136,11 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
+/// The rows that are trained on, and those held out for validation, where there are any.
+fn split(config: &Config, dataset: &Dataset) -> Option<(Dataset, Dataset)> {
+    dataset.split_validation(config.data.validation_fraction, config.train.seed)
+}
+
 /// How a piece of work ended.
 enum Ending<T> {
     /// With its result.
@@ -169,7 +179,7 @@ impl Run<'_> {
             interrupt,
             start,
         } = self;
-        let split = dataset.split_validation(config.data.validation_fraction, config.train.seed);
+        let split = split(config, dataset);
         let (rows, validation) = match &split {
             Some((rows, validation)) => (rows, Some(validation)),
             None => (*dataset, None),
@@ -236,11 +246,20 @@ impl Run<'_> {
             epoch_s: trained.epoch_s.clone(),
             platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
         };
+        let threshold = chosen_threshold::of_network(config, &trained.network, validation, threads)
+            .exit_code(ExitCode::Data)?;
+        match threshold.as_ref().map(ChosenThreshold::sentence) {
+            Some(Ok(sentence)) => tracing::info!("{sentence}"),
+            // The model is kept: training again would not help, and `evaluate` refuses to judge it by another threshold.
+            Some(Err(problem)) => tracing::warn!("`[evaluate] threshold` is not met: {problem}"),
+            None => {}
+        }
         let rows = TrainingRows {
             data_digest: subject.data_digest.clone(),
             n_rows: rows.n_rows(),
             n_validation_rows: validation.map_or(0, Dataset::n_rows),
             columns: rows.columns.clone(),
+            threshold,
             input_summary: summarise(rows).exit_code(ExitCode::Data)?,
         };
         let model =

@@ -13,8 +13,10 @@ mod keras;
 mod layers;
 mod name;
 mod optimizer;
+mod ranking;
 mod schedule;
 mod source;
+mod threshold;
 mod train;
 mod training;
 mod validate;
@@ -35,8 +37,10 @@ pub use evaluate::{
 pub use judging::{JudgingConfig, ModelFiles};
 pub use layers::LayerTable;
 pub use optimizer::{AdamSettings, Clip, Optimizer, OptimizerConfig, OptimizerKind, UpdateRule};
+pub use ranking::RankingConfig;
 pub use schedule::{EarlyStoppingConfig, Monitor, Schedule, ScheduleConfig, ScheduleKind};
 pub use source::{Remote, Source};
+pub use threshold::Threshold;
 pub use train::TrainConfig;
 pub use training::Training;
 
@@ -256,13 +260,13 @@ impl Config {
         Self::parse(&text, path)
     }
 
-    /// Everything here that decides the weights, as JSON; paths, threads, rules and packing do not.
+    /// Everything here that decides the weights and a chosen threshold, as JSON; paths, threads, rules and packing do not.
     pub fn training_value(&self) -> Result<serde_json::Value, ConfigError> {
         let Self {
             model,
             data,
             train,
-            evaluate: _,
+            evaluate,
             gate: _,
             image: _,
         } = self;
@@ -270,7 +274,7 @@ impl Config {
             threads: None,
             ..train.clone()
         };
-        let value = serde_json::json!({
+        let mut value = serde_json::json!({
             "model": {
                 "name": &model.name,
                 "task": model.task,
@@ -287,6 +291,13 @@ impl Config {
             },
             "train": serde_json::to_value(train).map_err(ConfigError::Digest)?,
         });
+        // A threshold that is chosen on validation rows is part of the model.
+        if let Some(aim) = evaluate.threshold_aim() {
+            value["threshold"] = serde_json::json!({
+                "aim": aim,
+                "positive_class": &evaluate.positive_class,
+            });
+        }
         Ok(value)
     }
 

@@ -10,12 +10,16 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Sha256Digest;
 use crate::files::{self, FileError};
 use crate::measurement::{Fold, Measurement, MetricKey, Undefined};
-use crate::metrics::{Confusion, Scoring, catalog};
+use crate::metrics::{ClassCurves, Confusion, Reliability, Scoring, catalog};
 use crate::model::{FileEntry, Task};
 use crate::row_mask::RowMask;
 use crate::row_set::RowSet;
+use crate::threshold::ChosenThreshold;
 
-pub use parts::{FoldSpread, FoldSummary, FoldTable, SliceSummary};
+pub use parts::{
+    FoldSpread, FoldSummary, FoldTable, SeedSpread, SeedTable, SliceSummary, WeakSegment,
+    WeakSegments,
+};
 
 /// The version of `evaluation.json` that this build writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -43,6 +47,9 @@ pub struct Evaluation {
     pub data: DataReference,
     /// How they were scored.
     pub scoring: Scoring,
+    /// From which score on the positive class is predicted; absent where the class with the highest score is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<AppliedThreshold>,
     /// Every metric that has a value: those of all rows first, then those of classes, slices and folds.
     pub measurements: Vec<Measurement>,
     /// Every metric that has none, and why.
@@ -51,12 +58,25 @@ pub struct Evaluation {
     /// The slices of `[[evaluate.slices]]` that have rows. What was measured in them is among the measurements, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slices: Vec<SliceSummary>,
+    /// Parts of the rows that a search found to be worse than the rest; absent where nothing was searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weak_segments: Option<WeakSegments>,
     /// The folds of a cross-validation. What was measured in them, and the means over them, are among the measurements.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folds: Option<FoldTable>,
+    /// How much the metrics differ from seed to seed; absent where no evaluations of other seeds were named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<SeedTable>,
     /// Labels against predictions; absent for regression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confusion: Option<Confusion>,
+    /// How confident the predictions are, and how often right; absent without scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reliability: Option<Reliability>,
+    /// ROC and precision-recall curves: of the positive class (else the second) of two, else of each of up to 10 classes; empty without
+    /// scores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curves: Vec<ClassCurves>,
     /// The rows predicted wrong, in the canonical order of the row set; absent for regression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed_rows: Option<RowMask>,
@@ -94,6 +114,17 @@ pub struct ModelReference {
     /// Size in bytes of `model.json` and the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
+}
+
+/// From which score on a class is predicted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AppliedThreshold {
+    /// The least score at which the positive class is predicted.
+    pub value: f64,
+    /// How it was chosen; absent where the configuration gives the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<ChosenThreshold>,
 }
 
 /// The rows that were scored.

@@ -9,6 +9,7 @@ pub mod files;
 pub mod pattern;
 pub mod random;
 pub mod results;
+pub mod threshold;
 
 pub mod config;
 pub mod model;
@@ -26,6 +27,7 @@ pub mod scored_rows;
 pub mod evaluation;
 pub mod fold_scores;
 pub mod numeric_columns;
+pub mod seed_scores;
 pub mod slices;
 
 pub mod gate;

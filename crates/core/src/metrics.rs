@@ -7,6 +7,7 @@ mod calibration;
 pub mod catalog;
 mod confidence;
 mod confusion;
+mod curve_points;
 mod curves;
 mod curves_metrics;
 mod estimate;
@@ -18,7 +19,9 @@ mod paired;
 mod parallel;
 mod probability;
 mod probability_metrics;
+mod quantile_metrics;
 pub mod ranking;
+mod ranking_metrics;
 mod regression;
 mod regression_metrics;
 mod rows;
@@ -28,10 +31,12 @@ mod tally;
 
 pub use calibration::{Reliability, ReliabilityBin};
 pub use confidence::{IntervalError, interval_at};
+pub use curve_points::{ClassCurves, PrecisionRecallPoint, RocPoint};
 pub use estimate::{Computed, Estimate};
 pub use matrix::Confusion;
-pub use measure::{Measured, classify, regress};
+pub use measure::{Measured, add_quantiles, classify, rank, regress};
 pub use metric::{Compute, Metric, Shown};
+pub use quantile_metrics::quantile_of;
 pub use rows::{ClassifiedRows, MetricError, Scores, ValuedRows, argmax, predictions};
 
 pub use paired::{

@@ -5,6 +5,7 @@
 mod badge;
 mod chart;
 mod classes;
+mod curve_charts;
 mod explain;
 mod explain_computation;
 mod flips;
@@ -28,10 +29,12 @@ use crate::measurement::MetricKey;
 use crate::metrics::catalog;
 
 pub use chart::{confusion_matrix, fold_chart, learning_curve};
+pub use curve_charts::{precision_recall_chart, reliability_chart, roc_chart};
 pub use explain::{ExplainedRule, Explanation};
 pub use html::evaluation_page;
 pub use joined::{Leg, LegOutcome, joined_decision, joined_markdown, joined_title};
 pub use markdown::icon as decision_icon;
+pub use mermaid::reliability as reliability_markdown;
 pub use parts::{FoldFigures, SliceRow, SliceTable};
 pub use step::Step;
 pub use text::escape;

@@ -5,8 +5,10 @@ mod archive;
 
 use std::collections::BTreeMap;
 
+use crate::metrics::ranking::RankedItems;
 use crate::metrics::{
-    ClassifiedRows, Measured, MetricError, Scores, Scoring, ValuedRows, classify, regress,
+    ClassifiedRows, Measured, MetricError, Scores, Scoring, ValuedRows, add_quantiles, classify,
+    quantile_of, rank, regress,
 };
 use crate::model::Task;
 
@@ -105,7 +107,7 @@ impl ScoredRows {
         }
     }
 
-    /// What metrics are computed from, of the rows with these indices: without ids, folds and further columns.
+    /// What metrics are computed from, of the rows with these indices: without ids, folds and further columns but predicted quantiles.
     #[must_use]
     pub fn gather_measured(&self, rows: &[usize]) -> Self {
         Self {
@@ -120,7 +122,12 @@ impl ScoredRows {
             weights: gathered(self.weights.as_deref(), rows),
             groups: gathered(self.groups.as_deref(), rows),
             folds: None,
-            columns: BTreeMap::new(),
+            columns: self
+                .columns
+                .iter()
+                .filter(|(name, _)| quantile_of(name).is_some())
+                .map(|(name, column)| (name.clone(), column.gather(rows)))
+                .collect(),
         }
     }
 
@@ -162,6 +169,25 @@ impl ScoredRows {
         })
     }
 
+    /// The columns of predicted quantiles, the lowest quantile first.
+    fn quantiles(&self) -> Result<Vec<(f64, &[f64])>, MetricError> {
+        let mut found = Vec::new();
+        for (name, column) in &self.columns {
+            let Some(q) = quantile_of(name) else { continue };
+            let refuse = |problem| MetricError::Quantile {
+                column: name.clone(),
+                problem,
+            };
+            let q = q.map_err(|_| refuse("its number must lie between 0 and 1"))?;
+            match column {
+                Column::Numbers(numbers) => found.push((q, numbers.as_slice())),
+                Column::Texts(_) => return Err(refuse("every cell must be a finite number")),
+            }
+        }
+        found.sort_by(|left, right| left.0.total_cmp(&right.0));
+        Ok(found)
+    }
+
     /// Every metric that the rows allow.
     pub fn measure(&self, scoring: &Scoring) -> Result<Measured, MetricError> {
         match (&self.labels, &self.predicted) {
@@ -176,6 +202,14 @@ impl ScoredRows {
                 };
                 classify(&rows, scoring)
             }
+            (Labels::Value(relevance), Labels::Value(scores)) if scoring.ranking_k.is_some() => {
+                let items = RankedItems {
+                    relevance,
+                    scores,
+                    groups: self.groups.as_deref().ok_or(MetricError::NotRanked)?,
+                };
+                rank(&items, scoring)
+            }
             (Labels::Value(labels), Labels::Value(predicted)) => {
                 let rows = ValuedRows {
                     labels,
@@ -184,7 +218,12 @@ impl ScoredRows {
                     weights: self.weights.as_deref(),
                     groups: self.groups.as_deref(),
                 };
-                regress(&rows, scoring)
+                let mut measured = regress(&rows, scoring)?;
+                let quantiles = self.quantiles()?;
+                if !quantiles.is_empty() {
+                    add_quantiles(&mut measured, &rows, &quantiles, scoring)?;
+                }
+                Ok(measured)
             }
             _ => unreachable!("labels and predictions are read for one task"),
         }

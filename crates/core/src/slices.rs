@@ -4,6 +4,7 @@
 
 mod bins;
 mod cut;
+mod segments;
 
 use std::collections::BTreeSet;
 
@@ -16,6 +17,7 @@ use crate::numeric_columns::{self, ColumnError};
 use crate::scored_rows::ScoredRows;
 
 pub use cut::{Slice, cut};
+pub use segments::weak_segments;
 
 /// More slices of one definition are a column of texts or numbers that nobody reads by value.
 const MAX_SLICES: usize = 10_000;
@@ -110,7 +112,7 @@ pub fn measure_slices(
     let mut all = MeasuredSlices::default();
     let mut seen = BTreeSet::new();
     for definition in definitions {
-        let by_default = short_list(rows.task(), definition).iter();
+        let by_default = short_list(rows.task(), definition, scoring).iter();
         let mut wanted: BTreeSet<String> = by_default.map(|&name| name.to_owned()).collect();
         wanted.extend(definition.metrics.iter().cloned());
         wanted.extend(metrics.of_rules.iter().cloned());
@@ -220,10 +222,16 @@ fn wanted_columns(columns: &[ColumnConfig], wanted: &BTreeSet<String>) -> Vec<Co
     columns.iter().filter(is_wanted).map(of).collect()
 }
 
+/// The metrics of ranked rows.
+const RANKING: &[&str] = &["ndcg", "mrr", "hit_rate"];
+
 /// The metrics that are measured in every slice.
 ///
 /// Averages over classes are left out where rows are cut by class: all labels of such a slice are one class.
-fn short_list(task: Task, definition: &SliceConfig) -> &'static [&'static str] {
+fn short_list(task: Task, definition: &SliceConfig, scoring: &Scoring) -> &'static [&'static str] {
+    if scoring.ranking_k.is_some() {
+        return RANKING;
+    }
     let is_by_class = definition.columns.iter().any(|name| name == "label");
     match (task, is_by_class) {
         (Task::Classification, true) => &["accuracy", "loss"],
@@ -233,8 +241,9 @@ fn short_list(task: Task, definition: &SliceConfig) -> &'static [&'static str] {
 }
 
 /// The metrics that are shown of every fold, which are those of slices.
-pub fn shown_in_parts(task: Task) -> &'static [&'static str] {
+pub fn shown_in_parts(task: Task, scoring: &Scoring) -> &'static [&'static str] {
     match task {
+        _ if scoring.ranking_k.is_some() => RANKING,
         Task::Classification => &["accuracy", "f1_macro", "recall_macro", "loss"],
         Task::Regression => &["mse", "rmse", "mae", "bias"],
     }

@@ -10,6 +10,7 @@ mod cells;
 mod clusters;
 mod counts;
 mod difference;
+mod fisher;
 #[cfg(test)]
 mod golden;
 mod k_fold;
@@ -32,6 +33,7 @@ pub use cells::{CellBootstrap, CellStatistic, resample_cells};
 pub use clusters::{cluster_interval, cluster_mean, interval_of_group_sums};
 pub use counts::Counts;
 pub use difference::difference;
+pub use fisher::fisher_greater;
 pub use k_fold::{Fold, FoldMoments, k_fold_interval};
 pub use mean::Moments;
 pub use multiplicity::{HolmTest, benjamini_hochberg, holm, holm_by_level, smallest_level};
@@ -84,6 +86,8 @@ pub enum IntervalMethod {
     BootstrapBca,
     /// Nadeau and Bengio's corrected resampled t interval of the mean of cross-validation scores.
     CorrectedResampledT,
+    /// Student's t interval of a mean.
+    StudentT,
     /// As if each row that may have changed cost as much as the dearest, where too few differ to show more.
     ChangedRows,
     /// Student's t interval by the sums of whole groups of rows, corrected for their skewness.
@@ -106,6 +110,7 @@ impl IntervalMethod {
             Self::BootstrapPercentile => "percentile bootstrap",
             Self::BootstrapBca => "BCa bootstrap",
             Self::CorrectedResampledT => "Nadeau–Bengio corrected resampled t",
+            Self::StudentT => "Student's t",
             Self::ChangedRows => "bound by the rows that changed",
             Self::Clustered => "skewness-corrected t by groups",
         }

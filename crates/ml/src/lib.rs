@@ -3,6 +3,7 @@
 //! Synchronous, no network. Results are decided by configuration, data, seed and instruction set alone, whatever the
 //! number of threads.
 
+pub mod chosen_threshold;
 pub mod data;
 mod engine;
 pub mod input_summary;

@@ -26,7 +26,7 @@ use trainyard_core::config::EvaluateConfig;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::PREDICTIONS_FILE;
 use trainyard_core::files::{self, FileError};
-use trainyard_core::metrics::{argmax, predictions as predicted_classes};
+use trainyard_core::metrics::{argmax, predictions as predicted_classes, quantile_of};
 use trainyard_core::model::FileEntry;
 use trainyard_core::row_mask::RowMask;
 use trainyard_core::row_set::RowSet;
@@ -34,6 +34,7 @@ use trainyard_core::scored_rows::{ScoreTable, ScoredRows};
 
 use crate::data::{DataError, Labels, refuse_lfs_pointer};
 
+pub(crate) use binary::positive_idx;
 pub use binary::{ThresholdError, predict_by_threshold};
 pub use columns::Given;
 use columns::{Columns, Resolved};
@@ -210,8 +211,10 @@ fn assembled(
     let evaluate = given.evaluate.unwrap_or(&default);
     let mut notes: Vec<String> = unused(&others, evaluate).into_iter().collect();
     // What a model cost or took is not what a row is: without ids, it would make other rows of the same.
-    others.retain(|name, _| !evaluate.columns.iter().any(|column| column.name == *name));
-    if evaluate.threshold.is_none() {
+    others.retain(|name, _| {
+        quantile_of(name).is_none() && !evaluate.columns.iter().any(|column| column.name == *name)
+    });
+    if evaluate.fixed_threshold().is_none() {
         notes.extend(contradiction(&predicted, scores.as_ref(), classes.len()));
     }
     let weights = weights.map(|cells| further::weights(&cells, &places));

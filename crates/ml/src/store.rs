@@ -13,6 +13,7 @@ use trainyard_core::model::{
 };
 
 use trainyard_core::results::ResultFolder;
+use trainyard_core::threshold::ChosenThreshold;
 
 use crate::network::NetworkError;
 use crate::train::Trained;
@@ -63,6 +64,8 @@ pub struct TrainingRows {
     pub input_summary: InputSummary,
     /// Names of the features, where each is a column of a table.
     pub columns: Option<Vec<String>>,
+    /// The threshold that was chosen on the validation rows, where one was asked for.
+    pub threshold: Option<ChosenThreshold>,
 }
 
 /// Writes the weights, `history.tsv`, `run.json` and last `model.json`, and opens the result.
@@ -88,6 +91,7 @@ pub fn write_model(
         n_validation_rows,
         input_summary,
         columns,
+        threshold,
     } = rows;
     let manifest = ModelManifest {
         schema_version: SCHEMA_VERSION,
@@ -122,6 +126,7 @@ pub fn write_model(
             },
         }),
         input_summary: Some(input_summary),
+        threshold,
     };
     results.finish(&manifest)?;
     Ok(ModelFolder::open(folder)?)

@@ -1,14 +1,16 @@
 //! Every metric against scikit-learn: random rows, and the edges of each definition.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use trainyard_core::measurement::MetricKey;
+use trainyard_core::metrics::ranking::RankedItems;
 use trainyard_core::metrics::{
-    ClassifiedRows, Measured, Scores, Scoring, ValuedRows, classify, regress,
+    ClassifiedRows, Measured, Scores, Scoring, ValuedRows, classify, rank, regress,
 };
 use trainyard_core::model::Loss;
+use trainyard_core::scored_rows::{Column, Labels, ScoredRows};
 
 use super::python_with;
 use crate::support::{repository, run};
@@ -153,6 +155,13 @@ struct Case {
     #[serde(default)]
     predicted_values: Vec<f64>,
     weights: Option<Vec<f64>>,
+    /// With `k`: rows that are ranked within these groups.
+    #[serde(default)]
+    groups: Vec<String>,
+    k: Option<u32>,
+    /// Columns of predicted quantiles.
+    #[serde(default)]
+    quantiles: BTreeMap<String, Vec<f64>>,
     #[serde(default)]
     positive: Option<usize>,
     figures: Map<String, Value>,
@@ -165,6 +174,26 @@ impl Case {
         let mut scoring = Scoring::new(Loss::MeanSquaredError, 0.95);
         scoring.quantile = 0.3;
         scoring.positive_class = self.positive.map(|class| class.to_string());
+        if self.k.is_some() {
+            scoring.ranking_k = self.k;
+            let items = RankedItems {
+                relevance: &self.values,
+                scores: &self.predicted_values,
+                groups: &self.groups,
+            };
+            return rank(&items, &scoring).unwrap();
+        }
+        if !self.quantiles.is_empty() {
+            let numbers = |column: &[f64]| Labels::Value(column.to_vec());
+            let (labels, predicted) = (numbers(&self.values), numbers(&self.predicted_values));
+            let mut rows = ScoredRows::new(labels, predicted, Vec::new());
+            rows.weights.clone_from(&self.weights);
+            let columns = self.quantiles.clone().into_iter();
+            rows.columns = columns
+                .map(|(name, column)| (name, Column::Numbers(column)))
+                .collect();
+            return rows.measure(&scoring).unwrap();
+        }
         let classes: Vec<String> = (0..self.n_classes).map(|class| class.to_string()).collect();
         if self.n_classes == 0 {
             let rows = ValuedRows {

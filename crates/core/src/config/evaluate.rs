@@ -10,8 +10,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::checks::first_problem;
 use super::cross_validation::CrossValidationConfig;
 use super::error::Problem;
+use super::ranking::RankingConfig;
+use super::threshold::Threshold;
 use crate::figure::percent;
 use crate::measurement::Direction;
+use crate::threshold::ThresholdAim;
 
 /// Columns of rows that a slice may name beside those of the file.
 pub const ROW_COLUMNS: [&str; 4] = ["label", "predicted", "group", "fold"];
@@ -26,9 +29,9 @@ pub struct EvaluateConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive_class: Option<String>,
     /// With two classes: predict the positive class where its score is at least this, instead of the class with the higher
-    /// score.
+    /// score. A number, or an aim by which it is chosen on validation rows: `{ aim = "min_recall", at = 0.95 }`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub threshold: Option<f64>,
+    pub threshold: Option<Threshold>,
     /// What the scores of a predictions file are.
     pub scores: ScoreKind,
     /// Number of highest-scored classes among which `top_k_accuracy` looks for the label.
@@ -39,6 +42,9 @@ pub struct EvaluateConfig {
     /// Parts of the rows that are measured on their own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub slices: Vec<SliceConfig>,
+    /// Rows that are ranked within their groups; not so if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ranking: Option<RankingConfig>,
     /// Cross-validation on the training data; none if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cross_validation: Option<CrossValidationConfig>,
@@ -129,6 +135,7 @@ impl Default for EvaluateConfig {
             top_k: 2,
             columns: Vec::new(),
             slices: Vec::new(),
+            ranking: None,
             cross_validation: None,
         }
     }
@@ -256,9 +263,30 @@ impl EvaluateConfig {
         self.columns.iter().find(has_metric)
     }
 
+    /// Fewest rows of a part that is measured on its own: the smallest number that slices ask for.
+    pub fn min_slice_rows(&self) -> u64 {
+        let of_slices = self.slices.iter().map(|slice| slice.min_rows);
+        of_slices.min().unwrap_or_else(default_min_rows)
+    }
+
+    /// The threshold that is written as a number.
+    pub const fn fixed_threshold(&self) -> Option<f64> {
+        match self.threshold {
+            Some(Threshold::Fixed(threshold)) => Some(threshold),
+            _ => None,
+        }
+    }
+
+    /// The aim by which the threshold is chosen.
+    pub const fn threshold_aim(&self) -> Option<ThresholdAim> {
+        match self.threshold {
+            Some(Threshold::Chosen(aim)) => Some(aim),
+            _ => None,
+        }
+    }
+
     pub(super) fn validate(&self, classes: Option<&[String]>) -> Result<(), Problem> {
         let is_level = self.confidence > 0.5 && self.confidence < 1.0;
-        let is_share = |share: f64| share > 0.0 && share < 1.0;
         first_problem(&[
             (
                 &["evaluate", "confidence"],
@@ -270,18 +298,9 @@ impl EvaluateConfig {
                 self.top_k >= 1,
                 "must be at least 1",
             ),
-            (
-                &["evaluate", "threshold"],
-                self.threshold.is_none_or(is_share),
-                "must lie between 0 and 1: it is compared with a probability, also where the file holds logits",
-            ),
         ])?;
-        if self.threshold.is_some() && self.positive_class.is_none() {
-            return Err(Problem::at(
-                &["evaluate", "threshold"],
-                "needs to know whose score it is compared with",
-            )
-            .hint("add `positive_class = \"…\"`, the class to be found"));
+        if let Some(threshold) = &self.threshold {
+            threshold.validate(self.positive_class.is_some())?;
         }
         if let (Some(positive), Some(classes)) = (&self.positive_class, classes) {
             let place = ["evaluate", "positive_class"];
@@ -309,6 +328,16 @@ impl EvaluateConfig {
         }
         for (slice_idx, slice) in self.slices.iter().enumerate() {
             slice.validate(&slice_idx.to_string())?;
+        }
+        if let Some(ranking) = &self.ranking {
+            ranking.validate()?;
+            if self.positive_class.is_some() {
+                return Err(Problem::at(
+                    &["evaluate", "positive_class"],
+                    "has no meaning with `[evaluate.ranking]`: ranked rows have no classes",
+                )
+                .hint("remove one of the two"));
+            }
         }
         match &self.cross_validation {
             Some(folds) => folds.validate(),

@@ -4,7 +4,10 @@
 //! from here. A new metric is one entry and one function in the file of its family.
 
 use super::metric::{Metric, Shown};
-use super::{agreement, confusion, curves_metrics, known, probability_metrics, regression_metrics};
+use super::{
+    agreement, confusion, curves_metrics, known, probability_metrics, quantile_metrics,
+    ranking_metrics, regression_metrics,
+};
 use crate::measurement::Direction;
 
 /// Every metric, by family.
@@ -15,6 +18,8 @@ pub fn all() -> impl Iterator<Item = &'static Metric> {
         probability_metrics::METRICS,
         curves_metrics::METRICS,
         regression_metrics::METRICS,
+        quantile_metrics::METRICS,
+        ranking_metrics::METRICS,
         known::METRICS,
     ]
     .into_iter()
@@ -32,6 +37,11 @@ pub fn by_importance() -> impl Iterator<Item = &'static Metric> {
 ///
 /// `test/f1_score` is `f1`; where two tasks share a name, such as `loss`, the first is found.
 pub fn find(name: &str) -> Option<&'static Metric> {
+    // `ndcg@10`, `pinball_loss@0.1`: at which place or quantile is not its name.
+    let at_number = name
+        .rsplit_once('@')
+        .filter(|(_, at)| at.parse::<f64>().is_ok());
+    let name = at_number.map_or(name, |(name, _)| name);
     let last = name.rsplit(['/', '.']).next().unwrap_or(name);
     let last = last.to_ascii_lowercase();
     let bare = ["val_", "test_", "train_", "eval_"]
@@ -79,6 +89,8 @@ mod tests {
             ("precision_micro", Some(HigherIsBetter)),
             ("rmse", Some(LowerIsBetter)),
             ("eval_loss", Some(LowerIsBetter)),
+            ("val_ndcg@10", Some(HigherIsBetter)),
+            ("test/pinball_loss@0.1", Some(LowerIsBetter)),
             ("latency_ms", None),
         ] {
             assert_eq!(direction(name), expected, "{name}");

@@ -16,6 +16,7 @@ use self::curve::Curve;
 use self::influence::OfAverages;
 use self::sort::{Keyed, Parts};
 use self::walk::Walk;
+use super::curve_points::ClassCurves;
 use super::estimate::{Computed, Estimate, Spread, mean, undefined};
 use super::parallel::both;
 use super::rows::Scores;
@@ -153,6 +154,18 @@ impl Curves {
             Err(reason) => undefined(*reason),
             Ok(curve) => mean(curve.precision, self.n_rows, confidence),
         }
+    }
+
+    /// The points of the curves: with two classes of the one that stands for all rows, else of each class that has a curve.
+    pub(super) fn points(&self, classes: &[String]) -> Vec<ClassCurves> {
+        let found = self.classes.iter().enumerate();
+        let found = found.filter(|(class, _)| self.positive.is_none_or(|shown| shown == *class));
+        found
+            .filter_map(|(class, curve)| {
+                let points = curve.as_ref().ok()?.points.clone()?;
+                Some(points.finish(&classes[class]))
+            })
+            .collect()
     }
 
     pub(super) fn overall(&self, average: Average, confidence: f64) -> Computed {

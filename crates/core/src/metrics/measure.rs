@@ -2,11 +2,14 @@
 
 use super::calibration::Reliability;
 use super::catalog;
+use super::curve_points::ClassCurves;
 use super::curves::Curves;
 use super::estimate::{Computed, Estimate, undefined};
 use super::matrix::Confusion;
 use super::metric::{Compute, Metric, Shown};
 use super::probability::Probabilities;
+use super::quantile_metrics::{COVERAGE, PINBALL, Quantiles, WIDTH};
+use super::ranking::{RankedItems, Ranking};
 use super::regression::Values;
 use super::rows::{ClassifiedRows, MetricError, Scores, ValuedRows, that_count};
 use super::sampling::Sampling;
@@ -32,6 +35,8 @@ pub struct Measured {
     pub confusion: Option<Confusion>,
     /// How confident the predictions are, and how often right; absent without scores.
     pub reliability: Option<Reliability>,
+    /// Points of ROC and precision-recall curves; empty without scores.
+    pub curves: Vec<ClassCurves>,
     /// Indices of the rows predicted wrong; empty for regression.
     pub misses: Vec<usize>,
     /// What a reader should know beside the numbers, in sentences.
@@ -106,6 +111,10 @@ fn classify_weighed(
         misses: rows.misses(),
         confusion: None,
         reliability: scored.as_ref().map(|(scores, _)| scores.reliability()),
+        curves: match &scored {
+            Some((_, curves)) => curves.points(rows.classes),
+            None => Vec::new(),
+        },
         notes: Vec::new(),
     };
     for metric in catalog::by_importance() {
@@ -212,6 +221,7 @@ pub fn regress(rows: &ValuedRows<'_>, scoring: &Scoring) -> Result<Measured, Met
         undefined: Vec::new(),
         confusion: None,
         reliability: None,
+        curves: Vec::new(),
         misses: Vec::new(),
         notes: Vec::new(),
     };
@@ -222,6 +232,99 @@ pub fn regress(rows: &ValuedRows<'_>, scoring: &Scoring) -> Result<Measured, Met
                 MetricKey::overall(metric.name),
                 compute(&values, scoring.confidence),
             );
+        }
+    }
+    Ok(measured)
+}
+
+/// Adds to a regression's metrics those of its predicted quantiles, `[q, n_rows]` numbers, the lowest quantile first.
+pub fn add_quantiles(
+    measured: &mut Measured,
+    rows: &ValuedRows<'_>,
+    columns: &[(f64, &[f64])],
+    scoring: &Scoring,
+) -> Result<(), MetricError> {
+    let kept = that_count(rows.weights);
+    let of_kept = |column: &[f64]| match &kept {
+        Some(kept) => gather(column, kept),
+        None => column.to_vec(),
+    };
+    let labels = of_kept(rows.labels);
+    let columns: Vec<(f64, Vec<f64>)> = columns
+        .iter()
+        .map(|(q, column)| (*q, of_kept(column)))
+        .collect();
+    let weights = rows.weights.map(of_kept);
+    let groups = match (&kept, rows.groups) {
+        (Some(kept), Some(groups)) => Some(gather(groups, kept)),
+        _ => None,
+    };
+    let groups = groups.as_deref().or(rows.groups);
+    let sampling = Sampling::new(labels.len(), weights.as_deref(), groups)?;
+    let quantiles = Quantiles {
+        labels: &labels,
+        columns: &columns,
+        sampling: &sampling,
+    };
+    let pinball = catalog::find(PINBALL).expect("the catalog has the pinball loss");
+    for (q, computed) in quantiles.losses(scoring.confidence) {
+        let key = MetricKey::overall(format!("{PINBALL}@{q}"));
+        measured.add(pinball, key, computed);
+    }
+    if let Some([coverage, width]) = quantiles.interval(scoring.confidence) {
+        for (metric, computed) in [(&COVERAGE, coverage), (&WIDTH, width)] {
+            measured.add(metric, MetricKey::overall(metric.name), computed);
+        }
+    }
+    let n_crossing = quantiles.n_crossing();
+    if n_crossing > 0 {
+        measured.notes.push(format!(
+            "In {} a higher predicted quantile lies below a lower one.",
+            count(n_crossing, "row")
+        ));
+    }
+    Ok(())
+}
+
+/// Scores a ranking: every metric of the catalog of rows ranked within their groups.
+pub fn rank(items: &RankedItems<'_>, scoring: &Scoring) -> Result<Measured, MetricError> {
+    let n_rows = items.relevance.len();
+    if n_rows == 0 {
+        return Err(MetricError::NoRows);
+    }
+    for column in [items.relevance, items.scores] {
+        if let Some(row) = column.iter().position(|value| !value.is_finite()) {
+            return Err(MetricError::NotFinite {
+                row,
+                column: 0,
+                value: column[row],
+            });
+        }
+    }
+    let n_places = scoring.n_places().ok_or(MetricError::NotRanked)?;
+    let ranking = Ranking::of(items, n_places);
+    let mut measured = Measured {
+        measurements: Vec::new(),
+        undefined: Vec::new(),
+        confusion: None,
+        reliability: None,
+        curves: Vec::new(),
+        misses: Vec::new(),
+        notes: Vec::new(),
+    };
+    let n_left_out = ranking.n_without_relevant;
+    if n_left_out > 0 {
+        measured.notes.push(format!(
+            "{} without a relevant row, of {n_groups}, {} left out of `ndcg`, `mrr` and `hit_rate`: no order of them is better than another.",
+            count(n_left_out, "group"),
+            if n_left_out == 1 { "is" } else { "are" },
+            n_groups = n_left_out + ranking.ndcg.len() as u64,
+        ));
+    }
+    for metric in catalog::by_importance() {
+        if let Compute::Ranking(compute) = metric.compute {
+            let key = MetricKey::overall(metric.name);
+            measured.add(metric, key, compute(&ranking, scoring.confidence));
         }
     }
     Ok(measured)

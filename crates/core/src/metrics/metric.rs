@@ -3,6 +3,7 @@
 use super::curves::Curves;
 use super::estimate::Computed;
 use super::probability::Probabilities;
+use super::ranking::Ranking;
 use super::regression::Values;
 use super::tally::Tally;
 use crate::measurement::{Direction, Unit};
@@ -87,6 +88,10 @@ pub enum Compute {
     },
     /// From numbers and predicted numbers.
     Values(fn(&Values<'_>, f64) -> Computed),
+    /// From relevances and scores of rows in groups.
+    Ranking(fn(&Ranking, f64) -> Computed),
+    /// From numbers and predicted quantiles.
+    Quantiles,
     /// By other tools only: its name is known where it stands in their files.
     Elsewhere,
 }
@@ -104,6 +109,8 @@ impl Compute {
             }
             Self::Curves { .. } => "labels and a score of each class; the rule may name a `class`",
             Self::Values(_) => "numbers and predicted numbers",
+            Self::Ranking(_) => "relevances, scores and groups; `[evaluate.ranking]` is set",
+            Self::Quantiles => "numbers and columns `quantile_<q>`",
             Self::Elsewhere => "another tool that computes it",
         }
     }

@@ -14,6 +14,8 @@ use super::estimate::{Computed, Spread};
 use super::matrix::Confusion;
 use super::metric::{Compute, Metric};
 use super::probability;
+use super::ranking::{RankedItems, Ranking};
+use super::ranking_metrics::values_of;
 use super::regression;
 use super::sampling::Sampling;
 use super::scoring::Scoring;
@@ -326,6 +328,7 @@ pub fn paired_change(
     };
     let (evidence, value, n_rows) = match metric.compute {
         Compute::Values(_) => pair.values().ok_or_else(none)?,
+        Compute::Ranking(_) => pair.ranking().ok_or_else(none)?,
         Compute::Probabilities(_) => pair.probabilities()?.ok_or_else(none)?,
         Compute::Curves { .. } => pair.areas(class).ok_or_else(none)?,
         Compute::Confusion(_) if metric.name == "accuracy" || metric.name == "recall_weighted" => {
@@ -345,7 +348,7 @@ pub fn paired_change(
             }
             pair.cells(class)?
         }
-        Compute::Elsewhere => return Err(none()),
+        Compute::Quantiles | Compute::Elsewhere => return Err(none()),
     };
     Ok(PairedChange {
         key: key.clone(),
@@ -365,8 +368,8 @@ pub fn has_paired_method(name: &str) -> bool {
             Compute::Values(_) => of_values.contains(&name),
             Compute::Probabilities(_) => probability::is_mean_of_rows(name),
             Compute::Curves { .. } => name == "roc_auc",
-            Compute::Confusion(_) | Compute::PerClass(_) => true,
-            Compute::Elsewhere => false,
+            Compute::Confusion(_) | Compute::PerClass(_) | Compute::Ranking(_) => true,
+            Compute::Quantiles | Compute::Elsewhere => false,
         })
 }
 
@@ -493,6 +496,31 @@ impl Pair<'_> {
             |is_it: fn(f64) -> bool| groups.values().filter(|(sum, _)| is_it(*sum)).count() as u64;
         let largest = groups.values().map(|(_, size)| *size).fold(0.0, f64::max);
         (count(|sum| sum < 0.0), count(|sum| sum > 0.0), largest)
+    }
+
+    /// Metrics of ranked rows, group by group: both models rank the same groups.
+    fn ranking(&self) -> Option<Found> {
+        let n_places = self.scoring.n_places()?;
+        let of = |rows: &ScoredRows| {
+            let (Labels::Value(relevance), Labels::Value(scores)) = (&rows.labels, &rows.predicted)
+            else {
+                return None;
+            };
+            let items = RankedItems {
+                relevance,
+                scores,
+                groups: self.new.groups.as_deref()?,
+            };
+            let ranking = Ranking::of(&items, n_places);
+            values_of(&ranking, self.metric.name).map(<[f64]>::to_vec)
+        };
+        let (new, old) = (of(self.new)?, of(self.old)?);
+        let sampling = Sampling::new(new.len(), None, None).ok()?;
+        let of_groups = Pair {
+            sampling: &sampling,
+            ..*self
+        };
+        Some(of_groups.mean(&new, &old))
     }
 
     /// Metrics of numbers.

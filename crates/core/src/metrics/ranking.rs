@@ -5,8 +5,6 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use crate::statistics::Moments;
-
 /// Items of groups, one entry an item.
 #[derive(Debug, Clone, Copy)]
 pub struct RankedItems<'a> {
@@ -18,15 +16,15 @@ pub struct RankedItems<'a> {
     pub groups: &'a [String],
 }
 
-/// Means over the groups that have a relevant item.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A value of each group that has a relevant item, in the order of their names.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Ranking {
     /// Normalised discounted cumulative gain of the first places.
-    pub ndcg: Moments,
-    /// Mean reciprocal rank of the first relevant item, however far down.
-    pub mrr: Moments,
-    /// Share of the groups with a relevant item among the first places.
-    pub hit_rate: Moments,
+    pub ndcg: Vec<f64>,
+    /// Reciprocal rank of the first relevant item, however far down.
+    pub mrr: Vec<f64>,
+    /// Probability of a relevant item among the first places: 0 or 1 where no ties share the last of them.
+    pub hits: Vec<f64>,
     /// Groups without a relevant item: no order of theirs is better than another.
     pub n_without_relevant: u64,
 }
@@ -81,9 +79,9 @@ impl Ranking {
             hits.push(hit(&ties, n_places));
         }
         Self {
-            ndcg: Moments::of(ndcg),
-            mrr: Moments::of(mrr),
-            hit_rate: Moments::of(hits),
+            ndcg,
+            mrr,
+            hits,
             n_without_relevant,
         }
     }
@@ -153,6 +151,10 @@ mod tests {
         Ranking::of(&items, NonZeroUsize::new(n_places).unwrap())
     }
 
+    fn mean(values: &[f64]) -> f64 {
+        values.iter().sum::<f64>() / values.len() as f64
+    }
+
     #[track_caller]
     fn close(left: f64, right: f64) {
         assert!((left - right).abs() < 1e-12, "{left} is not {right}");
@@ -171,7 +173,7 @@ mod tests {
             (coarse, 5, 0.927_973_309_479_490_5),
             ([1.0; 5], 3, 0.499_388_547_252_886_3),
         ] {
-            close(ranking(&relevance, &scores, n_places).ndcg.mean, expected);
+            close(mean(&ranking(&relevance, &scores, n_places).ndcg), expected);
         }
     }
 
@@ -179,12 +181,12 @@ mod tests {
     #[test]
     fn ties_count_by_their_mean_over_all_orders() {
         let found = ranking(&[0.0, 1.0, 0.0], &[0.5; 3], 2);
-        close(found.mrr.mean, (1.0 + 1.0 / 2.0 + 1.0 / 3.0) / 3.0);
-        close(found.hit_rate.mean, 2.0 / 3.0);
+        close(mean(&found.mrr), (1.0 + 1.0 / 2.0 + 1.0 / 3.0) / 3.0);
+        close(mean(&found.hits), 2.0 / 3.0);
         // Two of three are relevant: the first is, or else the second.
         let found = ranking(&[0.0, 1.0, 1.0], &[0.5; 3], 1);
-        close(found.mrr.mean, 2.0 / 3.0 + 1.0 / 3.0 / 2.0);
-        close(found.hit_rate.mean, 2.0 / 3.0);
+        close(mean(&found.mrr), 2.0 / 3.0 + 1.0 / 3.0 / 2.0);
+        close(mean(&found.hits), 2.0 / 3.0);
     }
 
     #[test]
@@ -196,9 +198,9 @@ mod tests {
             groups: &groups,
         };
         let found = Ranking::of(&items, NonZeroUsize::new(2).unwrap());
-        assert_eq!((found.mrr.n, found.n_without_relevant), (2, 1));
-        close(found.mrr.mean, 2.0 / 3.0);
-        close(found.hit_rate.mean, 0.5);
-        close(found.ndcg.mean, 0.5);
+        assert_eq!((found.mrr.len(), found.n_without_relevant), (2, 1));
+        close(mean(&found.mrr), 2.0 / 3.0);
+        close(mean(&found.hits), 0.5);
+        close(mean(&found.ndcg), 0.5);
     }
 }

@@ -191,6 +191,19 @@ pub enum MetricError {
     /// Nothing to score.
     #[error("there are no rows to score")]
     NoRows,
+    /// Rows to be ranked without groups, or without a number of places.
+    #[error("rows are ranked within groups: set `[evaluate.ranking] group` and `k`")]
+    NotRanked,
+    /// A column that is called a quantile's and is none.
+    #[error(
+        "the column `{column}` is not of predicted quantiles: {problem}, such as `quantile_0.95` for 95 %"
+    )]
+    Quantile {
+        /// Its name.
+        column: String,
+        /// Why.
+        problem: &'static str,
+    },
     /// Lengths that do not belong together.
     #[error("{n_labels} labels, but {n_scores} scores of {n_columns} columns")]
     Lengths {

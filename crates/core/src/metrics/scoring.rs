@@ -1,5 +1,7 @@
 //! How rows are scored, beside the rows themselves.
 
+use std::num::NonZeroUsize;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,9 @@ pub struct Scoring {
     /// The quantile that `pinball_loss` judges the predictions as.
     #[serde(default = "default_quantile")]
     pub quantile: f64,
+    /// First places that metrics of ranked rows look at; absent where rows are not ranked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranking_k: Option<u32>,
 }
 
 /// Places that `top_k_accuracy` counts by default: scikit-learn's.
@@ -45,6 +50,11 @@ impl Scoring {
         classes.iter().position(|class| class == positive)
     }
 
+    /// The places of [`Scoring::ranking_k`].
+    pub(super) fn n_places(&self) -> Option<NonZeroUsize> {
+        NonZeroUsize::new(self.ranking_k? as usize)
+    }
+
     /// With the defaults of everything else.
     pub const fn new(objective: Loss, confidence: f64) -> Self {
         Self {
@@ -54,6 +64,7 @@ impl Scoring {
             top_k: DEFAULT_TOP_K,
             beta: default_beta(),
             quantile: default_quantile(),
+            ranking_k: None,
         }
     }
 }

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Artifact, InputSummary, Origin, Preprocessing, architecture};
+use crate::threshold::ChosenThreshold;
+
 /// Everything needed to apply a model, and where it came from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +35,9 @@ pub struct ModelManifest {
     /// How the raw training inputs are distributed; absent where they are not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_summary: Option<InputSummary>,
+    /// The threshold that was chosen on the validation rows, as `[evaluate] threshold` asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<ChosenThreshold>,
 }
 
 /// What a model's output means.

@@ -73,6 +73,7 @@ fn manifest() -> ModelManifest {
             n_rows: 4,
             parts: vec![part],
         }),
+        threshold: None,
     }
 }
 

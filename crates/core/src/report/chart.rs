@@ -8,11 +8,11 @@ use crate::figure::figure;
 use crate::measurement::Measurement;
 use crate::metrics::Confusion;
 
-const INK: &str = "#1f2328";
-const FAINT: &str = "#59636e";
-const GRID: &str = "#e6e9ed";
-const TRAINING: &str = "#0969da";
-const VALIDATION: &str = "#bc4c00";
+pub(super) const INK: &str = "#1f2328";
+pub(super) const FAINT: &str = "#59636e";
+pub(super) const GRID: &str = "#e6e9ed";
+pub(super) const TRAINING: &str = "#0969da";
+pub(super) const VALIDATION: &str = "#bc4c00";
 
 /// Beyond this many classes a matrix of figures cannot be read.
 const MAX_MATRIX_CLASSES: usize = 40;
@@ -436,13 +436,13 @@ pub fn confusion_matrix(confusion: &Confusion) -> Option<String> {
     Some(svg)
 }
 
-fn opening(width: usize, height: usize, title: &str) -> String {
+pub(super) fn opening(width: usize, height: usize, title: &str) -> String {
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" aria-label=\"{title}\" font-family=\"system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif\">\n<rect width=\"100%\" height=\"100%\" rx=\"6\" fill=\"#ffffff\"/>\n"
     )
 }
 
-fn text(
+pub(super) fn text(
     svg: &mut String,
     x: f64,
     y: f64,
@@ -459,7 +459,7 @@ fn text(
     );
 }
 
-fn shortened(name: &str) -> String {
+pub(super) fn shortened(name: &str) -> String {
     if name.chars().count() <= 14 {
         name.to_owned()
     } else {

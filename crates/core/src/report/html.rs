@@ -4,10 +4,12 @@ use minijinja::{AutoEscape, Environment, Value, context};
 
 use super::chart;
 use super::classes::ClassTable;
+use super::curve_charts::{precision_recall_chart, reliability_chart, roc_chart};
 use super::parts::{FoldFigures, SliceRow, SliceTable};
-use crate::evaluation::Evaluation;
+use crate::evaluation::{Evaluation, SeedSpread, SeedTable, WeakSegments};
 use crate::figure::{self, count, figure, percent};
 use crate::measurement::{Direction, Measurement, Unit};
+use crate::metrics::catalog;
 
 /// What all pages look like, light and dark.
 pub(super) const STYLE: &str = include_str!("page.css");
@@ -36,12 +38,19 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
         .collect();
     let confusion = evaluation.confusion.as_ref();
     let absent = confusion.map(|confusion| confusion.absent_classes().join(", "));
+    let curves: Vec<Option<String>> = vec![
+        evaluation.reliability.as_ref().and_then(reliability_chart),
+        roc_chart(&evaluation.curves),
+        precision_recall_chart(&evaluation.curves),
+    ];
     environment.get_template("report.html")?.render(context! {
         style => Value::from_safe_string(STYLE.to_owned()),
         model => evaluation.model.name.as_str(),
         metrics,
         columns,
         slices => slices(evaluation),
+        segments => evaluation.weak_segments.as_ref().map(segments),
+        seeds => evaluation.seeds.as_ref().map(seeds),
         folds => FoldFigures::of(evaluation).map(|figures| folds(&figures)),
         class_metrics => table.metrics.iter().map(|&metric| Value::from(metric)).collect::<Vec<Value>>(),
         classes,
@@ -50,6 +59,7 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
         rows => count(evaluation.data.rows.n_rows, "row"),
         confidence => percent(evaluation.scoring.confidence),
         learning_curve => chart::learning_curve(&evaluation.history),
+        curves => curves.into_iter().flatten().map(Value::from_safe_string).collect::<Vec<Value>>(),
         confusion => evaluation.confusion.as_ref().and_then(chart::confusion_matrix),
         model_digest => evaluation.model.digest.as_ref().map(super::super::digest::Sha256Digest::as_str),
         size => evaluation.model.size_bytes.map(|size| format!("{} kB", figure(size as f64 / 1000.0))),
@@ -114,6 +124,53 @@ fn slices(evaluation: &Evaluation) -> Option<Value> {
         rows => table.rows.iter().take(MAX_SHOWN).map(row).collect::<Vec<Value>>(),
         first, n_more => (n_more > 0).then(|| count(n_more as u64, "more slice")),
     })
+}
+
+/// Weak segments as a table, the worst first.
+fn segments(found: &WeakSegments) -> Value {
+    let rows = found.segments.iter().map(|segment| {
+        let interval = segment.interval.as_ref().map(figure::interval);
+        context! {
+            name => segment.name.as_str(), n_rows => segment.n_rows, value => figure(segment.value),
+            interval => interval.unwrap_or_default(), rest => figure(segment.rest), p_value => p_value(segment.p_value),
+        }
+    });
+    context! {
+        metric => found.metric.as_str(), n_rows => count(found.n_rows, "row"),
+        n_searched => count(found.n_searched, "row"), n_tested => count(found.n_tested, "segment"),
+        min_rows => found.min_rows, rows => rows.collect::<Vec<Value>>(),
+    }
+}
+
+/// A p-value as far as anyone reads it.
+fn p_value(value: f64) -> String {
+    if value < 0.0001 {
+        "< 0.0001".to_owned()
+    } else {
+        format!("{value:.4}")
+    }
+}
+
+/// The metrics over the seeds as a table: those that every report shows.
+fn seeds(found: &SeedTable) -> Value {
+    let row = |spread: &SeedSpread| {
+        let least = spread.values.iter().copied().fold(f64::INFINITY, f64::min);
+        let largest = spread
+            .values
+            .iter()
+            .copied()
+            .fold(f64::NEG_INFINITY, f64::max);
+        let interval = spread.interval.as_ref().map(figure::interval);
+        context! {
+            metric => spread.metric.as_str(), mean => figure(spread.mean), interval => interval.unwrap_or_default(),
+            deviation => figure(spread.deviation), least => figure(least), largest => figure(largest),
+        }
+    };
+    let shown = found.spreads.iter();
+    let shown = shown.filter(|spread| catalog::is_headline(&spread.metric));
+    context! {
+        n_seeds => count(found.models.len() as u64, "seed"), rows => shown.map(row).collect::<Vec<Value>>(),
+    }
 }
 
 /// The folds as a table with their means, and a chart.

@@ -72,6 +72,13 @@ pub(super) fn render(report: &Report<'_>, max_chars: usize) -> String {
             text: mermaid::learning_curve(report),
         },
         Section {
+            name: "reliability",
+            rank: 7,
+            text: report
+                .evaluation
+                .map_or_else(String::new, mermaid::reliability),
+        },
+        Section {
             name: "configuration",
             rank: 4,
             text: config_changes(report),

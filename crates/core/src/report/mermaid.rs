@@ -1,7 +1,9 @@
 //! Charts as Mermaid text, which GitHub draws inside Markdown.
 
 use super::{Report, headline_metric, shortened};
+use crate::evaluation::Evaluation;
 use crate::figure::figure;
+use crate::metrics::ReliabilityBin;
 
 /// Colours that are seen on a light and on a dark page; Mermaid's own are not.
 const CHART_STYLE: &str =
@@ -102,6 +104,32 @@ pub(super) fn learning_curve(report: &Report<'_>) -> String {
         x_values: epochs.collect(),
         y_axis: "loss",
         lines,
+    }
+    .render()
+}
+
+/// How often predictions of a given confidence are right, bin by bin; empty without scores.
+pub fn reliability(evaluation: &Evaluation) -> String {
+    let bins = evaluation.reliability.iter().flat_map(|found| &found.bins);
+    let bins: Vec<_> = bins.collect();
+    if bins.len() < 2 {
+        return String::new();
+    }
+    let of = |value: fn(&ReliabilityBin) -> f64| bins.iter().map(|bin| value(bin)).collect();
+    let edges = bins.iter().map(|bin| {
+        let rows = bin.n_rows;
+        format!(
+            "\"{} ({rows})\"",
+            figure(f64::midpoint(bin.lower, bin.upper))
+        )
+    });
+    Chart {
+        summary: "Reliability",
+        title: "Share predicted right, confidence",
+        x_axis: "middle of the bin of confidence (rows)",
+        x_values: edges.collect(),
+        y_axis: "share",
+        lines: vec![of(|bin| bin.accuracy), of(|bin| bin.confidence)],
     }
     .render()
 }

@@ -36,7 +36,7 @@ pub enum ThresholdError {
 }
 
 /// The index of the positive class, where one is named.
-pub(super) fn positive_idx(
+pub(crate) fn positive_idx(
     positive: Option<&str>,
     classes: &[String],
 ) -> Result<Option<usize>, ThresholdError> {

@@ -198,7 +198,7 @@ impl Answered<'_> {
         let scores =
             scores.map(|scores| probabilities(scores, &classes, positive_idx, evaluate, places));
         let scores = scores.transpose()?;
-        let by_threshold = match (positive_idx.zip(evaluate.threshold), &scores) {
+        let by_threshold = match (positive_idx.zip(evaluate.fixed_threshold()), &scores) {
             (None, _) => None,
             (Some(_), None) => return Err(ThresholdError::NoScores.into()),
             (Some((idx, threshold)), Some(scores)) => {

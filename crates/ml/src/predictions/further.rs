@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use trainyard_core::config::EvaluateConfig;
+use trainyard_core::metrics::quantile_of;
 use trainyard_core::scored_rows::Column;
 
 use super::columns::{Cells, FurtherColumn};
@@ -45,7 +46,14 @@ pub(super) fn kept(
 /// Whether slices or metrics are made of the column.
 pub(super) fn is_used(name: &str, evaluate: &EvaluateConfig) -> bool {
     let mut of_slices = evaluate.slices.iter().flat_map(|slice| &slice.columns);
-    evaluate.columns.iter().any(|column| column.name == name) || of_slices.any(|used| used == name)
+    let is_ranked_by = |name: &str| {
+        let ranking = evaluate.ranking.as_ref();
+        ranking.is_some_and(|ranking| ranking.group == name)
+    };
+    evaluate.columns.iter().any(|column| column.name == name)
+        || is_ranked_by(name)
+        || quantile_of(name).is_some()
+        || of_slices.any(|used| used == name)
 }
 
 /// Numbers where all cells are finite numbers, else texts; a column that is a metric must be numbers.

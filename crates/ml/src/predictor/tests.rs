@@ -44,6 +44,7 @@ fn store(folder: &Path) -> Network {
     let network = Network::new(&layers, &[3], &config.data.preprocessing, 5).unwrap();
     let rows = TrainingRows {
         columns: None,
+        threshold: None,
         data_digest: Sha256Digest::of(b"data"),
         n_rows: 7,
         n_validation_rows: 0,

@@ -124,7 +124,12 @@ pub fn train_fold(
     }))
 }
 
-fn scores(network: &Network, rows: &Dataset, threads: &Threads) -> Result<Vec<f32>, DataError> {
+/// The scores of all rows, `[n_rows, n_outputs]`.
+pub(crate) fn scores(
+    network: &Network,
+    rows: &Dataset,
+    threads: &Threads,
+) -> Result<Vec<f32>, DataError> {
     let mut workspace = Workspace::for_scoring(network, BATCH_ROWS);
     let mut scores = Vec::with_capacity(rows.n_rows() * network.n_outputs());
     let all: Vec<u32> = (0..rows.n_rows() as u32).collect();

@@ -6,6 +6,7 @@ use super::curve::{Curve, N_AVERAGES};
 use super::influence::{Contributions, OfAverages, Tie};
 use super::sort::Keyed;
 use super::walk::Walk;
+use crate::metrics::curve_points::{MAX_CLASSES, Points};
 use crate::metrics::estimate::Spread;
 use crate::metrics::tally::of_central_sums;
 use crate::statistics::RocTies;
@@ -41,6 +42,8 @@ pub(super) struct ClassWalk<'w> {
     gained: f64,
     average_precision: f64,
     lost_area: f64,
+    /// To be drawn; absent where there are too many classes.
+    points: Option<Points>,
 }
 
 /// What a row contributes to the metrics of its tie.
@@ -85,6 +88,7 @@ impl<'w> ClassWalk<'w> {
             gained: 0.0,
             average_precision: 0.0,
             lost_area: 0.0,
+            points: (walk.masses.len() <= MAX_CLASSES).then(Points::new),
         }
     }
 
@@ -162,14 +166,21 @@ impl<'w> ClassWalk<'w> {
         of_negative: f64,
     ) -> (OfRow, OfRow) {
         let mut share_right = 0.0;
+        let at_or_above = (self.positive_mass - self.positives_below).max(p.mass);
         if p.n > 0 {
-            let at_or_above = (self.positive_mass - self.positives_below).max(p.mass);
             let per_row = (at_or_above + wrong).recip();
             share_right = at_or_above * per_row;
             self.gained += p.mass * wrong * per_row * per_row;
             self.lost += p.mass * at_or_above * per_row * per_row;
             self.average_precision += p.mass * self.per_positive * share_right;
             self.lost_area += p.mass * self.per_positive * of_positive;
+        }
+        if let Some(points) = &mut self.points {
+            points.add(
+                wrong * self.per_negative,
+                at_or_above * self.per_positive,
+                (p.n > 0).then_some(share_right),
+            );
         }
         if let Some(ties) = &mut self.ties {
             ties.add(p.n, q.n);
@@ -221,6 +232,7 @@ impl<'w> ClassWalk<'w> {
             roc,
             area,
             precision,
+            points: self.points,
         }
     }
 }

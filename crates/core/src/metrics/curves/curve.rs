@@ -1,5 +1,6 @@
 //! What is known of one class's curve, and which averages there are over the classes.
 
+use crate::metrics::curve_points::Points;
 use crate::metrics::estimate::Spread;
 use crate::statistics::Roc;
 
@@ -22,4 +23,6 @@ pub(in crate::metrics) struct Curve {
     pub(in crate::metrics) roc: Option<Roc>,
     pub(in crate::metrics) area: Spread,
     pub(in crate::metrics) precision: Spread,
+    /// To be drawn; absent where there are too many classes.
+    pub(in crate::metrics) points: Option<Points>,
 }

@@ -1,0 +1,173 @@
+//! Evaluations of one configuration under several seeds in, how much each metric differs from seed to seed out.
+//!
+//! The mean over seeds says what the configuration gives, the single value what one run of it gave. Its interval is Student's, over
+//! independent trainings: it is about other seeds on the same rows, not about other rows.
+
+use std::collections::BTreeSet;
+
+use crate::evaluation::{Evaluation, SeedSpread, SeedTable};
+use crate::measurement::{Measurement, MetricKey};
+use crate::statistics::{Interval, IntervalMethod, Moments, student_quantile};
+
+/// Why evaluations are not of one configuration on the same rows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SeedError {
+    /// Nothing to compare.
+    #[error("there is no evaluation of another seed")]
+    Single,
+    /// Of another task, or scored otherwise.
+    #[error(
+        "`{other}` is scored otherwise than this evaluation: another task, positive class, threshold or confidence"
+    )]
+    Scoring {
+        /// Which one.
+        other: String,
+    },
+    /// Of other rows.
+    #[error("`{other}` is of other rows than this evaluation")]
+    Rows {
+        /// Which one.
+        other: String,
+    },
+    /// Of another configuration.
+    #[error("`{other}` is not of this configuration under another seed: {inputs}")]
+    Configuration {
+        /// Which one.
+        other: String,
+        /// What overrode the configuration.
+        inputs: String,
+    },
+    /// One model twice.
+    #[error("`{other}` is of a model that is there already: its seed was not changed")]
+    Twice {
+        /// Which one.
+        other: String,
+    },
+}
+
+/// The table of `evaluation` and the `others`, each with the place that errors name.
+///
+/// A metric that one of them lacks has no row. The interval of the mean of J seeds is mean ± t(J − 1) s / √J at the evaluation's
+/// confidence.
+pub fn seed_table(
+    evaluation: &Evaluation,
+    others: &[(String, Evaluation)],
+) -> Result<SeedTable, SeedError> {
+    if others.is_empty() {
+        return Err(SeedError::Single);
+    }
+    let mut models: BTreeSet<_> = [identity(evaluation)].into();
+    for (place, other) in others {
+        let other_place = || place.clone();
+        let is_alike = other.task == evaluation.task
+            && other.scoring == evaluation.scoring
+            // A threshold that is chosen belongs to its model; one that is written is the same for all.
+            && aim(other) == aim(evaluation);
+        if !is_alike {
+            return Err(SeedError::Scoring {
+                other: other_place(),
+            });
+        }
+        if other.data.rows.digest != evaluation.data.rows.digest {
+            return Err(SeedError::Rows {
+                other: other_place(),
+            });
+        }
+        let inputs = other.overriding_inputs.iter();
+        let of_others: Vec<&str> = inputs
+            .map(String::as_str)
+            .filter(|input| !input.starts_with("seed = ") && !input.starts_with("model = "))
+            .collect();
+        if !of_others.is_empty() {
+            return Err(SeedError::Configuration {
+                other: other_place(),
+                inputs: of_others.join(", "),
+            });
+        }
+        if !models.insert(identity(other)) {
+            return Err(SeedError::Twice {
+                other: other_place(),
+            });
+        }
+    }
+    let all = || std::iter::once(evaluation).chain(others.iter().map(|(_, other)| other));
+    let of_metric = |found: &Measurement| {
+        let key = MetricKey::overall(&found.key.metric);
+        let values: Option<Vec<f64>> = all()
+            .map(|evaluation| Some(evaluation.measurement(&key)?.value))
+            .collect();
+        Some(spread(
+            &found.key.metric,
+            values?,
+            evaluation.scoring.confidence,
+        ))
+    };
+    Ok(SeedTable {
+        models: all()
+            .map(|evaluation| identity(evaluation).to_owned())
+            .collect(),
+        spreads: evaluation.headline().filter_map(of_metric).collect(),
+    })
+}
+
+/// What tells models apart: the model's digest, else that of its predictions.
+fn identity(evaluation: &Evaluation) -> &str {
+    let of_model = evaluation.model.digest.as_ref();
+    let of_predictions = || {
+        let predictions = evaluation.predictions.as_ref();
+        predictions.map_or(&evaluation.data.digest, |predictions| &predictions.sha256)
+    };
+    of_model.unwrap_or_else(of_predictions).as_str()
+}
+
+/// What the threshold is, where it does not depend on the model.
+fn aim(evaluation: &Evaluation) -> Option<(Option<f64>, Option<String>)> {
+    let threshold = evaluation.threshold.as_ref()?;
+    Some(match &threshold.chosen {
+        Some(chosen) => (None, Some(chosen.by.written())),
+        None => (Some(threshold.value), None),
+    })
+}
+
+fn spread(metric: &str, values: Vec<f64>, confidence: f64) -> SeedSpread {
+    let moments = Moments::of(values.iter().copied());
+    let n = values.len() as f64;
+    let deviation = moments.variance.max(0.0).sqrt();
+    // Equal values say nothing of how much others would differ.
+    let interval = (deviation > 0.0).then(|| {
+        let quantile = student_quantile(f64::midpoint(1.0, confidence), n - 1.0);
+        let reach = quantile * deviation / n.sqrt();
+        Interval {
+            lower: moments.mean - reach,
+            upper: moments.mean + reach,
+            confidence,
+            method: IntervalMethod::StudentT,
+        }
+    });
+    SeedSpread {
+        metric: metric.to_owned(),
+        values,
+        mean: moments.mean,
+        deviation,
+        interval,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By hand: 0.80, 0.82 and 0.87 have the mean 0.83 and the variance (0.0009 + 0.0001 + 0.0016) / 2 = 0.0013; t(2; .975) = 4.302652730.
+    #[test]
+    fn the_interval_is_students_over_the_seeds() {
+        let found = spread("accuracy", vec![0.80, 0.82, 0.87], 0.95);
+        assert!((found.mean - 0.83).abs() < 1e-12);
+        assert!((found.deviation - 0.0013_f64.sqrt()).abs() < 1e-12);
+        let interval = found.interval.unwrap();
+        let reach = 4.302_652_729_911_275 * (0.0013_f64 / 3.0).sqrt();
+        assert!((interval.upper - 0.83 - reach).abs() < 1e-9, "{interval:?}");
+        assert!((interval.lower - 0.83 + reach).abs() < 1e-9, "{interval:?}");
+        let equal = spread("accuracy", vec![0.8, 0.8], 0.95);
+        assert_eq!((equal.deviation, equal.interval), (0.0, None));
+    }
+}
