@@ -95,13 +95,12 @@ pub(super) struct Coding {
 
 impl Coding {
     pub(super) fn push(&mut self, text: &str) {
-        let code = match self.code_of.get(text) {
-            Some(code) => *code,
-            None => {
-                let code = self.code_of.len() as u32;
-                self.code_of.insert(text.to_owned(), code);
-                code
-            }
+        let code = if let Some(code) = self.code_of.get(text) {
+            *code
+        } else {
+            let code = self.code_of.len() as u32;
+            self.code_of.insert(text.to_owned(), code);
+            code
         };
         self.codes.push(code);
     }

@@ -131,23 +131,22 @@ impl<'a, K: Keyed, R: Fn(usize) -> u32> Parts<'a, K, R> {
     /// The next part, in the `room` of an earlier one.
     pub(super) fn next(&mut self, mut room: Vec<K>) -> Option<Part<K>> {
         room.clear();
-        let rest = match self.rest.take() {
-            Some(rest) => rest,
-            None => {
-                let class = self.classes.next()?;
-                let column = self.scores.iter().skip(class).step_by(self.n_classes);
-                if column.len() < MIN_FOR_BUCKETS {
-                    let rows = column.enumerate();
-                    room.extend(rows.map(|(row, &score)| K::new(score, (self.of_row)(row))));
-                    room.sort_unstable();
-                    return Some(Part {
-                        class,
-                        rows: room,
-                        is_last: true,
-                    });
-                }
-                Rest::of::<K>(class, column.copied().collect())
+        let rest = if let Some(rest) = self.rest.take() {
+            rest
+        } else {
+            let class = self.classes.next()?;
+            let column = self.scores.iter().skip(class).step_by(self.n_classes);
+            if column.len() < MIN_FOR_BUCKETS {
+                let rows = column.enumerate();
+                room.extend(rows.map(|(row, &score)| K::new(score, (self.of_row)(row))));
+                room.sort_unstable();
+                return Some(Part {
+                    class,
+                    rows: room,
+                    is_last: true,
+                });
             }
+            Rest::of::<K>(class, column.copied().collect())
         };
         Some(self.part_of(rest, room))
     }
