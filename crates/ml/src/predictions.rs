@@ -57,26 +57,23 @@ impl Predictions {
     /// Reads the file at `path`. What is not `given` is found in the file: the classes are those of its score columns,
     /// else its labels and predictions, sorted, numbers by value.
     pub fn read(path: &Path, given: &Given<'_>) -> Result<Self, DataError> {
-        let (columns, digest) = match archive_at(path) {
-            Some(archive) => {
-                // Neither needs the other, and a file of gigabytes is not held beside its arrays.
-                thread::scope(|scope| {
-                    let digest = scope.spawn(|| files::measure(path));
-                    let columns = archive::columns(archive);
-                    let digest = digest.join().expect("digests do not panic");
-                    Ok::<_, FileError>((columns, digest?.0))
-                })?
-            }
-            None => {
-                let bytes = files::read(path)?;
-                refuse_lfs_pointer(path, &bytes)?;
-                let columns = if bytes.starts_with(ARCHIVE) {
-                    archive::columns(Cursor::new(&bytes))
-                } else {
-                    table::columns(&bytes)
-                };
-                (columns, Sha256Digest::of(&bytes))
-            }
+        let (columns, digest) = if let Some(archive) = archive_at(path) {
+            // Neither needs the other, and a file of gigabytes is not held beside its arrays.
+            thread::scope(|scope| {
+                let digest = scope.spawn(|| files::measure(path));
+                let columns = archive::columns(archive);
+                let digest = digest.join().expect("digests do not panic");
+                Ok::<_, FileError>((columns, digest?.0))
+            })?
+        } else {
+            let bytes = files::read(path)?;
+            refuse_lfs_pointer(path, &bytes)?;
+            let columns = if bytes.starts_with(ARCHIVE) {
+                archive::columns(Cursor::new(&bytes))
+            } else {
+                table::columns(&bytes)
+            };
+            (columns, Sha256Digest::of(&bytes))
         };
         columns
             .and_then(|columns| assembled(columns, given, digest))
