@@ -56,6 +56,7 @@ pub fn seed_table(
     if others.is_empty() {
         return Err(SeedError::Single);
     }
+    check_configuration("this evaluation", evaluation)?;
     let mut models: BTreeSet<_> = [identity(evaluation)].into();
     for (place, other) in others {
         let other_place = || place.clone();
@@ -73,17 +74,7 @@ pub fn seed_table(
                 other: other_place(),
             });
         }
-        let inputs = other.overriding_inputs.iter();
-        let of_others: Vec<&str> = inputs
-            .map(String::as_str)
-            .filter(|input| !input.starts_with("seed = ") && !input.starts_with("model = "))
-            .collect();
-        if !of_others.is_empty() {
-            return Err(SeedError::Configuration {
-                other: other_place(),
-                inputs: of_others.join(", "),
-            });
-        }
+        check_configuration(place, other)?;
         if !models.insert(identity(other)) {
             return Err(SeedError::Twice {
                 other: other_place(),
@@ -107,6 +98,21 @@ pub fn seed_table(
             .map(|evaluation| identity(evaluation).to_owned())
             .collect(),
         spreads: evaluation.headline().filter_map(of_metric).collect(),
+    })
+}
+
+/// Refuses a model whose training another input than the seed overrode.
+fn check_configuration(place: &str, evaluation: &Evaluation) -> Result<(), SeedError> {
+    let inputs = evaluation.overriding_inputs.iter().map(String::as_str);
+    let others: Vec<&str> = inputs
+        .filter(|input| !input.starts_with("seed = ") && !input.starts_with("model = "))
+        .collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    Err(SeedError::Configuration {
+        other: place.to_owned(),
+        inputs: others.join(", "),
     })
 }
 

@@ -244,7 +244,7 @@ fn unused(others: &BTreeMap<String, Sha256Digest>, evaluate: &EvaluateConfig) ->
     };
     let names: Vec<String> = others.keys().filter(is_unused).map(named).collect();
     let shown = some(names.iter().map(String::as_str));
-    (!names.is_empty()).then(|| format!("Columns that were not used: {shown}."))
+    (!names.is_empty()).then(|| format!("Columns that no slice or metric names: {shown}."))
 }
 
 /// A note where most predictions are another class than the one with the highest score.

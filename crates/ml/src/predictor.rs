@@ -130,12 +130,26 @@ impl Predictor {
         self.network.n_outputs()
     }
 
-    /// The name of the best class of each row of `scores`; `None` for regression.
+    /// The name of the predicted class of each row of `scores`: by the threshold that the model was given, else the best one. `None` for
+    /// regression.
     pub fn classes(&self, scores: &[f32]) -> Option<Vec<&str>> {
-        let names = self.manifest().class_names.as_ref()?;
+        let manifest = self.manifest();
+        let names = manifest.class_names.as_ref()?;
         let scores = by_class(scores, self.n_outputs());
-        let best = |row: &[f32]| names[argmax(row)].as_str();
-        Some(scores.chunks_exact(names.len()).map(best).collect())
+        // As the evaluation predicts.
+        let threshold = manifest.threshold.as_ref().and_then(|chosen| {
+            let positive = names
+                .iter()
+                .position(|name| *name == chosen.positive_class)?;
+            Some((positive, chosen.threshold?))
+        });
+        let predicted = |row: &[f32]| match threshold {
+            Some((positive, threshold)) if f64::from(row[positive]) >= threshold => positive,
+            Some((positive, _)) => 1 - positive,
+            None => argmax(row),
+        };
+        let rows = scores.chunks_exact(names.len());
+        Some(rows.map(|row| names[predicted(row)].as_str()).collect())
     }
 
     /// The scores `[n_rows, n_outputs]` of the raw rows `[n_rows, n_inputs]`, both row-major.

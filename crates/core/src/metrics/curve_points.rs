@@ -3,13 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Most points of a curve.
-pub(super) const MAX_POINTS: usize = 200;
+/// Most points of a curve: of the one that is drawn of two classes, and of each of more, so that the file stays small.
+const MAX_POINTS: usize = 200;
+const MAX_POINTS_OF_MANY: usize = 50;
 
 /// Classes up to which each has its curves drawn; of more, a chart cannot be read.
-pub(super) const MAX_CLASSES: usize = 10;
+const MAX_CLASSES: usize = 10;
 
-/// The curves of one class against the others, each of at most 200 points.
+/// The curves of one class against the others, each of at most 200 points, with more than two classes 50.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClassCurves {
@@ -52,27 +53,35 @@ pub(super) struct Points {
     precision_recall: Vec<PrecisionRecallPoint>,
     /// The last point of the precision-recall curve that was left out.
     last: Option<PrecisionRecallPoint>,
+    /// How far kept points lie apart.
+    apart: f64,
 }
 
 impl Points {
-    pub(super) fn new() -> Self {
-        Self {
+    /// Of one of `n_classes`; `None` where there are too many to be drawn.
+    pub(super) fn of(n_classes: usize) -> Option<Self> {
+        let n_points = match n_classes {
+            0..=2 => MAX_POINTS,
+            3..=MAX_CLASSES => MAX_POINTS_OF_MANY,
+            _ => return None,
+        };
+        Some(Self {
             roc: vec![RocPoint {
                 false_positive_rate: 1.0,
                 true_positive_rate: 1.0,
             }],
             precision_recall: Vec::new(),
             last: None,
-        }
+            apart: 2.0 / (n_points - 2) as f64,
+        })
     }
 
     /// The rates where the threshold is the score of the next rows; `precision` where some of them are of the class.
     pub(super) fn add(&mut self, false_positive: f64, true_positive: f64, precision: Option<f64>) {
-        const APART: f64 = 2.0 / (MAX_POINTS - 2) as f64;
         let kept = self.roc[self.roc.len() - 1];
         let moved =
             kept.false_positive_rate - false_positive + kept.true_positive_rate - true_positive;
-        if moved >= APART {
+        if moved >= self.apart {
             self.roc.push(RocPoint {
                 false_positive_rate: false_positive,
                 true_positive_rate: true_positive,
@@ -84,7 +93,7 @@ impl Points {
             precision,
         };
         let kept = self.precision_recall.last();
-        if kept.is_none_or(|kept| kept.recall - point.recall >= APART / 2.0) {
+        if kept.is_none_or(|kept| kept.recall - point.recall >= self.apart / 2.0) {
             self.precision_recall.push(point);
             self.last = None;
         } else {
@@ -106,5 +115,34 @@ impl Points {
             roc: self.roc,
             precision_recall: self.precision_recall,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A thousand rows of each kind, the scores of which alternate: every curve is the diagonal, in 2,000 steps.
+    #[test]
+    fn a_curve_of_many_steps_keeps_few_points_and_both_ends() {
+        for (n_classes, most) in [(2, 200), (10, 50)] {
+            let mut points = Points::of(n_classes).unwrap();
+            for step in 0..1000 {
+                let left = f64::from(1000 - step) / 1000.0;
+                points.add(left, left, Some(0.5));
+                points.add(left - 0.001, left, None);
+            }
+            let curves = points.finish("a");
+            let n = (curves.roc.len(), curves.precision_recall.len());
+            assert!(n.0 <= most && n.0 > most / 2, "{n:?}");
+            assert!(n.1 <= most && n.1 > most / 2, "{n:?}");
+            let ends = [curves.roc[0], curves.roc[n.0 - 1]];
+            assert_eq!(ends.map(|end| end.true_positive_rate), [0.0, 1.0]);
+            let recalls = curves.precision_recall.iter().map(|point| point.recall);
+            let recalls: Vec<f64> = recalls.collect();
+            assert!(recalls.is_sorted(), "{recalls:?}");
+            assert_eq!((recalls[0], recalls[n.1 - 1]), (0.001, 1.0));
+        }
+        assert!(Points::of(11).is_none());
     }
 }

@@ -101,6 +101,21 @@ impl ModelManifest {
                 return Some(format!("two columns are called `{name}`"));
             }
         }
+        if let Some(chosen) = &self.threshold {
+            let names = self.class_names.as_deref().unwrap_or_default();
+            if names.len() != 2 || !names.contains(&chosen.positive_class) {
+                return Some(format!(
+                    "`threshold` is for the class `{}`, which is not one of two classes",
+                    chosen.positive_class
+                ));
+            }
+            if chosen
+                .threshold
+                .is_some_and(|threshold| !threshold.is_finite())
+            {
+                return Some("`threshold` is not a finite number".to_owned());
+            }
+        }
         match (self.task, &self.class_names) {
             // One output is the probability of the second class.
             (Task::Classification, Some(names))

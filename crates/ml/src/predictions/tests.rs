@@ -327,7 +327,7 @@ fn the_order_of_rows_columns_and_classes_does_not_change_which_rows_they_are() {
     let (same, changed) = (with("2").row_set().0, with("3").row_set().0);
     assert_eq!(same.matches(&with("2").row_set().0).is_same(), Some(true));
     assert_eq!(same.matches(&changed).is_same(), Some(false));
-    assert!(with("2").notes[0].contains("not used: `x`"));
+    assert!(with("2").notes[0].contains("no slice or metric names: `x`"));
 }
 
 #[test]

@@ -116,6 +116,34 @@ fn a_stored_model_scores_as_the_network_did_however_it_is_asked() {
 }
 
 #[test]
+fn classes_follow_the_threshold_that_the_model_was_given() {
+    let folder = Folder::new();
+    store(folder.path());
+    let path = folder.path().join(MANIFEST_FILE);
+    let mut manifest: serde_json::Value = files::read_json(&path, "model manifest").unwrap();
+    manifest["threshold"] = json!({
+        "by": { "aim": "max_f1" },
+        "positive_class": "yes",
+        "threshold": 0.25,
+        "value": 0.9,
+        "rows": Sha256Digest::of(b"rows"),
+        "n_rows": 7,
+    });
+    files::write_json(&path, &manifest).unwrap();
+    let predictor = Predictor::open(folder.path(), Threads::single()).unwrap();
+    let classes = predictor.classes(&[0.75, 0.25, 0.8, 0.2]).unwrap();
+    assert_eq!(classes, ["yes", "no"]);
+    // Without one that meets the aim, the class with the highest score is predicted.
+    manifest["threshold"]["threshold"] = json!(null);
+    files::write_json(&path, &manifest).unwrap();
+    let predictor = Predictor::open(folder.path(), Threads::single()).unwrap();
+    assert_eq!(predictor.classes(&[0.75, 0.25]).unwrap(), ["no"]);
+    manifest["threshold"]["positive_class"] = json!("maybe");
+    files::write_json(&path, &manifest).unwrap();
+    assert!(error(folder.path()).contains("which is not one of two classes"));
+}
+
+#[test]
 fn weights_that_are_not_the_networks_are_refused_by_name() {
     let folder = Folder::new();
     store(folder.path());

@@ -6,7 +6,7 @@ use super::curve::{Curve, N_AVERAGES};
 use super::influence::{Contributions, OfAverages, Tie};
 use super::sort::Keyed;
 use super::walk::Walk;
-use crate::metrics::curve_points::{MAX_CLASSES, Points};
+use crate::metrics::curve_points::Points;
 use crate::metrics::estimate::Spread;
 use crate::metrics::tally::of_central_sums;
 use crate::statistics::RocTies;
@@ -88,7 +88,7 @@ impl<'w> ClassWalk<'w> {
             gained: 0.0,
             average_precision: 0.0,
             lost_area: 0.0,
-            points: (walk.masses.len() <= MAX_CLASSES).then(Points::new),
+            points: Points::of(walk.masses.len()),
         }
     }
 

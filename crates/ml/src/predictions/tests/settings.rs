@@ -71,7 +71,10 @@ fn weights_groups_folds_and_further_columns_are_read_and_written_back() {
     // A code keeps its zero.
     let zips = Column::Texts(names(&["01067", "10115", "75001"]));
     assert_eq!(column("zip"), Some(zips));
-    assert_eq!(first.notes, ["Columns that were not used: `note`."]);
+    assert_eq!(
+        first.notes,
+        ["Columns that no slice or metric names: `note`."]
+    );
     // The archive holds the same rows.
     let bytes = archived(&first);
     let evaluate = evaluate(SETTINGS);
@@ -146,7 +149,7 @@ fn arrays_are_columns_by_their_prefix_or_where_the_configuration_names_them() {
     assert_eq!(read.rows.weights, Some(vec![0.0, 1.0]));
     assert_eq!(
         read.notes,
-        ["Columns that were not used: `age`, `embedding`, `step`."]
+        ["Columns that no slice or metric names: `age`, `embedding`, `step`."]
     );
     let error = read_npz(&arrays, "[[evaluate.columns]]\nname = \"age\"\n").unwrap_err();
     assert_eq!(
