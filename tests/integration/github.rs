@@ -4,6 +4,7 @@
 mod api;
 mod events;
 mod forks;
+mod fresh_rows;
 mod gate;
 mod joined;
 mod looks;

@@ -7,9 +7,12 @@
 )]
 
 mod chain;
+mod common_rows;
 mod cross_validation;
 mod examples;
+mod explained;
 mod foreign;
+mod fresh_rows;
 mod github;
 mod guides;
 mod harness;

@@ -62,6 +62,18 @@ fn the_comment_lists_the_rows_that_flipped() {
             "`{expected}` is not in\n{comment}"
         );
     }
+    let page = std::fs::read_to_string(folder.path().join("trainyard-out/verdict/verdict.html"));
+    let page = page.unwrap();
+    for expected in [
+        "4 newly wrong, 2 newly right, of 40 rows",
+        "<td>r03</td><td class=\"text\">dog</td><td class=\"text\">dog</td><td class=\"text\">cat</td>",
+        "<tr><th>cat</th><td>·</td><td class=\"more\"",
+        "at most 1 new error",
+    ] {
+        assert!(page.contains(expected), "`{expected}` is not in\n{page}");
+    }
+    // Nothing is loaded from elsewhere.
+    assert!(!page.contains("<script") && !page.contains("<link") && !page.contains("src="));
     let flips = &read_json(&folder.path().join("trainyard-out/verdict/verdict.json"))["flips"];
     assert_eq!(flips["n_lost"], 4);
     assert_eq!(flips["lost"][0]["row"], "r04");
@@ -202,6 +214,14 @@ fn the_a_a_test_tells_which_rules_the_seed_decides() {
             .join("trainyard-out/verdict/verdict.json")
             .exists()
     );
+    // A sample twice proves nothing, and the test says so.
+    run(
+        "evaluate",
+        &["--predictions", "p.csv", "--out", "seeds/6"],
+        0,
+    );
+    run("gate", &["--aa", "seeds"], 0)
+        .has_output("seeds/5/evaluation and seeds/6/evaluation are identical: the same model");
     run("gate", &["--aa", "seeds/3"], 2).has_error("at least 2 are compared");
 }
 

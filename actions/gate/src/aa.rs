@@ -110,9 +110,13 @@ pub(crate) fn run(
                 card: Box::new(other.card.clone()),
                 shared: None,
             };
-            let slices = &config.evaluate.slices;
-            let (baseline, _) =
-                shared::attach(baseline, gate, slices, &candidate, &Origin::File(path));
+            let (baseline, _) = shared::attach(
+                baseline,
+                gate,
+                &config.evaluate,
+                &candidate,
+                &Origin::File(path),
+            );
             let verdict = Case {
                 rules: RulesInForce {
                     gate,
@@ -129,6 +133,7 @@ pub(crate) fn run(
                 rule_changes: &[],
                 must_pass: None,
                 looks: Ok(None),
+                fresh_rows: None,
                 flips: None,
                 notes: &[],
             }
@@ -153,8 +158,9 @@ pub(crate) fn run(
         .map(|((_, words), tally)| (words.as_str(), tally))
         .collect();
     files::write_json(&path, &named)?;
-    stage.print(&text(&samples, &tallies))?;
-    stage.summarise(&markdown(&samples, &tallies));
+    let identical = identical(&samples);
+    stage.print(&text(&samples, &tallies, &identical))?;
+    stage.summarise(&markdown(&samples, &tallies, &identical));
     Ok(ExitCode::Success)
 }
 
@@ -200,7 +206,35 @@ fn samples(folder: &Path) -> anyhow::Result<Vec<Sample>> {
         .collect()
 }
 
-fn text(samples: &[Sample], tallies: &BTreeMap<(usize, String), Tally>) -> String {
+/// Samples with the same model and the same predictions, in sentences: between them no rule can turn out otherwise.
+fn identical(samples: &[Sample]) -> Vec<String> {
+    let mut alike: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for Sample { folder, card, .. } in samples {
+        if let Some(predictions) = &card.predictions_digest {
+            let key = (
+                card.model_digest.as_ref().map(ToString::to_string),
+                predictions.to_string(),
+            );
+            let names = alike.entry(key).or_default();
+            names.push(folder.display().to_string());
+        }
+    }
+    let alike = alike.into_values().filter(|names| names.len() > 1);
+    alike
+        .map(|names| {
+            format!(
+                "{} are identical: the same model and the same predictions, so they prove nothing about each other. Train each with another `--seed`.",
+                names.join(" and ")
+            )
+        })
+        .collect()
+}
+
+fn text(
+    samples: &[Sample],
+    tallies: &BTreeMap<(usize, String), Tally>,
+    identical: &[String],
+) -> String {
     let mut text = format!(
         "A/A test of {}: the same configuration under other seeds\n",
         count(samples.len() as u64, "evaluation")
@@ -216,10 +250,17 @@ fn text(samples: &[Sample], tallies: &BTreeMap<(usize, String), Tally>) -> Strin
             tally.advice()
         );
     }
+    for sentence in identical {
+        let _ = writeln!(text, "{sentence}");
+    }
     text
 }
 
-fn markdown(samples: &[Sample], tallies: &BTreeMap<(usize, String), Tally>) -> String {
+fn markdown(
+    samples: &[Sample],
+    tallies: &BTreeMap<(usize, String), Tally>,
+    identical: &[String],
+) -> String {
     let mut text = format!(
         "### A/A test of {}\n\nThe same configuration under other seeds.\n\n| Rule | Held | Missed | Uncertain | Not judged | |\n| :-- | --: | --: | --: | --: | :-- |\n",
         count(samples.len() as u64, "evaluation")
@@ -235,6 +276,9 @@ fn markdown(samples: &[Sample], tallies: &BTreeMap<(usize, String), Tally>) -> S
             tally.n_not_judged,
             tally.advice()
         );
+    }
+    for sentence in identical {
+        let _ = writeln!(text, "\n{}", trainyard_core::report::escape(sentence));
     }
     text
 }

@@ -3,6 +3,7 @@
 
 mod baseline;
 mod checkout;
+mod fresh_rows;
 mod joined;
 mod link;
 mod looks;

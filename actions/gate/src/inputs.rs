@@ -28,6 +28,10 @@ pub struct Inputs {
     /// counts only if its model is the one that the baseline names.
     #[arg(long, value_name = "FILE")]
     pub rescored: Option<PathBuf>,
+    /// For rules with `sequential = "fresh-rows"`: go on from the evidence in this file, `fresh-rows.json` in the folder of an
+    /// earlier run's verdict. Where it is not there, the report says so.
+    #[arg(long, value_name = "FILE")]
+    pub fresh_rows: Option<PathBuf>,
     /// Name of the artifact to which this run uploads `evaluation/`, so that later runs can fetch its predictions where a
     /// comparison needs them; `auto` names it after the model, in the output `artifact`.
     #[arg(long, value_name = "NAME")]
@@ -141,10 +145,18 @@ pub const OUTPUTS: &[(&str, &str)] = &[
         "check-url",
         "URL of the check run; empty if none was written.",
     ),
+    (
+        "page",
+        "The report as one self-contained HTML page, with the rows that flipped.",
+    ),
     ("junit", "The rules as JUnit XML."),
     (
         "sarif",
         "The rules as SARIF, for `github/codeql-action/upload-sarif` and editors.",
+    ),
+    (
+        "fresh-rows",
+        "The evidence of fresh rows, for the input `fresh-rows` of the next run; empty if no rule accumulates it.",
     ),
     (
         "explanation",

@@ -3,8 +3,8 @@
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::gate::{
-    BaselineRecord, CandidateError, Case, ChangeScope, Looks, Mark, Override, PredictionsArtifact,
-    Scorecard, Trust, Verdict,
+    BaselineRecord, CandidateError, Case, ChangeScope, FreshRows, Looks, Mark, Override,
+    PredictionsArtifact, Scorecard, Trust, Verdict,
 };
 use trainyard_runner::{Context, ExitCode, WithExitCode as _};
 
@@ -21,6 +21,8 @@ pub(crate) struct Judged {
     pub(crate) mark: Mark,
     /// The models judged on these rows, this one included, where they are counted.
     pub(crate) looks: Option<Looks>,
+    /// The evidence of fresh rows, where there is any.
+    pub(crate) fresh_rows: Option<FreshRows>,
 }
 
 /// What is judged, and by whom it is called what.
@@ -82,6 +84,7 @@ pub(crate) fn judge(
             .as_ref()
             .map(Option::as_ref)
             .map_err(String::as_str),
+        fresh_rows: looked_up.fresh_rows.as_ref(),
         flips: looked_up.flips.as_ref(),
         notes: &notes,
     };
@@ -102,10 +105,18 @@ pub(crate) fn judge(
         }
         .judge();
     }
+    // A run that could not add to the evidence hands it on.
+    let of_record = looked_up.record.as_ref();
+    let fresh_rows = looked_up
+        .fresh_rows
+        .as_ref()
+        .and_then(|evidence| evidence.process.as_ref())
+        .or_else(|| of_record?.fresh_rows.as_ref());
     let record = card.ok().zip(context.head_sha.as_deref());
     let record = record.map(|(card, commit)| BaselineRecord {
         tree_sha: looked_up.tree_sha.clone(),
         predictions: predictions_of(card, context, artifact),
+        fresh_rows: fresh_rows.cloned().map(FreshRows::without_many_ids),
         ..BaselineRecord::of(card, &verdict, commit, looked_up.record.as_ref())
     });
     let looks = card.ok().filter(|_| looked_up.gate.sequential);
@@ -118,6 +129,7 @@ pub(crate) fn judge(
     });
     Ok(Judged {
         looks,
+        fresh_rows: fresh_rows.cloned(),
         mark: mark(&verdict),
         verdict,
         record,

@@ -6,6 +6,7 @@
 mod aa;
 mod answer;
 mod artifact;
+mod fresh_rows;
 mod github;
 mod inputs;
 mod join;
@@ -25,9 +26,9 @@ use trainyard_core::config::{ConfigError, JudgingConfig};
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    self, BASELINE_FILE, Baseline, BaselineRecord, CandidateError, Decision, KeptLooks, LOOKS_FILE,
-    MUST_PASS_FILE, Mark, NO_BASELINE_FILE, Override, RULES_FILE, RulesOrigin, SHARED_ROWS_FILE,
-    StoredRules, VERDICT_FILE, Verdict,
+    self, BASELINE_FILE, Baseline, BaselineRecord, CandidateError, Decision, FRESH_ROWS_FILE,
+    KeptLooks, LOOKS_FILE, MUST_PASS_FILE, Mark, NO_BASELINE_FILE, Override, RULES_FILE,
+    RulesOrigin, SHARED_ROWS_FILE, StoredRules, VERDICT_FILE, Verdict,
 };
 use trainyard_core::report::Report;
 use trainyard_core::results::ResultFolder;
@@ -194,6 +195,7 @@ fn report(
         record,
         mark,
         looks,
+        fresh_rows,
     } = judged;
     let run_url = context.run.as_ref().and_then(|run| run.url.clone());
     let artifact = artifact_of(inputs, plan, model_name);
@@ -242,6 +244,7 @@ fn report(
                 renews: looked_up.own_record == OwnRecord::Expired,
                 others: looked_up.other_marks.as_deref(),
                 looks: looks.as_ref(),
+                fresh_rows: fresh_rows.as_ref(),
             };
             reporter.finish(stage, model_name, &report, &annotations, kept)
         }
@@ -319,17 +322,37 @@ fn refuse_hostile_output(context: &Context, inputs: &Inputs) -> anyhow::Result<(
 /// Keeps what judges beside the verdict, so that `publish-image` judges by the same: what is compared with, where it
 /// does not lie here, or why there is nothing; and the base branch's rules, where those count.
 fn keep_case(results: &ResultFolder, looked_up: &LookedUp) -> anyhow::Result<()> {
-    let [baseline, no_baseline, rules, shared, must_pass, looks] = [
+    let [
+        baseline,
+        no_baseline,
+        rules,
+        shared,
+        must_pass,
+        looks,
+        fresh_rows,
+    ] = [
         BASELINE_FILE,
         NO_BASELINE_FILE,
         RULES_FILE,
         SHARED_ROWS_FILE,
         MUST_PASS_FILE,
         LOOKS_FILE,
+        FRESH_ROWS_FILE,
     ]
     .map(|name| results.path().join(name));
-    for path in [&baseline, &no_baseline, &rules, &shared, &must_pass, &looks] {
+    for path in [
+        &baseline,
+        &no_baseline,
+        &rules,
+        &shared,
+        &must_pass,
+        &looks,
+        &fresh_rows,
+    ] {
         files::remove(path)?;
+    }
+    if let Some(evidence) = &looked_up.fresh_rows {
+        files::write_json(&fresh_rows, evidence)?;
     }
     if !looked_up.must_pass.is_empty() {
         files::write_json(&must_pass, &looked_up.must_pass)?;

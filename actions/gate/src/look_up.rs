@@ -7,12 +7,13 @@ use trainyard_core::config::{ConfigError, GateConfig, JudgingConfig, config_chan
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    Baseline, BaselineRecord, ChangeScope, Flips, Looks, Mark, MustPass, RuleChange, RulesFrom,
-    RulesInForce, RulesOrigin, rule_changes,
+    Baseline, BaselineRecord, ChangeScope, Flips, FreshEvidence, Looks, Mark, MustPass, RuleChange,
+    RulesFrom, RulesInForce, RulesOrigin, rule_changes,
 };
 use trainyard_runner::{Context, Event};
 
 use crate::Inputs;
+use crate::fresh_rows;
 use crate::github::{Compared, OwnRecord, ReadError, Reporter, has_own_checkout, parsed};
 use crate::shared::{self, Candidate, Origin};
 
@@ -40,6 +41,8 @@ pub(crate) struct LookedUp {
     pub(crate) must_pass: BTreeMap<String, Result<MustPass, String>>,
     /// The models judged on the same rows before, where they are counted; or why they are not known, as a clause.
     pub(crate) looks: Result<Option<Looks>, String>,
+    /// The evidence of fresh rows, these included, where rules accumulate it.
+    pub(crate) fresh_rows: Option<FreshEvidence>,
     /// What the change does to the rules that judge it.
     pub(crate) rule_changes: Vec<RuleChange>,
 }
@@ -108,13 +111,8 @@ impl LookedUp {
         }
         let mut flips = None;
         if let (Some(candidate), Some(origin)) = (candidate, &origin) {
-            (baseline, flips) = shared::attach(
-                baseline,
-                &rules.gate,
-                &config.evaluate.slices,
-                candidate,
-                origin,
-            );
+            (baseline, flips) =
+                shared::attach(baseline, &rules.gate, &config.evaluate, candidate, origin);
         }
         let must_pass = rules.listed(base, candidate, reporter);
         let looks = match reporter.filter(|_| rules.gate.sequential) {
@@ -129,6 +127,15 @@ impl LookedUp {
                     .to_owned(),
             );
         }
+        let fresh_rows = fresh_rows::find(
+            inputs,
+            &rules.gate,
+            candidate,
+            &baseline,
+            reporter.map(|reporter| (reporter, model_name)),
+            record.as_ref(),
+            &mut notes,
+        );
         Self {
             baseline: baseline.under(rules.gate.on_missing_baseline),
             gate: rules.gate,
@@ -141,6 +148,7 @@ impl LookedUp {
             kept_file,
             flips,
             looks,
+            fresh_rows,
             must_pass,
             rule_changes: rules.changes,
         }
@@ -161,6 +169,7 @@ impl LookedUp {
             kept_file: None,
             flips: None,
             looks: Ok(None),
+            fresh_rows: None,
             must_pass: BTreeMap::new(),
             rule_changes: Vec::new(),
         }

@@ -3,9 +3,10 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 
+use anyhow::Context as _;
 use trainyard_core::config;
 use trainyard_core::files;
-use trainyard_core::gate::{Decision, Verdict};
+use trainyard_core::gate::{Decision, FRESH_ROWS_FILE, Verdict};
 use trainyard_core::model::FileEntry;
 use trainyard_core::report::{COMMENT_LIMIT, Report, UNCHANGED_FILE};
 use trainyard_core::results::ResultFolder;
@@ -17,6 +18,7 @@ const COMMENT_FILE: &str = "comment.md";
 const JUNIT_FILE: &str = "junit.xml";
 const BADGE_FILE: &str = "badge.json";
 const SARIF_FILE: &str = "results.sarif";
+const PAGE_FILE: &str = "verdict.html";
 const EXPLANATION_FILE: &str = "explanation.json";
 
 /// Removes the files of an earlier report: beside a gate that breaks off they would say what it did not.
@@ -27,6 +29,7 @@ pub(crate) fn remove_files(folder: &Path) -> anyhow::Result<()> {
         BADGE_FILE,
         SARIF_FILE,
         EXPLANATION_FILE,
+        PAGE_FILE,
         UNCHANGED_FILE,
     ] {
         files::remove(&folder.join(path))?;
@@ -45,6 +48,7 @@ pub(crate) fn write_files(
     let comment = report.markdown(COMMENT_LIMIT);
     let junit = report.junit();
     let badge = report.badge().to_string();
+    let page = report.page().context("rendering the verdict's page")?;
     let sarif = sarif(report, config);
     let explanation = files::json_bytes(&report.explanation())?;
     let explanation = String::from_utf8_lossy(&explanation).into_owned();
@@ -55,6 +59,7 @@ pub(crate) fn write_files(
         (BADGE_FILE, &badge),
         (SARIF_FILE, &sarif),
         (EXPLANATION_FILE, &explanation),
+        (PAGE_FILE, &page),
     ] {
         files::write(&results.path().join(path), content.as_bytes())?;
         entries.push(FileEntry::of_bytes(path, content.as_bytes()));
@@ -100,7 +105,14 @@ pub(crate) fn say(
     stage.set_path_output("comment", &folder.join(COMMENT_FILE))?;
     stage.set_path_output("junit", &folder.join(JUNIT_FILE))?;
     stage.set_path_output("badge", &folder.join(BADGE_FILE))?;
+    stage.set_path_output("page", &folder.join(PAGE_FILE))?;
     stage.set_path_output("sarif", &folder.join(SARIF_FILE))?;
+    let evidence = folder.join(FRESH_ROWS_FILE);
+    if files::is_there(&evidence) {
+        stage.set_path_output("fresh-rows", &evidence)?;
+    } else {
+        stage.set_output("fresh-rows", "")?;
+    }
     stage.set_path_output("explanation", &folder.join(EXPLANATION_FILE))?;
     let digest = verdict.model_digest.as_ref();
     let digest = digest.map(ToString::to_string).unwrap_or_default();

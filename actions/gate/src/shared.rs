@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
-use trainyard_core::config::{GateConfig, SliceConfig};
+use trainyard_core::config::{EvaluateConfig, GateConfig};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation, PREDICTIONS_FILE};
 use trainyard_core::files;
 use trainyard_core::gate::{
     Baseline, BaselineRecord, CompareRows, Flips, MustPass, Rule, Scorecard, SharedRows,
-    paired_keys,
+    compared_keys, paired_keys,
 };
 use trainyard_core::measurement::MetricKey;
 use trainyard_core::row_set::{MatchedBy, RowMatch};
@@ -68,7 +68,7 @@ pub(crate) fn rescored(path: &Path, baseline: &Baseline) -> Result<(Baseline, St
 pub(crate) fn attach(
     baseline: Baseline,
     gate: &GateConfig,
-    slices: &[SliceConfig],
+    evaluate: &EvaluateConfig,
     candidate: &Candidate<'_>,
     origin: &Origin<'_>,
 ) -> (Baseline, Option<Flips>) {
@@ -78,7 +78,8 @@ pub(crate) fn attach(
     };
     let asked = Asked {
         keys: paired_keys(gate, card, old),
-        slices,
+        compared: compared_keys(gate, card, old),
+        evaluate,
     };
     if is_needed(gate, card, old) {
         let found = find(candidate, old, origin, &asked);
@@ -92,10 +93,14 @@ pub(crate) fn attach(
         return (baseline.on_shared_rows(card, found), flips);
     }
     let flips = match (card.rows_match(old), origin) {
-        (RowMatch::Same { .. }, Origin::File(_)) => {
-            let found = find(candidate, old, origin, &asked);
-            found.ok().and_then(|(_, flips)| flips)
-        }
+        (RowMatch::Same { .. }, Origin::File(_)) => match find(candidate, old, origin, &asked) {
+            // Figures of rows that weigh otherwise are not compared, whether or not a rule asks for an interval.
+            Ok((found, flips)) if found.has_other_weights => {
+                return (baseline.on_shared_rows(card, Ok(Box::new(found))), flips);
+            }
+            Ok((_, flips)) => flips,
+            Err(_) => None,
+        },
         _ => None,
     };
     let flips = flips.or_else(|| flips_by_mask(candidate, old));
@@ -124,6 +129,18 @@ pub(crate) fn must_pass(candidate: &Candidate<'_>, text: &[u8]) -> Result<MustPa
         .must_pass(text)
 }
 
+/// The ids of the candidate's rows, in their canonical order; or why they are not known, as a clause.
+pub(crate) fn own_row_ids(candidate: &Candidate<'_>) -> Result<Vec<String>, String> {
+    let bytes = own_predictions(candidate)?;
+    let (evaluation, _) = candidate
+        .evaluation
+        .ok_or("the predictions of this model are not at hand")?;
+    StoredPredictions::parse(evaluation, &bytes)
+        .map_err(|error| format!("this model's predictions cannot be used: {error}"))?
+        .row_ids()
+        .ok_or_else(|| "the rows have no `row_id`".to_owned())
+}
+
 /// The file of the candidate's predictions.
 fn own_predictions(candidate: &Candidate<'_>) -> Result<Vec<u8>, String> {
     let (_, folder) = candidate
@@ -139,7 +156,9 @@ fn is_needed(gate: &GateConfig, card: &Scorecard, old: &Scorecard) -> bool {
         RowMatch::Same { .. } => {
             let keys = paired_keys(gate, card, old);
             // Accuracy needs no more than the rows that each predicts wrong.
-            let is_accuracy = |key: &MetricKey| *key == MetricKey::overall("accuracy");
+            let is_accuracy = |key: &MetricKey| {
+                *key == MetricKey::overall("accuracy") && card.has_plain_accuracy()
+            };
             let has_masks = card.missed_rows.is_some() && old.missed_rows.is_some();
             let needs_rows = !keys.is_empty() || gate.rules.iter().any(counts_errors);
             keys.iter().any(|key| !is_accuracy(key)) || needs_rows && !has_masks

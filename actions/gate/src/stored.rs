@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use trainyard_core::config::SliceConfig;
+use trainyard_core::config::{ColumnConfig, EvaluateConfig, SliceConfig};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
+use trainyard_core::figure::count;
 use trainyard_core::gate::{Flips, MustPass, PartialScores, SharedRows};
 use trainyard_core::measurement::{MetricKey, Undefined};
 use trainyard_core::metrics::{MetricError, PairedChange, Scoring, paired_change, paired_folds};
 use trainyard_core::model::Task;
+use trainyard_core::numeric_columns::measure_columns;
 use trainyard_core::row_mask::RowMask;
 use trainyard_core::row_set::RowSet;
 use trainyard_core::scored_rows::{Column, Labels, ScoreTable, ScoredRows};
-use trainyard_core::slices::cut;
+use trainyard_core::slices::{SliceMetrics, cut, measure_slices};
 
 use trainyard_npz::{self as npz, Array, Values};
 
@@ -39,6 +41,9 @@ pub(crate) enum StoredError {
         "rows without a `row_id` cannot be found in the other predictions: add a `row_id` column to the test data"
     )]
     NoRowIds,
+    /// Slices or numeric columns cannot be measured on these rows.
+    #[error("the slices of the rows that both were scored on cannot be measured: {0}")]
+    Parts(String),
     /// One of the two cannot be scored.
     #[error("the rows that both were scored on cannot be measured: {0}")]
     Metric(#[from] MetricError),
@@ -122,6 +127,13 @@ impl StoredPredictions {
         &self.digest
     }
 
+    /// The ids of the rows, in their canonical order.
+    pub(crate) fn row_ids(&self) -> Option<Vec<String>> {
+        let mut row_ids = self.rows.row_ids.clone()?;
+        row_ids.sort_unstable();
+        Some(row_ids)
+    }
+
     /// Both models on the rows that `self`, the candidate, and `baseline` share: those with the same id and label.
     ///
     /// Without ids a row is its position, which says something only where all labels are the same.
@@ -136,6 +148,7 @@ impl StoredPredictions {
         let (of_new, of_old): (Vec<usize>, Vec<usize>) = rows.into_iter().unzip();
         let (on_new, on_old) = (new.rows.gather(&of_new), old.rows.gather(&of_old));
         let flips = Flips::of_rows(&on_new, &on_old);
+        let has_other_weights = !have_same_weights(&on_new, &on_old);
         let (changes, no_changes) = asked.changes(&on_new, &on_old, &self.scoring);
         let shared = SharedRows {
             candidate: new.digest.clone(),
@@ -145,8 +158,9 @@ impl StoredPredictions {
             n_relabelled,
             n_new: new.rows.n_rows() as u64 - n_shared - n_relabelled,
             // How the candidate was scored holds for both, or they could not be compared.
-            of_candidate: scores(&on_new, &self.scoring)?,
-            of_baseline: scores(&on_old, &self.scoring)?,
+            of_candidate: scores(&on_new, &self.scoring, asked)?,
+            of_baseline: scores(&asked.cut_like(on_old, &on_new), &self.scoring, asked)?,
+            has_other_weights,
             changes,
             no_changes,
         };
@@ -172,11 +186,49 @@ impl StoredPredictions {
 pub(crate) struct Asked<'a> {
     /// What must be compared row by row.
     pub(crate) keys: Vec<MetricKey>,
-    /// How slices are cut.
-    pub(crate) slices: &'a [SliceConfig],
+    /// The slices that rules compare, or that would be compared.
+    pub(crate) compared: Vec<MetricKey>,
+    /// How slices are cut, and which numeric columns are metrics.
+    pub(crate) evaluate: &'a EvaluateConfig,
 }
 
 impl Asked<'_> {
+    /// The slices that hold the same rows for both models: not those cut by what a model predicts, or by what it costs.
+    fn slices(&self) -> Vec<SliceConfig> {
+        let is_of_model = |name: &String| {
+            name == "predicted"
+                || self
+                    .evaluate
+                    .columns
+                    .iter()
+                    .any(|column| column.name == *name)
+        };
+        let slices = self.evaluate.slices.iter();
+        slices
+            .filter(|slice| !slice.columns.iter().any(is_of_model))
+            .cloned()
+            .collect()
+    }
+
+    /// `old` with the columns that slices are cut by taken from `new`, the same rows in the same order: a row is in one
+    /// slice, whatever the older file says of it.
+    fn cut_like(&self, mut old: ScoredRows, new: &ScoredRows) -> ScoredRows {
+        for name in self.slices().iter().flat_map(|slice| &slice.columns) {
+            match (name.as_str(), new.columns.get(name)) {
+                ("label", _) => {}
+                ("group", _) => old.groups.clone_from(&new.groups),
+                ("fold", _) => old.folds.clone_from(&new.folds),
+                (_, Some(column)) => {
+                    old.columns.insert(name.clone(), column.clone());
+                }
+                (_, None) => {
+                    old.columns.remove(name);
+                }
+            }
+        }
+        old
+    }
+
     /// The changes that are asked for, from models on the same rows in one order; and those that cannot be had, with the reason.
     fn changes(
         &self,
@@ -213,7 +265,11 @@ impl Asked<'_> {
         let Some(name) = &key.slice else {
             return paired_change(new, old, key, scoring);
         };
-        let slices = self.slices.iter().filter_map(|slice| cut(new, slice).ok());
+        let slices = self
+            .evaluate
+            .slices
+            .iter()
+            .filter_map(|slice| cut(new, slice).ok());
         let found = slices.flatten().find(|slice| slice.name == *name);
         let rows = found
             .ok_or_else(|| format!("no row is in the slice `{name}`"))?
@@ -222,8 +278,26 @@ impl Asked<'_> {
     }
 }
 
-/// What a model came to on these rows.
-fn scores(rows: &ScoredRows, scoring: &Scoring) -> Result<PartialScores, MetricError> {
+/// Whether each row counts as much in both, up to a common factor; without weights each counts as one.
+fn have_same_weights(new: &ScoredRows, old: &ScoredRows) -> bool {
+    /// Of a weight: what sums of many lose.
+    const TOLERANCE: f64 = 1e-9;
+    let weight =
+        |rows: &ScoredRows, row: usize| rows.weights.as_ref().map_or(1.0, |weights| weights[row]);
+    let sum = |rows: &ScoredRows| (0..new.n_rows()).map(|row| weight(rows, row)).sum::<f64>();
+    let (of_new, of_old) = (sum(new), sum(old));
+    (0..new.n_rows()).all(|row| {
+        let (one, other) = (weight(new, row) * of_old, weight(old, row) * of_new);
+        (one - other).abs() <= TOLERANCE * one.abs().max(other.abs())
+    })
+}
+
+/// What a model came to on these rows: on all of them, and in the slices and numeric columns that the configuration asks for.
+fn scores(
+    rows: &ScoredRows,
+    scoring: &Scoring,
+    asked: &Asked<'_>,
+) -> Result<PartialScores, StoredError> {
     if rows.n_rows() == 0 {
         return Ok(PartialScores {
             measurements: Vec::new(),
@@ -231,7 +305,44 @@ fn scores(rows: &ScoredRows, scoring: &Scoring) -> Result<PartialScores, MetricE
             missed_rows: None,
         });
     }
-    let measured = rows.measure(scoring)?;
+    let mut measured = rows.measure(scoring)?;
+    // What only one of the two has cannot be compared, and its rules say so.
+    let is_there =
+        |column: &&ColumnConfig| matches!(rows.columns.get(&column.name), Some(Column::Numbers(_)));
+    let columns: Vec<ColumnConfig> = (asked.evaluate.columns.iter())
+        .filter(is_there)
+        .cloned()
+        .collect();
+    let parts = |error: &dyn std::error::Error| StoredError::Parts(error.to_string());
+    let of_columns =
+        measure_columns(rows, &columns, scoring.confidence).map_err(|error| parts(&error))?;
+    measured.measurements.extend(of_columns);
+    let of_rules = asked
+        .compared
+        .iter()
+        .map(|key| key.metric.clone())
+        .collect();
+    let metrics = SliceMetrics {
+        of_rules: &of_rules,
+        columns: &columns,
+    };
+    let is_cut = |slice: &SliceConfig| cut(rows, slice).is_ok();
+    let slices: Vec<SliceConfig> = asked.slices().into_iter().filter(is_cut).collect();
+    let of_slices =
+        measure_slices(rows, &slices, metrics, scoring).map_err(|error| parts(&error))?;
+    measured.measurements.extend(of_slices.measurements);
+    measured.undefined.extend(of_slices.undefined);
+    for slice in &of_slices.slices {
+        let Some(reason) = &slice.reason else {
+            continue;
+        };
+        let of_slice =
+            (asked.compared.iter()).filter(|key| key.slice.as_ref() == Some(&slice.name));
+        measured.undefined.extend(of_slice.map(|key| Undefined {
+            key: key.clone(),
+            reason: format!("{}, {reason}", count(slice.n_rows, "row")),
+        }));
+    }
     let is_classifier = rows.task() == Task::Classification;
     let misses = measured.misses.into_iter().map(|row| row as u64).collect();
     Ok(PartialScores {

@@ -9,9 +9,9 @@ use trainyard_core::config::{Config, GateConfig};
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    BASELINE_FILE, Baseline, Candidate, Case, Decision, KeptLooks, LOOKS_FILE, MUST_PASS_FILE,
-    MustPass, NO_BASELINE_FILE, NoBaseline, RULES_FILE, RulesInForce, RulesOrigin,
-    SHARED_ROWS_FILE, SharedRows, StoredRules, Trust, Verdict,
+    BASELINE_FILE, Baseline, Candidate, Case, Decision, FRESH_ROWS_FILE, FreshEvidence, KeptLooks,
+    LOOKS_FILE, MUST_PASS_FILE, MustPass, NO_BASELINE_FILE, NoBaseline, RULES_FILE, RulesInForce,
+    RulesOrigin, SHARED_ROWS_FILE, SharedRows, StoredRules, Trust, Verdict,
 };
 use trainyard_core::model::ModelFolder;
 use trainyard_runner::{ExitCode, WithExitCode as _};
@@ -61,6 +61,7 @@ pub(crate) fn check(
     }
     let must_pass = stored_must_pass(&folder)?;
     let looks = stored_looks(&folder)?;
+    let fresh_rows = stored_fresh_rows(&folder)?;
     let is_of_commit = commit.is_some() && stored.commit.as_deref() == commit;
     let overridden = stored.overridden.as_ref().filter(|_| is_of_commit);
     let now = Case {
@@ -83,6 +84,7 @@ pub(crate) fn check(
             Some(KeptLooks::Unknown(reason)) => Err(reason),
             None => Ok(None),
         },
+        fresh_rows: fresh_rows.as_ref(),
         flips: None,
         notes: &[],
     }
@@ -136,6 +138,11 @@ fn stored_must_pass(folder: &Path) -> anyhow::Result<BTreeMap<String, Result<Mus
 /// How many models the gate knew to be judged on the same rows, where it counted.
 fn stored_looks(folder: &Path) -> anyhow::Result<Option<KeptLooks>> {
     stored(&folder.join(LOOKS_FILE), "count of looks")
+}
+
+/// The evidence of fresh rows, where rules accumulate it.
+fn stored_fresh_rows(folder: &Path) -> anyhow::Result<Option<FreshEvidence>> {
+    stored(&folder.join(FRESH_ROWS_FILE), "evidence of fresh rows")
 }
 
 /// What the gate kept beside the verdict, if it did.

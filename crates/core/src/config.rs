@@ -349,6 +349,13 @@ impl ModelConfig {
 impl GateConfig {
     /// The rules with the directions that `[[evaluate.columns]]` state.
     fn resolve(mut self, evaluate: &EvaluateConfig) -> Result<Self, Problem> {
+        let has_folds = evaluate.cross_validation.is_some();
+        for (rule_idx, rule) in self.rules.iter().enumerate() {
+            if let Some(problem) = rule.problem_of_paired_method(self.compare_rows, has_folds) {
+                let place = ["gate", "rules", &rule_idx.to_string(), "confidence"];
+                return Err(Problem::at(&place, problem));
+            }
+        }
         for (rule_idx, rule) in self.rules.iter_mut().enumerate() {
             let column = evaluate.column_of(&rule.metric);
             let Some(known) = column.and_then(|column| column.direction) else {

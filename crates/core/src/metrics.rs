@@ -34,7 +34,10 @@ pub use measure::{Measured, classify, regress};
 pub use metric::{Compute, Metric, Shown};
 pub use rows::{ClassifiedRows, MetricError, Scores, ValuedRows, argmax, predictions};
 
-pub use paired::{ChangedRows, PairedChange, PairedEvidence, paired_change, paired_folds};
+pub use paired::{
+    ChangedRows, PairedChange, PairedEvidence, has_paired_method, n_replicates, paired_change,
+    paired_folds,
+};
 pub use scoring::Scoring;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod badge;
 mod chart;
 mod classes;
 mod explain;
+mod explain_computation;
 mod flips;
 mod html;
 mod joined;
@@ -14,9 +15,11 @@ mod markdown;
 mod mermaid;
 mod parts;
 mod sarif;
+mod step;
 mod terminal;
 mod text;
 mod unchanged;
+mod verdict_page;
 
 use crate::evaluation::Evaluation;
 use crate::figure::{aligned, change, figure};
@@ -25,11 +28,12 @@ use crate::measurement::MetricKey;
 use crate::metrics::catalog;
 
 pub use chart::{confusion_matrix, fold_chart, learning_curve};
-pub use explain::{ExplainedRule, Explanation, Step};
+pub use explain::{ExplainedRule, Explanation};
 pub use html::evaluation_page;
 pub use joined::{Leg, LegOutcome, joined_decision, joined_markdown, joined_title};
 pub use markdown::icon as decision_icon;
 pub use parts::{FoldFigures, SliceRow, SliceTable};
+pub use step::Step;
 pub use text::escape;
 pub use unchanged::{UNCHANGED_FILE, UnchangedSince, unchanged_report};
 
@@ -106,6 +110,11 @@ impl Report<'_> {
     /// What does not fit is omitted, least important first, and named.
     pub fn markdown(&self, max_chars: usize) -> String {
         markdown::render(self, max_chars)
+    }
+
+    /// The report as one self-contained page.
+    pub fn page(&self) -> Result<String, minijinja::Error> {
+        verdict_page::render(self)
     }
 
     /// The report for a terminal; `has_colour` adds ANSI colours to words that stand for themselves.

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{DigestBuilder, Sha256Digest};
+use crate::figure::count;
 
 /// The identity of a set of rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -118,7 +119,11 @@ impl RowSet {
             return different(format!("{with} has row ids and {without} has none"));
         }
         if self.n_rows != older.n_rows {
-            return different(format!("{} rows against {}", self.n_rows, older.n_rows));
+            return different(format!(
+                "{} against {}",
+                count(self.n_rows, "row"),
+                older.n_rows
+            ));
         }
         if self.digest != older.digest {
             return different(match self.matched_by {

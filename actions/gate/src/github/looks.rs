@@ -48,7 +48,11 @@ impl Reporter<'_> {
     }
 
     /// The text of the check, where this app wrote it.
-    fn own_text(&self, check: &Check, model: &str) -> Result<Option<String>, GitHubError> {
+    pub(super) fn own_text(
+        &self,
+        check: &Check,
+        model: &str,
+    ) -> Result<Option<String>, GitHubError> {
         let found = self.block_on(self.link.github.find_check(check))?;
         Ok(found
             .filter(|found| self.is_own(found, model))

@@ -1,15 +1,15 @@
 //! The check run and the comment.
 
 use trainyard_core::files;
-use trainyard_core::gate::{BaselineRecord, Looks, Mark};
+use trainyard_core::gate::{BaselineRecord, FreshRows, Looks, Mark};
 use trainyard_core::report::Report;
 use trainyard_github::{
     Check, CheckReport, CheckRun, Conclusion, GitHubError, Outcome, Place, WORKFLOWS_APP,
 };
 use trainyard_runner::{Annotation, Stage};
 
-use super::looks;
 use super::reporter::{CHECK_FILE, Reporter, Started};
+use super::{fresh_rows, looks};
 use crate::plan::{Plan, comment_text, marks_text, outweighed};
 use crate::role::Role;
 
@@ -36,6 +36,8 @@ pub(crate) struct Kept<'a> {
     pub(crate) others: Option<&'a [Mark]>,
     /// The models judged on these rows, this one included, where they are counted.
     pub(crate) looks: Option<&'a Looks>,
+    /// The evidence of fresh rows, where rules accumulate it.
+    pub(crate) fresh_rows: Option<&'a FreshRows>,
 }
 
 impl Reporter<'_> {
@@ -61,7 +63,11 @@ impl Reporter<'_> {
         let report = CheckReport {
             title: "In progress".to_owned(),
             summary: "The model is trained and scored; the verdict follows.".to_owned(),
-            text: with_looks(marks_text(&others, None), text.map(looks::lines).as_deref()),
+            text: with_lines(
+                marks_text(&others, None),
+                text.map(|text| looks::lines(text) + &fresh_rows::lines(text))
+                    .as_deref(),
+            ),
             annotations: Vec::new(),
         };
         let run = self.block_on(github.start_check(&check, found.as_ref(), &report))?;
@@ -146,7 +152,7 @@ impl Reporter<'_> {
             Some(record) => encoded(record),
             // What a fork computed says nothing to anybody else.
             None if self.plan.context.is_unverified() => None,
-            None => with_looks(marks_text(&others, Some(mark)), looks_line(kept).as_deref()),
+            None => with_lines(marks_text(&others, Some(mark)), lines(kept).as_deref()),
         };
         let mut said = self.plan.check_report(report, annotations, text);
         let own_conclusion = self.plan.conclusion(report.verdict);
@@ -245,21 +251,24 @@ impl Reporter<'_> {
         let github = &self.link.github;
         let may_create = self.plan.may_create_comment(report.verdict);
         let stamp = self.plan.stamp();
-        let text = match looks_line(kept) {
-            Some(line) => format!("{}\n\n{line}", comment_text(report, line.len() + 2)),
+        let text = match lines(kept) {
+            Some(lines) => format!("{}\n\n{lines}", comment_text(report, lines.len() + 2)),
             None => comment_text(report, 0),
         };
         self.block_on(github.upsert_comment(place, &stamp, &text, may_create))
     }
 }
 
-/// The count of looks as a line, where there is one.
-fn looks_line(kept: Kept<'_>) -> Option<String> {
-    kept.looks.and_then(|looks| looks.encode().ok())
+/// What later runs go on from, a line each: the evidence of fresh rows and the count of looks.
+fn lines(kept: Kept<'_>) -> Option<String> {
+    let evidence = kept.fresh_rows.and_then(|found| found.encode().ok());
+    let looks = kept.looks.and_then(|looks| looks.encode().ok());
+    let lines: Vec<String> = evidence.into_iter().chain(looks).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-/// A check's text with the lines that count looks.
-fn with_looks(text: Option<String>, lines: Option<&str>) -> Option<String> {
+/// A check's text with the lines that later runs go on from.
+fn with_lines(text: Option<String>, lines: Option<&str>) -> Option<String> {
     match (text, lines.filter(|lines| !lines.is_empty())) {
         (Some(text), Some(lines)) => Some(format!("{text}{lines}\n")),
         (None, Some(lines)) => Some(format!("{lines}\n")),

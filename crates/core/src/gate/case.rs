@@ -4,31 +4,34 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
+use super::absent::{absent, too_few_rows};
 use super::baseline::Baseline;
-use super::bound::{Bound, is_miss_proven, judge_absolute};
+use super::bound::{Bound, judge_absolute};
 use super::candidate::CandidateError;
-use super::change::{self, Basis, Pair, judge_change};
+use super::change::judge_change;
 use super::decision::{Decision, Outcome};
 use super::flips::Flips;
+use super::fresh_rows::FreshEvidence;
 use super::group;
+use super::holm;
+use super::judged::{Judged, compared, comparison_of, comparisons, weigh};
+use super::keys::keys_of;
 use super::looks::{Look, Looks};
 use super::must_pass::MustPass;
-use super::rule::{CompareRows, Level, OnMissing, Rule, WhenUncertain};
+use super::pair::Pair;
+use super::row_notes::note_on_rows;
+use super::row_rules;
+use super::rule::{Level, Rule, RuleSequential};
+use super::rules_in_force::{RulesInForce, RulesOrigin};
 use super::scorecard::Scorecard;
+use super::sequential::judge_fresh_rows;
 use super::summary::summary;
 use super::verdict::{
     BaselineReference, Comparison, Override, RuleChange, RuleResult, SCHEMA_VERSION, Verdict,
 };
 use super::wildcard;
-use crate::config::GateConfig;
-use crate::digest::Sha256Digest;
 use crate::error_chain::in_one_line;
-use crate::figure::count;
-use crate::measurement::{Direction, Measurement, MetricKey};
-use crate::row_set::RowMatch;
-use crate::statistics;
+use crate::measurement::MetricKey;
 
 /// Heading of a report on numbers that a fork computed.
 const UNVERIFIED: &str = "A fork's run computed these numbers, and nothing here has verified them: they are for information only.";
@@ -58,48 +61,12 @@ pub struct Case<'a> {
     pub must_pass: Option<&'a BTreeMap<String, Result<MustPass, String>>>,
     /// The models judged on these rows so far, this one included, or why they are not known: for `[gate] sequential`.
     pub looks: Result<Option<&'a Looks>, &'a str>,
+    /// The evidence of fresh rows, these included, for rules that accumulate it; without it, it begins with these rows.
+    pub fresh_rows: Option<&'a FreshEvidence>,
     /// The rows that one of the two models predicts right and the other wrong, where known; they decide nothing.
     pub flips: Option<&'a Flips>,
     /// What else should be known, in sentences.
     pub notes: &'a [String],
-}
-
-/// The rules that judge, and whose they are.
-#[derive(Debug, Clone)]
-pub struct RulesInForce<'a> {
-    /// Rules, and what a missing baseline comes to.
-    pub gate: &'a GateConfig,
-    /// Digest of the rules.
-    pub digest: Sha256Digest,
-    /// Whose they are.
-    pub origin: RulesOrigin,
-}
-
-/// Whose rules judge.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RulesOrigin {
-    /// Those of the commit that is judged.
-    Own,
-    /// Those of this base branch or commit.
-    Base(String),
-    /// Those of the commit that is judged, since the base branch could not be asked, for this reason: the case cannot be
-    /// judged.
-    Unread(String),
-    /// There are none, since the configuration cannot be read, for this reason.
-    Broken(String),
-}
-
-/// The gate's copy of the base branch's rules, in the folder of the verdict, where those judged.
-pub const RULES_FILE: &str = "rules.json";
-
-/// The base branch's rules, as the gate read them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoredRules {
-    /// The branch or commit.
-    pub reference: String,
-    /// Its `[gate]`.
-    pub gate: GateConfig,
 }
 
 /// Whether the numbers can be relied on.
@@ -268,14 +235,16 @@ impl Case<'_> {
                 }
                 let look = look.as_ref().ok().copied().flatten();
                 judged.into_iter().map(move |judged| RuleResult {
+                    decision: weigh(rule, &judged),
                     rule_idx,
                     bound,
                     wanted: bound.wanted(rule.confidence, rule.direction()),
                     confidence: rule.confidence,
                     look,
+                    computation: judged.computation,
+                    holm: judged.holm,
                     level: rule.level,
                     outcome: judged.outcome,
-                    decision: weigh(rule, &judged),
                     comparison: judged.comparison,
                     reason: judged.reason,
                 })
@@ -285,7 +254,9 @@ impl Case<'_> {
 
     /// The look at which `rule` is judged, where the configuration counts them; or why it is not known, as a clause.
     fn look(&self, rule: &Rule, card: &Scorecard) -> Result<Option<Look>, String> {
-        let (Some(confidence), true) = (rule.confidence, self.rules.gate.sequential) else {
+        // Fresh rows are not looked at again.
+        let is_counted = self.rules.gate.sequential && rule.sequential.is_none();
+        let (Some(confidence), true) = (rule.confidence, is_counted) else {
             return Ok(None);
         };
         let unknown = |reason: &str| {
@@ -315,43 +286,7 @@ impl Case<'_> {
         let Some(level) = rule.confidence.filter(|_| rule.is_wildcard()) else {
             return all;
         };
-        let open: Vec<usize> = (0..all.len())
-            .filter(|&idx| all[idx].outcome.is_judged())
-            .collect();
-        let alpha = (1.0 - level) / 2.0;
-        let is_missed_at = |idx: usize, alpha: f64| {
-            let measured = card.get(&keys[idx]);
-            let is_missed = measured.and_then(|measured| {
-                let confidence = 1.0 - 2.0 * alpha;
-                if confidence <= 0.0 {
-                    return Some(true);
-                }
-                if bound.compares() {
-                    change::is_miss_proven(bound, pair?, measured, confidence)
-                } else {
-                    is_miss_proven(bound, measured, card.confusion.as_ref(), confidence)
-                }
-            });
-            is_missed == Some(true)
-        };
-        let tests: Vec<_> = open
-            .iter()
-            .map(|&idx| move |alpha: f64| is_missed_at(idx, alpha))
-            .collect();
-        let tests: Vec<&dyn Fn(f64) -> bool> = tests.iter().map(|test| test as _).collect();
-        let is_proven = statistics::holm_by_level(alpha, &tests);
-        for (idx, is_proven) in open.iter().zip(is_proven) {
-            let judged = &mut all[*idx];
-            if judged.outcome == Outcome::Holds {
-                continue;
-            }
-            judged.outcome = if is_proven {
-                Outcome::Missed
-            } else {
-                Outcome::Uncertain
-            };
-            judged.reason += &wildcard::reason(is_proven, open.len(), level);
-        }
+        holm::judge_many(&mut all, bound, level, keys, card, pair);
         all
     }
 
@@ -364,10 +299,15 @@ impl Case<'_> {
         pair: Option<&Pair<'_>>,
     ) -> Judged {
         if bound == Bound::MustPass {
-            return self.judge_listed(rule, key, card, pair);
+            let (outcome, reason) = row_rules::judge_listed(rule, self.must_pass, card);
+            return Judged::of(comparison_of(key, card, pair), outcome, reason);
         }
         if let Bound::MaxNewErrors(most) = bound {
-            return self.judge_new_errors(most, key, card, pair);
+            let (outcome, reason) = match self.compared_with(pair) {
+                Ok(pair) => row_rules::judge_new_errors(most, pair),
+                Err(nothing) => nothing,
+            };
+            return Judged::of(comparison_of(key, card, pair), outcome, reason);
         }
         let Some(measured) = card.get(key).filter(|measured| measured.value.is_finite()) else {
             return Judged {
@@ -375,6 +315,8 @@ impl Case<'_> {
                 outcome: Outcome::NotJudged,
                 reason: absent(key, card),
                 is_absent: card.get(key).is_none(),
+                computation: None,
+                holm: None,
             };
         };
         let mut comparison = compared(measured, rule.direction(), pair);
@@ -406,48 +348,28 @@ impl Case<'_> {
                 comparison.measured = Some(judged);
                 judgement
             }
-            (None, Ok(pair)) => judge_change(rule, bound, pair, &mut comparison),
+            (None, Ok(pair)) => {
+                let (mut outcome, mut reason, mut computation) =
+                    judge_change(rule, bound, pair, &mut comparison);
+                if let Some((RuleSequential::FreshRows, confidence)) =
+                    rule.sequential.zip(rule.confidence)
+                    && !pair.is_unchanged(bound)
+                {
+                    // These rows alone decide nothing.
+                    if let Some(change) = &mut comparison.change {
+                        change.interval = None;
+                    }
+                    (outcome, reason, computation) =
+                        judge_fresh_rows(bound, confidence, pair, self.fresh_rows);
+                }
+                return Judged {
+                    computation,
+                    ..Judged::of(comparison, outcome, reason)
+                };
+            }
             (None, Err(nothing)) => nothing,
         };
         Judged::of(comparison, outcome, reason)
-    }
-
-    /// The rows of a list.
-    fn judge_listed(
-        &self,
-        rule: &Rule,
-        key: &MetricKey,
-        card: &Scorecard,
-        pair: Option<&Pair<'_>>,
-    ) -> Judged {
-        let file = rule.must_pass.as_ref();
-        let file = file.map_or_else(String::new, |file| file.display().to_string());
-        let (outcome, reason) = match self.must_pass.and_then(|found| found.get(&file)) {
-            Some(Ok(found)) if card.predictions_digest.as_ref() == Some(&found.predictions) => {
-                found.judge()
-            }
-            Some(Err(reason)) => (Outcome::NotJudged, format!("`{file}`: {reason}")),
-            Some(Ok(_)) | None => (
-                Outcome::NotJudged,
-                format!("`{file}`: the predictions of this model are not at hand"),
-            ),
-        };
-        Judged::of(comparison_of(key, card, pair), outcome, reason)
-    }
-
-    /// Rows that the baseline predicts right and the candidate wrong, against the most that a rule allows.
-    fn judge_new_errors(
-        &self,
-        most: u64,
-        key: &MetricKey,
-        card: &Scorecard,
-        pair: Option<&Pair<'_>>,
-    ) -> Judged {
-        let (outcome, reason) = match self.compared_with(pair) {
-            Ok(pair) => pair.judge_new_errors(most),
-            Err(nothing) => nothing,
-        };
-        Judged::of(comparison_of(key, card, pair), outcome, reason)
     }
 
     /// What is compared, or what a comparison comes to where there is nothing to compare with.
@@ -528,241 +450,5 @@ impl Case<'_> {
         );
         notes.extend(self.notes.iter().cloned());
         notes
-    }
-}
-
-/// What `rule` judges.
-fn keys_of(rule: &Rule, card: &Scorecard, old: Option<&Scorecard>) -> Vec<MetricKey> {
-    // New errors are rows, whatever model predicted them.
-    if rule.is_wildcard() {
-        wildcard::keys(rule, card, old)
-    } else {
-        vec![card.judged_key(&rule.key())]
-    }
-}
-
-/// The keys whose change must be compared row by row for the rules to be judged.
-pub fn paired_keys(gate: &GateConfig, card: &Scorecard, old: &Scorecard) -> Vec<MetricKey> {
-    let is_paired = |rule: &&Rule| {
-        let bounds = rule.bounds();
-        rule.confidence.is_some()
-            && bounds
-                .into_iter()
-                .any(|bound| bound.compares() && !matches!(bound, Bound::MaxNewErrors(_)))
-    };
-    let rules = gate.rules.iter().filter(is_paired);
-    let mut keys: Vec<MetricKey> = rules
-        .flat_map(|rule| keys_of(rule, card, Some(old)))
-        .collect();
-    keys.sort();
-    keys.dedup();
-    keys
-}
-
-/// One key by one bound.
-struct Judged {
-    comparison: Comparison,
-    outcome: Outcome,
-    /// Why, as a clause.
-    reason: String,
-    /// Whether there is no value to judge.
-    is_absent: bool,
-}
-
-impl Judged {
-    const fn of(comparison: Comparison, outcome: Outcome, reason: String) -> Self {
-        Self {
-            comparison,
-            outcome,
-            reason,
-            is_absent: false,
-        }
-    }
-
-    /// Nothing is there that the rule's wildcard stands for.
-    fn none_matched(rule: &Rule) -> Self {
-        let key = rule.key();
-        Self {
-            reason: format!("nothing matches `{key}`"),
-            comparison: Comparison::of_nothing(key),
-            outcome: Outcome::NotJudged,
-            is_absent: true,
-        }
-    }
-}
-
-/// What was measured of `key`, if anything, beside the baseline's.
-fn comparison_of(key: &MetricKey, card: &Scorecard, pair: Option<&Pair<'_>>) -> Comparison {
-    match card.get(key) {
-        Some(measured) => compared(measured, None, pair),
-        None => Comparison::of_nothing(key.clone()),
-    }
-}
-
-/// `measured` beside the baseline's.
-fn compared(
-    measured: &Measurement,
-    direction: Option<Direction>,
-    pair: Option<&Pair<'_>>,
-) -> Comparison {
-    match pair {
-        Some(pair) => pair.compare(measured, direction),
-        None => Comparison {
-            key: measured.key.clone(),
-            measured: Some(measured.without_evidence()),
-            baseline: None,
-            change: None,
-        },
-    }
-}
-
-/// Every metric of the candidate beside the baseline's, those of all rows first.
-fn comparisons(card: &Scorecard, pair: Option<&Pair<'_>>) -> Vec<Comparison> {
-    let (overall, parts): (Vec<_>, Vec<_>) = card
-        .measurements
-        .iter()
-        .filter(|measured| measured.value.is_finite())
-        .partition(|measured| measured.key.is_overall());
-    let all = overall.into_iter().chain(parts);
-    all.map(|measured| compared(measured, None, pair)).collect()
-}
-
-/// What should be known about the rows of the two.
-fn note_on_rows(pair: &Pair<'_>, gate: &GateConfig) -> Option<String> {
-    if pair.has_same_predictions() {
-        return Some("The baseline has the same predictions, so nothing has changed.".to_owned());
-    }
-    match &pair.rows {
-        RowMatch::Different { reason } => Some(match &pair.basis {
-            Basis::Shared(shared) => {
-                let parts = [
-                    (shared.n_new, "new"),
-                    (shared.n_lost(), "of the baseline gone or relabelled"),
-                ];
-                let parts: Vec<String> = parts
-                    .into_iter()
-                    .filter(|(n_rows, _)| *n_rows > 0)
-                    .map(|(n_rows, what)| format!("{} {what}", is_or_are(n_rows)))
-                    .collect();
-                let beside = match parts.as_slice() {
-                    [] => String::new(),
-                    parts => format!("; {}", parts.join(", ")),
-                };
-                format!(
-                    "Changes are those on the {} that both were scored on{beside}.",
-                    count(shared.n_rows, "row")
-                )
-            }
-            Basis::Unpaired => format!(
-                "The baseline was scored on other rows ({reason}), so changes are those of two samples: whether the rows got harder or the model got worse cannot be told apart."
-            ),
-            // Where no rule compares, nobody looked for the rows.
-            Basis::None(_) if !gate.rules.iter().any(Rule::compares) => {
-                format!("The baseline was scored on other rows ({reason}), so no change is shown.")
-            }
-            Basis::None(reason) if gate.compare_rows != CompareRows::Same => {
-                format!("No change can be judged: {reason}.")
-            }
-            Basis::None(_) | Basis::Same | Basis::Unknown => format!(
-                "The baseline was scored on other rows ({reason}), so no change can be judged: set `compare_rows = \"common\"` under `[gate]` for rows with a `row_id`, or score the baseline's model on today's rows."
-            ),
-        }),
-        RowMatch::Unknown => Some(
-            "It is not known whether the baseline was scored on the same rows: the files do not say."
-                .to_owned(),
-        ),
-        RowMatch::Same { added, removed, .. } => {
-            let changed = [(added, "added"), (removed, "removed")];
-            let parts: Vec<String> = changed
-                .into_iter()
-                .filter(|(columns, _)| !columns.is_empty())
-                .map(|(columns, what)| {
-                    format!("Columns {what} since the baseline: {}.", columns.join(", "))
-                })
-                .collect();
-            (!parts.is_empty()).then(|| parts.join(" "))
-        }
-    }
-}
-
-fn is_or_are(n_rows: u64) -> String {
-    match n_rows {
-        1 => "1 is".to_owned(),
-        n_rows => format!("{n_rows} are"),
-    }
-}
-
-/// Only rules of level `fail` can fail the gate or make it inconclusive.
-fn weigh(rule: &Rule, judged: &Judged) -> Decision {
-    let decision = match judged.outcome {
-        _ if judged.is_absent => match rule.on_missing {
-            OnMissing::Inconclusive => Decision::Inconclusive,
-            OnMissing::Warn => Decision::Warn,
-            OnMissing::Fail => Decision::Fail,
-        },
-        Outcome::Holds => Decision::Pass,
-        Outcome::Missed => Decision::Fail,
-        Outcome::NotJudged => Decision::Inconclusive,
-        Outcome::Skipped => Decision::Skipped,
-        Outcome::Uncertain => match rule.when_uncertain.unwrap_or_default() {
-            WhenUncertain::Warn => Decision::Warn,
-            WhenUncertain::Fail => Decision::Fail,
-            WhenUncertain::Pass => Decision::Pass,
-        },
-    };
-    let heaviest = match rule.level {
-        Level::Fail => Decision::Fail,
-        Level::Warn => Decision::Warn,
-        Level::Info => Decision::Pass,
-    };
-    decision.min(heaviest)
-}
-
-/// Why the card has no measurement with `key`.
-fn absent(key: &MetricKey, card: &Scorecard) -> String {
-    // Names may be of another tool, and many.
-    const MAX_NAMES: usize = 20;
-    const MAX_CHARS: usize = 80;
-    if let Some(reason) = card.why_undefined(key) {
-        return format!("`{key}` has no value: {reason}");
-    }
-    let names: Vec<String> = card
-        .measurements
-        .iter()
-        .filter(|found| found.key.class.is_some() == key.class.is_some())
-        .map(|found| found.key.to_string())
-        .filter(|name| name.chars().count() <= MAX_CHARS)
-        .collect();
-    let wanted = key.to_string();
-    let distance = |name: &String| strsim::damerau_levenshtein(name, &wanted);
-    match names.iter().min_by_key(|name| distance(name)) {
-        Some(nearest) if distance(nearest) <= 3 => {
-            format!("there is no metric `{wanted}`; did you mean `{nearest}`?")
-        }
-        Some(_) => {
-            let n_more = card.measurements.len() - names.len().min(MAX_NAMES);
-            let more = if n_more > 0 {
-                format!(" and {n_more} more")
-            } else {
-                String::new()
-            };
-            let shown = names[..names.len().min(MAX_NAMES)].join(", ");
-            format!("there is no metric `{wanted}`; there are {shown}{more}")
-        }
-        None => format!("there is no metric `{wanted}`"),
-    }
-}
-
-fn too_few_rows(rule: &Rule, n_rows: Option<u64>) -> Option<String> {
-    let min_rows = rule.min_rows?;
-    match n_rows {
-        Some(n_rows) if n_rows >= min_rows => None,
-        Some(n_rows) => Some(format!(
-            "{} behind it, fewer than the {min_rows} that the rule asks for",
-            count(n_rows, "row")
-        )),
-        None => Some(format!(
-            "the number of rows behind it is not known, but the rule asks for {min_rows}"
-        )),
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decision::Decision;
 use super::definition::{self, MAX_RECORD_CHARS};
+use super::fresh_rows::FreshRows;
 use super::looks::Looks;
 use super::scorecard::Scorecard;
 use super::verdict::{Override, Verdict};
@@ -84,6 +85,9 @@ pub struct BaselineRecord {
     /// How many were judged before these.
     #[serde(default)]
     pub n_models_older: u64,
+    /// The evidence of fresh rows, where rules accumulate it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fresh_rows: Option<FreshRows>,
     /// The runs before it and itself, the oldest first.
     pub history: Vec<HistoryPoint>,
 }
@@ -173,6 +177,7 @@ impl BaselineRecord {
             predictions: None,
             models_judged: looks.map_or_else(Vec::new, |looks| looks.models),
             n_models_older,
+            fresh_rows: before.and_then(|before| before.fresh_rows.clone()),
             history,
         }
     }
@@ -306,6 +311,7 @@ mod tests {
             rule_changes: &[],
             must_pass: None,
             looks: Ok(None),
+            fresh_rows: None,
             flips: None,
             notes: &[],
         }

@@ -6,14 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bound::Bound;
-use crate::measurement::{Direction, Fold, MetricKey, Unit};
+use crate::measurement::{Direction, Fold, MetricKey};
 use crate::metrics::catalog;
 
 /// In place of a class: each class.
 pub(super) const WILDCARD: &str = "*";
 
 /// The metric of rules on single rows, and the one whose change has an interval by the rows that each of the two predicts wrong alone.
-const PAIRED_METRIC: &str = "accuracy";
+pub(super) const PAIRED_METRIC: &str = "accuracy";
 
 /// What one metric must reach. Several bounds in one rule must all hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -73,6 +73,10 @@ pub struct Rule {
     /// Required for a `max_drop` of 0, since no number of rows proves that nothing is lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when_uncertain: Option<WhenUncertain>,
+    /// With `confidence`: accumulate evidence from run to run over rows that no run judged before, such as nightly or mirrored
+    /// ones. For `max_drop` and `min_gain` of `accuracy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequential: Option<RuleSequential>,
     /// Severity of a missed rule.
     #[serde(default)]
     pub level: Level,
@@ -95,6 +99,14 @@ pub enum Level {
     Warn,
     /// A miss is shown and changes nothing.
     Info,
+}
+
+/// How a rule is judged over several runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleSequential {
+    /// By the e-values of all sets of rows so far, each of which counts once.
+    FreshRows,
 }
 
 /// Which folds a rule judges.
@@ -258,161 +270,8 @@ impl Rule {
         .collect()
     }
 
-    /// What is wrong with the rule itself, and at which key.
-    pub(crate) fn problem(&self) -> Option<(Option<&'static str>, String)> {
-        self.problem_of_bounds()
-            .or_else(|| self.problem_of_direction())
-            .or_else(|| self.problem_of_confidence())
-    }
-
     /// Whether it compares with a baseline.
     pub fn compares(&self) -> bool {
         self.bounds().into_iter().any(Bound::compares)
-    }
-
-    fn problem_of_bounds(&self) -> Option<(Option<&'static str>, String)> {
-        let counts_rows = self.max_new_errors.is_some() || self.must_pass.is_some();
-        let is_of_rows_alone =
-            counts_rows && self.bounds().len() == 1 && self.class.is_none() && self.slice.is_none();
-        if counts_rows && (self.class.is_some() || self.slice.is_some() || self.fold.is_some()) {
-            let key = match self.must_pass {
-                Some(_) => "must_pass",
-                None => "max_new_errors",
-            };
-            let problem = "is about all rows: remove `class`, `slice` and `fold`";
-            return Some((Some(key), problem.to_owned()));
-        }
-        if self.metric.trim().is_empty() && !is_of_rows_alone {
-            return Some((Some("metric"), "names no metric".to_owned()));
-        }
-        if counts_rows && self.key() != MetricKey::overall(PAIRED_METRIC) {
-            let problem = format!(
-                "counts rows, so it goes with `metric = \"{PAIRED_METRIC}\"` or without a metric: write a rule of its own"
-            );
-            let key = match self.must_pass {
-                Some(_) => "must_pass",
-                None => "max_new_errors",
-            };
-            return Some((Some(key), problem));
-        }
-        if self.fold.is_some() && (self.class.is_some() || self.slice.is_some()) {
-            let problem = "goes with metrics of all rows: remove `class` or `slice`";
-            return Some((Some("fold"), problem.to_owned()));
-        }
-        if let Some(slice) = &self.slice
-            && slice_parts(slice)
-                .iter()
-                .any(|(column, value)| column.is_empty() || value.is_empty())
-        {
-            let problem =
-                "is not written as `column=value`: `country=DE`, or `country=*` for each value";
-            return Some((Some("slice"), problem.to_owned()));
-        }
-        if self
-            .name
-            .as_ref()
-            .is_some_and(|name| name.trim().is_empty())
-        {
-            return Some((Some("name"), "is empty".to_owned()));
-        }
-        let bounds = [
-            ("min", self.min, f64::NEG_INFINITY),
-            ("max", self.max, f64::NEG_INFINITY),
-            ("max_drop", self.max_drop, 0.0),
-            ("max_drop_pct", self.max_drop_pct, 0.0),
-            ("min_gain", self.min_gain, 0.0),
-            ("min_gain_pct", self.min_gain_pct, 0.0),
-        ];
-        if bounds.iter().all(|(_, bound, _)| bound.is_none()) && !counts_rows {
-            return Some((
-                None,
-                "asks for nothing: add `min`, `max`, `max_drop`, `max_drop_pct`, `min_gain`, `min_gain_pct`, `max_new_errors` or `must_pass`"
-                    .to_owned(),
-            ));
-        }
-        for (key, bound, least) in bounds {
-            let Some(bound) = bound else { continue };
-            if !bound.is_finite() || bound < least {
-                let problem = match key {
-                    "min" | "max" => "must be a finite number",
-                    _ => "must be a finite number, and not negative",
-                };
-                return Some((Some(key), problem.to_owned()));
-            }
-            let unit = catalog::find(&self.metric).map(|metric| metric.unit);
-            let is_absolute = matches!(key, "min" | "max");
-            if is_absolute && unit == Some(Unit::Proportion) && !(0.0..=1.0).contains(&bound) {
-                let problem = format!(
-                    "`{}` is a proportion, so a bound lies between 0 and 1: write 98 % as 0.98",
-                    self.metric
-                );
-                return Some((Some(key), problem));
-            }
-            let is_change = matches!(key, "max_drop" | "min_gain");
-            if is_change && unit == Some(Unit::Proportion) && bound >= 1.0 {
-                let problem = format!(
-                    "`{}` is a proportion, which cannot change by {bound} or more: write 5 % as 0.05, or use `{key}_pct`",
-                    self.metric
-                );
-                return Some((Some(key), problem));
-            }
-        }
-        match (self.min, self.max) {
-            (Some(min), Some(max)) if min > max => {
-                Some((Some("min"), format!("`min` {min} is above `max` {max}")))
-            }
-            _ => None,
-        }
-    }
-
-    fn problem_of_direction(&self) -> Option<(Option<&'static str>, String)> {
-        let metric = &self.metric;
-        if let (Some(stated), Some(known)) = (self.direction, catalog::direction(metric))
-            && stated != known
-        {
-            let problem = format!(
-                "contradicts what `{metric}` means; remove `direction`, or give a metric of your own another name"
-            );
-            return Some((Some("direction"), problem));
-        }
-        if self.compares() && !self.metric.is_empty() && self.direction().is_none() {
-            let problem = format!(
-                "it is not known which way `{metric}` is better: add `direction = \"higher_is_better\"` or `\"lower_is_better\"`"
-            );
-            return Some((Some("metric"), problem));
-        }
-        None
-    }
-
-    fn problem_of_confidence(&self) -> Option<(Option<&'static str>, String)> {
-        let Some(level) = self.confidence else {
-            return self.when_uncertain.map(|_| {
-                let problem = "has no effect without `confidence`: add `confidence = 0.95`";
-                (Some("when_uncertain"), problem.to_owned())
-            });
-        };
-        if !(level > 0.5 && level < 1.0) {
-            let problem = "must lie between 0.5 and 1, such as 0.95";
-            return Some((Some("confidence"), problem.to_owned()));
-        }
-        if (self.max_new_errors.is_some() || self.must_pass.is_some()) && self.bounds().len() == 1 {
-            let problem = "has no effect on a number of rows; remove it";
-            return Some((Some("confidence"), problem.to_owned()));
-        }
-        let asks_for_equality = [
-            ("max_drop", self.max_drop),
-            ("max_drop_pct", self.max_drop_pct),
-        ]
-        .into_iter()
-        .find(|(_, bound)| *bound == Some(0.0));
-        match asks_for_equality {
-            Some((key, _)) if self.when_uncertain.is_none() => Some((
-                Some(key),
-                format!(
-                    "with `confidence`, no number of rows proves that nothing is lost: allow a drop, such as `{key} = 0.005`, or add `when_uncertain = \"warn\"`, `\"pass\"` or `\"fail\"`"
-                ),
-            )),
-            _ => None,
-        }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::digest::Sha256Digest;
 use crate::evaluation::Evaluation;
-use crate::measurement::{Fold, Measurement, MetricKey, Undefined};
+use crate::figure::count;
+use crate::measurement::{Evidence, Fold, Measurement, MetricKey, Undefined};
 use crate::metrics::Confusion;
 use crate::row_mask::RowMask;
 use crate::row_set::{MatchedBy, RowMatch, RowSet};
@@ -88,7 +89,7 @@ impl Scorecard {
                     let reason = slice.reason.as_ref()?;
                     Some((
                         slice.name.clone(),
-                        format!("{} rows, {reason}", slice.n_rows),
+                        format!("{}, {reason}", count(slice.n_rows, "row")),
                     ))
                 })
                 .collect(),
@@ -131,6 +132,14 @@ impl Scorecard {
         undefined
             .map(|undefined| undefined.reason.as_str())
             .or_else(|| key.slice.as_ref().and_then(of_slice))
+    }
+
+    /// Whether accuracy is a count of right rows, each for itself: not where rows have weights or come in groups. Figures of
+    /// other tools do not say, and count as such.
+    pub fn has_plain_accuracy(&self) -> bool {
+        let accuracy = self.get(&MetricKey::overall("accuracy"));
+        let evidence = accuracy.and_then(|found| found.evidence.as_ref());
+        evidence.is_none_or(|evidence| matches!(evidence, Evidence::Proportion { .. }))
     }
 
     /// Number of rows, where known.

@@ -32,6 +32,9 @@ pub struct SharedRows {
     pub of_candidate: PartialScores,
     /// The baseline on the shared rows.
     pub of_baseline: PartialScores,
+    /// Whether some of these rows count more or less in the one than in the other: then no change can be computed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_other_weights: bool,
     /// Changes that rules ask the interval of, compared row by row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<PairedChange>,

@@ -12,6 +12,9 @@ use crate::model::Loss;
 use crate::row_mask::RowMask;
 use crate::row_set::{RowMatch, RowSet};
 
+mod fresh_rows;
+mod other_rows;
+mod refusals;
 mod vocabulary;
 
 fn rule(text: &str) -> Rule {
@@ -104,6 +107,7 @@ fn case<'a>(
         rule_changes: &[],
         must_pass: None,
         looks: Ok(None),
+        fresh_rows: None,
         flips: None,
         notes: &[],
     }
@@ -154,11 +158,11 @@ fn a_missing_metric_is_explained_in_one_bearable_sentence() {
     let verdict = alone("metric = 'accuracy'\nmin = 0.4", &card);
     let reason = &verdict.rules[0].reason;
     assert!(
-        reason.starts_with("there is no metric `accuracy`; there are metric_0, "),
+        reason.starts_with("there is no metric `accuracy`; the nearest names are `metric_0`, "),
         "{reason}"
     );
     assert!(
-        reason.ends_with(" and 481 more") && reason.len() < 400,
+        reason.ends_with("; all are in `verdict.json`, under `metrics`") && reason.len() < 200,
         "{reason}"
     );
 }
@@ -793,6 +797,7 @@ fn shared(n_gone: u64, n_relabelled: u64) -> SharedRows {
         n_new: 20,
         of_candidate: side((0..6).collect(), 0.99),
         of_baseline: side((0..60).collect(), 0.9),
+        has_other_weights: false,
         changes: Vec::new(),
         no_changes: Vec::new(),
     }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bound::Bound;
+use super::computation::{Computation, HolmStep};
 use super::decision::{Decision, Outcome};
 use super::flips::Flips;
 use super::looks::Look;
@@ -121,6 +122,12 @@ pub struct RuleResult {
     /// With `[gate] sequential`: the look at the rows, and the level that decided in place of `confidence`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look: Option<Look>,
+    /// What the decision was computed from, where the rule has a `confidence`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub computation: Option<Computation>,
+    /// How Holm's procedure came to it, where the rule has a wildcard and a `confidence`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holm: Option<HolmStep>,
     /// How much a miss weighs.
     pub level: Level,
     /// How the bound came out.

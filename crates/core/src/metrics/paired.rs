@@ -87,6 +87,9 @@ pub enum PairedEvidence {
     Folds {
         /// Its moments.
         scores: FoldMoments,
+        /// The improvement in each fold, in the order of the folds.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        differences: Vec<f64>,
     },
     /// A function of the confusion matrix.
     Cells {
@@ -151,7 +154,7 @@ impl PairedChange {
                     .or_else(|_| changed.interval(confidence))
             }
             PairedEvidence::Areas { areas } => areas.interval(confidence),
-            PairedEvidence::Folds { scores } => scores.interval(confidence),
+            PairedEvidence::Folds { scores, .. } => scores.interval(confidence),
             PairedEvidence::Cells {
                 n_classes,
                 class,
@@ -205,7 +208,7 @@ impl PairedChange {
         beta: f64,
         confidence: f64,
     ) -> Result<Interval, NoInterval> {
-        let wanted = (2.0 * BEYOND_END / (1.0 - confidence)).ceil();
+        let wanted = wanted_replicates(confidence);
         if wanted > MAX_REPLICATES {
             return Err(NoInterval::TooFewReplicates {
                 n: MAX_REPLICATES as u64,
@@ -229,10 +232,20 @@ impl PairedChange {
             };
             metric.direction.improvement(new, old)
         };
-        let n_replicates = (wanted as usize).max(MIN_REPLICATES);
+        let n_replicates = n_replicates(confidence);
         let all = CellBootstrap::of(&counts, n_replicates, SEED, &[&statistic]);
         all[0].bca(confidence)
     }
+}
+
+/// Replicates that a bootstrap needs for as many beyond each end.
+fn wanted_replicates(confidence: f64) -> f64 {
+    (2.0 * BEYOND_END / (1.0 - confidence)).ceil()
+}
+
+/// Replicates that the bootstrap over cells draws for an interval at `confidence`.
+pub fn n_replicates(confidence: f64) -> usize {
+    (wanted_replicates(confidence) as usize).max(MIN_REPLICATES)
 }
 
 /// Label, old and new prediction, and the number of rows of each.
@@ -342,6 +355,21 @@ pub fn paired_change(
     })
 }
 
+/// Whether a change of the metric called `name` has an interval on rows that both models were scored on: what [`paired_change`] may
+/// find for some rows.
+pub fn has_paired_method(name: &str) -> bool {
+    let of_values = ["loss", "mse", "mae", "rmse", "r2"];
+    catalog::all()
+        .filter(|metric| metric.name == name)
+        .any(|metric| match metric.compute {
+            Compute::Values(_) => of_values.contains(&name),
+            Compute::Probabilities(_) => probability::is_mean_of_rows(name),
+            Compute::Curves { .. } => name == "roc_auc",
+            Compute::Confusion(_) | Compute::PerClass(_) => true,
+            Compute::Elsewhere => false,
+        })
+}
+
 /// The change of the mean over the folds of a cross-validation that both models were held out in alike: fold by fold. Each fold's
 /// model is taken to be trained on the rows of the other folds.
 pub fn paired_folds(
@@ -383,12 +411,16 @@ pub fn paired_folds(
             n_test,
         });
     }
+    let differences = scores.iter().map(|fold| fold.score).collect();
     let scores = FoldMoments::of(&scores).ok_or("there are no folds")?;
     Ok(PairedChange {
         key: key.clone(),
         value: scores.mean,
         n_rows: folds.len() as u64,
-        evidence: PairedEvidence::Folds { scores },
+        evidence: PairedEvidence::Folds {
+            scores,
+            differences,
+        },
     })
 }
 
@@ -676,6 +708,56 @@ mod tests {
     use super::*;
 
     const SCORING: Scoring = Scoring::new(Loss::SparseCategoricalCrossentropy, 0.95);
+
+    /// What is said to have a method must have one for some rows, and nothing else has.
+    #[test]
+    fn a_metric_is_said_to_have_a_method_where_it_has_one() {
+        let rows = |shift: f64| {
+            let classes = vec!["a".to_owned(), "b".to_owned()];
+            let labels: Vec<u32> = (0..40).map(|row| row % 2).collect();
+            let predicted = (0..40).map(|row| u32::from(row % 7 < 3)).collect();
+            let scores = (0..40).flat_map(|row| {
+                let score = (f64::from(row * 13 % 40) / 40.0 + shift) / 1.5;
+                [1.0 - score, score]
+            });
+            ScoredRows {
+                scores: Some(ScoreTable::F64(scores.collect())),
+                ..ScoredRows::new(Labels::Class(labels), Labels::Class(predicted), classes)
+            }
+        };
+        let values = |shift: f64| {
+            let labels = (0..40).map(f64::from).collect();
+            let predicted = (0..40).map(|row| f64::from(row * 13 % 40) + shift);
+            ScoredRows::new(
+                Labels::Value(labels),
+                Labels::Value(predicted.collect()),
+                Vec::new(),
+            )
+        };
+        for metric in catalog::all() {
+            let (new, old) = match metric.task {
+                crate::model::Task::Classification => (rows(0.1), rows(0.2)),
+                crate::model::Task::Regression => (values(0.5), values(1.0)),
+            };
+            let mut key = MetricKey::overall(metric.name);
+            if matches!(metric.compute, Compute::PerClass(_)) {
+                key.class = Some("a".to_owned());
+            }
+            let found = paired_change(&new, &old, &key, &SCORING);
+            let has_one = has_paired_method(metric.name);
+            // A name of two tasks may have one for the other alone.
+            assert!(found.is_ok() <= has_one, "{}: {found:?}", metric.name);
+            let is_shared = catalog::all()
+                .filter(|other| other.name == metric.name)
+                .count()
+                > 1;
+            assert!(
+                is_shared || found.is_ok() == has_one,
+                "{}: {found:?}",
+                metric.name
+            );
+        }
+    }
 
     /// `n` rows of two classes in turn; those in `wrong` are predicted as the other.
     fn rows(n: u32, wrong: impl Fn(u32) -> bool) -> ScoredRows {

@@ -51,6 +51,14 @@ struct Rule {
     positive: Option<usize>,
 }
 
+/// Metrics that are the mean of a number that the scores of each row give.
+const MEANS_OF_ROWS: [&str; 4] = ["loss", "log_loss", "brier_score", "top_k_accuracy"];
+
+/// Whether the metric called `name` is such a mean.
+pub(super) fn is_mean_of_rows(name: &str) -> bool {
+    MEANS_OF_ROWS.contains(&name)
+}
+
 /// The numbers of the rows whose mean is the metric called `name`; `None` where it is no such mean.
 pub(super) fn values(
     name: &str,
@@ -59,9 +67,7 @@ pub(super) fn values(
     classes: &[String],
     scoring: &Scoring,
 ) -> Option<Vec<f64>> {
-    let idx = ["loss", "log_loss", "brier_score", "top_k_accuracy"]
-        .iter()
-        .position(|of| *of == name)?;
+    let idx = MEANS_OF_ROWS.iter().position(|of| *of == name)?;
     let n_classes = classes.len();
     let rule = Rule {
         n_classes,

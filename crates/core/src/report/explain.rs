@@ -5,9 +5,13 @@ use std::fmt::Write as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::explain_computation::{computation_steps, holm_step};
+use super::step::Step;
 use crate::digest::Sha256Digest;
-use crate::figure::percent;
-use crate::gate::{Bound, Decision, GroupResult, Level, Outcome, RuleResult, Verdict};
+use crate::figure::{count, percent};
+use crate::gate::{
+    Bound, Computation, Decision, GroupResult, HolmStep, Level, Outcome, RuleResult, Verdict,
+};
 use crate::measurement::{Evidence, Measurement, MetricKey};
 use crate::statistics::{Interval, IntervalMethod};
 
@@ -41,37 +45,16 @@ pub struct ExplainedRule {
     pub wanted: String,
     /// The computation, step by step.
     pub steps: Vec<Step>,
+    /// The counts and figures behind a decision on a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub computation: Option<Computation>,
+    /// How Holm's procedure came to it, where the rule has a wildcard and a `confidence`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holm: Option<HolmStep>,
     /// How the bound came out.
     pub outcome: Outcome,
     /// What that comes to.
     pub decision: Decision,
-}
-
-/// One step of a computation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Step {
-    /// What is computed.
-    pub what: String,
-    /// How, with all numbers.
-    pub computation: String,
-    /// A line of Python that comes to the same, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub check: Option<String>,
-}
-
-impl Step {
-    fn new(what: &str, computation: String) -> Self {
-        Self {
-            what: what.to_owned(),
-            computation,
-            check: None,
-        }
-    }
-
-    fn checked_by(self, check: Option<String>) -> Self {
-        Self { check, ..self }
-    }
 }
 
 pub(super) fn explain(verdict: &Verdict) -> Explanation {
@@ -159,6 +142,9 @@ fn explain_rule(rule: &RuleResult) -> ExplainedRule {
                 interval,
             ));
         }
+        if let Some(computation) = &rule.computation {
+            steps.extend(computation_steps(computation));
+        }
     }
     if let Some(confidence) = rule.confidence {
         steps.push(Step::new(
@@ -169,6 +155,7 @@ fn explain_rule(rule: &RuleResult) -> ExplainedRule {
             ),
         ));
     }
+    steps.extend(rule.holm.as_ref().map(holm_step));
     steps.push(Step::new(
         "bound",
         format!("{}: {}", rule.reason, rule.outcome.word()),
@@ -191,6 +178,8 @@ fn explain_rule(rule: &RuleResult) -> ExplainedRule {
         key: rule.key().clone(),
         wanted: rule.wanted.clone(),
         steps,
+        computation: rule.computation.clone(),
+        holm: rule.holm.clone(),
         outcome: rule.outcome,
         decision: rule.decision,
     }
@@ -201,7 +190,7 @@ fn value(measured: &Measurement) -> Step {
     let value = measured.value;
     let rows = measured
         .n_rows
-        .map(|n| format!(", {n} rows behind it"))
+        .map(|n| format!(", {} behind it", count(n, "row")))
         .unwrap_or_default();
     let computation = match &measured.evidence {
         Some(Evidence::Proportion { n_successes, n }) => format!("{n_successes} / {n} = {value}"),

@@ -130,7 +130,8 @@ fn confusion(changes: &[ConfusionChange]) -> String {
     text
 }
 
-fn signed(n: i64) -> String {
+/// A number of rows with its sign; nothing for 0.
+pub(super) fn signed(n: i64) -> String {
     match n {
         0 => String::new(),
         n if n > 0 => format!("+{n}"),

@@ -9,6 +9,9 @@ use crate::evaluation::Evaluation;
 use crate::figure::{self, count, figure, percent};
 use crate::measurement::{Direction, Measurement, Unit};
 
+/// What all pages look like, light and dark.
+pub(super) const STYLE: &str = include_str!("page.css");
+
 /// `report.html`: metrics, classes and charts, with styles and figures inside, light and dark.
 pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
@@ -34,6 +37,7 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
     let confusion = evaluation.confusion.as_ref();
     let absent = confusion.map(|confusion| confusion.absent_classes().join(", "));
     environment.get_template("report.html")?.render(context! {
+        style => Value::from_safe_string(STYLE.to_owned()),
         model => evaluation.model.name.as_str(),
         metrics,
         columns,

@@ -45,6 +45,7 @@ fn verdict(candidate: &str, baseline: Option<&str>, rules: &[&str]) -> Verdict {
         rule_changes: &[],
         must_pass: None,
         looks: Ok(None),
+        fresh_rows: None,
         flips: None,
         notes: &[],
     }
@@ -559,6 +560,7 @@ mod gallery {
                 rule_changes: &[],
                 must_pass: None,
                 looks: Ok(None),
+                fresh_rows: None,
                 flips: None,
                 notes: &[],
             }

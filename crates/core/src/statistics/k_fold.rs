@@ -60,6 +60,18 @@ impl FoldMoments {
         })
     }
 
+    /// What the variance of the scores is multiplied by for that of their mean: 1 / J + n_test / n_train.
+    pub fn factor(&self) -> f64 {
+        1.0 / self.n_folds as f64 + self.ratio
+    }
+
+    /// Degrees of freedom of Student's t: J − 1, and no more than n_train / n_test.
+    pub fn degrees_of_freedom(&self) -> f64 {
+        (self.n_folds.saturating_sub(1) as f64)
+            .min(self.ratio.recip())
+            .max(1.0)
+    }
+
     /// Nadeau and Bengio's corrected resampled t interval of the mean score: see [`k_fold_interval`].
     pub fn interval(&self, confidence: f64) -> Result<Interval, NoInterval> {
         let n = self.n_folds;
@@ -72,15 +84,14 @@ impl FoldMoments {
                 needed: MIN_TESTED,
             });
         }
-        let variance = self.variance * (1.0 / n as f64 + self.ratio);
+        let variance = self.variance * self.factor();
         if !(self.mean.is_finite() && variance.is_finite()) || self.ratio == f64::MAX {
             return Err(NoInterval::NotFinite);
         }
         if variance <= 0.0 {
             return Err(NoInterval::EqualFolds { n });
         }
-        let degrees_of_freedom = ((n - 1) as f64).min(self.ratio.recip()).max(1.0);
-        let t = student_quantile(f64::midpoint(1.0, confidence), degrees_of_freedom);
+        let t = student_quantile(f64::midpoint(1.0, confidence), self.degrees_of_freedom());
         let reach = t * variance.sqrt();
         Ok(Interval {
             lower: self.mean - reach,

@@ -58,27 +58,48 @@ pub fn smallest_level(rejects_at: impl Fn(f64) -> bool) -> f64 {
     rejected
 }
 
+/// One of several tests, as Holm's procedure came to it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HolmTest {
+    /// All tests.
+    pub n_tests: usize,
+    /// Tests left at the step that rejected this one, or at the last step.
+    pub n_left: usize,
+    /// The level at which it was asked there: the familywise one over the tests left.
+    pub level: f64,
+    /// Whether it is rejected.
+    pub is_rejected: bool,
+}
+
 /// Holm's decisions at a familywise `level` for tests that are an interval asked at a level.
 ///
 /// Each test is asked at the level that Holm's procedure has come to, and no other: a bootstrap needs the more replicates the smaller its
 /// level. With as many tests left as there are, all that reject at level / n do; then again with the rest, until none does.
-pub fn holm_by_level(level: f64, tests: &[&dyn Fn(f64) -> bool]) -> Vec<bool> {
-    let mut is_rejected = vec![false; tests.len()];
+pub fn holm_by_level(level: f64, tests: &[&dyn Fn(f64) -> bool]) -> Vec<HolmTest> {
+    let mut decided = vec![None; tests.len()];
     let mut n_left = tests.len();
     while n_left > 0 {
         let level = level / n_left as f64;
         let found: Vec<usize> = (0..tests.len())
-            .filter(|&idx| !is_rejected[idx] && tests[idx](level))
+            .filter(|&idx| decided[idx].is_none() && tests[idx](level))
             .collect();
         if found.is_empty() {
             break;
         }
-        n_left -= found.len();
-        for idx in found {
-            is_rejected[idx] = true;
+        for idx in &found {
+            decided[*idx] = Some(n_left);
         }
+        n_left -= found.len();
     }
-    is_rejected
+    decided
+        .into_iter()
+        .map(|at| HolmTest {
+            n_tests: tests.len(),
+            n_left: at.unwrap_or(n_left),
+            level: level / at.unwrap_or(n_left) as f64,
+            is_rejected: at.is_some(),
+        })
+        .collect()
 }
 
 /// The indices by ascending p-value; equal ones keep their order.
@@ -145,7 +166,9 @@ mod tests {
         let p_values: Vec<f64> = tests.iter().map(smallest_level).collect();
         assert!(p_values.is_sorted_by(|_, _| true) && p_values[4] < p_values[0]);
         for level in [0.001, 0.01, 0.05, 0.2] {
-            let decisions = holm_by_level(level, &tests);
+            let decisions: Vec<bool> = (holm_by_level(level, &tests).iter())
+                .map(|test| test.is_rejected)
+                .collect();
             // Step down by hand: the smallest against level / 6, the next against level / 5, and so on until one is not rejected.
             let mut order: Vec<usize> = (0..6).collect();
             order.sort_by(|&left, &right| p_values[left].total_cmp(&p_values[right]));

@@ -52,6 +52,21 @@ fn score_interval(
     })
 }
 
+/// Tango's score statistic of a difference of `difference`, for a bound of at least that: corrected for continuity as the lower end of
+/// [`tango`]'s interval is, and as the upper end is. The lower end lies above `difference` where the first is above the normal quantile
+/// of the level, the upper end below it where the second is below minus that.
+pub fn tango_statistics(n_gained: u64, n_lost: u64, n: u64, difference: f64) -> [f64; 2] {
+    [-CONTINUITY, CONTINUITY].map(|continuity| {
+        score(
+            n_gained as f64,
+            n_lost as f64,
+            n as f64,
+            difference,
+            continuity,
+        )
+    })
+}
+
 /// The smallest drop of accuracy that these rows show with probability 0.8; `None` when `n` is zero.
 ///
 /// The test is one-sided at (1 − confidence) / 2, the share of discordant rows is taken from this very pair. Where few rows are discordant

@@ -36,6 +36,45 @@ impl PairedRows {
         }
     }
 
+    /// Number of rows.
+    pub const fn n(self) -> u64 {
+        self.n_gained + self.n_lost + self.n_same
+    }
+
+    /// These rows and `other` ones.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            n_gained: self.n_gained + other.n_gained,
+            n_lost: self.n_lost + other.n_lost,
+            n_same: self.n_same + other.n_same,
+        }
+    }
+
+    /// The same rows, with the two models in each other's place.
+    const fn swapped(self) -> Self {
+        Self {
+            n_gained: self.n_lost,
+            n_lost: self.n_gained,
+            n_same: self.n_same,
+        }
+    }
+
+    /// Natural logarithm of the e-value against "gained less lost, a row, is at least `least`", for `least` in (−1, 1): by the discordant rows
+    /// alone where it is 0, else by betting.
+    pub fn ln_e_below(&self, least: f64) -> f64 {
+        if least == 0.0 {
+            self.ln_e_discordant()
+        } else {
+            self.ln_e_worse_than(-least)
+        }
+    }
+
+    /// Natural logarithm of the e-value against the opposite, "gained less lost, a row, is at most `least`".
+    pub fn ln_e_above(&self, least: f64) -> f64 {
+        self.swapped().ln_e_below(-least)
+    }
+
     /// Natural logarithm of the e-value against "a discordant row is lost with probability at most one half".
     ///
     /// The likelihood ratio against one half, mixed over lost shares above one half by the upper half of Beta(1/2, 1/2):
@@ -53,7 +92,7 @@ impl PairedRows {
     ///
     /// Each row multiplies the wager by 1 − λ (x + tolerance), x being 1 for a gained row, −1 for a lost one and 0 else, for bets λ that
     /// cannot go bankrupt; the wagers of all bets are averaged. I. Waudby-Smith and A. Ramdas (2024), "Estimating means of bounded random
-    /// variables by betting", Journal of the Royal Statistical Society B 86, 1–27. `tolerance` is in [0, 1).
+    /// variables by betting", Journal of the Royal Statistical Society B 86, 1–27. `tolerance` is in (−1, 1): a negative one asks for a gain.
     pub fn ln_e_worse_than(&self, tolerance: f64) -> f64 {
         let Self {
             n_gained,
@@ -125,11 +164,38 @@ mod tests {
         assert!(rows(4000, 1, 0).ln_e_discordant() < -2000.0);
     }
 
+    /// By hand: one lost row multiplies each bet λ by 1 + λ (1 − d), one gained row by 1 − λ (1 + d).
+    #[test]
+    fn the_betting_e_value_of_single_rows_is_computed_by_hand() {
+        let mean = |factor: &dyn Fn(f64) -> f64, tolerance: f64| {
+            let bets =
+                (0..16).map(|idx| 0.98 * f64::powf(2.0, -0.5 * f64::from(idx)) / (1.0 + tolerance));
+            (bets.map(factor).sum::<f64>() / 16.0).ln()
+        };
+        for tolerance in [0.02, -0.02] {
+            let lost = rows(0, 1, 0).ln_e_worse_than(tolerance);
+            close(lost, mean(&|bet| 1.0 + bet * (1.0 - tolerance), tolerance));
+            let gained = rows(1, 0, 0).ln_e_worse_than(tolerance);
+            close(
+                gained,
+                mean(&|bet| 1.0 - bet * (1.0 + tolerance), tolerance),
+            );
+        }
+        let some = rows(3, 12, 50);
+        close(some.ln_e_below(-0.02), some.ln_e_worse_than(0.02));
+        close(some.ln_e_below(0.0), some.ln_e_discordant());
+        close(
+            some.ln_e_above(-0.02),
+            rows(12, 3, 50).ln_e_worse_than(-0.02),
+        );
+        close(some.ln_e_above(0.0), rows(12, 3, 50).ln_e_discordant());
+    }
+
     /// Under the hypothesis the expected e-value is one: summed over all outcomes of ten rows.
     #[test]
     fn both_are_fair_wagers() {
         let factorial = |n: u64| (1..=n).map(|i| i as f64).product::<f64>();
-        for tolerance in [0.0, 0.02, 0.3] {
+        for tolerance in [0.0, 0.02, 0.3, -0.05] {
             let (gained, lost) = (0.2, 0.2 + tolerance);
             let (mut discordant, mut mean) = (0.0, 0.0);
             for n_gained in 0..=10 {

@@ -1,0 +1,62 @@
+//! Why there is nothing to judge: a metric that is not there, or too few rows behind it.
+
+use super::rule::Rule;
+use super::scorecard::Scorecard;
+use crate::figure::count;
+use crate::measurement::MetricKey;
+
+/// Why the card has no measurement with `key`.
+pub(super) fn absent(key: &MetricKey, card: &Scorecard) -> String {
+    /// Names that are given; all stand in the verdict.
+    const MAX_NAMES: usize = 3;
+    // Names may be of another tool.
+    const MAX_CHARS: usize = 80;
+    if let Some(reason) = card.why_undefined(key) {
+        return format!("`{key}` has no value: {reason}");
+    }
+    let wanted = key.to_string();
+    let names = card
+        .measurements
+        .iter()
+        .filter(|found| found.key.class.is_some() == key.class.is_some())
+        .map(|found| found.key.to_string())
+        .filter(|name| name.chars().count() <= MAX_CHARS);
+    let mut names: Vec<(usize, String)> = names
+        .map(|name| (strsim::damerau_levenshtein(&name, &wanted), name))
+        .collect();
+    // Names at the same distance in the order of the evaluation.
+    names.sort_by_key(|(distance, _)| *distance);
+    match names.first() {
+        Some((distance, nearest)) if *distance <= 3 => {
+            format!("there is no metric `{wanted}`; did you mean `{nearest}`?")
+        }
+        Some(_) => {
+            let nearest = names.iter().take(MAX_NAMES);
+            let nearest: Vec<String> = nearest.map(|(_, name)| format!("`{name}`")).collect();
+            let are = match nearest.len() {
+                1 => "name is",
+                _ => "names are",
+            };
+            format!(
+                "there is no metric `{wanted}`; the nearest {are} {}; all are in `verdict.json`, under `metrics`",
+                nearest.join(", ")
+            )
+        }
+        None => format!("there is no metric `{wanted}`"),
+    }
+}
+
+/// Whether fewer rows are behind a value than `rule` asks for, as a clause.
+pub(super) fn too_few_rows(rule: &Rule, n_rows: Option<u64>) -> Option<String> {
+    let min_rows = rule.min_rows?;
+    match n_rows {
+        Some(n_rows) if n_rows >= min_rows => None,
+        Some(n_rows) => Some(format!(
+            "{} behind it, fewer than the {min_rows} that the rule asks for",
+            count(n_rows, "row")
+        )),
+        None => Some(format!(
+            "the number of rows behind it is not known, but the rule asks for {min_rows}"
+        )),
+    }
+}
