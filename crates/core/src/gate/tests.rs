@@ -14,6 +14,7 @@ use crate::row_set::{RowMatch, RowSet};
 
 mod fresh_rows;
 mod other_rows;
+mod properties;
 mod refusals;
 mod vocabulary;
 
