@@ -18,6 +18,7 @@ mod guides;
 mod harness;
 mod http;
 mod imports;
+mod peer_failures;
 mod peers;
 mod project;
 mod push;
