@@ -79,7 +79,7 @@ fn three_nights_prove_a_drop_and_the_same_night_twice_counts_once() {
     said.has_output("e-value 2.5191 for a miss");
     nights
         .judged("tuesday", [0, 8], 0)
-        .has_output("8 lost, of 200 fresh rows in 2 sets: e-value 19.825 for a miss");
+        .has_output("1 gained, 17 lost, of 200 fresh rows in 2 sets: e-value 19.825 for a miss");
     // Tuesday's rows once more.
     let said = nights.gate(&["--fresh-rows", EVIDENCE], 0);
     said.has_output("e-value 19.825 for a miss");

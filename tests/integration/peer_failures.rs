@@ -144,8 +144,14 @@ fn what_other_tools_judge_wrongly_is_judged_right() {
         command
             .args(["--metrics", "metrics.json", "--baseline", "base.json"])
             .current_dir(folder.path());
-        let said = Said::of(&mut command, case.exit_code);
-        said.has_output(case.said);
+        Said::of(&mut command, case.exit_code);
+        let verdict = folder.path().join("trainyard-out/verdict/verdict.json");
+        let verdict = std::fs::read_to_string(verdict).unwrap();
+        assert!(
+            verdict.contains(case.said),
+            "`{}` is not in\n{verdict}",
+            case.said
+        );
         assert!(
             document.contains(&format!("| {} ", case.row)),
             "`{}` is not in the document",

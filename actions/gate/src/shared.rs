@@ -93,10 +93,14 @@ pub(crate) fn attach(
         return (baseline.on_shared_rows(card, found), flips);
     }
     let flips = match (card.rows_match(old), origin) {
-        (RowMatch::Same { .. }, Origin::File(_)) => {
-            let found = find(candidate, old, origin, &asked);
-            found.ok().and_then(|(_, flips)| flips)
-        }
+        (RowMatch::Same { .. }, Origin::File(_)) => match find(candidate, old, origin, &asked) {
+            // Figures of rows that weigh otherwise are not compared, whether or not a rule asks for an interval.
+            Ok((found, flips)) if found.has_other_weights => {
+                return (baseline.on_shared_rows(card, Ok(Box::new(found))), flips);
+            }
+            Ok((_, flips)) => flips,
+            Err(_) => None,
+        },
         _ => None,
     };
     let flips = flips.or_else(|| flips_by_mask(candidate, old));

@@ -237,11 +237,18 @@ impl Asked<'_> {
     }
 }
 
-/// Whether each row counts as much in both; without weights each counts as one.
+/// Whether each row counts as much in both, up to a common factor; without weights each counts as one.
 fn have_same_weights(new: &ScoredRows, old: &ScoredRows) -> bool {
+    /// Of a weight: what sums of many lose.
+    const TOLERANCE: f64 = 1e-9;
     let weight =
         |rows: &ScoredRows, row: usize| rows.weights.as_ref().map_or(1.0, |weights| weights[row]);
-    (0..new.n_rows()).all(|row| weight(new, row).to_bits() == weight(old, row).to_bits())
+    let sum = |rows: &ScoredRows| (0..new.n_rows()).map(|row| weight(rows, row)).sum::<f64>();
+    let (of_new, of_old) = (sum(new), sum(old));
+    (0..new.n_rows()).all(|row| {
+        let (one, other) = (weight(new, row) * of_old, weight(old, row) * of_new);
+        (one - other).abs() <= TOLERANCE * one.abs().max(other.abs())
+    })
 }
 
 /// What a model came to on these rows: on all of them, and in the slices and numeric columns that the configuration asks for.

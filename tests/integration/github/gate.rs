@@ -313,6 +313,7 @@ pub(super) fn record_of(
         rule_changes: &[],
         must_pass: None,
         looks: Ok(None),
+        fresh_rows: None,
         flips: None,
         notes: &[],
     }

@@ -1,5 +1,7 @@
 //! Rules that are judged by the evidence of all fresh rows so far.
 
+use std::fmt::Write as _;
+
 use super::bound::Bound;
 use super::computation::{Computation, EProcessSet};
 use super::decision::Outcome;
@@ -20,12 +22,11 @@ pub(super) fn judge_fresh_rows(
     evidence: Option<&FreshEvidence>,
 ) -> (Outcome, String, Option<Computation>) {
     let alone;
-    let evidence = match evidence {
-        Some(evidence) => evidence,
-        None => {
-            alone = FreshEvidence::of(pair.new, pair.old, &[], None);
-            &alone
-        }
+    let evidence = if let Some(evidence) = evidence {
+        evidence
+    } else {
+        alone = FreshEvidence::of(pair.new, pair.old, &[], None);
+        &alone
     };
     let not_judged = |reason: &str| (Outcome::NotJudged, reason.to_owned(), None);
     let process = match (&evidence.problem, &evidence.process) {
@@ -75,7 +76,8 @@ pub(super) fn judge_fresh_rows(
     if evidence.is_repeated {
         reason += "; these rows were judged before, so they add nothing";
     } else if set.n_left_out > 0 {
-        reason += &format!(
+        let _ = write!(
+            reason,
             "; {} of these {} in earlier sets and left out",
             set.n_left_out,
             if set.n_left_out == 1 { "was" } else { "were" }
@@ -85,7 +87,7 @@ pub(super) fn judge_fresh_rows(
         reason += "; whether single rows came again is not known, as the ids of all earlier rows are not at hand";
     }
     if let Some(begun_anew) = &evidence.begun_anew {
-        reason += &format!("; begun anew: {begun_anew}");
+        let _ = write!(reason, "; begun anew: {begun_anew}");
     }
     (
         outcome,

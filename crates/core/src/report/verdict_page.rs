@@ -22,10 +22,7 @@ pub(super) fn render(report: &Report<'_>) -> Result<String, minijinja::Error> {
     environment.add_template("verdict.html", include_str!("verdict.html.j2"))?;
     let verdict = report.verdict;
     let model = shortened(verdict.model_name.as_deref().unwrap_or("model"));
-    let metrics: Vec<Value> = verdict
-        .headline()
-        .map(|row| Value::from(figures(row)))
-        .collect();
+    let metrics: Vec<Value> = verdict.headline().map(figures).collect();
     environment.get_template("verdict.html")?.render(context! {
         style => Value::from_safe_string(STYLE.to_owned()),
         title => report.title(),

@@ -220,7 +220,7 @@ fn what_cannot_be_added_is_not_judged() {
     let begun = FreshEvidence::of(&monday.0, &monday.1, &[], None)
         .process
         .unwrap();
-    let itself = FreshEvidence::of(&tuesday.1, &tuesday.1, &[begun.clone()], None);
+    let itself = FreshEvidence::of(&tuesday.1, &tuesday.1, std::slice::from_ref(&begun), None);
     assert!(itself.problem.is_some());
     assert_eq!(itself.process, Some(begun));
     // Evidence of other rows is none of these.
@@ -258,7 +258,7 @@ fn evidence_is_read_back_from_a_text_and_joined_by_its_sets() {
     };
     let process = of(&[&monday, &tuesday]);
     let text = format!("### Report\n\n{}\n", process.encode().unwrap());
-    assert_eq!(FreshRows::decode_all(&text), [process.clone()]);
+    assert_eq!(FreshRows::decode_all(&text), std::slice::from_ref(&process));
     // Two branches of evidence with Monday in common.
     let other = of(&[&monday, &wednesday]);
     let both = FreshEvidence::of(
