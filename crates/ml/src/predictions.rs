@@ -268,10 +268,23 @@ fn contradiction(
     })
 }
 
-fn n_other_than_best<T: PartialOrd>(predicted: &[u32], scores: &[T], n_classes: usize) -> usize {
-    let rows = predicted.iter().zip(scores.chunks_exact(n_classes));
-    rows.filter(|(predicted, scores)| **predicted as usize != argmax(scores))
-        .count()
+fn n_other_than_best<T: PartialOrd + Sync>(
+    predicted: &[u32],
+    scores: &[T],
+    n_classes: usize,
+) -> usize {
+    let count = |predicted: &[u32], scores: &[T]| {
+        let rows = predicted.iter().zip(scores.chunks_exact(n_classes));
+        rows.filter(|(predicted, scores)| **predicted as usize != argmax(scores))
+            .count()
+    };
+    let half = predicted.len() / 2;
+    let (first, second) = predicted.split_at(half);
+    let (of_first, of_second) = scores.split_at(half * n_classes);
+    thread::scope(|scope| {
+        let other = scope.spawn(|| count(second, of_second));
+        count(first, of_first) + other.join().expect("counting does not panic")
+    })
 }
 
 #[cfg(test)]

@@ -226,13 +226,17 @@ impl<R: Read> Rest<'_, R> {
                     _ => format!("it is damaged ({error})"),
                 })?;
             n_bytes_left -= chunk_len;
-            values.extend(chunk.as_chunks().0.iter().map(|bytes: &[u8; N]| {
-                let mut bytes = *bytes;
-                if is_big {
+            let elements = chunk.as_chunks().0.iter();
+            // Two loops: the usual one is a copy.
+            if is_big {
+                values.extend(elements.map(|bytes: &[u8; N]| {
+                    let mut bytes = *bytes;
                     bytes.reverse();
-                }
-                convert(bytes)
-            }));
+                    convert(bytes)
+                }));
+            } else {
+                values.extend(elements.map(|bytes: &[u8; N]| convert(*bytes)));
+            }
         }
         self.n_left = 0;
         Ok(values)

@@ -18,7 +18,9 @@ for _ in range(int(sys.argv[2])):
     rows = random.integers(len(cell), size=len(cell))
     counts = numpy.bincount(cell[rows], minlength=n_classes**2).reshape(n_classes, n_classes)
     right, labelled, guessed = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
-    n = counts.sum()
+    # As floats: squares of millions of rows, multiplied, are more than an integer holds.
+    right, labelled, guessed = right * 1.0, labelled * 1.0, guessed * 1.0
+    n = labelled.sum()
     chance = labelled @ guessed
     values.append(
         (
@@ -26,7 +28,7 @@ for _ in range(int(sys.argv[2])):
             (right / numpy.maximum(labelled, 1)).mean(),
             (2 * right / numpy.maximum(labelled + guessed, 1)).mean(),
             (n * right.sum() - chance)
-            / numpy.sqrt((n**2 - labelled @ labelled) * (n**2 - guessed @ guessed) * 1.0),
+            / numpy.sqrt((n**2 - labelled @ labelled) * (n**2 - guessed @ guessed)),
         )
     )
 numpy.percentile(values, [2.5, 97.5], axis=0)

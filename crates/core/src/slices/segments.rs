@@ -35,10 +35,13 @@ pub fn weak_segments(
     if scoring.ranking_k.is_some() || (rows.n_rows() as u64) < 4 * min_rows {
         return Ok(None);
     }
-    let (searched, tested) = halves(rows);
     let is_metric = |name: &str| {
         quantile_of(name).is_some() || columns.iter().any(|column| column.name == name)
     };
+    if rows.columns.keys().all(|name| is_metric(name)) {
+        return Ok(None);
+    }
+    let (searched, tested) = halves(rows);
     let coded: Vec<Coded<'_>> = rows
         .columns
         .iter()

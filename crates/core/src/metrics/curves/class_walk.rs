@@ -2,7 +2,7 @@
 //!
 //! Placements are kept as their distance from the perfect one, so that nothing cancels where an area is near 1.
 
-use super::curve::{Curve, N_AVERAGES};
+use super::curve::Curve;
 use super::influence::{Contributions, OfAverages, Tie};
 use super::sort::Keyed;
 use super::walk::Walk;
@@ -114,7 +114,8 @@ impl<'w> ClassWalk<'w> {
             let wrong = (self.negative_mass - self.negatives_below).max(q.mass);
             let of_positive = (wrong - q.mass / 2.0) * self.per_negative;
             let of_negative = (self.positives_below + p.mass / 2.0) * self.per_positive;
-            let of_positive_pairs = n_other_classes - self.classes_below - q_classes / 2.0;
+            let of_positive_pairs =
+                (self.classes_below + q_classes / 2.0 - n_other_classes) * self.per_positive_share;
             let (positive, negative) = self.of_tie(p, q, wrong, of_positive, of_negative);
             if has_averages || n_groups > 0 {
                 for row in tie {
@@ -131,22 +132,15 @@ impl<'w> ClassWalk<'w> {
                     }
                     if has_averages {
                         let of_pairs = if is_positive {
-                            -of_positive_pairs * self.per_positive_share
+                            of_positive_pairs
                         } else {
                             self.lost_pairs[label] += weight * of_negative;
                             -of_negative * walk.per_label[label] * total
                         };
-                        // In the order of `Average`.
-                        let found: [f64; N_AVERAGES] = [
-                            self.macro_weight * of_row.area,
-                            self.class_weight * of_row.area,
-                            self.pair_weight * of_pairs,
-                            self.macro_weight * of_row.precision,
-                            self.class_weight * of_row.precision,
-                        ];
-                        for (sum, part) in averages.of_units[unit].iter_mut().zip(found) {
-                            *sum += weight * part;
-                        }
+                        let sums = &mut averages.of_class[unit];
+                        sums.area += weight * of_row.area;
+                        sums.pairs += weight * of_pairs;
+                        sums.precision += weight * of_row.precision;
                     }
                 }
             }
@@ -207,6 +201,20 @@ impl<'w> ClassWalk<'w> {
     /// The curves, once every row was passed.
     pub(super) fn finish(self, averages: &mut OfAverages) -> Curve {
         let walk = self.walk;
+        for (sums, of_class) in averages.of_units.iter_mut().zip(&mut averages.of_class) {
+            let of_class = std::mem::take(of_class);
+            // In the order of `Average`.
+            let parts = [
+                self.macro_weight * of_class.area,
+                self.class_weight * of_class.area,
+                self.pair_weight * of_class.pairs,
+                self.macro_weight * of_class.precision,
+                self.class_weight * of_class.precision,
+            ];
+            for (sum, part) in sums.iter_mut().zip(parts) {
+                *sum += part;
+            }
+        }
         for (other, lost) in self.lost_pairs.iter().enumerate() {
             if other != self.class && walk.n_labelled[other] > 0 {
                 let lost = lost / walk.masses[other];

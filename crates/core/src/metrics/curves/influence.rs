@@ -69,10 +69,20 @@ impl Contributions {
     }
 }
 
+/// What the rows of a unit contribute to the area, the areas of pairs and the average precision of a class.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct OfClass {
+    pub(super) area: f64,
+    pub(super) pairs: f64,
+    pub(super) precision: f64,
+}
+
 /// What rows contribute to each average over classes, and what the averages are put together from.
 pub(super) struct OfAverages {
     /// Weighted sums, `[unit][average]`; empty where there are no averages.
     pub(super) of_units: Vec<[f64; N_AVERAGES]>,
+    /// The same of the class that is walked over, before they are weighted by class.
+    pub(super) of_class: Vec<OfClass>,
     /// For each class, what the areas of pairs lack from 1: by its own score, and by the other class's.
     pub(super) lost_by_own: Vec<f64>,
     pub(super) lost_by_other: Vec<f64>,
@@ -82,6 +92,7 @@ impl OfAverages {
     pub(super) fn new(n_units: usize, n_classes: usize) -> Self {
         Self {
             of_units: vec![[0.0; N_AVERAGES]; n_units],
+            of_class: vec![OfClass::default(); n_units],
             lost_by_own: vec![0.0; n_classes],
             lost_by_other: vec![0.0; n_classes],
         }

@@ -154,21 +154,23 @@ impl<'a, K: Keyed, R: Fn(usize) -> u32> Parts<'a, K, R> {
     fn part_of(&mut self, mut rest: Rest<K::Score>, mut rows: Vec<K>) -> Part<K> {
         let end = rest.ends.next().unwrap_or(N_BUCKETS);
         let buckets = rest.start..end;
-        let mut places = vec![0; end - rest.start];
+        let n_buckets = buckets.len();
+        let mut places = vec![0; n_buckets + 1];
         let mut n_in_part = 0;
         for (place, n) in places.iter_mut().zip(&rest.n_in_bucket[buckets.clone()]) {
             *place = n_in_part;
             n_in_part += n;
         }
-        rows.resize(n_in_part as usize, K::default());
+        // Rows of other parts all go to one place behind: a branch would be guessed wrong too often.
+        places[n_buckets] = n_in_part;
+        rows.resize(n_in_part as usize + 1, K::default());
         for (row, &score) in rest.column.iter().enumerate() {
-            let bucket = K::bucket(score);
-            if buckets.contains(&bucket) {
-                let place = &mut places[bucket - rest.start];
-                rows[*place as usize] = K::new(score, (self.of_row)(row));
-                *place += 1;
-            }
+            let bucket = K::bucket(score).wrapping_sub(rest.start);
+            let place = &mut places[bucket.min(n_buckets)];
+            rows[*place as usize] = K::new(score, (self.of_row)(row));
+            *place += u32::from(bucket < n_buckets);
         }
+        rows.truncate(n_in_part as usize);
         let mut unsorted = rows.as_mut_slice();
         for n in &rest.n_in_bucket[buckets] {
             let (of_bucket, behind) = unsorted.split_at_mut(*n as usize);
