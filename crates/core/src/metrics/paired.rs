@@ -771,7 +771,18 @@ mod tests {
             if matches!(metric.compute, Compute::PerClass(_)) {
                 key.class = Some("a".to_owned());
             }
-            let found = paired_change(&new, &old, &key, &SCORING);
+            let is_ranked = matches!(metric.compute, Compute::Ranking(_));
+            let scoring = Scoring {
+                ranking_k: is_ranked.then_some(2),
+                ..SCORING
+            };
+            let grouped = |rows: ScoredRows| {
+                let groups = (0..40).map(|row| (row / 4).to_string());
+                let groups = is_ranked.then(|| groups.collect());
+                ScoredRows { groups, ..rows }
+            };
+            let (new, old) = (grouped(new), grouped(old));
+            let found = paired_change(&new, &old, &key, &scoring);
             let has_one = has_paired_method(metric.name);
             // A name of two tasks may have one for the other alone.
             assert!(found.is_ok() <= has_one, "{}: {found:?}", metric.name);
