@@ -44,7 +44,15 @@ pub(crate) fn prepare(rows: &mut ScoredRows, ranking: &RankingConfig) -> anyhow:
         );
     }
     rows.groups = Some(match rows.columns.get(name) {
-        Some(Column::Texts(texts)) => texts.clone(),
+        Some(Column::Texts(texts)) => match texts.iter().position(String::is_empty) {
+            None => texts.clone(),
+            Some(row) => {
+                return refuse(
+                    format!("row {row} (from 0): the column `{name}` is empty"),
+                    "name the group of every row",
+                );
+            }
+        },
         Some(Column::Numbers(numbers)) => numbers.iter().map(f64::to_string).collect(),
         None => {
             return refuse(

@@ -104,6 +104,14 @@ impl StoredPredictions {
         let (new, old) = (self, baseline);
         let Pairs { rows, n_relabelled } = pairs(&new.rows, &old.rows)?;
         let n_shared = rows.len() as u64;
+        // A row of weight 0 is as if it were not there.
+        let counts = |of: &ScoredRows, row: usize| {
+            of.weights.as_ref().is_none_or(|weights| weights[row] > 0.0)
+        };
+        let rows: Vec<(usize, usize)> = rows
+            .into_iter()
+            .filter(|(of_new, of_old)| counts(&new.rows, *of_new) || counts(&old.rows, *of_old))
+            .collect();
         let (of_new, of_old): (Vec<usize>, Vec<usize>) = rows.into_iter().unzip();
         let (on_new, on_old) = (new.rows.gather(&of_new), old.rows.gather(&of_old));
         let flips = Flips::of_rows(&on_new, &on_old);
@@ -112,7 +120,7 @@ impl StoredPredictions {
         let shared = SharedRows {
             candidate: new.digest.clone(),
             baseline: old.digest.clone(),
-            n_rows: n_shared,
+            n_rows: on_new.n_rows() as u64,
             n_gone: old.rows.n_rows() as u64 - n_shared - n_relabelled,
             n_relabelled,
             n_new: new.rows.n_rows() as u64 - n_shared - n_relabelled,

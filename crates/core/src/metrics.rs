@@ -26,6 +26,7 @@ mod regression;
 mod regression_metrics;
 mod rows;
 mod sampling;
+mod scored_alike;
 mod scoring;
 mod tally;
 
@@ -43,6 +44,7 @@ pub use paired::{
     ChangedRows, PairedChange, PairedEvidence, has_paired_method, n_replicates, paired_change,
     paired_folds,
 };
+pub use scored_alike::scoring_difference;
 pub use scoring::Scoring;
 
 #[cfg(test)]

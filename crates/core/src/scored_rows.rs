@@ -185,6 +185,12 @@ impl ScoredRows {
             }
         }
         found.sort_by(|left, right| left.0.total_cmp(&right.0));
+        if let Some(twice) = found.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(MetricError::Quantile {
+                column: format!("quantile_{}", twice[0].0),
+                problem: "two columns predict this quantile",
+            });
+        }
         Ok(found)
     }
 

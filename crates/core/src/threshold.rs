@@ -170,7 +170,7 @@ impl ThresholdAim {
             if best.is_none_or(|best| value > best) {
                 best = Some(value);
             }
-            let is_met = self.at.is_none_or(|at| value >= at);
+            let is_met = self.at.is_none_or(|at| value >= at - ROUNDING);
             // From the highest score down: only a better one takes the place of what is there.
             let is_better = chosen
                 .as_ref()
@@ -185,6 +185,9 @@ impl ThresholdAim {
         })
     }
 }
+
+/// What sums of weights lose, relative to them: the choice does not depend on the weights' scale.
+const ROUNDING: f64 = 1e-12;
 
 /// Weights of the rows that a threshold predicts as positive, and of all rows.
 #[derive(Debug, Clone, Copy, Default)]
@@ -348,6 +351,23 @@ mod tests {
         let chosen = aim.choose([(true, 0.5, 1.0), (false, 0.2, 0.0)]);
         assert_eq!(chosen, Err(ThresholdError::NoNegatives));
         assert_eq!(aim.choose([]), Err(ThresholdError::NoPositives));
+        // The scale of the weights decides nothing: 0.1 counts for as much as 1, however sums of it round.
+        let bounded = ThresholdAim {
+            aim: Aim::MinSpecificity,
+            at: Some(0.8),
+        };
+        let of_weight = |weight: f64| {
+            let positives = (0..10).map(|row| (true, 0.985 - f64::from(row) * 1e-3, weight));
+            let negatives = (0..10).map(|row| (false, 0.99 - f64::from(row) * 0.01, weight));
+            bounded
+                .choose(positives.chain(negatives))
+                .unwrap()
+                .unwrap()
+                .0
+        };
+        for weight in [0.1, 0.3, 3.0] {
+            assert_eq!(of_weight(weight), of_weight(1.0));
+        }
         // A row that counts three times is three rows.
         let weighed = [(true, 0.9, 1.0), (false, 0.8, 3.0), (true, 0.7, 1.0)];
         let repeated = weighed.iter().flat_map(|&(is_positive, score, weight)| {

@@ -4,6 +4,7 @@ use super::rule::Rule;
 use super::scorecard::Scorecard;
 use crate::figure::count;
 use crate::measurement::MetricKey;
+use crate::metrics::catalog;
 
 /// Why the card has no measurement with `key`.
 pub(super) fn absent(key: &MetricKey, card: &Scorecard) -> String {
@@ -15,6 +16,21 @@ pub(super) fn absent(key: &MetricKey, card: &Scorecard) -> String {
         return format!("`{key}` has no value: {reason}");
     }
     let wanted = key.to_string();
+    // A known name is no misspelt one; other tools write names of their own.
+    let known = catalog::all().find(|metric| metric.name == key.metric);
+    let known = known.filter(|_| card.scoring.is_some());
+    let is_there = card
+        .measurements
+        .iter()
+        .any(|found| found.key.metric == key.metric);
+    if let Some(known) = known
+        && !is_there
+    {
+        return format!(
+            "there is no `{wanted}` in this evaluation: it needs {}",
+            known.compute.needs()
+        );
+    }
     let names = card
         .measurements
         .iter()

@@ -8,7 +8,7 @@ use super::verdict::{Comparison, PairedComparison, SharedRowCounts};
 use crate::config::GateConfig;
 use crate::figure::count;
 use crate::measurement::{Direction, Measurement, MetricKey};
-use crate::metrics::Confusion;
+use crate::metrics::{Confusion, scoring_difference};
 use crate::row_mask::RowMask;
 use crate::row_set::RowMatch;
 use crate::statistics;
@@ -134,6 +134,13 @@ impl<'a> Pair<'a> {
     pub(super) fn sides(&self, key: &MetricKey) -> Result<(&Measurement, &Measurement), String> {
         let is_it = |found: &&Measurement| found.key == *key && found.value.is_finite();
         let find = |found: &'a [Measurement]| found.iter().find(is_it);
+        // On shared rows both were scored anew, alike.
+        if !matches!(self.basis, Basis::Shared(_))
+            && let (Some(new), Some(old)) = (&self.new.scoring, &self.old.scoring)
+            && let Some(reason) = scoring_difference(new, old, key)
+        {
+            return Err(reason);
+        }
         match self.basis {
             Basis::Shared(shared) => {
                 let of_both = find(&shared.of_candidate.measurements)

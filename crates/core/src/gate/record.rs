@@ -15,6 +15,7 @@ use super::scorecard::Scorecard;
 use super::verdict::{Override, Verdict};
 use crate::digest::Sha256Digest;
 use crate::measurement::Measurement;
+use crate::metrics::Scoring;
 use crate::row_mask::RowMask;
 use crate::row_set::RowSet;
 
@@ -72,6 +73,9 @@ pub struct BaselineRecord {
     pub data_digest: Option<Sha256Digest>,
     /// Which rows were judged, where known.
     pub rows: Option<RowSet>,
+    /// How the rows were scored, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scoring: Option<Scoring>,
     /// What was measured: of all rows, and of classes, slices and folds where there is room.
     pub measurements: Vec<Measurement>,
     /// The rows predicted wrong, where known and where there is room.
@@ -172,6 +176,7 @@ impl BaselineRecord {
             rules_digest: verdict.rules_digest.clone(),
             data_digest: card.data_digest.clone(),
             rows: card.rows.clone(),
+            scoring: card.scoring.clone(),
             measurements: card.measurements.clone(),
             missed_rows: card.missed_rows.clone(),
             predictions: None,
@@ -212,6 +217,7 @@ impl BaselineRecord {
             data_digest: self.data_digest.clone(),
             predictions_digest: self.predictions.as_ref().map(|found| found.sha256.clone()),
             missed_rows: self.missed_rows.clone(),
+            scoring: self.scoring.clone(),
             overriding_inputs: self.overriding_inputs.clone(),
             ..Scorecard::bare(self.evaluation_digest.clone(), self.measurements.clone())
         }

@@ -157,7 +157,9 @@ impl Rule {
         let is_computed = catalog::all()
             .any(|known| known.name == metric && !matches!(known.compute, Compute::Elsewhere));
         let is_of_folds = self.fold.is_some() || has_folds;
-        if has_paired_method(&metric) || is_computed && is_of_folds {
+        // A name that neither the catalog nor a direction knows may be misspelt: where it is looked for, it is told what it may mean.
+        let is_known = self.direction.is_some() || catalog::all().any(|known| known.name == metric);
+        if !is_known || has_paired_method(&metric) || is_computed && is_of_folds {
             return None;
         }
         let of_folds = if is_computed {

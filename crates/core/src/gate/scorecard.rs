@@ -4,7 +4,7 @@ use crate::digest::Sha256Digest;
 use crate::evaluation::Evaluation;
 use crate::figure::count;
 use crate::measurement::{Evidence, Fold, Measurement, MetricKey, Undefined};
-use crate::metrics::Confusion;
+use crate::metrics::{Confusion, Scoring};
 use crate::row_mask::RowMask;
 use crate::row_set::{MatchedBy, RowMatch, RowSet};
 
@@ -27,6 +27,8 @@ pub struct Scorecard {
     pub missed_rows: Option<RowMask>,
     /// Labels against predictions, where known.
     pub confusion: Option<Confusion>,
+    /// How the rows were scored, where known.
+    pub scoring: Option<Scoring>,
     /// What was measured, in the order of the file.
     pub measurements: Vec<Measurement>,
     /// What has no value, and why.
@@ -53,6 +55,7 @@ impl Scorecard {
             predictions_digest: None,
             missed_rows: None,
             confusion: None,
+            scoring: None,
             measurements,
             undefined: Vec::new(),
             is_pooled: false,
@@ -76,6 +79,7 @@ impl Scorecard {
                 .map(|predictions| predictions.sha256.clone()),
             missed_rows: evaluation.missed_rows.clone(),
             confusion: evaluation.confusion.clone(),
+            scoring: Some(evaluation.scoring.clone()),
             measurements: evaluation.measurements.clone(),
             undefined: evaluation.undefined.clone(),
             is_pooled: evaluation

@@ -75,7 +75,7 @@ pub fn classify(rows: &ClassifiedRows<'_>, scoring: &Scoring) -> Result<Measured
     };
     let measured = classify_weighed(&weighed, scoring, positive)?;
     Ok(Measured {
-        misses: rows.misses(),
+        misses: measured.misses.iter().map(|&row| kept[row]).collect(),
         ..measured
     })
 }

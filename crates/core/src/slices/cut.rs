@@ -49,7 +49,12 @@ pub fn cut(rows: &ScoredRows, definition: &SliceConfig) -> Result<Vec<Slice>, Sl
     }
     let mut by_codes: HashMap<Vec<u32>, Vec<usize>> = HashMap::new();
     let mut codes = Vec::with_capacity(coded.len());
-    for row in 0..rows.n_rows() {
+    // A row of weight 0 is as if it were not there.
+    let counts = |row: &usize| {
+        let weights = rows.weights.as_ref();
+        weights.is_none_or(|weights| weights[*row] > 0.0)
+    };
+    for row in (0..rows.n_rows()).filter(counts) {
         codes.clear();
         codes.extend(coded.iter().map(|column| column.codes[row]));
         match by_codes.get_mut(&codes) {

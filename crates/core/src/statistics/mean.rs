@@ -16,6 +16,9 @@ const MIN_ROWS: u64 = 30;
 /// Largest skewness over √n. It is at most 1, when a single row is all the variation.
 const MAX_RELATIVE_SKEWNESS: f64 = 0.9;
 
+/// Relative to the mean, what differences are no variation.
+const ROUNDING: f64 = 1e-14;
+
 /// By how much the correction of the longer end exceeds Hall's. Chosen by simulation: a sample shows less skewness than its distribution
 /// has, the less the smaller it is.
 const WIDENING: f64 = 1.5;
@@ -81,7 +84,8 @@ impl Moments {
         if n < needed {
             return Err(NoInterval::TooFewRows { n, needed });
         }
-        if variance <= 0.0 {
+        // Equal values that were computed may differ in their last bits.
+        if variance <= (mean * ROUNDING).powi(2) {
             return Err(NoInterval::NoVariation { n });
         }
         let root_n = (n as f64).sqrt();

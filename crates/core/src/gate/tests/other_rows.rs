@@ -1,6 +1,7 @@
 //! Comparisons that would be of different things: other weights, other classes, parts that were not measured on the shared rows.
 
 use super::*;
+use crate::metrics::Scoring;
 
 #[test]
 fn rows_that_weigh_otherwise_are_not_compared() {
@@ -18,6 +19,44 @@ fn rows_that_weigh_otherwise_are_not_compared() {
             rule.reason
         );
         assert_eq!(rule.comparison.change, None);
+    }
+}
+
+/// Recall of another class is another metric.
+#[test]
+fn figures_that_were_scored_otherwise_are_not_compared() {
+    let scored = |positive: &str, metric: &str| {
+        let mut card = classified(&[0, 1, 0], &[0, 1, 1], &["ill", "ok"]);
+        card.measurements.push(Measurement::bare(
+            MetricKey::overall("recall"),
+            0.5,
+            Some(Unit::Proportion),
+            Some(Direction::HigherIsBetter),
+        ));
+        card.scoring = Some(Scoring {
+            positive_class: Some(positive.to_owned()),
+            ..super::SCORING
+        });
+        let rule = format!("metric = '{metric}'\nmax_drop = 0.1");
+        (card, rule)
+    };
+    for (metric, is_judged) in [("recall", false), ("accuracy", true)] {
+        let (new, gate) = scored("ok", metric);
+        let (old, _) = scored("ill", metric);
+        let verdict = judge(&[&gate], &new, &ready(&old));
+        let rule = &verdict.rules[0];
+        assert_eq!(
+            rule.outcome != Outcome::NotJudged,
+            is_judged,
+            "{}",
+            rule.reason
+        );
+        assert_eq!(
+            rule.reason.contains("positive_class"),
+            !is_judged,
+            "{}",
+            rule.reason
+        );
     }
 }
 
