@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use trainyard_oci::{Credentials, PushError};
+use trainyard_oci::{Credentials, RegistryError};
 
 use crate::peers::push::{layout, push_as, tag};
 use crate::project::Project;
@@ -25,7 +25,7 @@ fn an_absent_registry_is_named_after_the_retries() {
     );
     let error = result.unwrap_err();
     assert!(
-        matches!(error, PushError::Unreachable { n_attempts: 3, .. }),
+        matches!(error, RegistryError::Unreachable { n_attempts: 3, .. }),
         "{error}"
     );
     assert_eq!(steps.len(), 2);

@@ -1,80 +1,166 @@
-//! The image: a layer with the server and one with the model, on nothing.
+//! The image: a layer with the server and one with the model, on nothing or on an image that the user names.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
-use trainyard_core::config::{Config, ImageConfig};
+use trainyard_core::config::{Config, ImageCompression, ImageConfig, ImageFile};
 use trainyard_core::gate::Verdict;
-use trainyard_core::model::ModelFolder;
+use trainyard_core::model::{FileEntry, MANIFEST_FILE, ModelError, ModelFolder, ModelManifest};
+use trainyard_core::release_tag::ReleaseTag;
 use trainyard_oci::annotation::Description;
-use trainyard_oci::{Compression, Image, LayerFile, LayerPlan, Layout, RuntimeConfig};
+use trainyard_oci::spec::HealthCheck;
+use trainyard_oci::{
+    Compression, Image, Layer, LayerFile, LayerPlan, Layout, PackedFile, RuntimeConfig,
+};
 use trainyard_runner::{Context, Environment, ExitCode, WithExitCode as _};
 
+use crate::base::Base;
 use crate::server::{PROGRAM, Server};
 
-/// Where the model lies in the image.
-pub(crate) const MODEL_FOLDER: &str = "/model";
+/// Where the model lies in the image: where KServe and Kubernetes' image volumes look for it.
+pub(crate) const MODEL_FOLDER: &str = "/models";
+
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// Where the server lies in the image.
 pub(crate) fn server_path() -> String {
     format!("/usr/local/bin/{PROGRAM}")
 }
 
-/// What an image is made of.
+/// The model as a layer, which is the same for ever: it depends on its files alone.
+pub(crate) fn pack_model(
+    folder: &Path,
+    manifest: &ModelManifest,
+    layout: &Layout,
+) -> anyhow::Result<Layer> {
+    let artifact = manifest.artifact.files();
+    let names = artifact.iter().map(|file| file.path.as_str());
+    let packed = |name: &str| LayerFile {
+        source: folder.join(name),
+        target: in_image(name),
+        is_executable: false,
+    };
+    let files = [MANIFEST_FILE]
+        .into_iter()
+        .chain(names)
+        .map(packed)
+        .collect();
+    // Trained weights hardly shrink.
+    layer(
+        "trainyard-publish-image: model",
+        files,
+        Compression::None,
+        layout,
+    )
+}
+
+/// Where a file of the model lies in the image.
+fn in_image(name: &str) -> String {
+    format!("{MODEL_FOLDER}/{name}")
+}
+
+/// The model that was packed: its files have the digests that `model.json` names.
+pub(crate) fn packed_model(folder: &Path, layer: &Layer) -> Result<ModelFolder, ModelError> {
+    ModelFolder::of_digests(folder, |name| {
+        let PackedFile { sha256, size_bytes } = layer.files.get(&in_image(name))?.clone();
+        Some(FileEntry {
+            path: name.to_owned(),
+            sha256,
+            size_bytes,
+        })
+    })
+}
+
+fn layer(
+    created_by: &str,
+    files: Vec<LayerFile>,
+    compression: Compression,
+    layout: &Layout,
+) -> anyhow::Result<Layer> {
+    let plan = LayerPlan {
+        created_by: created_by.to_owned(),
+        files,
+        compression,
+        user_id: 0,
+        group_id: 0,
+    };
+    plan.build(&layout.blobs()).exit_code(ExitCode::Data)
+}
+
+/// What an image is made of, beside the server.
 pub(crate) struct Parts<'a> {
     pub(crate) config: &'a Config,
+    /// The folder that paths in the configuration are relative to.
+    pub(crate) folder: &'a Path,
     pub(crate) model: &'a ModelFolder,
+    pub(crate) model_layer: &'a Layer,
     pub(crate) verdict: &'a Verdict,
-    pub(crate) server: &'a Server,
     pub(crate) context: &'a Context,
     pub(crate) created_s: u64,
 }
 
 impl Parts<'_> {
-    /// Builds the layers into the layout and returns the image. The same parts give the same bytes.
-    pub(crate) fn build(&self, layout: &Layout) -> anyhow::Result<Image> {
-        let layer = |created_by: &str, files, compression| {
-            let plan = LayerPlan {
-                created_by: created_by.to_owned(),
-                files,
-                compression,
-                user_id: 0,
-                group_id: 0,
-                modified_s: self.created_s,
-            };
-            plan.build(&layout.blobs()).exit_code(ExitCode::Data)
+    /// Builds the image with `server`, on `base` where there is one, into the layout. The same parts give the same bytes.
+    pub(crate) fn build(
+        &self,
+        server: &Server,
+        base: Option<&Base>,
+        layout: &Layout,
+    ) -> anyhow::Result<Image> {
+        let config = &self.config.image;
+        let compression = match config.compression {
+            ImageCompression::None => Compression::None,
+            ImageCompression::Gzip => Compression::Gzip,
+            ImageCompression::Zstd => Compression::Zstd,
         };
-        let server = LayerFile {
-            source: self.server.path.clone(),
+        let binary = LayerFile {
+            source: server.path.clone(),
             target: server_path(),
             is_executable: true,
         };
-        let model = |name: &str| LayerFile {
-            source: self.model.path.join(name),
-            target: format!("{MODEL_FOLDER}/{name}"),
-            is_executable: false,
-        };
-        let model: Vec<LayerFile> = self.model.files().into_iter().map(model).collect();
-        let port = self.config.image.port;
+        let mut layers = base.map_or_else(Vec::new, |base| base.layers.clone());
+        let created_by = "trainyard-publish-image: server";
+        layers.push(layer(created_by, vec![binary], compression, layout)?);
+        if !config.files.is_empty() {
+            let file = |file: &ImageFile| LayerFile {
+                source: self.folder.join(&file.source),
+                target: file.target.clone(),
+                is_executable: file.executable,
+            };
+            let files = config.files.iter().map(file).collect();
+            let created_by = "trainyard-publish-image: files";
+            layers.push(layer(created_by, files, compression, layout)?);
+        }
+        layers.push(self.model_layer.clone());
+        // A variable, so that `--env PORT=…` moves the server.
+        let port = ("PORT".to_owned(), config.port.to_string());
+        let mut env = base.map_or_else(Vec::new, |base| base.env.clone());
+        env.retain(|(name, _)| *name != port.0);
+        env.push(port);
+        let mut description = self.description();
+        description
+            .extra
+            .extend(base.into_iter().flat_map(Base::annotations));
         Ok(Image {
-            layers: vec![
-                layer(
-                    "trainyard-publish-image: server",
-                    vec![server],
-                    Compression::Gzip,
-                )?,
-                layer("trainyard-publish-image: model", model, Compression::None)?,
-            ],
-            platform: self.server.platform.clone(),
+            layers,
+            platform: server.platform.clone(),
             runtime: RuntimeConfig {
                 entrypoint: vec![server_path(), "--model".to_owned(), MODEL_FOLDER.to_owned()],
-                // A variable, so that `--env PORT=…` moves the server.
-                env: vec![("PORT".to_owned(), port.to_string())],
-                ports: vec![port],
+                env,
+                ports: vec![config.port],
+                healthcheck: Some(HealthCheck {
+                    test: ["CMD", &server_path(), "--probe"]
+                        .map(str::to_owned)
+                        .to_vec(),
+                    interval: 10 * SECOND_NS,
+                    timeout: 3 * SECOND_NS,
+                    start_period: 5 * SECOND_NS,
+                    retries: 3,
+                }),
                 ..RuntimeConfig::default()
             },
-            description: self.description(),
+            description,
             created_s: self.created_s,
         })
     }
@@ -89,8 +175,8 @@ impl Parts<'_> {
         let name = &self.model.manifest.name;
         let repository = self.context.repository.as_ref();
         let version = self.context.tag.as_deref().map(|tag| {
-            let version = tag.rsplit('@').next().unwrap_or(tag);
-            version.strip_prefix('v').unwrap_or(version).to_owned()
+            let release = ReleaseTag::parse(tag, name);
+            release.map_or_else(|| tag.to_owned(), |release| release.version.to_string())
         });
         let mut extra = std::collections::BTreeMap::new();
         extra.insert("dev.trainyard.model.name".to_owned(), name.clone());
@@ -137,16 +223,30 @@ pub(crate) fn created_s(base: &Path) -> anyhow::Result<u64> {
     } else {
         base
     };
-    let mut git = Command::new("git");
-    git.args(["log", "-1", "--format=%ct"]).current_dir(folder);
-    let commit_time = git.output().ok().and_then(|output| {
-        let text = String::from_utf8(output.stdout).ok()?;
-        text.trim().parse().ok()
-    });
-    if commit_time.is_none() {
-        tracing::info!(
-            "the time of the commit is not known, so the image says 1970; set `SOURCE_DATE_EPOCH` for another"
+    let commit_time = commit_time(folder);
+    if let Err(problem) = &commit_time {
+        tracing::warn!(
+            "the time of the commit is not known ({problem}), so the image says 1970 and has another digest than one made where it is; set `SOURCE_DATE_EPOCH`, or mend git"
         );
     }
     Ok(commit_time.unwrap_or(0))
+}
+
+/// The time of the commit that is checked out, in seconds since 1970; the error is a clause.
+fn commit_time(folder: &Path) -> Result<u64, String> {
+    let mut git = Command::new("git");
+    git.args(["log", "-1", "--format=%ct"])
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    let output = git.output().map_err(|error| format!("git: {error}"))?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr);
+        // `detected dubious ownership` comes with the command that ends it.
+        let words: Vec<&str> = words.split_whitespace().collect();
+        return Err(words.join(" "));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim()
+        .parse()
+        .map_err(|_| "git names no commit".to_owned())
 }

@@ -16,23 +16,37 @@ pub struct Inputs {
     /// What every stage takes.
     #[command(flatten)]
     pub stage: StageArgs,
-    /// Push to this repository instead of `[image] repository`: `ghcr.io/owner/name`. A tag, as in
+    /// Push to these repositories instead of those of `[image]`: `ghcr.io/owner/name`; one per line, or repeated. A tag, as in
     /// `ghcr.io/owner/name:1.0`, replaces all others.
     #[arg(long, value_name = "REFERENCE")]
-    pub push: Option<String>,
+    pub push: Vec<String>,
     /// Also publish a model that failed but was let through by `/trainyard override`. The image is annotated with it.
     #[arg(long)]
     pub allow_override: bool,
     /// Tags of the image, instead of those derived from the event; one per line, or repeated.
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
+    /// Move version tags that name another image. Whoever pulled the old one under its version then has another image than the
+    /// registry.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Registries without TLS, as `host` or `host:port`, beside those of `[image] plain_http`; one per line, or repeated.
+    #[arg(long, value_name = "HOST")]
+    pub plain_http: Vec<String>,
+    /// Only check that the image could be pushed: names, tags, login and permission. Nothing is built.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub preflight: bool,
+    /// Build and try the image, and print what would be pushed; no registry is asked.
+    #[arg(long)]
+    pub dry_run: bool,
     /// The baseline that `gate` was given, if any.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
-    /// Package this server instead of the `trainyard-serve` next to this program. It must be statically linked.
+    /// Package these servers instead of the `trainyard-serve` next to this program, one for each platform; one per line, or repeated.
+    /// They must be statically linked.
     #[arg(long, value_name = "FILE")]
-    pub server: Option<PathBuf>,
-    /// User name for the registry. By default Docker's configuration is used, and for ghcr.io on GitHub Actions the
+    pub server: Vec<PathBuf>,
+    /// User name for the registry. By default the logins of Docker and podman are used, and for ghcr.io on GitHub Actions the
     /// workflow's token.
     #[arg(
         long,
@@ -61,6 +75,10 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     (
         "image",
         "The pushed image by digest, for use in a deployment; empty if nothing was pushed.",
+    ),
+    (
+        "images",
+        "The image by digest in each repository that it was pushed to, one per line.",
     ),
     ("tags", "The image's tags, one per line."),
     (

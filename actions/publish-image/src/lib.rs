@@ -1,9 +1,13 @@
 //! The `publish-image` stage: a model that passed in; an OCI image, on disk and in a registry, out.
 
-mod destination;
+mod base;
+mod destinations;
 mod image;
 mod inputs;
+mod naming;
 mod permit;
+mod preflight;
+mod recomputed;
 mod server;
 mod smoke;
 
@@ -13,37 +17,56 @@ use anyhow::Context as _;
 use tokio::runtime::Runtime;
 use trainyard_core::config::Config;
 use trainyard_core::evaluation::Evaluation;
+use trainyard_core::files;
 use trainyard_core::model::ModelFolder;
-use trainyard_core::publication::{PUBLICATION_FILE, Publication, SCHEMA_VERSION};
+use trainyard_core::publication::{Destination, PUBLICATION_FILE, Publication, SCHEMA_VERSION};
 use trainyard_core::report::escape;
 use trainyard_core::results::ResultFolder;
 use trainyard_ml::data::Split;
 use trainyard_oci::spec::Descriptor;
-use trainyard_oci::{ImageReference, Layout};
+use trainyard_oci::tags::TagPlan;
+use trainyard_oci::{Access, ImageReference, Layout, PushOptions, PushSource, RetryPolicy};
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
-use destination::Naming;
+use base::Base;
+use destinations::Reach;
 use image::Parts;
 pub use inputs::{Inputs, OUTPUTS};
+use naming::Naming;
 use permit::Permit;
 use server::Server;
-use smoke::Sample;
+use smoke::{Packed, Sample};
 
 /// Runs the stage.
 pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let stage = Stage::start("publish-image", &inputs.stage.log)?;
+    if inputs.preflight {
+        return preflight::run(&stage, &inputs);
+    }
     let folder = inputs.stage.out.join("image");
     let results = ResultFolder::begin(&folder, PUBLICATION_FILE)?;
     // Without its index an earlier layout is not an image that a later step could push.
     Layout::withdraw(&folder).exit_code(ExitCode::Data)?;
     let config = Config::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
-    let to = inputs.push.as_ref().or(config.image.repository.as_ref());
-    let to: Option<ImageReference> = to
-        .map(|reference| lowercased(reference).parse().exit_code(ExitCode::Usage))
-        .transpose()?;
-    let model = ModelFolder::open(&inputs.stage.out.join("model"))
+    let targets = destinations::targets(&inputs, &config)?;
+    let naming = Naming {
+        inputs: &inputs,
+        context: &stage.context,
+        model: &config.model.name,
+    };
+    // What is no tag is said before anything is built.
+    let names: Vec<String> = (naming.tags(targets.first())?.into_iter())
+        .map(|tag| tag.name)
+        .collect();
+    let servers = Server::find_all(&inputs.server, &config.image.platforms)?;
+    let layout = Layout::create(&folder).exit_code(ExitCode::Data)?;
+    // Packed first: each byte of the weights is read once, for the layer and for the digests that all that follows goes by.
+    let model_folder = inputs.stage.out.join("model");
+    let manifest = ModelFolder::read_manifest(&model_folder)
         .exit_code(ExitCode::Data)
         .hint("run `trainyard-train` first")?;
+    let model_layer = image::pack_model(&model_folder, &manifest, &layout)?;
+    let model = image::packed_model(&model_folder, &model_layer).exit_code(ExitCode::Data)?;
     let is_trusted = !stage.context.is_unverified();
     let permit = permit::check(
         &config,
@@ -53,63 +76,84 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         &model,
         stage.context.head_sha.as_deref().filter(|_| is_trusted),
         inputs.allow_override,
-    )?;
-    let verdict = match permit {
+    );
+    if !matches!(permit, Ok(Permit::Granted(_))) {
+        // Nothing of a model that may not be published stays in a folder for images.
+        files::remove(&model_layer.path).exit_code(ExitCode::Data)?;
+    }
+    let verdict = match permit? {
         Permit::Granted(verdict) => *verdict,
         Permit::Withheld(verdict) => {
             let by = verdict
                 .overridden
                 .as_ref()
                 .map_or("a person", |found| &found.by);
-            return withhold(&stage, to.as_ref(), by);
+            return withhold(&stage, !targets.is_empty(), by);
         }
     };
-    let server = Server::find(inputs.server.as_deref())?;
-
-    let layout = Layout::create(&folder).exit_code(ExitCode::Data)?;
-    let parts = Parts {
+    let reach = Reach {
+        inputs: &inputs,
         config: &config,
-        model: &model,
-        verdict: &verdict,
-        server: &server,
-        context: &stage.context,
-        created_s: image::created_s(inputs.stage.base())?,
+        retry: RetryPolicy::default(),
     };
-    let image = parts.build(&layout)?;
-    let manifest = layout.add_image(&image).exit_code(ExitCode::Data)?;
     // One thread is enough: what takes time is hashing and sending, one after the other.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .exit_code(ExitCode::Bug)?;
-    let n_smoke_test_rows = smoke_test(
-        &config, &inputs, &model, &server, &layout, &manifest, &runtime,
-    )?;
-
-    let naming = Naming {
-        inputs: &inputs,
+    let parts = Parts {
+        config: &config,
+        folder: inputs.stage.base(),
+        model: &model,
+        model_layer: &model_layer,
+        verdict: &verdict,
         context: &stage.context,
-        model: &model.manifest.name,
+        created_s: image::created_s(inputs.stage.base())?,
     };
-    naming.warn_of_no_version(to.as_ref());
-    let names: Vec<String> = naming
-        .tags(to.as_ref(), &[])?
-        .into_iter()
-        .map(|tag| tag.name)
-        .collect();
+    let mut images = Vec::new();
+    for server in &servers {
+        let base = match &config.image.base {
+            Some(base) => {
+                let copied = Base::copy(base, &server.platform, &reach, &layout);
+                Some(runtime.block_on(copied)?)
+            }
+            None => None,
+        };
+        let image = parts.build(server, base.as_ref(), &layout)?;
+        images.push(layout.add_image(&image).exit_code(ExitCode::Data)?);
+    }
+    let n_smoke_test_rows = smoke_test(
+        &config, &inputs, &model, &servers, &layout, &images, &runtime,
+    )?;
+    let manifest = match images.as_slice() {
+        [image] => image.clone(),
+        _ => layout.add_index(images).exit_code(ExitCode::Data)?,
+    };
+
+    naming.warn_of_no_version(&targets);
     layout.finish(&manifest, &names).exit_code(ExitCode::Data)?;
     tracing::info!(
         "wrote the OCI layout `{}`, {}",
         folder.display(),
         manifest.digest
     );
-    let destinations = match &to {
-        Some(to) => vec![runtime.block_on(destination::push(to, &naming, &layout, &manifest))?],
-        None => Vec::new(),
+    if inputs.dry_run {
+        return preflight::show(&stage, &layout, &manifest, &naming, &targets);
+    }
+    let pushes = push_all(&reach, &naming, &layout, &manifest, &targets);
+    let destinations = runtime.block_on(pushes)?;
+    // A tag that the registry left at another image is not this one's name here either.
+    let names = match destinations.first() {
+        Some(first) => {
+            layout
+                .rename(&manifest, &first.tags)
+                .exit_code(ExitCode::Data)?;
+            first.tags.clone()
+        }
+        None => names,
     };
 
-    let document = layout.manifest(&manifest).exit_code(ExitCode::Data)?;
-    let blobs = document.layers.iter().chain([&document.config, &manifest]);
+    let blobs = layout.blobs_of(&manifest).exit_code(ExitCode::Data)?;
     let publication = Publication {
         schema_version: SCHEMA_VERSION,
         model_name: model.manifest.name.clone(),
@@ -121,8 +165,11 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
             .context("a verdict that passes names its evaluation")
             .exit_code(ExitCode::Bug)?,
         image_digest: manifest.digest.clone(),
-        size_bytes: blobs.map(|blob| blob.size).sum(),
-        platform: format!("{}/{}", image.platform.os, image.platform.architecture),
+        size_bytes: blobs.iter().map(|blob| blob.size).sum(),
+        platforms: servers
+            .iter()
+            .map(|server| server.platform.to_string())
+            .collect(),
         n_smoke_test_rows,
         run_command: run_command(
             &config,
@@ -140,24 +187,39 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
-/// The reference with its repository in small letters, which registries insist on and `${{ github.repository }}` does not
-/// have; a tag keeps its letters.
-fn lowercased(reference: &str) -> String {
-    let name_end = reference.rfind('/').map_or(0, |slash| {
-        let rest = &reference[slash..];
-        slash + rest.find([':', '@']).unwrap_or(rest.len())
-    });
-    let (name, rest) = reference.split_at(name_end);
-    let small = name.to_lowercase();
-    if small != name {
-        tracing::info!("image repositories are in small letters: `{small}`");
+/// Pushes the image to each target; a later one of the same registry takes the blobs from an earlier one.
+async fn push_all(
+    reach: &Reach<'_>,
+    naming: &Naming<'_>,
+    layout: &Layout,
+    manifest: &Descriptor,
+    targets: &[ImageReference],
+) -> anyhow::Result<Vec<Destination>> {
+    let mut destinations = Vec::new();
+    for (idx, to) in targets.iter().enumerate() {
+        let mount_from: Vec<String> = targets[..idx]
+            .iter()
+            .filter(|earlier| earlier.registry() == to.registry())
+            .map(|earlier| earlier.repository().to_owned())
+            .collect();
+        let source = PushSource {
+            layout,
+            manifest,
+            mount_from: &mount_from,
+        };
+        let options = PushOptions {
+            overwrites: reach.inputs.overwrite,
+        };
+        let tags: Vec<TagPlan> = naming.tags(Some(to))?;
+        let registry = reach.connect(to, Access::Push)?;
+        destinations.push(destinations::push(&registry, source, &tags, options).await?);
     }
-    small + rest
+    Ok(destinations)
 }
 
 /// Publishes nothing though a person let the model through. Where no push is asked for, that is no failure of this run.
-fn withhold(stage: &Stage, to: Option<&ImageReference>, by: &str) -> anyhow::Result<ExitCode> {
-    if to.is_some() {
+fn withhold(stage: &Stage, has_target: bool, by: &str) -> anyhow::Result<ExitCode> {
+    if has_target {
         return Err(anyhow::anyhow!(
             "the model failed the gate and was let through by {by}, so it is not published"
         ))
@@ -178,9 +240,9 @@ fn smoke_test(
     config: &Config,
     inputs: &Inputs,
     model: &ModelFolder,
-    server: &Server,
+    servers: &[Server],
     layout: &Layout,
-    manifest: &Descriptor,
+    images: &[Descriptor],
     runtime: &Runtime,
 ) -> anyhow::Result<usize> {
     const LEAVE_OUT: &str = "`[image] smoke_test_rows = 0` leaves the smoke test out";
@@ -189,12 +251,21 @@ fn smoke_test(
         tracing::warn!("the packed server was not tried, since `[image] smoke_test_rows` is 0");
         return Ok(0);
     }
-    if !server.runs_here() {
+    let runnable = servers
+        .iter()
+        .zip(images)
+        .find(|(server, _)| server.runs_here());
+    let Some((server, image)) = runnable else {
+        let platforms: Vec<String> = servers.iter().map(|it| it.platform.to_string()).collect();
         let error = anyhow::anyhow!(
             "the server in the image is for {}, so it cannot be tried on this machine",
-            server.platform.architecture
+            platforms.join(" and ")
         );
         return Err(error).exit_code(ExitCode::Usage).hint(LEAVE_OUT);
+    };
+    let untried = servers.iter().filter(|other| *other != server);
+    for other in untried {
+        tracing::info!("the server for {} is not tried here", other.platform);
     }
     let dataset = inputs
         .data
@@ -210,16 +281,10 @@ fn smoke_test(
     let sample = Sample::take(&evaluation, &folder, &dataset, n_rows)
         .exit_code(ExitCode::Inconclusive)
         .hint("run `trainyard-evaluate` again on this data")?;
-    let root = tempfile::tempdir()
-        .context("making a temporary folder")
-        .exit_code(ExitCode::Data)?;
-    layout
-        .unpack(manifest, root.path())
-        .exit_code(ExitCode::Data)?;
+    let packed = Packed::of(layout, image).exit_code(ExitCode::Data)?;
     runtime
-        .block_on(smoke::test(root.path(), &model.manifest, &sample))
-        .context("the image does not answer as the evaluated model did, so it is not published")
-        .exit_code(ExitCode::Inconclusive)?;
+        .block_on(smoke::test(&packed, &model.manifest, &sample))
+        .context("the image does not answer as the evaluated model did, so it is not published")?;
     tracing::info!(
         "the packed server answered {} rows as the evaluation did",
         sample.n_rows()
@@ -247,7 +312,7 @@ fn report(stage: &Stage, publication: &Publication, folder: &Path) -> anyhow::Re
         model_digest,
         image_digest,
         size_bytes,
-        platform,
+        platforms,
         destinations,
         layout_names,
         run_command,
@@ -257,13 +322,16 @@ fn report(stage: &Stage, publication: &Publication, folder: &Path) -> anyhow::Re
     let tags = pushed.map_or(layout_names, |destination| &destination.tags);
     stage.set_output("digest", image_digest)?;
     stage.set_output("image", pushed.map_or("", |destination| &destination.image))?;
+    let images: Vec<&str> = destinations.iter().map(|it| it.image.as_str()).collect();
+    stage.set_output("images", images.join("\n"))?;
     stage.set_output("tags", tags.join("\n"))?;
     stage.set_path_output("image-folder", folder)?;
     stage.set_output("model-digest", model_digest)?;
-    let place = pushed.map_or_else(
-        || format!("OCI layout `{}`", folder.display()),
-        |destination| format!("`{}`", destination.image),
-    );
+    let place = if images.is_empty() {
+        format!("OCI layout `{}`", folder.display())
+    } else {
+        format!("`{}`", images.join("`<br>`"))
+    };
     let tags: Vec<String> = tags.iter().map(|tag| format!("`{tag}`")).collect();
     let title = if pushed.is_some() {
         "Published"
@@ -271,34 +339,15 @@ fn report(stage: &Stage, publication: &Publication, folder: &Path) -> anyhow::Re
         "Image built"
     };
     let size = *size_bytes as f64 / 1e6;
+    let platforms = platforms.join(", ");
     stage.summarise(&format!(
         "### {title} · {}\n\n| | |\n| :-- | :-- |\n| Image | {place} |\n| Digest | `{image_digest}` |\n| Tags | {} |\n\
-         | Model | `{model_digest}` |\n| Size | {size:.1} MB, {platform} |\n\nRun it:\n\n```sh\n{run_command}\n```\n",
+         | Model | `{model_digest}` |\n| Size | {size:.1} MB, {platforms} |\n\nRun it:\n\n```sh\n{run_command}\n```\n",
         escape(model_name),
         tags.join(", "),
     ));
     stage.print(&format!(
-        "image  {image_digest}\ntags   {}\nsize   {size:.1} MB, {platform}\nrun    {run_command}\n",
+        "image  {image_digest}\ntags   {}\nsize   {size:.1} MB, {platforms}\nrun    {run_command}\n",
         tags.join(", ").replace('`', "")
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repository_is_in_small_letters_and_a_tag_as_it_is() {
-        for (given, expected) in [
-            ("ghcr.io/Acme/Digits", "ghcr.io/acme/digits"),
-            ("ghcr.io/Acme/Digits:V1-RC", "ghcr.io/acme/digits:V1-RC"),
-            (
-                "localhost:5000/A/b@sha256:AB",
-                "localhost:5000/a/b@sha256:AB",
-            ),
-            ("ghcr.io/acme/digits", "ghcr.io/acme/digits"),
-        ] {
-            assert_eq!(lowercased(given), expected);
-        }
-    }
 }

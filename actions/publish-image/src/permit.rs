@@ -16,6 +16,8 @@ use trainyard_core::gate::{
 use trainyard_core::model::ModelFolder;
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
+use crate::recomputed;
+
 const JUDGE_AGAIN: &str = "run `trainyard-evaluate` and `trainyard-gate` again for this model";
 
 /// What may become of a model.
@@ -52,7 +54,8 @@ pub(crate) fn check(
     };
     let read = Candidate::Evaluation {
         folder: &out.join("evaluation"),
-        model: Some(&model.path),
+        // Its digest is known, and compared below.
+        model: None,
     }
     .read();
     let mut baseline = find_baseline(gate, base, &folder, baseline);
@@ -89,6 +92,14 @@ pub(crate) fn check(
         notes: &[],
     }
     .judge();
+    if let Ok((_, Some(evaluation))) = &read {
+        recomputed::check(evaluation, &out.join("evaluation"), config)
+            .map_err(|problem| {
+                anyhow!("the evaluation is not what its predictions give: {problem}")
+            })
+            .exit_code(ExitCode::Inconclusive)
+            .hint(JUDGE_AGAIN)?;
+    }
     if let Some(difference) = difference(&stored, &now, model) {
         return Err(anyhow!("the verdict is not about this model: {difference}"))
             .exit_code(ExitCode::Inconclusive)
@@ -181,8 +192,17 @@ fn difference(stored: &Verdict, now: &Verdict, model: &ModelFolder) -> Option<St
         // The evaluation cannot be read, or is another model's; the notes say which.
         return Some(now.notes.join(" "));
     }
-    if now.model_digest.as_ref() != Some(&model.digest) {
-        return Some("the evaluation does not name the model that it scored".to_owned());
+    match &now.model_digest {
+        None => return Some("the evaluation does not name the model that it scored".to_owned()),
+        Some(evaluated) if *evaluated != model.digest => {
+            return Some(format!(
+                "the evaluation was made from the model {}, but `{}` holds {}",
+                evaluated.short(),
+                model.path.display(),
+                model.digest.short()
+            ));
+        }
+        Some(_) => {}
     }
     if stored.model_digest != now.model_digest {
         return Some("it was given for another model".to_owned());

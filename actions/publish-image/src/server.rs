@@ -18,16 +18,61 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The server at `named`, or else the one beside this program.
-    pub(crate) fn find(named: Option<&Path>) -> anyhow::Result<Self> {
-        let path = match named {
-            Some(path) => path.to_owned(),
-            None => std::env::current_exe()
+    /// The servers in `named`, or else those beside this program: one for each of `platforms`, where these are given.
+    pub(crate) fn find_all(named: &[PathBuf], platforms: &[String]) -> anyhow::Result<Vec<Self>> {
+        let beside = || {
+            let program = std::env::current_exe()
                 .context("finding this program's folder")
-                .exit_code(ExitCode::Bug)?
-                .with_file_name(PROGRAM),
+                .exit_code(ExitCode::Bug)?;
+            let of_platform = |platform: &String| {
+                // As releases name them.
+                let name = format!("{PROGRAM}-{}", platform.replace('/', "-"));
+                let path = program.with_file_name(name);
+                if path.is_file() {
+                    path
+                } else {
+                    program.with_file_name(PROGRAM)
+                }
+            };
+            anyhow::Ok(if platforms.is_empty() {
+                vec![program.with_file_name(PROGRAM)]
+            } else {
+                platforms.iter().map(of_platform).collect()
+            })
         };
-        let bytes = files::read(&path)
+        let paths = if named.is_empty() {
+            beside()?
+        } else {
+            named.to_vec()
+        };
+        let mut servers: Vec<Self> = Vec::new();
+        for path in &paths {
+            let server = Self::read(path)?;
+            if !servers
+                .iter()
+                .any(|known| known.platform == server.platform)
+            {
+                servers.push(server);
+            }
+        }
+        if platforms.is_empty() {
+            return Ok(servers);
+        }
+        let wanted = platforms.iter().map(|platform| {
+            let fits = |server: &&Self| server.platform.to_string() == *platform;
+            servers
+                .iter()
+                .find(fits)
+                .cloned()
+                .with_context(|| format!("there is no server for `{platform}`"))
+                .exit_code(ExitCode::Usage)
+                .hint("name one for each of `[image] platforms` with `--server`; `linux/amd64` and `linux/arm64` are known")
+        });
+        wanted.collect()
+    }
+
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let bytes = files::read(path)
             .exit_code(ExitCode::Usage)
             .hint("name the server to pack with `--server`")?;
         let architecture = static_architecture(&bytes)
@@ -38,7 +83,10 @@ impl Server {
             Architecture::Amd64 => Platform::linux_amd64(),
             Architecture::Arm64 => Platform::linux_arm64(),
         };
-        Ok(Self { path, platform })
+        Ok(Self {
+            path: path.to_owned(),
+            platform,
+        })
     }
 
     /// Whether this machine can start it.
@@ -127,7 +175,7 @@ mod tests {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[test]
     fn a_real_dynamic_program_is_refused() {
-        let error = Server::find(Some(Path::new("/bin/sh"))).unwrap_err();
+        let error = Server::find_all(&["/bin/sh".into()], &[]).unwrap_err();
         assert!(error.to_string().contains("linked dynamically"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! The smoke test: the server is started from the packed layers and must answer as the evaluated model did.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -20,9 +21,11 @@ use trainyard_core::model::{ModelManifest, Task};
 use trainyard_ml::data::Dataset;
 use trainyard_ml::data::npz;
 use trainyard_ml::predictor::by_class;
+use trainyard_oci::spec::Descriptor;
+use trainyard_oci::{Layout, unpack_file};
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
-use crate::image::{MODEL_FOLDER, server_path};
+use crate::image::server_path;
 
 /// How far scores may differ: the evaluation may have run on other instructions, which round differently.
 const TOLERANCE: f32 = 1e-4;
@@ -154,16 +157,51 @@ impl Sample {
     }
 }
 
-/// Starts the server from the layers unpacked in `root` and compares its answers with the sample.
+/// The server and the model of an image, as far as they must lie on the disk to be tried.
+pub(crate) struct Packed {
+    /// Of the layers, unpacked.
+    root: TempDir,
+    /// The model's layer itself, which the server reads as it is: no second copy of the weights.
+    model: PathBuf,
+}
+
+impl Packed {
+    /// Unpacks every layer but the model's, which is the last.
+    pub(crate) fn of(layout: &Layout, image: &Descriptor) -> anyhow::Result<Self> {
+        let root = tempfile::tempdir().context("making a temporary folder")?;
+        let layers = layout.manifest(image)?.layers;
+        let (model, others) = layers.split_last().context("the image has no layer")?;
+        for layer in others {
+            let server = server_path();
+            unpack_file(
+                &layout.blob_path(&layer.digest),
+                &layer.media_type,
+                &server,
+                root.path(),
+            )?;
+        }
+        Ok(Self {
+            root,
+            model: layout.blob_path(&model.digest),
+        })
+    }
+}
+
+/// Starts the server of the layers with the model of its layer, and compares its answers with the sample.
+///
+/// Ends with [`ExitCode::Data`] where the server cannot be started, with [`ExitCode::Inconclusive`] where it answers otherwise.
 pub(crate) async fn test(
-    root: &Path,
+    packed: &Packed,
     manifest: &ModelManifest,
     sample: &Sample,
 ) -> anyhow::Result<()> {
-    let inside = |path: &str| root.join(path.trim_start_matches('/'));
-    let mut server = Command::new(inside(&server_path()))
+    let program = packed
+        .root
+        .path()
+        .join(server_path().trim_start_matches('/'));
+    let mut server = Command::new(&program)
         .arg("--model")
-        .arg(inside(MODEL_FOLDER))
+        .arg(&packed.model)
         .args(["--host", "127.0.0.1", "--port", "0"])
         // Nothing of this environment is in a container either.
         .env_clear()
@@ -172,13 +210,22 @@ pub(crate) async fn test(
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .context("starting the packed server")?;
+        .with_context(|| {
+            format!(
+                "the packed server could not be started from `{}`",
+                program.display()
+            )
+        })
+        .exit_code(ExitCode::Data)
+        .hint("where that folder forbids programs (`noexec`), name another one by `TMPDIR`")?;
     let outcome = tokio::time::timeout(ANSWER_TIMEOUT, ask(&mut server, manifest, sample)).await;
     let _ = server.kill().await;
     let outcome =
         outcome.unwrap_or_else(|_| Err(anyhow!("the packed server did not answer in time")));
     match outcome {
-        Ok(answer) => sample.compare(&answer, manifest.task),
+        Ok(answer) => sample
+            .compare(&answer, manifest.task)
+            .exit_code(ExitCode::Inconclusive),
         Err(error) => {
             let mut log = String::new();
             if let Some(mut stderr) = server.stderr.take() {
@@ -188,6 +235,7 @@ pub(crate) async fn test(
             Err(error.context(format!(
                 "the packed server does not answer; its log:\n{log}"
             )))
+            .exit_code(ExitCode::Inconclusive)
         }
     }
 }

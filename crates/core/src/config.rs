@@ -8,6 +8,7 @@ mod cross_validation;
 mod data;
 mod error;
 mod evaluate;
+mod image;
 mod judging;
 mod keras;
 mod layers;
@@ -34,6 +35,7 @@ use error::Problem;
 pub use evaluate::{
     Binning, Bins, ColumnConfig, EvaluateConfig, ROW_COLUMNS, ScoreKind, SliceConfig,
 };
+pub use image::{ImageCompression, ImageConfig, ImageFile};
 pub use judging::{JudgingConfig, ModelFiles};
 pub use layers::LayerTable;
 pub use optimizer::{AdamSettings, Clip, Optimizer, OptimizerConfig, OptimizerKind, UpdateRule};
@@ -161,41 +163,6 @@ pub struct GateConfig {
     /// Groups of rules of which some must hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<RuleGroup>,
-}
-
-/// `[image]`: how the model is packaged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ImageConfig {
-    /// Repository to push the image to, without a tag: `ghcr.io/owner/name`. If not given, nothing is pushed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repository: Option<String>,
-    /// Title shown by registries; by default the model's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
-    /// Description shown by registries.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// SPDX expression for the label `org.opencontainers.image.licenses`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub licenses: Option<String>,
-    /// Port of the server inside the container.
-    pub port: u16,
-    /// Number of held-out rows in the smoke test: before the push, the packaged server must match the evaluation on them.
-    pub smoke_test_rows: usize,
-}
-
-impl Default for ImageConfig {
-    fn default() -> Self {
-        Self {
-            repository: None,
-            title: None,
-            description: None,
-            licenses: None,
-            port: 8080,
-            smoke_test_rows: 32,
-        }
-    }
 }
 
 const fn default_task() -> Task {

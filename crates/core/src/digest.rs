@@ -53,6 +53,11 @@ impl Sha256Digest {
         Self::of_reader(std::fs::File::open(path)?)
     }
 
+    /// A digest that was computed elsewhere.
+    pub fn of_hash(hash: &[u8; 32]) -> Self {
+        Self::from_hash(hash)
+    }
+
     /// The hexadecimal part, without `sha256:`.
     pub fn hex(&self) -> &str {
         &self.0["sha256:".len()..]

@@ -31,7 +31,7 @@ pub struct Publication {
     /// Bytes of all its blobs.
     pub size_bytes: u64,
     /// What it runs on, such as `linux/amd64`.
-    pub platform: String,
+    pub platforms: Vec<String>,
     /// Rows that the packed server answered as the evaluated model did.
     pub n_smoke_test_rows: usize,
     /// Names under which the image stands in the OCI layout beside this file.
@@ -54,4 +54,8 @@ pub struct Destination {
     pub image: String,
     /// Tags that name it.
     pub tags: Vec<String>,
+    /// Tags that it would have got and that name another image: those of a series that a higher version leads, and of a commit that
+    /// has an image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_tags: Vec<String>,
 }

@@ -75,10 +75,14 @@ pub fn by_class(scores: &[f32], n_outputs: usize) -> Cow<'_, [f32]> {
 }
 
 impl Predictor {
-    /// Opens the model in `folder`. Each of its files is read once: what is computed with has the digests that were
-    /// checked.
+    /// Opens the model in `folder`, or in a tar archive, such as a layer of an image. Each of its files is read once: what is computed
+    /// with has the digests that were checked.
     pub fn open(folder: &Path, threads: Threads) -> Result<Self, PredictError> {
-        let (folder, files) = ModelFolder::read(folder)?;
+        let (folder, files) = if folder.is_file() {
+            ModelFolder::read_archive(folder)?
+        } else {
+            ModelFolder::read(folder)?
+        };
         let place = || folder.path.display().to_string();
         let network = match &folder.manifest.artifact {
             Artifact::Network(artifact) => {

@@ -25,14 +25,9 @@ impl<W: Write> DigestWriter<W> {
     }
 
     /// The writer below, with digest and number of the bytes that went through.
-    pub(crate) fn finish(self) -> io::Result<(W, Sha256Digest, u64)> {
-        use std::fmt::Write as _;
-        let mut text = String::from("sha256:");
-        for byte in self.hasher.finalize() {
-            let _ = write!(text, "{byte:02x}");
-        }
-        let digest = text.parse().map_err(io::Error::other)?;
-        Ok((self.inner, digest, self.n_bytes))
+    pub(crate) fn finish(self) -> (W, Sha256Digest, u64) {
+        let digest = Sha256Digest::of_hash(&self.hasher.finalize().into());
+        (self.inner, digest, self.n_bytes)
     }
 }
 
@@ -72,7 +67,7 @@ mod tests {
         let mut writer = DigestWriter::new(Vec::new());
         writer.write_all(b"a").unwrap();
         writer.write_all(b"bc").unwrap();
-        let (inner, digest, n_bytes) = writer.finish().unwrap();
+        let (inner, digest, n_bytes) = writer.finish();
         assert_eq!((inner.as_slice(), n_bytes), (&b"abc"[..], 3));
         assert_eq!(digest, Sha256Digest::of(b"abc"));
     }

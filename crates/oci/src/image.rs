@@ -1,9 +1,12 @@
 //! An image as a value: layers and settings in, the bytes of its configuration and manifest out.
 
+use std::fmt;
+
 use crate::annotation::Description;
 use crate::layer::Layer;
 use crate::spec::{
-    self, ConfigFile, ContainerConfig, Descriptor, Empty, HistoryEntry, Manifest, RootFs,
+    self, ConfigFile, ContainerConfig, Descriptor, Empty, HealthCheck, HistoryEntry, Manifest,
+    RootFs,
 };
 use crate::timestamp::rfc3339;
 
@@ -14,6 +17,12 @@ pub struct Platform {
     pub os: String,
     /// Processor, such as `amd64`.
     pub architecture: String,
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.os, self.architecture)
+    }
 }
 
 impl Platform {
@@ -51,6 +60,8 @@ pub struct RuntimeConfig {
     pub working_dir: String,
     /// Signal that asks the program to end.
     pub stop_signal: String,
+    /// How Docker finds out whether the program is well; Kubernetes has probes of its own.
+    pub healthcheck: Option<HealthCheck>,
 }
 
 impl Default for RuntimeConfig {
@@ -64,6 +75,7 @@ impl Default for RuntimeConfig {
             ports: Vec::new(),
             working_dir: "/".to_owned(),
             stop_signal: "SIGTERM".to_owned(),
+            healthcheck: None,
         }
     }
 }
@@ -134,6 +146,7 @@ impl Image {
             ports,
             working_dir,
             stop_signal,
+            healthcheck,
         } = self.runtime.clone();
         let history = |layer: &Layer| HistoryEntry {
             created: created.clone(),
@@ -158,6 +171,7 @@ impl Image {
                 working_dir,
                 labels: self.description.entries(&created),
                 stop_signal,
+                healthcheck,
             },
             rootfs: RootFs {
                 kind: "layers".to_owned(),
@@ -203,6 +217,7 @@ pub(crate) mod tests {
             media_type: media_type.to_owned(),
             created_by: "trainyard".to_owned(),
             path: PathBuf::new(),
+            files: std::collections::BTreeMap::new(),
         };
         Image {
             layers: vec![

@@ -138,14 +138,44 @@ impl Layout {
         })
     }
 
-    /// Finishes the layout with one image under each of `names`: unnamed blobs go, the index comes last.
+    /// Writes an index of `images`, each with its platform.
+    pub fn add_index(&self, images: Vec<Descriptor>) -> Result<Descriptor, LayoutError> {
+        let index = Index {
+            schema_version: 2,
+            media_type: INDEX.to_owned(),
+            manifests: images,
+        };
+        let bytes = serde_json::to_vec(&index).map_err(|source| FileError::Json {
+            path: self.root.join(INDEX_FILE),
+            kind: "OCI image index",
+            source,
+        })?;
+        let descriptor = Descriptor::of(INDEX, &bytes);
+        files::write(&self.blob_path(&descriptor.digest), &bytes)?;
+        Ok(descriptor)
+    }
+
+    /// Finishes the layout with one image, or an index of images, under each of `names`: unnamed blobs go, the index comes last.
+    ///
+    /// Layers were digested when they were written, so their sizes alone are looked at; [`Layout::verify`] reads them.
     pub fn finish(&self, manifest: &Descriptor, names: &[String]) -> Result<(), LayoutError> {
-        self.verify(manifest)?;
-        self.remove_strangers(manifest)?;
+        let blobs = self.blobs_of(manifest)?;
+        for blob in &blobs {
+            let path = self.blob_path(&blob.digest);
+            if !fs::metadata(&path).is_ok_and(|metadata| metadata.len() == blob.size) {
+                return Err(LayoutError::Blob { path });
+            }
+        }
+        self.remove_strangers(&blobs)?;
         let marker = LayoutMarker {
             image_layout_version: VERSION.to_owned(),
         };
         files::write_json(&self.root.join(MARKER_FILE), &marker)?;
+        self.rename(manifest, names)
+    }
+
+    /// Gives the one image of the layout these names instead of those that it has.
+    pub fn rename(&self, manifest: &Descriptor, names: &[String]) -> Result<(), LayoutError> {
         let named = |name: &String| {
             let mut entry = manifest.clone();
             let key = annotation::REF_NAME.to_owned();
@@ -194,6 +224,11 @@ impl Layout {
         self.document(descriptor, "OCI image manifest")
     }
 
+    /// Reads the index of images behind `descriptor`, checking its digest.
+    pub fn index_of(&self, descriptor: &Descriptor) -> Result<Index, LayoutError> {
+        self.document(descriptor, "OCI image index")
+    }
+
     /// Reads the configuration that `manifest` names, checking its digest.
     pub fn config(&self, manifest: &Manifest) -> Result<ConfigFile, LayoutError> {
         self.document(&manifest.config, "OCI image configuration")
@@ -238,14 +273,37 @@ impl Layout {
         Ok(path)
     }
 
-    /// Checks an image: manifest, configuration and every layer.
+    /// Checks an image, or each of an index: manifest, configuration and every layer.
     pub fn verify(&self, manifest: &Descriptor) -> Result<(), LayoutError> {
-        let manifest = self.manifest(manifest)?;
-        self.config(&manifest)?;
-        for layer in &manifest.layers {
-            self.verify_blob(layer)?;
+        for image in self.images_of(manifest)? {
+            let document = self.manifest(&image)?;
+            self.config(&document)?;
+            for layer in &document.layers {
+                self.verify_blob(layer)?;
+            }
         }
         Ok(())
+    }
+
+    /// The images of an index, or the image itself.
+    pub fn images_of(&self, manifest: &Descriptor) -> Result<Vec<Descriptor>, LayoutError> {
+        if manifest.media_type == INDEX {
+            Ok(self.index_of(manifest)?.manifests)
+        } else {
+            Ok(vec![manifest.clone()])
+        }
+    }
+
+    /// Every blob that belongs to an image or an index, its own document first.
+    pub fn blobs_of(&self, manifest: &Descriptor) -> Result<Vec<Descriptor>, LayoutError> {
+        let mut blobs = vec![manifest.clone()];
+        for image in self.images_of(manifest)? {
+            let Manifest { config, layers, .. } = self.manifest(&image)?;
+            blobs.extend([image, config].into_iter().chain(layers));
+        }
+        let mut seen = BTreeSet::new();
+        blobs.retain(|blob| seen.insert(blob.digest.clone()));
+        Ok(blobs)
     }
 
     fn document<T: DeserializeOwned>(
@@ -263,13 +321,8 @@ impl Layout {
     }
 
     /// Removes blobs of an earlier image from our own blobs folder.
-    fn remove_strangers(&self, descriptor: &Descriptor) -> Result<(), LayoutError> {
-        let manifest = self.manifest(descriptor)?;
-        let kept: BTreeSet<&str> = [&descriptor.digest, &manifest.config.digest]
-            .into_iter()
-            .chain(manifest.layers.iter().map(|layer| &layer.digest))
-            .map(Sha256Digest::hex)
-            .collect();
+    fn remove_strangers(&self, kept: &[Descriptor]) -> Result<(), LayoutError> {
+        let kept: BTreeSet<&str> = kept.iter().map(|blob| blob.digest.hex()).collect();
         let blobs = self.blobs();
         let unreadable = |source| FileError::Read {
             path: blobs.clone(),
@@ -312,7 +365,6 @@ pub(crate) mod tests {
                 compression,
                 user_id: 0,
                 group_id: 0,
-                modified_s: 0,
             };
             plan.build(&layout.blobs()).unwrap()
         };

@@ -11,6 +11,7 @@ mod layer;
 mod layout;
 mod push;
 mod reference;
+mod registry;
 pub mod spec;
 pub mod tags;
 mod timestamp;
@@ -18,13 +19,14 @@ mod unpack;
 
 pub use credentials::{Credentials, CredentialsError};
 pub use image::{EncodedImage, Image, ImageError, Platform, RuntimeConfig};
-pub use layer::{Compression, Layer, LayerError, LayerFile, LayerPlan};
+pub use layer::{Compression, Layer, LayerError, LayerFile, LayerPlan, PackedFile};
 pub use layout::{Layout, LayoutError};
-pub use push::{
-    Challenge, ConnectOptions, Progress, ProgressFn, PushError, PushSource, Pushed, Registry,
-    RequestError, Server,
-};
+pub use push::{PushOptions, PushSource, Pushed};
 pub use reference::{ImageReference, ReferenceError};
+pub use registry::{
+    Access, BlobSource, Challenge, ConnectOptions, Fetched, Progress, ProgressFn, Registry,
+    RegistryError, RequestError, Server, WrittenManifest,
+};
 pub use timestamp::{MAX_SECONDS, rfc3339};
 pub use trainyard_net::{ClientOptions, RetryPolicy};
-pub use unpack::{UnpackError, unpack};
+pub use unpack::{UnpackError, unpack, unpack_file};

@@ -1,132 +1,44 @@
-//! Pushing an image of a layout to a registry: what is there already is not sent, what is sent comes from the
-//! file as a stream, tags are written last.
+//! Pushing an image or an index of a layout: what is there already is not sent, and tags are written last.
 //!
-//! The order makes a push that breaks off harmless: immutable tags are checked before anything is sent, blobs
-//! come before the manifest, version tags before floating ones.
+//! The order makes a push that breaks off harmless: version tags are checked before anything is sent, blobs come before
+//! the manifest, the version tag before floating ones. Which of these a release moves is decided by the registry's tags after
+//! its own version stands among them, and looked at again once they are written: of two releases at once, the later look sees
+//! both, so that `latest` ends on the higher one whatever the order.
 
-mod answer;
-mod challenge;
-mod error;
-mod session;
-#[cfg(test)]
-mod tests;
-mod watch;
+use std::collections::BTreeMap;
 
-use std::collections::BTreeSet;
-use std::io;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-use bytes::{Bytes, BytesMut};
-use futures_util::stream::{self, Stream};
-use oci_distribution::manifest::{
-    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
-    OCI_IMAGE_MEDIA_TYPE,
-};
-use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
-use reqwest::{Body, Response, StatusCode, Url};
-use serde::Deserialize;
-use tokio::fs::File;
-use tokio::io::AsyncReadExt as _;
-use tokio::time::Instant;
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use trainyard_core::digest::Sha256Digest;
-use trainyard_net::{ClientOptions, Jitter, RetryPolicy, Retrying, Trouble};
 
-use answer::{Attempt, failed, malformed};
-pub use answer::{RequestError, Server};
-pub use challenge::Challenge;
-pub use error::PushError;
-use session::Session;
-use watch::watched;
-
-use crate::credentials::Credentials;
-use crate::layout::{Layout, LayoutError};
+use crate::layout::Layout;
 use crate::reference::ImageReference;
-use crate::spec::Descriptor;
-use crate::tags::TagPlan;
+use crate::registry::{BlobSource, Progress, Registry, RegistryError};
+use crate::spec::{Descriptor, INDEX};
+use crate::tags::{Series, TagKind, TagPlan};
 
-/// Bytes read from a blob at a time, and so the memory that an upload takes.
-const READ_BYTES: usize = 256 << 10;
+/// Uploads at a time.
+const N_UPLOADS: usize = 2;
 
-/// Tags asked for at a time; registries may give fewer.
-const TAGS_PER_PAGE: usize = 1000;
-
-/// Addresses that an upload may be sent on to.
-const MAX_REDIRECTS: usize = 5;
-
-/// The manifests that are asked for. Without `Accept` some registries convert them to an old form of another digest.
-const MANIFESTS: [&str; 4] = [
-    OCI_IMAGE_MEDIA_TYPE,
-    OCI_IMAGE_INDEX_MEDIA_TYPE,
-    IMAGE_MANIFEST_MEDIA_TYPE,
-    IMAGE_MANIFEST_LIST_MEDIA_TYPE,
-];
-
-/// How a registry is reached.
-#[derive(Debug, Clone)]
-pub struct ConnectOptions {
-    /// Who pushes.
-    pub credentials: Credentials,
-    /// Registries, as `host:port`, that are spoken to without TLS. Those of this machine always are.
-    pub plain_http: Vec<String>,
-    /// Proxies, authorities and time-outs. The read time-out is that of a small request, and of an upload that does not move.
-    pub client: ClientOptions,
-    /// When a request is made again.
-    pub retry: RetryPolicy,
-}
-
-/// What is being done, for showing progress.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
-    /// The registry has this blob already.
-    Present {
-        /// The blob.
-        digest: Sha256Digest,
-        /// Its size.
-        size: u64,
-    },
-    /// Part of a blob was sent. A retry starts at 0 again.
-    Uploading {
-        /// The blob.
-        digest: Sha256Digest,
-        /// Bytes sent so far.
-        sent: u64,
-        /// All of them.
-        size: u64,
-    },
-    /// The registry has taken the blob.
-    Uploaded {
-        /// The blob.
-        digest: Sha256Digest,
-        /// Its size.
-        size: u64,
-    },
-    /// A tag names the image now.
-    Tagged(ImageReference),
-    /// A request failed and is made again after a wait.
-    Retrying {
-        /// What was being done.
-        during: String,
-        /// Attempts made.
-        n_attempts: u32,
-        /// Time until the next one.
-        wait: Duration,
-        /// What went wrong.
-        reason: String,
-    },
-}
-
-/// Called with each step of a push.
-pub type ProgressFn = Arc<dyn Fn(Progress) + Send + Sync>;
+/// How often floating tags are looked at again, because another release came in between.
+const MAX_ROUNDS: usize = 8;
 
 /// The image to push: a layout and which of its manifests.
 #[derive(Debug, Clone, Copy)]
 pub struct PushSource<'a> {
     /// Where the blobs lie.
     pub layout: &'a Layout,
-    /// The image's manifest.
+    /// The manifest of the image, or an index of images.
     pub manifest: &'a Descriptor,
+    /// Other repositories of the registry that may have some of the blobs.
+    pub mount_from: &'a [String],
+}
+
+/// What a push may do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PushOptions {
+    /// Whether a version tag that names another image is moved.
+    pub overwrites: bool,
 }
 
 /// What a push did.
@@ -136,6 +48,8 @@ pub struct Pushed {
     pub image: ImageReference,
     /// The tags that name it now.
     pub tags: Vec<String>,
+    /// Tags that were planned and name another image.
+    pub left: Vec<String>,
     /// Blobs that were sent.
     pub n_uploaded: usize,
     /// Blobs that the registry had.
@@ -144,383 +58,281 @@ pub struct Pushed {
     pub uploaded_bytes: u64,
 }
 
-/// A connection to one repository of a registry.
-pub struct Registry {
-    session: Session,
-    username: Option<String>,
-    repository: ImageReference,
-    /// An upload that does not move for so long is taken for dead.
-    silence: Option<Duration>,
-    retry: RetryPolicy,
-    progress: ProgressFn,
-}
-
 impl Registry {
-    /// A connection to the repository that `image` names; nothing is sent yet.
-    pub fn connect(
-        image: &ImageReference,
-        options: ConnectOptions,
-        progress: ProgressFn,
-    ) -> Result<Self, PushError> {
-        let ConnectOptions {
-            credentials,
-            plain_http,
-            client,
-            retry,
-        } = options;
-        let registry = image.registry();
-        let is_plain = is_this_machine(registry) || plain_http.iter().any(|host| host == registry);
-        let scheme = if is_plain { "http" } else { "https" };
-        // Docker Hub's name for people is not that of its API.
-        let host = if registry == "docker.io" {
-            "registry-1.docker.io"
-        } else {
-            registry
-        };
-        let base =
-            Url::parse(&format!("{scheme}://{host}/")).map_err(|source| PushError::Address {
-                registry: registry.to_owned(),
-                problem: source.to_string(),
-            })?;
-        let silence = client.read_timeout;
-        // The client's own read time-out runs while a body is sent, which takes any time.
-        let client = ClientOptions {
-            read_timeout: None,
-            ..client
-        };
-        let client = client.build().map_err(|source| PushError::Client {
-            registry: registry.to_owned(),
-            source,
-        })?;
-        let username = credentials.username().map(str::to_owned);
-        Ok(Self {
-            session: Session::new(
-                client,
-                base,
-                image.repository().to_owned(),
-                credentials,
-                silence,
-            ),
-            username,
-            repository: image.clone(),
-            silence,
-            retry,
-            progress,
-        })
-    }
-
-    /// All tags of the repository, sorted; none where it does not exist yet.
-    pub async fn list_tags(&self) -> Result<Vec<String>, PushError> {
-        #[derive(Deserialize)]
-        struct Page {
-            /// `null` where there are none.
-            tags: Option<Vec<String>>,
-        }
-        let mut tags = BTreeSet::new();
-        loop {
-            let last = tags.last().cloned();
-            let page = self
-                .request("listing the tags", async || {
-                    let mut url = self.session.url("tags/list")?;
-                    url.query_pairs_mut()
-                        .append_pair("n", &TAGS_PER_PAGE.to_string())
-                        .extend_pairs(last.iter().map(|last| ("last", last)));
-                    let response = self.session.send(|client| client.get(url)).await;
-                    let Some(response) = unless_missing(response)? else {
-                        return Ok(Vec::new());
-                    };
-                    let bytes = response.bytes().await.map_err(failed)?;
-                    let page: Page = serde_json::from_slice(&bytes)
-                        .map_err(|error| malformed(Server::Registry, &format!("tags ({error})")))?;
-                    Ok(page.tags.unwrap_or_default())
-                })
-                .await?;
-            // A registry may cap the page, or give everything and ignore `last`: only a page without news is the end.
-            let n_before = tags.len();
-            tags.extend(page);
-            if tags.len() == n_before {
-                return Ok(tags.into_iter().collect());
-            }
-        }
-    }
-
-    /// The digest that `tag` names, if it exists.
-    pub async fn digest_of(&self, tag: &str) -> Result<Option<String>, PushError> {
-        // What is not a tag could be another path.
-        self.repository.with_tag(tag)?;
-        let accept = MANIFESTS.join(", ");
-        self.request("reading a tag", async || {
-            let url = self.session.url(&format!("manifests/{tag}"))?;
-            let head = self
-                .session
-                .send(|client| client.head(url.clone()).header(ACCEPT, &accept))
-                .await;
-            let Some(head) = unless_missing(head)? else {
-                return Ok(None);
-            };
-            if let Some(digest) = digest_in(head.headers()) {
-                return Ok(Some(digest));
-            }
-            // A registry need not say the digest.
-            let manifest = self
-                .session
-                .send(|client| client.get(url).header(ACCEPT, &accept))
-                .await;
-            let Some(manifest) = unless_missing(manifest)? else {
-                return Ok(None);
-            };
-            let bytes = manifest.bytes().await.map_err(failed)?;
-            Ok(Some(Sha256Digest::of(&bytes).to_string()))
-        })
-        .await
-    }
-
     /// Pushes `source` and gives it the `tags`, in their order.
     pub async fn push(
         &self,
         source: PushSource<'_>,
         tags: &[TagPlan],
-    ) -> Result<Pushed, PushError> {
-        let PushSource { layout, manifest } = source;
+        options: PushOptions,
+    ) -> Result<Pushed, RegistryError> {
         if tags.is_empty() {
-            return Err(PushError::NoTag(self.repository.name()));
+            return Err(RegistryError::NoTag(self.repository().name()));
         }
-        self.log_in().await?;
-        for tag in tags.iter().filter(|tag| tag.is_immutable) {
-            self.refuse_other_digest(&tag.name, manifest).await?;
+        let found = self.look_up(tags, source.manifest, options).await?;
+        match self.push_all(source, tags, &found, true).await {
+            Err(error) if error.is_of_missing_blob() => {
+                self.quirk(
+                    "the registry said that it has a blob that the image needs, and then that it has not: every blob is sent",
+                );
+                self.push_all(source, tags, &found, false).await
+            }
+            pushed => pushed,
         }
+    }
+
+    /// What the tags name, as far as the registry's other tags do not decide about them. A version may not name another image.
+    async fn look_up(
+        &self,
+        tags: &[TagPlan],
+        ours: &Descriptor,
+        options: PushOptions,
+    ) -> Result<Found, RegistryError> {
+        let mut found = Found::new();
+        for tag in tags {
+            if matches!(tag.kind, TagKind::Leading(_)) {
+                continue;
+            }
+            let existing = self.digest_of(&tag.name).await?;
+            let is_other = |existing: &String| existing != ours.digest.as_str();
+            if tag.kind == TagKind::Version
+                && !options.overwrites
+                && let Some(existing) = existing.clone().filter(is_other)
+            {
+                return Err(RegistryError::VersionTaken {
+                    image: Box::new(self.repository().with_tag(&tag.name)?),
+                    existing,
+                    ours: ours.digest.clone(),
+                });
+            }
+            found.insert(tag.name.clone(), existing);
+        }
+        Ok(found)
+    }
+
+    async fn push_all(
+        &self,
+        source: PushSource<'_>,
+        tags: &[TagPlan],
+        found: &Found,
+        trusts_registry: bool,
+    ) -> Result<Pushed, RegistryError> {
+        let PushSource {
+            layout, manifest, ..
+        } = source;
         let mut pushed = Pushed {
-            image: self.repository.with_digest(&manifest.digest),
+            image: self.repository().with_digest(&manifest.digest),
             tags: Vec::new(),
+            left: Vec::new(),
             n_uploaded: 0,
             n_present: 0,
             uploaded_bytes: 0,
         };
-        let document = layout.manifest(manifest)?;
-        // The model may lie in two layers of the same content.
-        let mut seen = BTreeSet::new();
-        for blob in document.layers.iter().chain([&document.config]) {
-            if !seen.insert(&blob.digest) {
+        let is_ours =
+            |existing: &Option<String>| existing.as_deref() == Some(manifest.digest.as_str());
+        if trusts_registry && found.values().any(is_ours) {
+            // A registry takes a manifest only with all that it names.
+            pushed.n_present = blobs_of(layout, manifest)?.len();
+        } else {
+            self.push_content(source, trusts_registry, &mut pushed)
+                .await?;
+        }
+        let image = Written {
+            manifest,
+            bytes: layout.read_blob(manifest)?.into(),
+        };
+        for tag in tags {
+            let Some(existing) = found.get(&tag.name) else {
                 continue;
+            };
+            let is_left = tag.kind == TagKind::Once && existing.is_some() && !is_ours(existing);
+            if is_left {
+                self.report(Progress::Left {
+                    image: self.repository().with_tag(&tag.name)?,
+                    names: "an earlier image of this commit".to_owned(),
+                });
+                pushed.left.push(tag.name.clone());
+            } else {
+                self.write_tag(&tag.name, &image, existing.as_deref())
+                    .await?;
+                pushed.tags.push(tag.name.clone());
             }
-            if self.push_blob(layout, blob).await? {
+        }
+        self.write_leading(tags, &image, &mut pushed).await?;
+        Ok(pushed)
+    }
+
+    /// Sends the blobs of an image; of an index, those of each image and their manifests.
+    async fn push_content(
+        &self,
+        source: PushSource<'_>,
+        trusts_registry: bool,
+        pushed: &mut Pushed,
+    ) -> Result<(), RegistryError> {
+        let PushSource {
+            layout,
+            manifest,
+            mount_from,
+        } = source;
+        let blobs = blobs_of(layout, manifest)?;
+        let uploads = blobs.values().map(|blob| async move {
+            let is_sent = self.push_blob(blob, mount_from, !trusts_registry).await?;
+            Ok::<_, RegistryError>((blob.size, is_sent))
+        });
+        let mut uploads = stream::iter(uploads).buffer_unordered(N_UPLOADS);
+        while let Some((size, is_sent)) = uploads.try_next().await? {
+            if is_sent {
                 pushed.n_uploaded += 1;
-                pushed.uploaded_bytes += blob.size;
+                pushed.uploaded_bytes += size;
             } else {
                 pushed.n_present += 1;
             }
         }
-        let bytes = Bytes::from(layout.read_blob(manifest)?);
-        for tag in tags {
-            self.push_tag(&tag.name, manifest, &bytes).await?;
-            pushed.tags.push(tag.name.clone());
+        let is_index = manifest.media_type == INDEX;
+        for child in layout.images_of(manifest)?.iter().filter(|_| is_index) {
+            let bytes = layout.read_blob(child)?.into();
+            self.write_manifest(child.digest.as_str(), &child.media_type, &bytes)
+                .await?;
         }
-        Ok(pushed)
-    }
-
-    /// Gets a token where the registry wants one. A wrong password of basic authentication only shows later.
-    async fn log_in(&self) -> Result<(), PushError> {
-        self.request("logging in", async || Ok(())).await
-    }
-
-    async fn refuse_other_digest(&self, tag: &str, ours: &Descriptor) -> Result<(), PushError> {
-        let Some(existing) = self.digest_of(tag).await? else {
-            return Ok(());
-        };
-        if existing == ours.digest.as_str() {
-            return Ok(());
-        }
-        let image = Box::new(self.repository.with_tag(tag)?);
-        match existing.parse() {
-            Ok(existing) => Err(PushError::VersionTaken {
-                image,
-                existing,
-                ours: ours.digest.clone(),
-            }),
-            Err(_) => Err(PushError::DigestMismatch {
-                image,
-                found: existing,
-                ours: ours.digest.clone(),
-            }),
-        }
-    }
-
-    /// Sends a blob unless it is there; whether it was sent.
-    async fn push_blob(&self, layout: &Layout, blob: &Descriptor) -> Result<bool, PushError> {
-        let path = layout.blob_path(&blob.digest);
-        match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.len() == blob.size => {}
-            _ => return Err(LayoutError::Blob { path }.into()),
-        }
-        let is_sent = self
-            .request(&format!("uploading {}", blob.digest), async || {
-                // Asked before each attempt: the registry may have taken a blob whose answer was lost.
-                let url = self.session.url(&format!("blobs/{}", blob.digest))?;
-                let head = self.session.send(|client| client.head(url)).await;
-                if unless_missing(head)?.is_some() {
-                    return Ok(false);
-                }
-                self.upload(&path, blob).await?;
-                Ok(true)
-            })
-            .await?;
-        let (digest, size) = (blob.digest.clone(), blob.size);
-        (self.progress)(if is_sent {
-            Progress::Uploaded { digest, size }
-        } else {
-            Progress::Present { digest, size }
-        });
-        Ok(is_sent)
-    }
-
-    /// One PUT of known length: registries differ in how they take chunks, but all take this.
-    async fn upload(&self, path: &Path, blob: &Descriptor) -> Attempt<()> {
-        let url = self.session.url("blobs/uploads/")?;
-        let begun = self
-            .session
-            .send(|client| client.post(url).header(CONTENT_LENGTH, 0))
-            .await?;
-        let mut url = Session::location(&begun)?;
-        url.query_pairs_mut()
-            .append_pair("digest", blob.digest.as_str());
-        for _ in 0..=MAX_REDIRECTS {
-            let moved = Arc::new(Mutex::new(Instant::now()));
-            let stream = self.blob_stream(path, blob, moved.clone()).await;
-            let stream = stream.map_err(|error| Trouble::Permanent(error.into()))?;
-            let request = self
-                .session
-                .client()
-                .put(url)
-                .header(CONTENT_TYPE, "application/octet-stream")
-                .header(CONTENT_LENGTH, blob.size)
-                .body(Body::wrap_stream(stream));
-            let response = watched(self.session.send_large(request), moved, self.silence).await?;
-            if !response.status().is_redirection() {
-                return Ok(());
-            }
-            // A body that is streamed cannot be sent again by the client.
-            url = Session::location(&response)?;
-        }
-        Err(malformed(Server::Registry, "a circle of redirections"))
-    }
-
-    /// The blob's bytes, a few at a time, reporting how far it got.
-    async fn blob_stream(
-        &self,
-        path: &Path,
-        blob: &Descriptor,
-        moved: Arc<Mutex<Instant>>,
-    ) -> io::Result<impl Stream<Item = io::Result<Bytes>> + Send + 'static> {
-        let file = File::open(path).await?;
-        let (progress, digest, size) = (self.progress.clone(), blob.digest.clone(), blob.size);
-        Ok(stream::try_unfold((file, 0), move |(mut file, sent)| {
-            let (progress, digest, moved) = (progress.clone(), digest.clone(), moved.clone());
-            async move {
-                let mut buffer = BytesMut::with_capacity(READ_BYTES);
-                let n_read = file.read_buf(&mut buffer).await?;
-                *moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-                if n_read == 0 {
-                    return Ok(None);
-                }
-                let sent = sent + n_read as u64;
-                progress(Progress::Uploading { digest, sent, size });
-                Ok(Some((buffer.freeze(), (file, sent))))
-            }
-        }))
-    }
-
-    async fn push_tag(
-        &self,
-        tag: &str,
-        manifest: &Descriptor,
-        bytes: &Bytes,
-    ) -> Result<(), PushError> {
-        let image = self.repository.with_tag(tag)?;
-        self.request(&format!("writing the tag `{tag}`"), async || {
-            let url = self.session.url(&format!("manifests/{tag}"))?;
-            self.session
-                .send(|client| {
-                    client
-                        .put(url)
-                        .header(CONTENT_TYPE, &manifest.media_type)
-                        .body(bytes.clone())
-                })
-                .await
-        })
-        .await?;
-        let found = self.digest_of(tag).await?;
-        if found.as_deref() != Some(manifest.digest.as_str()) {
-            return Err(PushError::DigestMismatch {
-                image: Box::new(image),
-                found: found.unwrap_or_else(|| "missing".to_owned()),
-                ours: manifest.digest.clone(),
-            });
-        }
-        (self.progress)(Progress::Tagged(image));
         Ok(())
     }
 
-    /// Makes a request with retries and the login that it needs, and tells its failure apart by what the user can do about
-    /// it.
-    async fn request<T>(
+    /// Makes `tag` name the image, unless it does so already.
+    async fn write_tag(
         &self,
-        during: &str,
-        mut request: impl AsyncFnMut() -> Attempt<T>,
-    ) -> Result<T, PushError> {
-        let mut was_renewed = false;
-        let attempt = async || {
-            self.session.log_in().await?;
-            let done = request().await;
-            let Err(Trouble::Permanent(error)) = done else {
-                return done;
-            };
-            // A token may have ended before its time.
-            if !was_renewed && self.session.renew(&error).await? {
-                was_renewed = true;
-                return request().await;
-            }
-            Err(Trouble::Permanent(error))
+        tag: &str,
+        image: &Written<'_>,
+        existing: Option<&str>,
+    ) -> Result<(), RegistryError> {
+        let ours = &image.manifest.digest;
+        let reference = self.repository().with_tag(tag)?;
+        if existing == Some(ours.as_str()) {
+            self.report(Progress::Unchanged(reference));
+            return Ok(());
+        }
+        let written = self
+            .write_manifest(tag, &image.manifest.media_type, &image.bytes)
+            .await?;
+        let found = match written.digest {
+            Some(digest) => Some(digest),
+            None => self.digest_of(tag).await?,
         };
-        let on_retry = |retrying: Retrying<'_, RequestError>| {
-            let Retrying {
-                n_attempts,
-                wait,
-                error,
-            } = retrying;
-            tracing::debug!(%error, during, n_attempts, "transient failure");
-            (self.progress)(Progress::Retrying {
-                during: during.to_owned(),
-                n_attempts,
-                wait,
-                reason: error.to_string(),
+        if found.as_deref() != Some(ours.as_str()) {
+            return Err(RegistryError::DigestMismatch {
+                image: Box::new(reference),
+                found: found.unwrap_or_else(|| "missing".to_owned()),
+                ours: ours.clone(),
             });
+        }
+        self.report(Progress::Tagged(reference));
+        Ok(())
+    }
+
+    /// Moves the floating tags of a release, as far as it is the highest of their series.
+    async fn write_leading(
+        &self,
+        tags: &[TagPlan],
+        image: &Written<'_>,
+        pushed: &mut Pushed,
+    ) -> Result<(), RegistryError> {
+        let leading: Vec<(&str, Series)> = tags
+            .iter()
+            .filter_map(|tag| match tag.kind {
+                TagKind::Leading(series) => Some((tag.name.as_str(), series)),
+                _ => None,
+            })
+            .collect();
+        let version = tags.iter().find(|tag| tag.kind == TagKind::Version);
+        let Some(version) = version.filter(|_| !leading.is_empty()) else {
+            return Ok(());
         };
-        let done = self.retry.run(Jitter::default(), attempt, on_retry).await;
-        done.map_err(|given_up| {
-            PushError::of_request(given_up, during, &self.repository, self.username.clone())
-        })
+        let ours = version.name.as_str();
+        let mut existing = self.list_tags().await?;
+        // The version that each tag names, as far as it was written here.
+        let mut names: BTreeMap<&str, String> = BTreeMap::new();
+        for _ in 0..MAX_ROUNDS {
+            let mut n_written = 0;
+            for (tag, series) in &leading {
+                let highest = series.highest(ours, &existing);
+                if names.get(tag).is_some_and(|named| named == highest) {
+                    continue;
+                }
+                if highest == ours {
+                    let is_known = existing.iter().any(|it| it == tag);
+                    let before = if is_known {
+                        self.digest_of(tag).await?
+                    } else {
+                        None
+                    };
+                    self.write_tag(tag, image, before.as_deref()).await?;
+                    if before.as_deref() != Some(image.manifest.digest.as_str()) {
+                        n_written += 1;
+                    }
+                } else if names.contains_key(tag) {
+                    // A higher version came between the look and the writing: the tag is its own.
+                    self.copy_tag(highest, tag).await?;
+                    n_written += 1;
+                } else {
+                    // Whoever published it moves the tag.
+                    continue;
+                }
+                names.insert(tag, highest.to_owned());
+            }
+            if n_written == 0 {
+                break;
+            }
+            existing = self.list_tags().await?;
+        }
+        for (tag, series) in leading {
+            if names.get(tag).is_some_and(|named| named == ours) {
+                pushed.tags.push(tag.to_owned());
+            } else {
+                let highest = series.highest(ours, &existing);
+                self.report(Progress::Left {
+                    image: self.repository().with_tag(tag)?,
+                    names: format!("version {highest}, which is higher"),
+                });
+                pushed.left.push(tag.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the tag `to` name what `from` names.
+    async fn copy_tag(&self, from: &str, to: &str) -> Result<(), RegistryError> {
+        // Gone in the meantime: then nothing is left to name.
+        if let Some(found) = self.read_manifest(from).await? {
+            let image = Written {
+                manifest: &found.descriptor,
+                bytes: found.bytes.clone(),
+            };
+            self.write_tag(to, &image, None).await?;
+        }
+        Ok(())
     }
 }
 
-/// `None` where the registry does not have it.
-fn unless_missing(response: Attempt<Response>) -> Attempt<Option<Response>> {
-    match response {
-        Ok(response) => Ok(Some(response)),
-        Err(Trouble::Permanent(error)) if error.status() == Some(StatusCode::NOT_FOUND) => Ok(None),
-        Err(trouble) => Err(trouble),
+/// A tag, and the digest that it names.
+type Found = BTreeMap<String, Option<String>>;
+
+/// A manifest on its way to a tag.
+struct Written<'a> {
+    manifest: &'a Descriptor,
+    bytes: Bytes,
+}
+
+/// Every blob of the image, or of the images of an index, once.
+fn blobs_of(
+    layout: &Layout,
+    manifest: &Descriptor,
+) -> Result<BTreeMap<Sha256Digest, BlobSource>, RegistryError> {
+    let mut blobs = BTreeMap::new();
+    for image in layout.images_of(manifest)? {
+        let document = layout.manifest(&image)?;
+        for blob in document.layers.iter().chain([&document.config]) {
+            let source = BlobSource::new(layout.blob_path(&blob.digest), blob);
+            blobs.insert(blob.digest.clone(), source);
+        }
     }
-}
-
-fn digest_in(headers: &HeaderMap) -> Option<String> {
-    let digest = headers.get("docker-content-digest")?.to_str().ok()?;
-    Some(digest.to_owned())
-}
-
-/// Whether a registry is on this machine, where TLS is neither usual nor needed.
-fn is_this_machine(registry: &str) -> bool {
-    let host = match registry.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => host,
-        _ => registry,
-    };
-    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+    Ok(blobs)
 }

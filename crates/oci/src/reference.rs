@@ -305,7 +305,7 @@ fn full_name(registry: &str, repository: &str) -> (String, String) {
 }
 
 /// Whether `text` is a tag by the distribution specification.
-pub(crate) fn is_tag(text: &str) -> bool {
+pub fn is_tag(text: &str) -> bool {
     let is_first = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     let is_next = |b: u8| is_first(b) || matches!(b, b'.' | b'-');
     text.len() <= MAX_TAG_CHARS

@@ -12,6 +12,9 @@ pub use oci_distribution::manifest::{
 use serde::{Deserialize, Serialize};
 use trainyard_core::digest::Sha256Digest;
 
+/// A layer by Zstandard (layer.md), which oci-client has no name for.
+pub const LAYER_TAR_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+
 /// A blob by type, digest and size (descriptor.md).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -131,6 +134,25 @@ pub struct ContainerConfig {
     pub labels: BTreeMap<String, String>,
     /// Signal that asks the program to end.
     pub stop_signal: String,
+    /// How Docker finds out whether the program is well. Not of the specification, which lets configurations hold more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<HealthCheck>,
+}
+
+/// How Docker finds out whether a program is well (Docker image specification 1.2, "Healthcheck"). Times are in nanoseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct HealthCheck {
+    /// `CMD`, the program and its arguments.
+    pub test: Vec<String>,
+    /// Between two checks.
+    pub interval: u64,
+    /// Of one check.
+    pub timeout: u64,
+    /// In which a failure does not count.
+    pub start_period: u64,
+    /// Failures in a row that count.
+    pub retries: u32,
 }
 
 /// An object without members.

@@ -1,4 +1,4 @@
-//! Tags from the event: what happened and what the registry already has in, the tags to write out.
+//! Tags from the event: what happened in, the tags to write out, and which of them a registry's tags let move.
 //!
 //! A release moves a floating tag (`1.2`, `1`, `latest`) only where it is the highest stable version of that
 //! series, so a late fix of an old series never takes `latest` back. Version tags come first and are never
@@ -8,6 +8,7 @@ use semver::Version;
 use trainyard_core::release_tag::ReleaseTag;
 
 use crate::reference::MAX_TAG_CHARS;
+pub use crate::reference::is_tag;
 
 /// What caused the publication. Absent parts are not known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,8 +31,32 @@ pub struct Event<'a> {
 pub struct TagPlan {
     /// The tag.
     pub name: String,
-    /// Whether it may never name another digest.
-    pub is_immutable: bool,
+    /// When it is written.
+    pub kind: TagKind,
+}
+
+/// When a tag is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TagKind {
+    /// Names one image for ever: that it names another already is an error.
+    Version,
+    /// Written where it does not exist yet, and left where it does.
+    Once,
+    /// Moves to each newer image.
+    Floating,
+    /// Names the highest stable version of its series, which the registry's tags decide once the image is there.
+    Leading(Series),
+}
+
+/// Versions that a floating tag of releases stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Series {
+    /// `1.2`.
+    Minor(u64, u64),
+    /// `1`.
+    Major(u64),
+    /// `latest`.
+    All,
 }
 
 /// Why no tags follow from an event.
@@ -58,27 +83,64 @@ impl TagPlan {
     pub fn floating(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            is_immutable: false,
+            kind: TagKind::Floating,
         }
     }
 
     /// A tag that names one image for ever.
-    pub fn immutable(name: impl Into<String>) -> Self {
+    pub fn version(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            is_immutable: true,
+            kind: TagKind::Version,
+        }
+    }
+
+    /// A tag that a user wrote: what reads as a version is one, and all others move.
+    pub fn written(name: &str) -> Self {
+        let bare = name.strip_prefix('v').unwrap_or(name);
+        if tagged_version(bare).is_some() {
+            Self::version(name)
+        } else {
+            Self::floating(name)
         }
     }
 }
 
-/// The tags for `event`, where the repository already has `existing`; empty when nothing is known.
-pub fn plan(event: &Event<'_>, existing: &[String]) -> Result<Vec<TagPlan>, TagError> {
+impl Series {
+    fn holds(self, version: &Version) -> bool {
+        match self {
+            Self::Minor(major, minor) => (version.major, version.minor) == (major, minor),
+            Self::Major(major) => version.major == major,
+            Self::All => true,
+        }
+    }
+
+    /// Of `tags`, the one of the highest stable version of the series; `ours` where none is higher, since build metadata has no
+    /// rank.
+    pub fn highest<'a>(self, ours: &'a str, tags: &'a [String]) -> &'a str {
+        let stable = |tag: &'a str| {
+            let version = tagged_version(tag)?;
+            (version.pre.is_empty() && self.holds(&version)).then_some((version, tag))
+        };
+        let mut highest = stable(ours);
+        for (version, tag) in tags.iter().filter_map(|tag| stable(tag)) {
+            let is_higher = |(found, _): &(Version, &str)| version.cmp_precedence(found).is_gt();
+            if highest.as_ref().is_none_or(is_higher) {
+                highest = Some((version, tag));
+            }
+        }
+        highest.map_or(ours, |(_, tag)| tag)
+    }
+}
+
+/// The tags for `event`, in the order in which they are written; empty when nothing is known.
+pub fn plan(event: &Event<'_>) -> Result<Vec<TagPlan>, TagError> {
     let mut tags = Vec::new();
-    let mut floating = Vec::new();
+    let mut leading = Vec::new();
     match event.tag.map(|tag| release(tag, event.model)).transpose()? {
         Some(Ok(version)) => {
-            tags.push(TagPlan::immutable(version_tag(&version)));
-            floating = floating_tags(&version, existing);
+            tags.push(TagPlan::version(version_tag(&version)));
+            leading = leading_tags(&version);
         }
         Some(Err(tag)) => tags.push(TagPlan::floating(sanitize(tag, "tag"))),
         None => {
@@ -87,8 +149,11 @@ pub fn plan(event: &Event<'_>, existing: &[String]) -> Result<Vec<TagPlan>, TagE
             tags.extend(number.or(branch).map(TagPlan::floating));
         }
     }
-    tags.extend(event.commit.and_then(commit_tag).map(TagPlan::floating));
-    tags.extend(floating.into_iter().map(TagPlan::floating));
+    tags.extend(event.commit.and_then(commit_tag).map(|name| TagPlan {
+        name,
+        kind: TagKind::Once,
+    }));
+    tags.extend(leading);
     Ok(tags)
 }
 
@@ -121,34 +186,25 @@ fn tagged_version(tag: &str) -> Option<Version> {
     Version::parse(&tag.replacen('_', "+", 1)).ok()
 }
 
-/// `1.2`, `1` and `latest`, as far as `version` is the highest stable one of each series.
-fn floating_tags(version: &Version, existing: &[String]) -> Vec<String> {
+/// `1.2`, `1` and `latest`; none for a prerelease.
+fn leading_tags(version: &Version) -> Vec<TagPlan> {
     if !version.pre.is_empty() {
         return Vec::new();
     }
-    let stable: Vec<Version> = existing
-        .iter()
-        .filter_map(|tag| tagged_version(tag))
-        .filter(|other| other.pre.is_empty())
-        .collect();
-    let is_highest = |is_in_series: &dyn Fn(&Version) -> bool| {
-        stable
-            .iter()
-            .filter(|other| is_in_series(other))
-            .all(|other| other.cmp_precedence(version).is_le())
-    };
     let (major, minor) = (version.major, version.minor);
-    let mut tags = Vec::new();
-    if is_highest(&|other| (other.major, other.minor) == (major, minor)) {
-        tags.push(format!("{major}.{minor}"));
-    }
+    let leading = |name: String, series| TagPlan {
+        name,
+        kind: TagKind::Leading(series),
+    };
+    let mut tags = vec![leading(
+        format!("{major}.{minor}"),
+        Series::Minor(major, minor),
+    )];
     // Below 1.0.0 every minor version may break, so `0` would promise what it cannot keep.
-    if major > 0 && is_highest(&|other| other.major == major) {
-        tags.push(major.to_string());
+    if major > 0 {
+        tags.push(leading(major.to_string(), Series::Major(major)));
     }
-    if is_highest(&|_| true) {
-        tags.push("latest".to_owned());
-    }
+    tags.push(leading("latest".to_owned(), Series::All));
     tags
 }
 
@@ -196,7 +252,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reference::is_tag;
 
     const COMMIT: &str = "0123456789ABCDEF0123456789abcdef01234567";
 
@@ -208,8 +263,16 @@ mod tests {
             ..Event::default()
         };
         let existing: Vec<String> = existing.iter().map(ToString::to_string).collect();
-        let tags = plan(&event, &existing).unwrap();
-        tags.into_iter().map(|tag| tag.name).collect()
+        let tags = plan(&event).unwrap();
+        let ours = tags[0].name.clone();
+        let is_written = |tag: &TagPlan| match tag.kind {
+            TagKind::Leading(series) => series.highest(&ours, &existing) == ours,
+            _ => true,
+        };
+        tags.into_iter()
+            .filter(is_written)
+            .map(|tag| tag.name)
+            .collect()
     }
 
     #[test]
@@ -275,7 +338,7 @@ mod tests {
             ..Event::default()
         };
         assert_eq!(
-            plan(&event, &[]).unwrap_err().to_string(),
+            plan(&event).unwrap_err().to_string(),
             "the git tag `iris@v1.2.3` releases `iris`, not the model `mnist`; start this job only on tags \
              `mnist@v*`, or set `[model] name`"
         );
@@ -283,33 +346,44 @@ mod tests {
             tag: Some("iris-v1.2.3"),
             ..event
         };
-        let error = plan(&event, &[]).unwrap_err().to_string();
+        let error = plan(&event).unwrap_err().to_string();
         assert!(error.contains("only on tags `mnist-v*`"), "{error}");
     }
 
     #[test]
-    fn version_tags_alone_are_immutable_and_floating_ones_come_last() {
+    fn version_tags_alone_are_for_ever_and_those_of_series_come_last() {
         let event = Event {
             tag: Some("v1.2.3"),
             commit: Some(COMMIT),
             model: "mnist",
             ..Event::default()
         };
-        let tags = plan(&event, &[]).unwrap();
-        let described: Vec<(&str, bool)> = tags
+        let tags = plan(&event).unwrap();
+        let described: Vec<(&str, TagKind)> = tags
             .iter()
-            .map(|tag| (tag.name.as_str(), tag.is_immutable))
+            .map(|tag| (tag.name.as_str(), tag.kind))
             .collect();
         assert_eq!(
             described,
             [
-                ("1.2.3", true),
-                ("sha-0123456789ab", false),
-                ("1.2", false),
-                ("1", false),
-                ("latest", false)
+                ("1.2.3", TagKind::Version),
+                ("sha-0123456789ab", TagKind::Once),
+                ("1.2", TagKind::Leading(Series::Minor(1, 2))),
+                ("1", TagKind::Leading(Series::Major(1))),
+                ("latest", TagKind::Leading(Series::All))
             ]
         );
+    }
+
+    /// publishing.md row 10.
+    #[test]
+    fn a_version_that_a_user_writes_is_one() {
+        for tag in ["1.2.3", "v1.2.3", "1.2.3_gpu", "2.0.0-rc.1"] {
+            assert_eq!(TagPlan::written(tag), TagPlan::version(tag));
+        }
+        for tag in ["1.2", "latest", "nightly", "v1.2"] {
+            assert_eq!(TagPlan::written(tag), TagPlan::floating(tag));
+        }
     }
 
     #[test]
@@ -330,7 +404,7 @@ mod tests {
             model: "mnist",
             ..Event::default()
         };
-        assert_eq!(plan(&event, &[]).unwrap(), [TagPlan::floating("pr-7")]);
+        assert_eq!(plan(&event).unwrap(), [TagPlan::floating("pr-7")]);
     }
 
     fn versions() -> impl Strategy<Value = Vec<Version>> {
@@ -360,7 +434,7 @@ mod tests {
             commit in proptest::option::of("\\PC{0,40}|[0-9a-f]{40}"),
         ) {
             let event = Event { tag: tag.as_deref(), branch: branch.as_deref(), commit: commit.as_deref(), model: "m", pull_request: None };
-            for tag in plan(&event, &[]).into_iter().flatten() {
+            for tag in plan(&event).into_iter().flatten() {
                 prop_assert!(is_tag(&tag.name), "{:?}", tag.name);
             }
         }
@@ -373,11 +447,15 @@ mod tests {
                 let existing: Vec<String> = registry.keys().cloned().collect();
                 let tag = format!("v{version}");
                 let event = Event { tag: Some(&tag), model: "m", ..Event::default() };
-                for tag in plan(&event, &existing).unwrap() {
+                let ours = version_tag(&version);
+                for tag in plan(&event).unwrap() {
+                    if let TagKind::Leading(series) = tag.kind && series.highest(&ours, &existing) != ours {
+                        continue;
+                    }
                     if let Some(before) = registry.get(&tag.name) {
                         prop_assert!(without_build(before) <= without_build(&version), "{}", tag.name);
                     }
-                    prop_assert!(tag.is_immutable || version.pre.is_empty());
+                    prop_assert!(tag.kind == TagKind::Version || version.pre.is_empty());
                     registry.insert(tag.name, version.clone());
                 }
             }

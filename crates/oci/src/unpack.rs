@@ -58,6 +58,26 @@ impl Layout {
 
 /// Unpacks the layer `blob` of type `media_type` into the folder `into`.
 pub fn unpack(blob: &Path, media_type: &str, into: &Path) -> Result<(), UnpackError> {
+    unpack_those(blob, media_type, into, |_| true)
+}
+
+/// Unpacks of a layer the one file that lies at `path` in the image, if it is there.
+pub fn unpack_file(
+    blob: &Path,
+    media_type: &str,
+    path: &str,
+    into: &Path,
+) -> Result<(), UnpackError> {
+    let wanted = Path::new(path.trim_start_matches('/'));
+    unpack_those(blob, media_type, into, |entry| entry == wanted)
+}
+
+fn unpack_those(
+    blob: &Path,
+    media_type: &str,
+    into: &Path,
+    is_wanted: impl Fn(&Path) -> bool,
+) -> Result<(), UnpackError> {
     let error = |source| UnpackError::Io {
         blob: blob.to_owned(),
         into: into.to_owned(),
@@ -67,6 +87,7 @@ pub fn unpack(blob: &Path, media_type: &str, into: &Path) -> Result<(), UnpackEr
     let reader: Box<dyn Read> = match media_type {
         spec::LAYER_TAR => Box::new(file),
         spec::LAYER_TAR_GZIP => Box::new(MultiGzDecoder::new(file)),
+        spec::LAYER_TAR_ZSTD => Box::new(zstd::Decoder::with_buffer(file).map_err(error)?),
         other => return Err(UnpackError::MediaType(other.to_owned())),
     };
     fs::create_dir_all(into).map_err(error)?;
@@ -74,6 +95,9 @@ pub fn unpack(blob: &Path, media_type: &str, into: &Path) -> Result<(), UnpackEr
     for entry in archive.entries().map_err(error)? {
         let mut entry = entry.map_err(error)?;
         let path = entry.path().map_err(error)?.into_owned();
+        if !is_wanted(&path) {
+            continue;
+        }
         let refuse = |problem| UnpackError::Entry {
             blob: blob.to_owned(),
             entry: path.display().to_string(),

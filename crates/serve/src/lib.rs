@@ -5,6 +5,7 @@
 
 mod answer;
 mod model;
+mod probe;
 mod protocol;
 mod server;
 mod tensor;
@@ -24,8 +25,8 @@ pub use server::router;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "trainyard-serve", version)]
 pub struct Args {
-    /// The folder of the model.
-    #[arg(long, value_name = "FOLDER", default_value = "/model")]
+    /// The folder of the model, or a tar archive of it, such as a layer of an image.
+    #[arg(long, value_name = "FOLDER", default_value = "/models")]
     pub model: PathBuf,
     /// The address to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0")]
@@ -36,6 +37,9 @@ pub struct Args {
     /// Larger request bodies are refused.
     #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub max_body_mib: u32,
+    /// Ask the server that runs on this machine at `--port` whether it is ready, and exit with 0 or 1.
+    #[arg(long)]
+    pub probe: bool,
 }
 
 /// Runs the server until SIGTERM or SIGINT. Exit codes: 2 usage, 4 the model cannot be used, 5 the port is taken.
@@ -47,6 +51,15 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    if args.probe {
+        return match probe::is_ready(args.port) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => {
+                let _ = writeln!(std::io::stderr(), "not ready: {problem}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_target(false)

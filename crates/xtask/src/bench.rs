@@ -25,6 +25,8 @@ enum What {
     Training(TrainingArgs),
     /// Score millions of rows beside scikit-learn and NumPy's bootstrap: wall and memory.
     Evaluate(EvaluateArgs),
+    /// Build and push images beside buildah and umoci with skopeo: wall, CPU, memory.
+    Publish(PublishArgs),
     /// Simulate how often the ends of our intervals miss the truth; fails where one misses more often than claimed.
     Coverage(CoverageArgs),
 }
@@ -44,6 +46,20 @@ struct CoverageArgs {
     /// Only metrics whose name contains this; `looks` for repeated looks alone.
     #[arg(long, default_value = "")]
     metric: String,
+}
+
+/// What `cargo xtask bench publish` takes.
+#[derive(Args)]
+struct PublishArgs {
+    /// Sizes of the models, in megabytes.
+    #[arg(long, default_value = "50,1000")]
+    sizes: String,
+    /// Runs of each contestant, alternating; medians are compared.
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Also write all figures to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 /// What `cargo xtask bench evaluate` takes.
@@ -97,12 +113,14 @@ struct TrainingArgs {
 
 const TRAINING: &str = "tests/benches/training";
 const EVALUATE: &str = "tests/benches/evaluate";
+const PUBLISH: &str = "tests/benches/publish";
 
 /// Runs the one that was asked for.
 pub(crate) fn run(args: &BenchArgs, workspace: &Workspace) -> Result<ExitCode> {
     match &args.what {
         What::Training(args) => training(args, workspace),
         What::Evaluate(args) => evaluate(args, workspace),
+        What::Publish(args) => publish(args, workspace),
         What::Coverage(args) => coverage(args, workspace),
     }
 }
@@ -178,6 +196,22 @@ fn evaluate(args: &EvaluateArgs, workspace: &Workspace) -> Result<ExitCode> {
         .args(["--replicates", &args.replicates.to_string()])
         .args(["--rounds", &args.rounds.to_string()])
         .args(["--growth", &args.growth]);
+    if let Some(json) = &args.json {
+        bench.arg("--json").arg(json);
+    }
+    process::run(&mut bench)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds and measures; the peers are programs of the distribution, which the script names where one is missing.
+fn publish(args: &PublishArgs, workspace: &Workspace) -> Result<ExitCode> {
+    let binaries = workspace.build_binaries()?;
+    let mut bench = Command::new("python3");
+    bench
+        .arg(workspace.root.join(PUBLISH).join("bench.py"))
+        .arg(&binaries)
+        .args(["--sizes", &args.sizes])
+        .args(["--rounds", &args.rounds.to_string()]);
     if let Some(json) = &args.json {
         bench.arg("--json").arg(json);
     }

@@ -10,9 +10,9 @@ use trainyard_oci::annotation::Description;
 use trainyard_oci::spec::Descriptor;
 use trainyard_oci::tags::TagPlan;
 use trainyard_oci::{
-    ClientOptions, Compression, ConnectOptions, Credentials, Image, ImageReference, LayerFile,
-    LayerPlan, Layout, Platform, Progress, PushError, PushSource, Pushed, RetryPolicy,
-    RuntimeConfig,
+    Access, ClientOptions, Compression, ConnectOptions, Credentials, Image, ImageReference,
+    LayerFile, LayerPlan, Layout, Platform, Progress, PushOptions, PushSource, Pushed,
+    RegistryError, RetryPolicy, RuntimeConfig,
 };
 
 use super::program;
@@ -38,7 +38,6 @@ pub(crate) fn layout(folder: &Path, model: &[u8]) -> (Layout, Descriptor) {
         compression,
         user_id: 0,
         group_id: 0,
-        modified_s: 1_700_000_000,
     };
     let server = plan(file("serve", b"#!/bin/sh", true), Compression::Gzip);
     let model = plan(file("model", model, false), Compression::None);
@@ -75,28 +74,42 @@ pub(crate) fn tag(name: &str) -> TagPlan {
     TagPlan::floating(name)
 }
 
+fn options(credentials: Credentials) -> ConnectOptions {
+    ConnectOptions {
+        credentials,
+        access: Access::Push,
+        plain_http: Vec::new(),
+        client: ClientOptions::default(),
+        retry: RetryPolicy::default(),
+        unfinished: None,
+    }
+}
+
 pub(crate) fn push_as(
     credentials: Credentials,
     to: &ImageReference,
     image: (&Layout, &Descriptor),
     tags: &[TagPlan],
-) -> (Result<Pushed, PushError>, Vec<Progress>) {
+) -> (Result<Pushed, RegistryError>, Vec<Progress>) {
     let steps = Arc::new(Mutex::new(Vec::new()));
     let recorded = steps.clone();
     let options = ConnectOptions {
-        credentials,
-        plain_http: Vec::new(),
-        client: ClientOptions::default(),
         retry: RetryPolicy {
             n_attempts: 3,
             first_delay: Duration::from_millis(1),
             ..RetryPolicy::default()
         },
+        ..options(credentials)
     };
     let progress = Arc::new(move |step| recorded.lock().unwrap().push(step));
     let registry = trainyard_oci::Registry::connect(to, options, progress).unwrap();
     let (layout, manifest) = image;
-    let result = block_on(registry.push(PushSource { layout, manifest }, tags));
+    let source = PushSource {
+        layout,
+        manifest,
+        mount_from: &[],
+    };
+    let result = block_on(registry.push(source, tags, PushOptions::default()));
     let steps = steps.lock().unwrap().clone();
     (result, steps)
 }
@@ -105,7 +118,7 @@ fn push(
     to: &ImageReference,
     image: (&Layout, &Descriptor),
     tags: &[TagPlan],
-) -> Result<Pushed, PushError> {
+) -> Result<Pushed, RegistryError> {
     push_as(Credentials::Anonymous, to, image, tags).0
 }
 
@@ -152,7 +165,7 @@ fn a_pushed_image_is_the_one_that_skopeo_pulls() {
         Credentials::Anonymous,
         &to,
         (&layout, &manifest),
-        &[TagPlan::immutable("1.2.3"), tag("latest")],
+        &[TagPlan::version("1.2.3"), tag("latest")],
     );
     let pushed = pushed.unwrap();
     assert_eq!(pushed.tags, ["1.2.3", "latest"]);
@@ -197,24 +210,19 @@ fn a_second_push_sends_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (layout, manifest) = layout(folder.path(), b"model");
     let to = registry.reference("model");
-    push(&to, (&layout, &manifest), &[TagPlan::immutable("1.0.0")]).unwrap();
+    push(&to, (&layout, &manifest), &[TagPlan::version("1.0.0")]).unwrap();
     let (again, steps) = push_as(
         Credentials::Anonymous,
         &to,
         (&layout, &manifest),
-        &[TagPlan::immutable("1.0.0"), tag("1.0")],
+        &[TagPlan::version("1.0.0"), tag("1.0")],
     );
     let again = again.unwrap();
     assert_eq!((again.n_uploaded, again.uploaded_bytes), (0, 0));
     assert_eq!(again.n_present, 3);
     let is_upload = |step: &Progress| matches!(step, Progress::Uploading { .. });
     assert!(!steps.iter().any(is_upload), "{steps:?}");
-    let options = ConnectOptions {
-        credentials: Credentials::Anonymous,
-        plain_http: Vec::new(),
-        client: ClientOptions::default(),
-        retry: RetryPolicy::default(),
-    };
+    let options = options(Credentials::Anonymous);
     let connection = trainyard_oci::Registry::connect(&to, options, Arc::new(|_| {})).unwrap();
     assert_eq!(block_on(connection.list_tags()).unwrap(), ["1.0", "1.0.0"]);
 }
@@ -226,10 +234,13 @@ fn a_version_is_never_overwritten() {
     let (first, first_manifest) = layout(one.path(), b"one");
     let (second, second_manifest) = layout(two.path(), b"two");
     let to = registry.reference("model");
-    let tags = [TagPlan::immutable("1.0.0"), tag("latest")];
+    let tags = [TagPlan::version("1.0.0"), tag("latest")];
     push(&to, (&first, &first_manifest), &tags).unwrap();
     let error = push(&to, (&second, &second_manifest), &tags).unwrap_err();
-    assert!(matches!(error, PushError::VersionTaken { .. }), "{error}");
+    assert!(
+        matches!(error, RegistryError::VersionTaken { .. }),
+        "{error}"
+    );
     assert!(
         error.to_string().contains("release the next one"),
         "{error}"
@@ -263,7 +274,10 @@ fn a_login_is_needed_where_the_registry_wants_one() {
         ),
     ] {
         let error = push(credentials).unwrap_err();
-        assert!(matches!(error, PushError::Unauthorized { .. }), "{error}");
+        assert!(
+            matches!(error, RegistryError::Unauthorized { .. }),
+            "{error}"
+        );
         assert_eq!(
             error.to_string(),
             format!(
@@ -281,6 +295,6 @@ fn a_login_is_needed_where_the_registry_wants_one() {
     skopeo.args(["login", "--tls-verify=false", "--username=ci"]);
     skopeo.args(["--password=s3cret", "--authfile"]);
     run(skopeo.arg(&config).arg(&registry.address));
-    let found = Credentials::from_docker_config(fs::File::open(config).unwrap(), &registry.address);
+    let found = Credentials::find_in_file(&config, &to);
     push(found.unwrap()).unwrap();
 }

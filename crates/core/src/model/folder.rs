@@ -1,5 +1,7 @@
 //! A model folder: `model.json` and the artifact's files, checked against each other by digest.
 
+use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::{FileEntry, MANIFEST_FILE, ModelManifest, SCHEMA_VERSION};
@@ -68,15 +70,92 @@ impl ModelFolder {
         Ok((folder, contents))
     }
 
+    /// Opens the model in a tar archive, such as a layer of an image, whose files lie in one folder of it, as [`ModelFolder::read`]
+    /// does.
+    pub fn read_archive(path: &Path) -> Result<(Self, Vec<Vec<u8>>), ModelError> {
+        let unreadable = |source| {
+            ModelError::File(FileError::Read {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        let mut found = BTreeMap::new();
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        let mut archive = tar::Archive::new(std::io::BufReader::new(file));
+        for entry in archive.entries().map_err(unreadable)? {
+            let mut entry = entry.map_err(unreadable)?;
+            if !entry.header().entry_type().is_file() {
+                continue;
+            }
+            let name = entry.path().map_err(unreadable)?.into_owned();
+            let Some(name) = name.file_name().and_then(|name| name.to_str()) else {
+                continue;
+            };
+            let size = usize::try_from(entry.size()).unwrap_or(0);
+            let mut bytes = Vec::with_capacity(size);
+            entry.read_to_end(&mut bytes).map_err(unreadable)?;
+            found.insert(name.to_owned(), bytes);
+        }
+        let missing = |name: &str| {
+            ModelError::File(FileError::Read {
+                path: path.join(name),
+                source: std::io::ErrorKind::NotFound.into(),
+            })
+        };
+        let manifest = found.remove(MANIFEST_FILE);
+        let manifest = manifest.ok_or_else(|| missing(MANIFEST_FILE))?;
+        let mut contents = Vec::new();
+        let folder = Self::check_bytes(path, &manifest, |entry| {
+            let bytes = found.remove(&entry.path);
+            let bytes = bytes.ok_or_else(|| missing(&entry.path))?;
+            let found = FileEntry::of_bytes(&entry.path, &bytes);
+            contents.push(bytes);
+            Ok(found)
+        })?;
+        Ok((folder, contents))
+    }
+
+    /// Opens a folder whose files were read and digested already: each is `found` by its name. `None` there is a file that was not.
+    pub fn of_digests(
+        path: &Path,
+        found: impl Fn(&str) -> Option<FileEntry>,
+    ) -> Result<Self, ModelError> {
+        let changed = |name: &str| ModelError::Digest {
+            path: path.join(name),
+        };
+        let folder = Self::check(path, |entry| {
+            found(&entry.path).ok_or_else(|| changed(&entry.path))
+        })?;
+        let manifest = FileEntry::measure(path, MANIFEST_FILE)?;
+        if found(MANIFEST_FILE) == Some(manifest) {
+            Ok(folder)
+        } else {
+            Err(changed(MANIFEST_FILE))
+        }
+    }
+
+    /// Reads the manifest alone. What it says of the artifact is not checked yet.
+    pub fn read_manifest(path: &Path) -> Result<ModelManifest, ModelError> {
+        let path = path.join(MANIFEST_FILE);
+        parse(&path, &files::read(&path)?)
+    }
+
     /// Reads the manifest once, to value and digest of the same bytes, and checks each file that `measure` finds.
     fn check(
         path: &Path,
         mut measure: impl FnMut(&FileEntry) -> Result<FileEntry, ModelError>,
     ) -> Result<Self, ModelError> {
-        let manifest_path = path.join(MANIFEST_FILE);
-        let bytes = files::read(&manifest_path)?;
-        let manifest = parse(&manifest_path, &bytes)?;
-        let mut entries = vec![FileEntry::of_bytes(MANIFEST_FILE, &bytes)];
+        let bytes = files::read(&path.join(MANIFEST_FILE))?;
+        Self::check_bytes(path, &bytes, &mut measure)
+    }
+
+    fn check_bytes(
+        path: &Path,
+        bytes: &[u8],
+        mut measure: impl FnMut(&FileEntry) -> Result<FileEntry, ModelError>,
+    ) -> Result<Self, ModelError> {
+        let manifest = parse(&path.join(MANIFEST_FILE), bytes)?;
+        let mut entries = vec![FileEntry::of_bytes(MANIFEST_FILE, bytes)];
         for entry in manifest.artifact.files() {
             let found = measure(entry)?;
             if found != *entry {

@@ -12,7 +12,7 @@ use crate::Generated;
 const NOT_INPUTS: [&str; 1] = ["print-config"];
 
 /// Options that change what flows between the stages, which the chain decides itself.
-const NOT_OF_THE_CHAIN: [&str; 12] = [
+const NOT_OF_THE_CHAIN: [&str; 13] = [
     "answer",
     "content-key",
     "evaluation",
@@ -23,6 +23,7 @@ const NOT_OF_THE_CHAIN: [&str; 12] = [
     "model",
     "name",
     "predictions",
+    "preflight",
     "start",
     "task",
 ];
@@ -48,7 +49,7 @@ const UPLOAD: &str = "    - name: Keep model, evaluation and verdict
 ";
 
 /// Outputs of the stages that the chain hands on: stage, output.
-const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 15] = [
+const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 16] = [
     ("gate", "verdict"),
     ("gate", "title"),
     ("gate", "comment"),
@@ -63,6 +64,7 @@ const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 15] = [
     ("evaluate", "report"),
     ("publish-image", "digest"),
     ("publish-image", "image"),
+    ("publish-image", "images"),
     ("publish-image", "tags"),
 ];
 
@@ -205,6 +207,23 @@ fn of_chain(stages: &[Stage]) -> Action {
                 },
             );
         }
+        if stage.name == "publish-image" {
+            // First of all: a wrong password costs no training.
+            steps.insert(
+                0,
+                Step {
+                    id: "preflight",
+                    stage: stage.name,
+                    condition: Some("inputs.publish == 'true'"),
+                    fixed: Some("INPUT_PREFLIGHT: \"true\""),
+                    inputs: names
+                        .iter()
+                        .filter(|name| *name != "dry-run")
+                        .cloned()
+                        .collect(),
+                },
+            );
+        }
         steps.push(Step {
             id: stage.name,
             stage: stage.name,
@@ -255,6 +274,11 @@ fn of_the_chain(input: Input) -> Input {
             description: "Name of the artifact with model, evaluation and verdict, which later runs fetch predictions from; `auto` names it after the model. Nothing is uploaded if empty, as GitHub Enterprise Server needs it."
                 .to_owned(),
             default: Some("auto".to_owned()),
+            ..input
+        },
+        "dry-run" => Input {
+            description: "Write nothing to GitHub and push no image: the log shows what would be written."
+                .to_owned(),
             ..input
         },
         _ => input,

@@ -46,6 +46,9 @@ pub enum RequestError {
     /// A blob on disk cannot be read.
     #[error("cannot read the blob")]
     Read(#[from] std::io::Error),
+    /// What is downloaded cannot be written.
+    #[error("cannot write the blob")]
+    Write(#[source] std::io::Error),
 }
 
 /// Who answers.
@@ -75,6 +78,14 @@ fn explained(words: &str) -> String {
 }
 
 impl RequestError {
+    /// Whether a manifest was refused for a blob that is missing (distribution specification, "Error Codes").
+    pub(crate) fn is_of_missing_blob(&self) -> bool {
+        match self {
+            Self::Answer { words, .. } => words.contains("BLOB_UNKNOWN"),
+            _ => false,
+        }
+    }
+
     /// The HTTP status, where there is an answer.
     pub fn status(&self) -> Option<StatusCode> {
         match self {

@@ -9,9 +9,9 @@ use super::answer::RequestError;
 use crate::layout::LayoutError;
 use crate::reference::{ImageReference, ReferenceError};
 
-/// Why a push failed.
+/// Why something asked of a registry failed.
 #[derive(Debug, thiserror::Error)]
-pub enum PushError {
+pub enum RegistryError {
     /// The registry does not accept who we are.
     #[error("`{registry}` does not accept {}: {}", identity(username.as_deref()), login_hint(registry))]
     Unauthorized {
@@ -34,13 +34,13 @@ pub enum PushError {
     },
     /// A version tag names another image already.
     #[error(
-        "`{image}` is {existing} already, not {ours}; a version is never overwritten: release the next one"
+        "`{image}` is {existing} already, not {ours}; a version is not overwritten: release the next one, or say `--overwrite` where nobody uses this one yet"
     )]
     VersionTaken {
         /// The tag.
         image: Box<ImageReference>,
         /// What it names.
-        existing: Sha256Digest,
+        existing: String,
         /// What it should have named.
         ours: Sha256Digest,
     },
@@ -55,6 +55,17 @@ pub enum PushError {
         found: String,
         /// What was pushed.
         ours: Sha256Digest,
+    },
+    /// The list of what refers to an image is not one, or does not stay as it is written.
+    #[error(
+        "the tag `{tag}` of `{}` does not keep the list of what is attached to the image; it is something else, or others write to it without end",
+        image.name()
+    )]
+    Fallback {
+        /// The repository.
+        image: Box<ImageReference>,
+        /// The tag.
+        tag: String,
     },
     /// No connection, or none that lasts.
     #[error(
@@ -79,6 +90,16 @@ pub enum PushError {
         during: String,
         /// What it said.
         source: Box<RequestError>,
+    },
+    /// There is no TLS at that address.
+    #[error(
+        "cannot reach `{registry}` ({during}): it does not speak TLS\nhint: name a registry without TLS by `--plain-http {registry}` or `[image] plain_http`"
+    )]
+    NotTls {
+        /// The registry.
+        registry: String,
+        /// What was being done.
+        during: String,
     },
     /// Asking again would not help.
     #[error("cannot reach `{registry}` ({during}): {cause}")]
@@ -117,7 +138,15 @@ pub enum PushError {
     Reference(#[from] ReferenceError),
 }
 
-impl PushError {
+impl RegistryError {
+    /// Whether a manifest was refused because a blob that it names is missing.
+    pub(crate) fn is_of_missing_blob(&self) -> bool {
+        match self {
+            Self::Refused { source, .. } => source.is_of_missing_blob(),
+            _ => false,
+        }
+    }
+
     /// What the user can do about a request that failed.
     pub(super) fn of_request(
         given_up: GivenUp<RequestError>,
@@ -133,6 +162,9 @@ impl PushError {
         let registry = image.registry().to_owned();
         let during = during.to_owned();
         let status = error.status();
+        if let RequestError::Failure(Failure::Permanent(PermanentCause::NotTls)) = error {
+            return Self::NotTls { registry, during };
+        }
         if let RequestError::Failure(Failure::Permanent(cause)) = error {
             return Self::Permanent {
                 registry,
@@ -205,7 +237,7 @@ fn permission_hint(image: &ImageReference) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::push::Server;
+    use crate::registry::Server;
 
     fn answered(code: u16) -> RequestError {
         RequestError::Answer {
@@ -219,7 +251,7 @@ mod tests {
     #[test]
     fn hints_name_the_permission() {
         let image: ImageReference = "ghcr.io/owner/name:1".parse().unwrap();
-        let error = PushError::Forbidden {
+        let error = RegistryError::Forbidden {
             image: Box::new(image),
             username: Some("octocat".to_owned()),
             source: Box::new(answered(403)),
@@ -230,7 +262,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("org.opencontainers.image.source"), "{text}");
-        let error = PushError::Unauthorized {
+        let error = RegistryError::Unauthorized {
             registry: "ghcr.io".to_owned(),
             username: None,
             source: Box::new(answered(401)),

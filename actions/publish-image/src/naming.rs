@@ -1,0 +1,119 @@
+//! What the image is called: tags written by the user, or those that follow from the event.
+
+use trainyard_core::release_tag::ReleaseTag;
+use trainyard_oci::tags::{self, Event, TagPlan};
+use trainyard_oci::{ImageReference, ReferenceError};
+use trainyard_runner::{Context, ExitCode, WithExitCode as _};
+
+use crate::Inputs;
+
+/// What follows from the event and the inputs, before any registry was asked.
+pub(crate) struct Naming<'a> {
+    pub(crate) inputs: &'a Inputs,
+    pub(crate) context: &'a Context,
+    pub(crate) model: &'a str,
+}
+
+impl Naming<'_> {
+    /// Says that a git tag gave no version, since an image without `latest` is noticed late.
+    pub(crate) fn warn_of_no_version(&self, targets: &[ImageReference]) {
+        let is_named = !self.inputs.tag.is_empty() || targets.iter().any(|to| to.tag().is_some());
+        let Some(tag) = self.context.tag.as_deref().filter(|_| !is_named) else {
+            return;
+        };
+        if ReleaseTag::parse(tag, self.model).is_none() {
+            tracing::warn!(
+                "the git tag `{tag}` names no version, so the image gets no version tag and no `latest`; a release tag is {}",
+                ReleaseTag::forms(self.model)
+            );
+        }
+    }
+
+    /// The tags for `to`, or for the layout alone, in the order in which they are written. What is no tag ends with
+    /// [`ExitCode::Usage`].
+    pub(crate) fn tags(&self, to: Option<&ImageReference>) -> anyhow::Result<Vec<TagPlan>> {
+        if !self.inputs.tag.is_empty() {
+            let mut tags: Vec<TagPlan> = Vec::new();
+            for tag in &self.inputs.tag {
+                checked(tag).exit_code(ExitCode::Usage)?;
+                let tag = TagPlan::written(tag);
+                if !tags.contains(&tag) {
+                    tags.push(tag);
+                }
+            }
+            return Ok(tags);
+        }
+        if let Some(tag) = to.and_then(ImageReference::tag) {
+            return Ok(vec![TagPlan::written(tag)]);
+        }
+        let event = Event {
+            tag: self.context.tag.as_deref(),
+            branch: self.context.branch.as_deref(),
+            pull_request: self.context.pull_request,
+            commit: self.context.head_sha.as_deref(),
+            model: self.model,
+        };
+        let tags = tags::plan(&event).exit_code(ExitCode::Usage)?;
+        if tags.is_empty() {
+            return Ok(vec![TagPlan::floating("latest")]);
+        }
+        Ok(tags)
+    }
+}
+
+/// The tag, where it is one.
+fn checked(tag: &str) -> Result<(), ReferenceError> {
+    if tags::is_tag(tag) {
+        Ok(())
+    } else {
+        Err(ReferenceError::Tag {
+            tag: tag.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn names(arguments: &[&str], tag: Option<&str>) -> anyhow::Result<Vec<String>> {
+        let inputs = Inputs::parse_from([&["trainyard-publish-image"], arguments].concat());
+        let context = Context {
+            tag: tag.map(str::to_owned),
+            head_sha: Some("d".repeat(40)),
+            ..Context::default()
+        };
+        let naming = Naming {
+            inputs: &inputs,
+            context: &context,
+            model: "m",
+        };
+        let tags = naming.tags(None)?.into_iter().map(|tag| tag.name);
+        Ok(tags.collect())
+    }
+
+    /// The reported case a19: what release tools name a tag by default.
+    #[test]
+    fn every_form_of_a_release_tag_gives_the_version_and_its_series() {
+        for tag in ["v1.2.3", "m-v1.2.3", "m@v1.2.3", "m/v1.2.3"] {
+            let expected = ["1.2.3", "sha-dddddddddddd", "1.2", "1", "latest"];
+            assert_eq!(names(&[], Some(tag)).unwrap(), expected, "{tag}");
+        }
+        let nightly = names(&[], Some("nightly")).unwrap();
+        assert_eq!(nightly, ["nightly", "sha-dddddddddddd"]);
+        assert!(names(&[], Some("n-v1.2.3")).is_err());
+    }
+
+    /// The reported case a18.
+    #[test]
+    fn what_is_no_tag_is_refused() {
+        for tag in ["bad tag", "a,b", "", ".x", "-x"] {
+            let error = names(&[&format!("--tag={tag}")], None).unwrap_err();
+            assert!(error.to_string().contains("is not a tag"), "{error:#}");
+        }
+        let tags = names(&["--tag", "a", "--tag", "b", "--tag", "a"], None);
+        assert_eq!(tags.unwrap(), ["a", "b"]);
+    }
+}

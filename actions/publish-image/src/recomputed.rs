@@ -1,0 +1,143 @@
+//! Whether the evaluation says what its predictions give: a figure that was edited is not published by.
+
+use std::collections::BTreeSet;
+use std::io::Cursor;
+use std::path::Path;
+
+use serde_json::Value;
+use trainyard_core::config::Config;
+use trainyard_core::digest::Sha256Digest;
+use trainyard_core::error_chain::in_one_line;
+use trainyard_core::evaluation::Evaluation;
+use trainyard_core::figure::figure;
+use trainyard_core::files;
+use trainyard_core::measurement::{Measurement, MetricKey};
+use trainyard_core::model::Task;
+use trainyard_core::numeric_columns::measure_columns;
+use trainyard_core::scored_rows::ScoredRows;
+use trainyard_core::slices::{SliceMetrics, measure_slices};
+
+/// Of the larger of two values: what another processor's arithmetic changes is less.
+const TOLERANCE: f64 = 1e-9;
+
+/// Measures the predictions in `folder` again, on all rows, classes, columns and slices; the error says what differs, as a clause.
+///
+/// Figures of folds that were trained for themselves are not: their rows are not kept with the evaluation.
+pub(crate) fn check(evaluation: &Evaluation, folder: &Path, config: &Config) -> Result<(), String> {
+    let stored = evaluation.predictions.as_ref();
+    let stored =
+        stored.ok_or("the evaluation holds no predictions, so its figures cannot be recomputed")?;
+    let bytes = files::read(&folder.join(&stored.path)).map_err(|error| in_one_line(&error))?;
+    if Sha256Digest::of(&bytes) != stored.sha256 {
+        return Err("the predictions have changed since the evaluation".to_owned());
+    }
+    let classes = match (evaluation.task, &evaluation.confusion) {
+        (Task::Classification, Some(confusion)) => confusion.classes().to_vec(),
+        (Task::Classification, None) => return Err("the evaluation names no classes".to_owned()),
+        (Task::Regression, _) => Vec::new(),
+    };
+    let rows = ScoredRows::read_archive(Cursor::new(bytes), evaluation.task, classes)?;
+    let scoring = &evaluation.scoring;
+    let evaluate = &config.evaluate;
+    let mut found = rows
+        .measure(scoring)
+        .map_err(|error| in_one_line(&error))?
+        .measurements;
+    let of_columns = measure_columns(&rows, &evaluate.columns, scoring.confidence);
+    found.extend(of_columns.map_err(|error| in_one_line(&error))?);
+    let of_rules: BTreeSet<String> = (config.gate.rules.iter())
+        .map(|rule| rule.metric.clone())
+        .collect();
+    let metrics = SliceMetrics {
+        of_rules: &of_rules,
+        columns: &evaluate.columns,
+    };
+    let of_slices = measure_slices(&rows, &evaluate.slices, metrics, scoring);
+    found.extend(of_slices.map_err(|error| in_one_line(&error))?.measurements);
+    compare(&evaluation.measurements, &found)
+}
+
+/// Every figure that is not of a fold must be among those that were `found`, and the same.
+fn compare(stated: &[Measurement], found: &[Measurement]) -> Result<(), String> {
+    for stated in stated.iter().filter(|stated| stated.key.fold.is_none()) {
+        let of_key = |found: &&Measurement| found.key == stated.key;
+        let key: &MetricKey = &stated.key;
+        let Some(found) = found.iter().find(of_key) else {
+            return Err(format!("it holds {key}, which its predictions do not give"));
+        };
+        // With what intervals are computed from, which rules judge too.
+        let all_of = |measurement: &Measurement| serde_json::to_value(measurement);
+        let (Ok(of_stated), Ok(of_found)) = (all_of(stated), all_of(found)) else {
+            return Err(format!("{key} cannot be compared"));
+        };
+        if is_same(&of_stated, &of_found) {
+            continue;
+        }
+        let (said, given) = (figure(stated.value), figure(found.value));
+        return Err(if said == given {
+            format!("it says {key} has another interval, or other rows, than its predictions give")
+        } else {
+            format!("it says {key} is {said}, but its predictions give {given}")
+        });
+    }
+    Ok(())
+}
+
+/// Whether two documents differ by no more than the last digits of their numbers.
+fn is_same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(left), Value::Number(right)) => {
+            let (left, right) = (left.as_f64(), right.as_f64());
+            left.zip(right).is_some_and(|(left, right)| {
+                (left - right).abs() <= TOLERANCE * left.abs().max(right.abs())
+            })
+        }
+        (Value::Object(left), Value::Object(right)) => {
+            left.len() == right.len()
+                && left
+                    .iter()
+                    .all(|(key, value)| right.get(key).is_some_and(|other| is_same(value, other)))
+        }
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len()
+                && left
+                    .iter()
+                    .zip(right)
+                    .all(|(left, right)| is_same(left, right))
+        }
+        (left, right) => left == right,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_that_was_edited_or_added_is_named() {
+        let of = |metric: &str, value: f64| Measurement {
+            n_rows: Some(100),
+            ..Measurement::bare(MetricKey::overall(metric), value, None, None)
+        };
+        let found = [of("accuracy", 0.91), of("f1", 0.9)];
+        assert_eq!(compare(&found, &found), Ok(()));
+        let nearly = [of("accuracy", 0.91 * (1.0 + 1e-12))];
+        assert_eq!(compare(&nearly, &found), Ok(()));
+        let edited = compare(&[of("accuracy", 0.9999)], &found).unwrap_err();
+        assert!(
+            edited.contains("accuracy is 0.9999") && edited.contains("give 0.91"),
+            "{edited}"
+        );
+        let other_rows = Measurement {
+            n_rows: Some(1_000_000),
+            ..of("accuracy", 0.91)
+        };
+        let other_rows = compare(&[other_rows], &found).unwrap_err();
+        assert!(other_rows.contains("other rows"), "{other_rows}");
+        let added = compare(&[of("auc", 0.99)], &found).unwrap_err();
+        assert!(
+            added.contains("auc, which its predictions do not give"),
+            "{added}"
+        );
+    }
+}

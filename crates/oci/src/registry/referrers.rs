@@ -1,0 +1,157 @@
+//! Manifests that refer to another one by `subject`: signatures and other evidence (distribution specification, "Referrers").
+//!
+//! Where the registry keeps no list of them, it is an index under the tag `sha256-<hex>` of the subject, which whoever attaches
+//! something has to write.
+
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, LINK};
+use trainyard_core::digest::Sha256Digest;
+
+use super::answer::{Server, malformed};
+use super::{Progress, Registry, RegistryError, unless_missing};
+use crate::spec::{Descriptor, INDEX, Index};
+
+/// How often the list under the fallback tag is written again, because another attachment replaced it.
+const MAX_ROUNDS: usize = 8;
+
+/// A list of more is not what evidence of an image looks like.
+const MAX_LIST_BYTES: u64 = 4 << 20;
+
+impl Registry {
+    /// Writes `manifest`, whose `subject` is `subject`, and lists it among what refers to that.
+    pub async fn attach(
+        &self,
+        subject: &Sha256Digest,
+        manifest: &Descriptor,
+        bytes: &Bytes,
+    ) -> Result<(), RegistryError> {
+        let digest = manifest.digest.as_str();
+        let written = self
+            .write_manifest(digest, &manifest.media_type, bytes)
+            .await?;
+        if written.keeps_referrers {
+            return Ok(());
+        }
+        let tag = fallback_tag(subject);
+        for _ in 0..MAX_ROUNDS {
+            let mut index = self.fallback_list(&tag).await?;
+            let is_listed = |index: &Index| {
+                index
+                    .manifests
+                    .iter()
+                    .any(|it| it.digest == manifest.digest)
+            };
+            if is_listed(&index) {
+                return Ok(());
+            }
+            index.manifests.push(manifest.clone());
+            let list = serde_json::to_vec(&index).map_err(|_| RegistryError::Fallback {
+                image: self.repository.clone().into(),
+                tag: tag.clone(),
+            })?;
+            self.write_manifest(&tag, INDEX, &list.into()).await?;
+            // Another attachment may have read the list before this one was written.
+            if is_listed(&self.fallback_list(&tag).await?) {
+                return Ok(());
+            }
+        }
+        Err(RegistryError::Fallback {
+            image: self.repository.clone().into(),
+            tag,
+        })
+    }
+
+    /// What refers to `subject`, of any type: lists that tools write name wrong types, so the manifests themselves say it.
+    pub async fn referrers(
+        &self,
+        subject: &Sha256Digest,
+    ) -> Result<Vec<Descriptor>, RegistryError> {
+        let listed = self
+            .request("listing what is attached to the image", async || {
+                let mut found = Vec::new();
+                let mut url = self.session.url(&format!("referrers/{subject}"))?;
+                loop {
+                    let asked = url.clone();
+                    let answer = self
+                        .session
+                        .send(|client| client.get(asked).header(ACCEPT, INDEX))
+                        .await;
+                    let Some(answer) = unless_missing(answer)? else {
+                        return Ok(None);
+                    };
+                    let next = answer
+                        .headers()
+                        .get(LINK)
+                        .and_then(|link| link.to_str().ok());
+                    let next = next.and_then(next_page).map(|next| url.join(&next));
+                    let bytes = self.bounded(answer, MAX_LIST_BYTES).await?;
+                    let page: Index = serde_json::from_slice(&bytes).map_err(|error| {
+                        malformed(Server::Registry, &format!("a list of referrers ({error})"))
+                    })?;
+                    found.extend(page.manifests);
+                    match next {
+                        Some(Ok(next)) if next != url => url = next,
+                        _ => return Ok(Some(found)),
+                    }
+                }
+            })
+            .await?;
+        // A registry that keeps a list may have begun to after the fallback tag was written.
+        let mut found = listed.unwrap_or_default();
+        let fallback = self.fallback_list(&fallback_tag(subject)).await?;
+        for descriptor in fallback.manifests {
+            if !found
+                .iter()
+                .any(|it: &Descriptor| it.digest == descriptor.digest)
+            {
+                found.push(descriptor);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn fallback_list(&self, tag: &str) -> Result<Index, RegistryError> {
+        let unreadable = || RegistryError::Fallback {
+            image: self.repository.clone().into(),
+            tag: tag.to_owned(),
+        };
+        match self.read_manifest(tag).await? {
+            Some(found) => serde_json::from_slice(&found.bytes).map_err(|_| unreadable()),
+            None => Ok(Index {
+                schema_version: 2,
+                media_type: INDEX.to_owned(),
+                manifests: Vec::new(),
+            }),
+        }
+    }
+
+    /// Says that the registry does not do as the specification asks.
+    pub(crate) fn quirk(&self, text: impl Into<String>) {
+        self.report(Progress::Quirk(text.into()));
+    }
+}
+
+/// The tag under which what refers to `subject` is listed where the registry does not keep a list.
+pub(crate) fn fallback_tag(subject: &Sha256Digest) -> String {
+    format!("sha256-{}", subject.hex())
+}
+
+/// The address in `<…>; rel="next"` (RFC 8288).
+fn next_page(link: &str) -> Option<String> {
+    let (address, rest) = link.trim().strip_prefix('<')?.split_once('>')?;
+    rest.contains("next").then(|| address.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_named_by_its_link() {
+        let link = "</v2/a/referrers/sha256:1?last=2>; rel=\"next\"";
+        let expected = Some("/v2/a/referrers/sha256:1?last=2".to_owned());
+        assert_eq!(next_page(link), expected);
+        assert_eq!(next_page("<x>; rel=\"prev\""), None);
+        assert_eq!(next_page(""), None);
+    }
+}

@@ -1,0 +1,313 @@
+//! `publish-image` on a model that passed: what is in the image, what is refused, and how a push that is killed is gone on with.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use trainyard_oci::Layout;
+
+use crate::project::{Project, Said, read_json};
+use crate::registry::{Behaviour, Fake};
+use crate::support::{output, run, stage};
+
+/// The layers of the only image in the layout.
+fn layers(project: &Project) -> Vec<String> {
+    let folder = project.path("trainyard-out/image");
+    let layout = Layout::open(&folder).unwrap();
+    let manifest = layout.index().unwrap().manifests[0].clone();
+    let document = layout.manifest(&manifest).unwrap();
+    let digests = document.layers.iter().map(|layer| layer.digest.to_string());
+    digests.collect()
+}
+
+fn configuration(project: &Project) -> Value {
+    let folder = project.path("trainyard-out/image");
+    let layout = Layout::open(&folder).unwrap();
+    let manifest = layout.index().unwrap().manifests[0].clone();
+    let config = layout.manifest(&manifest).unwrap().config;
+    read_json(&layout.blob_path(&config.digest))
+}
+
+/// publishing.md row 2, and the digest of an image of another time.
+#[test]
+fn one_model_is_one_layer_whatever_the_commit() {
+    let project = Project::passed();
+    let at = |time: &str| {
+        let mut publish = project.stage("publish-image", &[]);
+        Said::of(publish.env("SOURCE_DATE_EPOCH", time), 0);
+        let digest = project.json("image/publication.json")["image_digest"].clone();
+        (layers(&project), digest)
+    };
+    let (first, image) = at("1700000000");
+    let (second, other_image) = at("1800000000");
+    assert_eq!(first, second);
+    assert_ne!(image, other_image);
+    assert_eq!(at("1700000000").1, image);
+}
+
+/// Where KServe and image volumes look, and what Docker asks.
+#[test]
+fn the_model_lies_under_models_and_the_server_is_asked_whether_it_is_well() {
+    let project = Project::passed();
+    project.run("publish-image", &[], 0);
+    let config = configuration(&project)["config"].clone();
+    let server = "/usr/local/bin/trainyard-serve";
+    assert_eq!(config["Entrypoint"], json!([server, "--model", "/models"]));
+    assert_eq!(
+        config["Healthcheck"]["Test"],
+        json!(["CMD", server, "--probe"])
+    );
+    let model = layers(&project).pop().unwrap();
+    let blob = project.path(&format!(
+        "trainyard-out/image/blobs/sha256/{}",
+        model.trim_start_matches("sha256:")
+    ));
+    let listed = run(Command::new("tar").arg("tf").arg(&blob));
+    assert_eq!(
+        listed,
+        "models/\nmodels/model.json\nmodels/weights.safetensors\n"
+    );
+
+    // The server reads the layer as it is, and says whether it is ready.
+    let mut serve = stage("serve");
+    serve
+        .args(["--host", "127.0.0.1", "--port", "0", "--model"])
+        .arg(&blob);
+    let mut server = serve
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut address = [0; 64];
+    let n_read = server.stdout.as_mut().unwrap().read(&mut address).unwrap();
+    let address = String::from_utf8_lossy(&address[..n_read])
+        .trim()
+        .to_owned();
+    let port = address.rsplit(':').next().unwrap().to_owned();
+    let probe = || {
+        output(stage("serve").args(["--probe", "--port", &port]))
+            .status
+            .code()
+    };
+    assert_eq!(probe(), Some(0));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(probe(), Some(1));
+}
+
+/// publishing.md row 19.
+#[test]
+fn figures_that_were_edited_are_not_published_by() {
+    let project = Project::passed();
+    let path = project.path("trainyard-out/evaluation/evaluation.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut evaluation: Value = serde_json::from_str(&text).unwrap();
+    let accuracy = evaluation["measurements"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut();
+    let accuracy = accuracy
+        .filter(|it| it["key"] == json!({"metric": "accuracy"}))
+        .next()
+        .unwrap();
+    accuracy["value"] = json!(0.9999);
+    fs::write(&path, evaluation.to_string()).unwrap();
+    // The gate judges by the edited file, so verdict and digest fit it.
+    project.run("gate", &[], 0);
+    project
+        .run("publish-image", &[], 3)
+        .has_error("it says accuracy is 0.9999, but its predictions give");
+    let blobs = fs::read_dir(project.path("trainyard-out/image/blobs/sha256")).unwrap();
+    assert_eq!(blobs.count(), 0);
+    assert!(!project.path("trainyard-out/image/index.json").exists());
+}
+
+/// publishing.md rows 4, 12 and 21, before anything is built.
+#[test]
+fn what_cannot_be_pushed_is_said_before_anything_is_built() {
+    let project = Project::new();
+    let digest = format!("localhost:1/acme/m@sha256:{}", "0".repeat(64));
+    for (arguments, code, words) in [
+        (
+            vec!["--tag", "bad tag", "--push", "localhost:1/m"],
+            2,
+            "is not a tag",
+        ),
+        (vec!["--push", "acme/m"], 2, "names no registry"),
+        (vec!["--push", &digest], 2, "by its digest"),
+        (vec!["--push", "localhost:1/m"], 5, "localhost:1"),
+    ] {
+        let arguments = [arguments, vec!["--preflight"]].concat();
+        let mut preflight = project.stage("publish-image", &arguments);
+        // Nothing listens there, and nobody is to wait for it.
+        Said::of(&mut preflight, code).has_error(words);
+        assert!(!project.path("trainyard-out/image").exists());
+    }
+}
+
+#[test]
+fn a_preflight_asks_for_the_permission_and_writes_nothing() {
+    let project = Project::new();
+    let fake = Fake::start(Behaviour {
+        login: crate::registry::Login::Basic,
+        ..Behaviour::default()
+    });
+    let push = format!("{}/Acme/M", fake.address());
+    let check = |password: &str, code| {
+        let mut preflight = project.stage("publish-image", &["--preflight", "--push", &push]);
+        preflight.env("TRAINYARD_REGISTRY_USERNAME", "ci");
+        preflight.env("TRAINYARD_REGISTRY_PASSWORD", password);
+        Said::of(&mut preflight, code)
+    };
+    check("s3cret", 0).has_error("/acme/m` may be pushed to");
+    check("wrong", 5).has_error("does not accept the user `ci`");
+    let state = fake.state();
+    assert!(state.blobs.is_empty() && state.tags.is_empty());
+}
+
+#[test]
+fn a_dry_run_shows_what_would_be_pushed_and_asks_nobody() {
+    let project = Project::passed();
+    let said = project.run(
+        "publish-image",
+        &[
+            "--dry-run",
+            "--push",
+            "ghcr.io/Acme/M",
+            "--tag",
+            "1.2.3",
+            "--tag",
+            "edge",
+        ],
+        0,
+    );
+    said.has_output("tag       ghcr.io/acme/m:1.2.3  unless it is another image");
+    said.has_output("tag       ghcr.io/acme/m:edge  moved to this image");
+    said.has_output("\"mediaType\": \"application/vnd.oci.image.manifest.v1+json\"");
+    assert!(
+        !project
+            .path("trainyard-out/image/publication.json")
+            .exists()
+    );
+}
+
+/// Two repositories of one registry: the second takes the blobs from the first.
+#[test]
+fn several_destinations_get_the_same_image() {
+    let project = Project::passed();
+    let fake = Fake::start(Behaviour::default());
+    let to = |name: &str| format!("{}/{name}", fake.address());
+    let (one, two) = (to("acme/m"), to("other/m"));
+    project.run(
+        "publish-image",
+        &["--push", &one, "--push", &two, "--tag", "1.0.0"],
+        0,
+    );
+    assert_eq!(fake.tag("acme/m", "1.0.0"), fake.tag("other/m", "1.0.0"));
+    assert_eq!(fake.count("PUT /v2/other/m/blobs/"), 0);
+    let publication = project.json("image/publication.json");
+    assert_eq!(publication["destinations"].as_array().unwrap().len(), 2);
+    // Another image under the same version.
+    project.edit("title = \"MNIST digits\"", "title = \"Another\"");
+    let again = ["--push", &one, "--tag", "1.0.0"];
+    project
+        .run("publish-image", &again, 5)
+        .has_error("--overwrite");
+    project.run("publish-image", &[&again[..], &["--overwrite"]].concat(), 0);
+}
+
+/// A base image, further files, and layers by Zstandard.
+#[test]
+fn an_image_is_built_on_another_one() {
+    let base = Project::passed();
+    let fake = Fake::start(Behaviour::default());
+    let repository = format!("{}/acme/base", fake.address());
+    base.run("publish-image", &["--push", &repository, "--tag", "1"], 0);
+    let digest = fake.tag("acme/base", "1").unwrap();
+
+    let project = Project::passed();
+    project.write("NOTICE", "a notice");
+    project.edit(
+        "[image]\n",
+        &format!(
+            "[image]\nbase = \"{repository}:1\"\ncompression = \"zstd\"\nfiles = [{{ source = \"NOTICE\", target = \"/NOTICE\" }}]\n"
+        ),
+    );
+    project
+        .run("publish-image", &[], 2)
+        .has_error(&format!("base = \"{repository}@{digest}\""));
+    project.edit(":1\"\ncompression", &format!("@{digest}\"\ncompression"));
+    let to = format!("{}/acme/m", fake.address());
+    project.run("publish-image", &["--push", &to, "--tag", "1.0.0"], 0);
+    let found = layers(&project);
+    assert_eq!(found.len(), 2 + 3);
+    assert_eq!(found[..2], layers(&base)[..]);
+    let labels = configuration(&project)["config"]["Labels"].clone();
+    assert_eq!(labels["org.opencontainers.image.base.digest"], digest);
+    assert_eq!(
+        configuration(&project)["rootfs"]["diff_ids"]
+            .as_array()
+            .unwrap()
+            .len(),
+        5
+    );
+    Layout::open(&project.path("trainyard-out/image")).unwrap();
+}
+
+/// Twenty pushes that are killed at any moment, and one that is not: the image is whole, and of the model's layer no more was sent than
+/// what the registry had not got.
+#[test]
+fn a_push_that_is_killed_is_gone_on_with() {
+    let project = Project::new();
+    project.edit("units = 128", "units = 300");
+    for stage in ["train", "evaluate", "gate"] {
+        project.run(stage, &[], 0);
+    }
+    let fake = Fake::start(Behaviour {
+        per_64_kib: Duration::from_millis(3),
+        ..Behaviour::default()
+    });
+    let to = format!("{}/acme/m", fake.address());
+    let state = tempfile::tempdir().unwrap();
+    let publish = || {
+        let mut publish = project.stage("publish-image", &["--push", &to, "--tag", "1.0.0"]);
+        publish.env("XDG_STATE_HOME", state.path());
+        publish.stdout(Stdio::null()).stderr(Stdio::null());
+        publish
+    };
+    let mut draw = 12_345_u64;
+    for _ in 0..20 {
+        let mut killed = publish().spawn().unwrap();
+        // Any moment of building and pushing.
+        draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        thread::sleep(Duration::from_millis(100 + (draw >> 33) % 900));
+        let _ = killed.kill();
+        killed.wait().unwrap();
+        let state = fake.state();
+        if let Some(digest) = state.tags.get(&("acme/m".to_owned(), "1.0.0".to_owned())) {
+            // A tag names a whole image or nothing.
+            assert!(
+                state
+                    .manifests
+                    .contains_key(&("acme/m".to_owned(), digest.clone()))
+            );
+        }
+    }
+    Said::of(&mut publish(), 0);
+    let blobs: usize = fake.state().blobs.values().map(Vec::len).sum();
+    // What is sent and cut within the connection's own buffers is sent again: some megabytes a kill on a machine like this.
+    let sent = fake.uploaded_bytes();
+    assert!(sent >= blobs, "{sent} of {blobs}");
+    project.run("publish-image", &["--push", &to, "--tag", "1.0.0"], 0);
+    assert_eq!(fake.uploaded_bytes(), sent);
+    let kept = state.path().join("trainyard/uploads");
+    assert_eq!(n_files(&kept), 0);
+}
+
+fn n_files(folder: &Path) -> usize {
+    fs::read_dir(folder).map_or(0, Iterator::count)
+}

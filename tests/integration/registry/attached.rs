@@ -1,0 +1,60 @@
+//! What is attached to an image is found again, whether the registry keeps the list or not.
+
+use serde_json::json;
+
+use super::*;
+
+/// A manifest that refers to `subject`, with nothing but an empty configuration.
+fn evidence(subject: &Descriptor, name: &str) -> (Descriptor, bytes::Bytes) {
+    let document = json!({
+        "schemaVersion": 2,
+        "mediaType": trainyard_oci::spec::MANIFEST,
+        "artifactType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "config": Descriptor::of("application/vnd.oci.empty.v1+json", b"{}"),
+        "layers": [],
+        "subject": subject,
+        "annotations": {"name": name},
+    });
+    let bytes = serde_json::to_vec(&document).unwrap();
+    let descriptor = Descriptor::of(trainyard_oci::spec::MANIFEST, &bytes);
+    (descriptor, bytes.into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_attached_is_found_again() {
+    for lists_referrers in [true, false] {
+        let fake = Fake::start(Behaviour {
+            lists_referrers,
+            ..Behaviour::default()
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let (layout, manifest) = layout(folder.path(), b"model");
+        let image = (&layout, &manifest);
+        push_image(&fake, options(fake.address()), image)
+            .await
+            .0
+            .unwrap();
+        let key = (
+            REPOSITORY.to_owned(),
+            trainyard_core::digest::Sha256Digest::of(b"{}").to_string(),
+        );
+        fake.state().blobs.insert(key, b"{}".to_vec());
+        let (registry, _) = connect(fake.address(), REPOSITORY, options(fake.address()));
+        assert_eq!(registry.referrers(&manifest.digest).await.unwrap(), []);
+        let (first, second) = (evidence(&manifest, "a"), evidence(&manifest, "b"));
+        for (descriptor, bytes) in [&first, &second, &first] {
+            registry
+                .attach(&manifest.digest, descriptor, bytes)
+                .await
+                .unwrap();
+        }
+        let found = registry.referrers(&manifest.digest).await.unwrap();
+        let mut found: Vec<&str> = found.iter().map(|it| it.digest.as_str()).collect();
+        found.sort_unstable();
+        let mut expected = [first.0.digest.as_str(), second.0.digest.as_str()];
+        expected.sort_unstable();
+        assert_eq!(found, expected, "lists_referrers: {lists_referrers}");
+        let fallback = format!("sha256-{}", manifest.digest.hex());
+        assert_eq!(fake.tag(REPOSITORY, &fallback).is_some(), !lists_referrers);
+    }
+}
