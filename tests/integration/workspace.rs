@@ -10,13 +10,14 @@ use serde_json::Value;
 use crate::support::{files, repository, run};
 
 /// Package, and the packages of ours that it may depend on.
-const EDGES: [(&str, &[&str]); 16] = [
+const EDGES: [(&str, &[&str]); 17] = [
     ("trainyard-npz", &[]),
     ("trainyard-core", &["trainyard-npz"]),
     ("trainyard-ml", &["trainyard-core", "trainyard-npz"]),
     ("trainyard-runner", &["trainyard-core"]),
     ("trainyard-net", &["trainyard-core"]),
     ("trainyard-oci", &["trainyard-core", "trainyard-net"]),
+    ("trainyard-attest", &["trainyard-core"]),
     ("trainyard-serve", &["trainyard-core", "trainyard-ml"]),
     (
         "trainyard-fetch",
@@ -76,6 +77,7 @@ const EDGES: [(&str, &[&str]); 16] = [
     (
         "trainyard-tests",
         &[
+            "trainyard-attest",
             "trainyard-core",
             "trainyard-github",
             "trainyard-ml",
@@ -86,13 +88,17 @@ const EDGES: [(&str, &[&str]); 16] = [
 ];
 
 /// What a package must not link, not even through others.
-const BANS: [(&str, &[&str]); 8] = [
+const BANS: [(&str, &[&str]); 9] = [
     ("trainyard-core", &["tokio", "candle-core", "reqwest"]),
     (
         "trainyard-ml",
         &["tokio", "octocrab", "reqwest", "oci-client", "candle-core"],
     ),
     ("trainyard-runner", &["tokio", "candle-core", "reqwest"]),
+    (
+        "trainyard-attest",
+        &["tokio", "reqwest", "rustls", "trainyard-ml"],
+    ),
     ("trainyard-train", &["octocrab", "oci-client"]),
     (
         "trainyard-evaluate",

@@ -1,0 +1,18 @@
+//! Statements about a published model, signed and verified: what was judged, built and measured in, Sigstore bundles out;
+//! bundles and public keys in, statements that somebody answers for out.
+//!
+//! No network, clock, environment or disk: times, identities and bytes are arguments. Signatures are made with keys;
+//! keyless ones, by certificates, are recognised and never accepted.
+
+mod bundle;
+mod dsse;
+mod key;
+mod pem;
+mod statement;
+mod verify;
+
+pub use bundle::{BUNDLE_MEDIA_TYPE, Bundle, BundleError, Material, sign};
+pub use dsse::{Envelope, EnvelopeSignature, PAYLOAD_TYPE};
+pub use key::{Algorithm, KeyError, PrivateKey, PublicKey};
+pub use statement::{ResourceDescriptor, Statement, StatementError};
+pub use verify::{Contradiction, Signer, Unverified, Verified, VerifyError, verify};
