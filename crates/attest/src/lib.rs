@@ -8,11 +8,18 @@ mod bundle;
 mod dsse;
 mod key;
 mod pem;
+mod provenance;
 mod statement;
+mod test_result;
 mod verify;
 
 pub use bundle::{BUNDLE_MEDIA_TYPE, Bundle, BundleError, Material, sign};
 pub use dsse::{Envelope, EnvelopeSignature, PAYLOAD_TYPE};
 pub use key::{Algorithm, KeyError, PrivateKey, PublicKey};
+pub use provenance::{
+    BUILD_TYPE, Build, BuildDefinition, BuildSystem, Builder, GITHUB_BUILD_TYPE, GitHubRun,
+    PROVENANCE, Provenance, ProvenanceError, RunDetails, RunMetadata, Source,
+};
 pub use statement::{ResourceDescriptor, Statement, StatementError};
+pub use test_result::{TEST_RESULT, TestOutcome, TestResult};
 pub use verify::{Contradiction, Signer, Unverified, Verified, VerifyError, verify};
