@@ -7,6 +7,7 @@
 mod bundle;
 mod dsse;
 mod key;
+mod ml_bom;
 mod pem;
 mod provenance;
 mod statement;
@@ -16,6 +17,7 @@ mod verify;
 pub use bundle::{BUNDLE_MEDIA_TYPE, Bundle, BundleError, Material, sign};
 pub use dsse::{Envelope, EnvelopeSignature, PAYLOAD_TYPE};
 pub use key::{Algorithm, KeyError, PrivateKey, PublicKey};
+pub use ml_bom::{BomInputs, CYCLONEDX, MlBom, MlBomError, ServerBinary};
 pub use provenance::{
     BUILD_TYPE, Build, BuildDefinition, BuildSystem, Builder, GITHUB_BUILD_TYPE, GitHubRun,
     PROVENANCE, Provenance, ProvenanceError, RunDetails, RunMetadata, Source,

@@ -1,5 +1,6 @@
 //! Statements that we sign, through the verifiers that others use, and what those tools sign, through ours.
 
+mod ml_bom;
 mod signatures;
 
 use std::fs;
