@@ -8,6 +8,7 @@ mod bundle;
 mod dsse;
 mod key;
 mod ml_bom;
+mod model_signing;
 mod pem;
 mod provenance;
 mod statement;
@@ -18,6 +19,7 @@ pub use bundle::{BUNDLE_MEDIA_TYPE, Bundle, BundleError, Material, sign};
 pub use dsse::{Envelope, EnvelopeSignature, PAYLOAD_TYPE};
 pub use key::{Algorithm, KeyError, PrivateKey, PublicKey};
 pub use ml_bom::{BomInputs, CYCLONEDX, MlBom, MlBomError, ServerBinary};
+pub use model_signing::{MODEL_SIGNATURE, ModelFile, ModelSigningError, sign_model, verify_model};
 pub use provenance::{
     BUILD_TYPE, Build, BuildDefinition, BuildSystem, Builder, GITHUB_BUILD_TYPE, GitHubRun,
     PROVENANCE, Provenance, ProvenanceError, RunDetails, RunMetadata, Source,

@@ -12,7 +12,8 @@ use crate::dsse::PAYLOAD_TYPE;
 use crate::key::{Algorithm, PublicKey};
 use crate::statement::{ResourceDescriptor, Statement, StatementError};
 
-/// A statement that a trusted key signed and that is about the right thing. Made by [`verify`] alone.
+/// A statement that a trusted key signed and that is about the right thing. Made by [`verify`] and
+/// [`verify_model`](crate::verify_model).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verified {
     /// The URI that says what the predicate means.
@@ -127,6 +128,20 @@ pub enum Unverified {
     /// A trusted key signed something that is not a statement.
     #[error(transparent)]
     Statement(#[from] StatementError),
+    /// A trusted key signed a predicate that is not of its type's shape.
+    #[error("the predicate is not of the shape that its type has")]
+    Predicate(#[source] serde_json::Error),
+    /// A model is signed in a way that is not checked here.
+    #[error(
+        "the model is signed by {method} with {hash}, but only `files` with `sha256` are checked here; verify it with \
+         `model_signing verify key`"
+    )]
+    ModelSerialization {
+        /// How the folder was read.
+        method: String,
+        /// How its parts were hashed.
+        hash: String,
+    },
     /// It says something else than was asked for.
     #[error("the statement is of the type `{found}`, not `{expected}`")]
     PredicateType {

@@ -1,6 +1,7 @@
 //! Statements that we sign, through the verifiers that others use, and what those tools sign, through ours.
 
 mod ml_bom;
+mod model_signing;
 mod signatures;
 
 use std::fs;
