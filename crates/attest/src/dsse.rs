@@ -28,9 +28,9 @@ pub struct EnvelopeSignature {
     /// The signature.
     #[serde(with = "base64_text")]
     pub sig: Vec<u8>,
-    /// An unauthenticated name of the key. Empty in Sigstore bundles, which say it elsewhere.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub keyid: String,
+    /// An unauthenticated name of the key, which Sigstore bundles say elsewhere: absent, empty or null there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyid: Option<String>,
 }
 
 impl Envelope {
@@ -40,10 +40,7 @@ impl Envelope {
         Ok(Self {
             payload,
             payload_type: PAYLOAD_TYPE.to_owned(),
-            signatures: vec![EnvelopeSignature {
-                sig,
-                keyid: String::new(),
-            }],
+            signatures: vec![EnvelopeSignature { sig, keyid: None }],
         })
     }
 

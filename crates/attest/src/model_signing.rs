@@ -19,6 +19,9 @@ pub const MODEL_SIGNATURE: &str = "https://model_signing/signature/v1.0";
 
 const SHA256: &str = "sha256";
 
+/// What every verifier passes over at the top of a folder (section 6.2 of the specification).
+const ALWAYS_IGNORED: [&str; 4] = [".git", ".gitignore", ".gitattributes", ".github"];
+
 /// A file of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelFile<'a> {
@@ -39,6 +42,9 @@ pub enum ModelSigningError {
         "`{0}` is not a relative path of a file, with `/` between its parts, or is named twice"
     )]
     Name(String),
+    /// A file that no verifier would look at.
+    #[error("`{0}` is to be signed, but verifiers pass it over")]
+    Ignored(String),
     /// The specification knows keys on NIST's curves alone.
     #[error(
         "OpenSSF Model Signing has no Ed25519: make a key with `openssl genpkey -algorithm EC -pkeyopt \
@@ -78,8 +84,8 @@ struct Resource {
 
 /// Signs the files of a model.
 ///
-/// `ignored` are paths in the folder that a verifier passes over, with all below them: the signature itself, where it
-/// lies there. `model_name` informs; another name of the folder breaks nothing.
+/// `ignored` are paths in the folder that a verifier passes over, with all below them, beside git's own files: the signature
+/// itself, where it lies there. `model_name` informs; another name of the folder breaks nothing.
 pub fn sign_model(
     model_name: &str,
     files: &[ModelFile<'_>],
@@ -89,8 +95,17 @@ pub fn sign_model(
     if key.public_key().algorithm() == Algorithm::Ed25519 {
         return Err(ModelSigningError::Ed25519);
     }
+    let is_pattern = |path: &str| path.contains(['*', '?', '[']);
+    let not_a_path = |path: &&&str| !is_relative(path) || is_pattern(path);
+    if let Some(path) = ignored.iter().find(not_a_path) {
+        return Err(ModelSigningError::Name((*path).to_owned()));
+    }
     let mut sorted = BTreeMap::new();
     for file in files {
+        let mut passed_over = ALWAYS_IGNORED.iter().chain(ignored);
+        if passed_over.any(|path| is_below(file.name, path)) {
+            return Err(ModelSigningError::Ignored(file.name.to_owned()));
+        }
         if !is_relative(file.name) || sorted.insert(file.name, file.sha256).is_some() {
             return Err(ModelSigningError::Name(file.name.to_owned()));
         }
@@ -111,7 +126,11 @@ pub fn sign_model(
             method: "files".to_owned(),
             hash_type: SHA256.to_owned(),
             allow_symlinks: false,
-            ignore_paths: ignored.iter().map(|&path| path.to_owned()).collect(),
+            ignore_paths: ALWAYS_IGNORED
+                .iter()
+                .chain(ignored)
+                .map(|&path| path.to_owned())
+                .collect(),
         },
         resources: resources.collect(),
     };
@@ -238,6 +257,12 @@ fn root_digest<'a>(digests: impl Iterator<Item = &'a str>) -> Option<Sha256Diges
 fn is_relative(name: &str) -> bool {
     let is_part = |part: &str| !matches!(part, "" | "." | "..");
     !name.contains(['\\', '\0']) && name.split('/').all(is_part)
+}
+
+/// Whether `name` is the path or lies below it.
+fn is_below(name: &str, path: &str) -> bool {
+    let rest = name.strip_prefix(path);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod ml_bom;
 mod model_signing;
 mod signatures;
+mod statements;
 
 use std::fs;
 use std::path::{Path, PathBuf};

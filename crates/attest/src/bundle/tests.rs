@@ -55,6 +55,17 @@ fn unknown_fields_are_ignored_and_log_entries_counted() {
     assert!(bundle.envelope.is_signed_by(key().public_key()));
 }
 
+/// OpenSSF Model Signing 1.0, section 4.1: verifiers must accept a `keyid` that is absent, empty or null.
+#[test]
+fn a_key_id_may_be_absent_empty_or_null() {
+    for keyid in [json!(""), Value::Null, json!("a name")] {
+        let mut document = document();
+        document["dsseEnvelope"]["signatures"][0]["keyid"] = keyid;
+        let bundle = read(&document).unwrap();
+        assert!(bundle.envelope.is_signed_by(key().public_key()));
+    }
+}
+
 #[test]
 fn certificates_are_keyless() {
     let mut document = document();

@@ -61,7 +61,7 @@ fn the_statement_is_the_specifications() {
                     "method": "files",
                     "hash_type": "sha256",
                     "allow_symlinks": false,
-                    "ignore_paths": ["model.sig"],
+                    "ignore_paths": [".git", ".gitignore", ".gitattributes", ".github", "model.sig"],
                 },
                 "resources": [
                     resource("a.txt", "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"),
@@ -185,6 +185,26 @@ fn names_that_leave_the_folder_are_not_signed() {
     for name in ["", "/a", "a/", "a//b", ".", "a/../b", "..", "./a", "a\\b"] {
         let error = sign(&[(name, "a")]).unwrap_err();
         assert_eq!(error, ModelSigningError::Name(name.to_owned()));
+    }
+    for name in [
+        "model.sig",
+        "model.sig/a",
+        ".git/config",
+        ".github",
+        ".gitignore",
+    ] {
+        let error = sign(&[(name, "a")]).unwrap_err();
+        assert_eq!(error, ModelSigningError::Ignored(name.to_owned()));
+    }
+    assert!(sign(&[("model.signature", "a"), ("sub/.gitignore", "b")]).is_ok());
+    for ignored in ["/model.sig", "*.sig", "../a"] {
+        let digest = Sha256Digest::of(b"a");
+        let file = ModelFile {
+            name: "a",
+            sha256: &digest,
+        };
+        let error = sign_model("m", &[file], &[ignored], &key()).unwrap_err();
+        assert_eq!(error, ModelSigningError::Name(ignored.to_owned()));
     }
     let double = sign(&[("a", "a"), ("a", "b")]).unwrap_err();
     assert_eq!(double, ModelSigningError::Name("a".to_owned()));

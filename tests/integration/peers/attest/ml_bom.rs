@@ -11,7 +11,7 @@ use super::super::python_with;
 use crate::support::repository;
 
 /// A bill of the model in the crate's fixtures; `is_full` with everything that may be absent.
-fn bom(is_full: bool) -> Value {
+pub(super) fn bom(is_full: bool) -> Value {
     let read = |name: &str| {
         let path = repository().join("crates/attest/fixtures").join(name);
         std::fs::read(path).unwrap()

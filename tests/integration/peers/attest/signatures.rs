@@ -28,11 +28,12 @@ fn cosign(home: &Path) -> Command {
     command
 }
 
-fn cosign_verify(signed: &Signed, public_key: &Path) -> Output {
+/// Has cosign check the signed folder's bundle as a statement of the type about the folder's file.
+pub(super) fn cosign_verify(signed: &Signed, public_key: &Path, predicate_type: &str) -> Output {
     let mut command = cosign(signed.folder.path());
     command
         .args(["verify-blob-attestation", "--insecure-ignore-tlog=true"])
-        .args(["--type", PREDICATE_TYPE, "--key"])
+        .args(["--type", predicate_type, "--key"])
         .arg(public_key)
         .arg("--bundle")
         .arg(signed.path("bundle.json"))
@@ -61,21 +62,21 @@ fn cosign_verifies_what_we_sign_and_refuses_every_change() {
     for key in VERIFIED_BY_ALL {
         let signed = Signed::with(key);
         let public_key = signed.public_key_file();
-        let verified = cosign_verify(&signed, &public_key);
+        let verified = cosign_verify(&signed, &public_key, PREDICATE_TYPE);
         assert!(verified.status.success(), "{key}: {}", said(&verified));
 
-        let refused = cosign_verify(&signed, &key_file("p256-params", "pub"));
+        let refused = cosign_verify(&signed, &key_file("p256-params", "pub"), PREDICATE_TYPE);
         assert!(!refused.status.success(), "{key}");
 
         for pointer in [PAYLOAD, SIGNATURE] {
             let signed = Signed::with(key);
             signed.change(|bundle| flip(bundle, pointer, 40));
-            let refused = cosign_verify(&signed, &public_key);
+            let refused = cosign_verify(&signed, &public_key, PREDICATE_TYPE);
             assert!(!refused.status.success(), "{key} {pointer}");
         }
 
         fs::write(signed.path("model"), b"another model").unwrap();
-        let refused = cosign_verify(&signed, &public_key);
+        let refused = cosign_verify(&signed, &public_key, PREDICATE_TYPE);
         assert!(!refused.status.success(), "{key}");
         assert!(said(&refused).contains("digest"), "{}", said(&refused));
     }
