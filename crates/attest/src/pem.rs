@@ -37,7 +37,7 @@ impl<'a> Block<'a> {
 
     /// Whether it has headers that say it is encrypted, as OpenSSL wrote them before PKCS#8 (RFC 1421).
     pub(crate) fn is_encrypted(&self) -> bool {
-        self.label.starts_with("ENCRYPTED ") || self.body.contains("ENCRYPTED")
+        self.label.starts_with("ENCRYPTED ") || self.body.contains("Proc-Type: 4,ENCRYPTED")
     }
 
     /// The bytes, which are overwritten when they are dropped; `None` where the text is not base64.

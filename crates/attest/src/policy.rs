@@ -144,6 +144,13 @@ impl Policy {
         })
     }
 
+    /// Whether it trusts certificates, which this build does not check.
+    fn names_identities(&self) -> bool {
+        let is_identity =
+            |signer: &PermittedSigner| matches!(signer, PermittedSigner::Identity { .. });
+        self.signers.iter().any(is_identity)
+    }
+
     /// Whether statements of this signer are believed.
     pub fn permits(&self, signer: &Signer) -> bool {
         self.signers.iter().any(|permitted| permitted.is(signer))

@@ -15,6 +15,7 @@ use crate::statement::{ResourceDescriptor, Statement, StatementError};
 /// A statement that a trusted key signed and that is about the right thing. Made by [`verify`] and
 /// [`verify_model`](crate::verify_model).
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Verified {
     /// The URI that says what the predicate means.
     pub predicate_type: String,

@@ -119,6 +119,13 @@ fn elsewhere_the_build_type_is_our_own() {
 }
 
 #[test]
+fn the_page_of_our_build_type_is_there() {
+    let (_, page) = BUILD_TYPE.split_once("/blob/main/").unwrap();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    assert!(root.join(page).is_file());
+}
+
+#[test]
 fn source_and_workflow_are_read_back() {
     let build = Build {
         system: BuildSystem::GitHub(GitHubRun {

@@ -41,6 +41,21 @@ fn a_statement_comes_back_with_its_signer() {
     }
 }
 
+/// See `fixtures/README.md`. cosign writes statements of version 0.1.
+#[test]
+fn a_bundle_of_cosigns_is_verified() {
+    let bundle = Bundle::from_json(include_bytes!("../../fixtures/cosign.json")).unwrap();
+    let keys = [private(0).public_key().clone()];
+    let verified = verify(&bundle, &keys, &Sha256Digest::of(b"hi\n")).unwrap();
+    assert_eq!(verified.predicate_type, "https://example.com/p");
+    assert_eq!(verified.predicate, json!({ "a": 1 }));
+    assert!(
+        verify(&bundle, &keys, &image())
+            .unwrap_err()
+            .is_contradiction()
+    );
+}
+
 #[test]
 fn one_of_several_keys_is_enough_and_none_is_too_few() {
     let keys: Vec<_> = (0..KEYS.len())
