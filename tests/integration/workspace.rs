@@ -321,6 +321,31 @@ fn core_is_pure() {
     }
 }
 
+/// Statements are made and judged from arguments alone: times, identities and bytes.
+#[test]
+fn attest_is_pure() {
+    let banned = [
+        "std::env",
+        "SystemTime",
+        "Instant",
+        "std::net",
+        "std::process",
+        "std::thread",
+        "std::fs",
+        "File::open",
+        "Utc::now",
+    ];
+    let is_attest = |path: &PathBuf| path.starts_with("crates/attest/src");
+    let mut n_files = 0;
+    for file in files().into_iter().filter(is_attest) {
+        let text = fs::read_to_string(repository().join(&file)).unwrap();
+        let found: Vec<_> = banned.iter().filter(|word| text.contains(**word)).collect();
+        assert!(found.is_empty(), "{}: {found:?}", file.display());
+        n_files += 1;
+    }
+    assert!(n_files > 10);
+}
+
 /// What started a run is parsed once, in `runner/src/context`; all other code matches on its `Event`.
 #[test]
 fn events_are_named_in_one_place() {
