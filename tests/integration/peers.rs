@@ -6,6 +6,7 @@
 //! fails and says how to install it; none passes without having run.
 
 mod act;
+mod attest;
 mod download;
 mod events;
 mod graphql;

