@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::project::{Said, read_json};
-use crate::support::stage;
+use crate::folder::Folder;
 
 const CONFIG: &str = r#"
 [[evaluate.slices]]
@@ -56,25 +55,19 @@ fn predictions(
 
 #[test]
 fn slices_and_columns_are_measured_on_the_shared_rows() {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    let run = |name: &str, arguments: &[&str], code: i32| {
-        let mut command = stage(name);
-        command.args(arguments).current_dir(folder.path());
-        Said::of(&mut command, code)
-    };
+    let folder = Folder::with(&[]);
     let baseline = ["--baseline", "old/evaluation/evaluation.json"];
-    write("trainyard.toml", CONFIG);
+    folder.write("trainyard.toml", CONFIG);
     // The baseline misses r00; the candidate is scored on 20 rows more, all of which it misses, and takes as long as before on
     // the old ones.
-    write("old.csv", &predictions(0..40, &[0], |_| 10.0, 1.0));
+    folder.write("old.csv", &predictions(0..40, &[0], |_| 10.0, 1.0));
     let new_rows: Vec<u32> = (40..60).chain([1]).collect();
     let latency = |row: u32| if row < 40 { 10.0 } else { 90.0 };
-    write("new.csv", &predictions(0..60, &new_rows, latency, 1.0));
-    run("evaluate", &["--predictions", "old.csv", "--out", "old"], 0);
-    run("evaluate", &["--predictions", "new.csv"], 0);
-    run("gate", &baseline, 0);
-    let verdict = read_json(&folder.path().join("trainyard-out/verdict/verdict.json"));
+    folder.write("new.csv", &predictions(0..60, &new_rows, latency, 1.0));
+    folder.run("evaluate", &["--predictions", "old.csv", "--out", "old"], 0);
+    folder.run("evaluate", &["--predictions", "new.csv"], 0);
+    folder.run("gate", &baseline, 0);
+    let verdict = folder.json("trainyard-out/verdict/verdict.json");
     // One of 20 rows of each is wrong, though it is 11 of 30 in the candidate's file.
     for (idx, expected) in [
         (0, "0.95 against 0.95 on the 40 rows of both: unchanged"),
@@ -85,28 +78,38 @@ fn slices_and_columns_are_measured_on_the_shared_rows() {
     let rule = &verdict["rules"][0]["comparison"];
     assert!(rule["measured"]["value"].as_f64().unwrap() < 0.7, "{rule}");
     assert_eq!(rule["change"]["n_rows"], 20);
+    // Three figures of a line are of three sets of rows, and each says so.
+    let page = folder.text("trainyard-out/verdict/verdict.html");
+    for rows in [
+        "<small>30 rows</small>",
+        "<small>20 rows</small>",
+        "<small>20 rows of both</small>",
+    ] {
+        assert!(page.contains(rows), "{rows}");
+    }
 
     // Too few shared rows of a slice are inconclusive, and say so.
-    write("old.csv", &predictions(0..18, &[0], |_| 10.0, 1.0));
-    write(
+    folder.write("old.csv", &predictions(0..18, &[0], |_| 10.0, 1.0));
+    folder.write(
         "new.csv",
         &predictions(0..18, &[1], |_| 10.0, 1.0).replace("FR", "ES"),
     );
-    run("evaluate", &["--predictions", "old.csv", "--out", "old"], 0);
-    run("evaluate", &["--predictions", "new.csv"], 0);
-    let said = run("gate", &baseline, 0);
-    said.has_output("there is no metric `accuracy, country=FR`");
+    folder.run("evaluate", &["--predictions", "old.csv", "--out", "old"], 0);
+    folder.run("evaluate", &["--predictions", "new.csv"], 0);
+    let said = folder.run("gate", &baseline, 0);
+    said.has_output("the baseline has `accuracy, country=FR`");
+    said.has_output("no row is in the slice `country=FR` any more");
 
     // Other weights on the same rows are not compared, with an interval or without.
-    write("old.csv", &predictions(0..40, &[0], |_| 10.0, 1.0));
+    folder.write("old.csv", &predictions(0..40, &[0], |_| 10.0, 1.0));
     let weighted = predictions(0..40, &[1], |_| 10.0, 2.0).replacen(",2\n", ",3\n", 4);
-    write("new.csv", &weighted);
-    run("evaluate", &["--predictions", "old.csv", "--out", "old"], 0);
-    run("evaluate", &["--predictions", "new.csv"], 0);
+    folder.write("new.csv", &weighted);
+    folder.run("evaluate", &["--predictions", "old.csv", "--out", "old"], 0);
+    folder.run("evaluate", &["--predictions", "new.csv"], 0);
     for more in ["", "confidence = 0.95\n"] {
         let rule = format!("[[gate.rules]]\nmetric = \"accuracy\"\nmax_drop = 0.9\n{more}");
-        write("trainyard.toml", &rule);
-        let said = run("gate", &baseline, 3);
+        folder.write("trainyard.toml", &rule);
+        let said = folder.run("gate", &baseline, 3);
         said.has_output("the rows have other weights than in the baseline's predictions");
     }
 }

@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::project::{Said, read_json};
-use crate::support::stage;
+use crate::folder::Folder;
 
 const N: u32 = 600;
 
@@ -36,14 +34,8 @@ fn text(n_wrong: u32, fold: bool) -> String {
 }
 
 /// The explanation of a model that predicts 90 rows wrong against one that predicts 60 wrong.
-fn explained(rules: &[&str], fold: bool) -> (TempDir, Value) {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    let run = |name: &str, arguments: &[&str], code: i32| {
-        let mut command = stage(name);
-        command.args(arguments).current_dir(folder.path());
-        Said::of(&mut command, code)
-    };
+fn explained(rules: &[&str], fold: bool) -> (Folder, Value) {
+    let folder = Folder::with(&[]);
     let mut config = String::new();
     for rule in rules {
         let _ = writeln!(
@@ -51,14 +43,14 @@ fn explained(rules: &[&str], fold: bool) -> (TempDir, Value) {
             "[[gate.rules]]\n{rule}\nmax_drop = 0.01\nconfidence = 0.95\nlevel = \"info\""
         );
     }
-    write("trainyard.toml", &config);
-    write("old.csv", &text(60, fold));
-    write("new.csv", &text(90, fold));
-    run("evaluate", &["--predictions", "old.csv", "--out", "old"], 0);
-    run("evaluate", &["--predictions", "new.csv"], 0);
+    folder.write("trainyard.toml", &config);
+    folder.write("old.csv", &text(60, fold));
+    folder.write("new.csv", &text(90, fold));
+    folder.run("evaluate", &["--predictions", "old.csv", "--out", "old"], 0);
+    folder.run("evaluate", &["--predictions", "new.csv"], 0);
     let baseline = ["--baseline", "old/evaluation/evaluation.json"];
-    run("gate", &[&baseline[..], &["--explain", "text"]].concat(), 0);
-    let explained = read_json(&folder.path().join("trainyard-out/verdict/explanation.json"));
+    folder.run("gate", &[&baseline[..], &["--explain", "text"]].concat(), 0);
+    let explained = folder.json("trainyard-out/verdict/explanation.json");
     (folder, explained)
 }
 

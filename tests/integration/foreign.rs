@@ -146,6 +146,18 @@ fn ranked_rows_are_measured_over_their_groups() {
     assert_eq!(found("mrr"), (0.75, Some(2)));
     assert_eq!(found("ndcg"), (0.5, Some(2)));
     assert_eq!(found("hit_rate"), (0.5, Some(2)));
+    // What a value is counted over are groups.
+    let reasons: Vec<&str> = measurements
+        .iter()
+        .filter_map(|found| found["no_interval"].as_str())
+        .collect();
+    assert!(!reasons.is_empty());
+    assert!(
+        reasons
+            .iter()
+            .all(|reason| reason.contains("group") && !reason.contains("row")),
+        "{reasons:?}"
+    );
     let arguments = ["--predictions", "p.csv", "--task", "classification"];
     evaluate(&arguments, 2).has_error("leave out `--task`");
     write("no.csv", "label,predicted\n1,0.5\n0,0.4\n");
@@ -280,5 +292,6 @@ fn predicted_quantiles_have_their_loss_and_the_coverage_of_their_interval() {
     write("q.csv", "label,predicted,quantile_95\n1,1,2\n2,2,3\n");
     evaluate("q.csv", 4).has_error("such as `quantile_0.95` for 95 %");
     write("t.csv", "label,predicted,quantile_0.5\n1,1,x\n2,2,3\n");
-    evaluate("t.csv", 4).has_error("every cell must be a finite number");
+    evaluate("t.csv", 4)
+        .has_error("line 2: `x` in the column `quantile_0.5` is not a finite number");
 }

@@ -1,13 +1,11 @@
 //! `sequential = "fresh-rows"` through the real binaries: evidence that goes from run to run in a file.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::project::{Said, read_json};
-use crate::support::stage;
+use crate::folder::Folder;
+use crate::project::Said;
 
 const RULE: &str = "[[gate.rules]]\nmetric = \"accuracy\"\nmax_drop = 0.02\nconfidence = 0.95\nsequential = \"fresh-rows\"\n";
 
@@ -15,24 +13,14 @@ const EVIDENCE: &str = "trainyard-out/verdict/fresh-rows.json";
 
 /// A folder in which nights are judged.
 struct Nights {
-    folder: TempDir,
+    folder: Folder,
 }
 
 impl Nights {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("trainyard.toml"), RULE).unwrap();
-        Self { folder }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn run(&self, name: &str, arguments: &[&str], code: i32) -> Said {
-        let mut command = stage(name);
-        command.args(arguments).current_dir(self.path());
-        Said::of(&mut command, code)
+        Self {
+            folder: Folder::with(&[("trainyard.toml", RULE)]),
+        }
     }
 
     /// A hundred rows of `night`, of which those in `missed` are wrong, as scored with the model of this name.
@@ -43,14 +31,14 @@ impl Nights {
             let predicted = if missed.contains(&row) { other } else { label };
             let _ = writeln!(text, "{night}-{row:02},{label},{predicted}");
         }
-        std::fs::write(self.path().join("p.csv"), text).unwrap();
-        self.run("evaluate", &["--predictions", "p.csv", "--out", out], 0);
+        self.folder.write("p.csv", &text);
+        self.folder.evaluate("p.csv", out);
         // As `evaluate --model` writes it; predictions alone do not say which model they are of.
-        let path = self.path().join(out).join("evaluation/evaluation.json");
-        let mut evaluation = read_json(&path);
+        let path = format!("{out}/evaluation/evaluation.json");
+        let mut evaluation = self.folder.json(&path);
         let digit = if model == "old" { "0" } else { "1" };
         evaluation["model"]["digest"] = json!(format!("sha256:{}", digit.repeat(64)));
-        std::fs::write(&path, evaluation.to_string()).unwrap();
+        self.folder.write(&path, &evaluation.to_string());
     }
 
     /// Judges a night on which the new model gains row 0 to `n_gained` and loses as many as `n_lost` more.
@@ -62,11 +50,12 @@ impl Nights {
 
     fn gate(&self, arguments: &[&str], code: i32) -> Said {
         let baseline = ["--baseline", "old/evaluation/evaluation.json"];
-        self.run("gate", &[&baseline[..], arguments].concat(), code)
+        self.folder
+            .run("gate", &[&baseline[..], arguments].concat(), code)
     }
 
     fn sets(&self) -> Value {
-        read_json(&self.path().join(EVIDENCE))["process"]["sets"].clone()
+        self.folder.json(EVIDENCE)["process"]["sets"].clone()
     }
 }
 
@@ -75,7 +64,7 @@ impl Nights {
 fn three_nights_prove_a_drop_and_the_same_night_twice_counts_once() {
     let nights = Nights::new();
     let said = nights.judged("monday", [1, 9], 0);
-    said.has_output("is not there, so the evidence of fresh rows begins without it");
+    said.has_output("does not exist, so the evidence of fresh rows begins anew with these rows");
     said.has_output("e-value 2.5191 for a miss");
     nights
         .judged("tuesday", [0, 8], 0)
@@ -88,7 +77,7 @@ fn three_nights_prove_a_drop_and_the_same_night_twice_counts_once() {
     let said = nights.judged("wednesday", [1, 9], 1);
     said.has_output("e-value 125.28 for a miss, 0.351 against it, 40 needed at 2.5 %: the miss is proven since set 3");
     // The product, step by step.
-    let explained = read_json(&nights.path().join("trainyard-out/verdict/explanation.json"));
+    let explained = nights.folder.json("trainyard-out/verdict/explanation.json");
     let computation = &explained["rules"][0]["computation"];
     assert_eq!(computation["kind"], "e_process");
     assert_eq!(computation["sets"][2]["all_rows"]["n_lost"], 26);
@@ -104,7 +93,7 @@ fn rows_that_come_again_are_left_out_and_another_model_begins_anew() {
     let nights = Nights::new();
     nights.judged("monday", [1, 9], 0);
     // Monday's rows with one more class of label are another set of the same rows.
-    let path = nights.path().join("trainyard.toml");
+    let path = nights.folder.path("trainyard.toml");
     let sets_before = nights.sets();
     nights.scored("monday", "new", 1..10, "trainyard-out");
     let said = nights.gate(&["--fresh-rows", EVIDENCE], 0);
@@ -113,7 +102,7 @@ fn rows_that_come_again_are_left_out_and_another_model_begins_anew() {
     // The baseline is another model from now on.
     nights.scored("tuesday", "new", 0..8, "trainyard-out");
     nights.scored("tuesday", "new", 0..0, "old");
-    let evaluation = nights.path().join("old/evaluation/evaluation.json");
+    let evaluation = nights.folder.path("old/evaluation/evaluation.json");
     let text = std::fs::read_to_string(&evaluation).unwrap();
     std::fs::write(&evaluation, text.replace(&"1".repeat(64), &"2".repeat(64))).unwrap();
     let said = nights.gate(&["--fresh-rows", EVIDENCE], 0);
@@ -121,11 +110,43 @@ fn rows_that_come_again_are_left_out_and_another_model_begins_anew() {
         "begun anew: the baseline is another model than in the evidence of 1 set before",
     );
     assert_eq!(nights.sets().as_array().unwrap().len(), 1);
+    // Neither a folder nor a misspelt name ends what was begun.
+    for (file, part) in [
+        (
+            "trainyard-out/verdict",
+            "is a folder: name the file in it, such as `trainyard-out/verdict/fresh-rows.json`",
+        ),
+        (
+            "trainyard-out/fresh-rows.json",
+            "an earlier run left `trainyard-out/verdict/fresh-rows.json`: name that file",
+        ),
+    ] {
+        nights.gate(&["--fresh-rows", file], 3).has_output(part);
+        assert_eq!(nights.sets().as_array().unwrap().len(), 1, "{file}");
+    }
     // What cannot be read is not taken for nothing.
-    std::fs::write(nights.path().join("damaged.json"), "{").unwrap();
+    std::fs::write(nights.folder.path("damaged.json"), "{").unwrap();
     let said = nights.gate(&["--fresh-rows", "damaged.json"], 3);
     said.has_output("the evidence of earlier runs is not known");
+    std::fs::write(nights.folder.path(EVIDENCE), "{").unwrap();
+    nights.gate(&["--fresh-rows", EVIDENCE], 3);
+    assert_eq!(nights.folder.text(EVIDENCE), "{", "it is left to be mended");
     // A rule that cannot be judged so is refused on its line.
     std::fs::write(&path, RULE.replace("accuracy", "log_loss")).unwrap();
     nights.gate(&[], 2).has_error("trainyard.toml:5:");
+}
+
+/// A rule that holds says by what, in every report.
+#[test]
+fn a_drop_that_is_disproven_is_explained_where_it_holds() {
+    let nights = Nights::new();
+    for night in ["monday", "tuesday", "wednesday"] {
+        nights.judged(night, [20, 0], 0);
+    }
+    let verdict = nights.folder.json("trainyard-out/verdict/verdict.json");
+    assert_eq!(verdict["rules"][0]["outcome"], "holds", "{verdict}");
+    let said = nights.gate(&["--fresh-rows", EVIDENCE], 0);
+    said.has_output("proven since set");
+    let comment = nights.folder.text("trainyard-out/verdict/comment.md");
+    assert!(comment.contains("proven since set"), "{comment}");
 }

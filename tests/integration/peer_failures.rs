@@ -39,7 +39,7 @@ const CASES: &[Case] = &[
         metrics: Some(r#"{"acc": 0.99}"#),
         rule: "metric = 'auc'\nmax_drop = 0.01",
         exit_code: 3,
-        said: "there is no metric `auc`",
+        said: "the baseline has `auc`, 0.9, and this evaluation no longer has it",
     },
     Case {
         row: "The file of metrics is gone",

@@ -1,31 +1,9 @@
 //! Inputs of `evaluate` and `gate` that once ended green and wrong, or red without a word why; each with the right end.
 
-use tempfile::TempDir;
+use std::fmt::Write as _;
 
-use crate::project::{Project, Said};
-use crate::support::stage;
-
-struct Folder(TempDir);
-
-impl Folder {
-    fn with(files: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, content) in files {
-            std::fs::write(folder.path().join(name), content).unwrap();
-        }
-        Self(folder)
-    }
-
-    fn run(&self, name: &str, arguments: &[&str], code: i32) -> Said {
-        let mut command = stage(name);
-        command.args(arguments).current_dir(self.0.path());
-        Said::of(&mut command, code)
-    }
-
-    fn write(&self, name: &str, content: &str) {
-        std::fs::write(self.0.path().join(name), content).unwrap();
-    }
-}
+use crate::folder::Folder;
+use crate::project::Project;
 
 const AT_LEAST: &str = "[[gate.rules]]\nmetric = \"accuracy\"\nmin = 0.9\n";
 const NO_DROP: &str = "[[gate.rules]]\nmetric = \"accuracy\"\nmax_drop = 0.01\n";
@@ -150,7 +128,7 @@ fn a_stage_that_fails_leaves_nothing_for_the_next_to_believe() {
     folder.run("gate", &[], 0);
     folder.write("trainyard.toml", "[[gate.rules]\n");
     folder.run("gate", &[], 2);
-    let verdict = folder.0.path().join("trainyard-out/verdict/verdict.json");
+    let verdict = folder.path("trainyard-out/verdict/verdict.json");
     let verdict = std::fs::read_to_string(verdict).unwrap();
     assert!(
         verdict.contains("\"verdict\": \"inconclusive\""),
@@ -246,4 +224,65 @@ fn a_check_is_completed_under_the_name_that_it_was_opened_by() {
     folder
         .run("gate", &["--dry-run", "--name", "digits"], 0)
         .has_output("the check run `trainyard / digits (branch)`");
+}
+
+/// Forty groups of five rows, of which a group is wrong as a whole: by groups the drop is not disproven, by rows it would be.
+#[test]
+fn rows_are_compared_by_the_groups_that_the_candidate_left_out() {
+    let text = |n_wrong: u32, has_group: bool| {
+        let mut text = "row_id,label,predicted".to_owned();
+        text += if has_group { ",group\n" } else { "\n" };
+        for row in 0..200_u32 {
+            let (label, other) = [("cat", "dog"), ("dog", "cat")][(row % 2) as usize];
+            let predicted = if row / 5 < n_wrong { other } else { label };
+            let group = if has_group {
+                format!(",g{}", row / 5)
+            } else {
+                String::new()
+            };
+            writeln!(text, "r{row},{label},{predicted}{group}").unwrap();
+        }
+        text
+    };
+    let rule = "[[gate.rules]]\nmetric = \"accuracy\"\nmax_drop = 0.12\nconfidence = 0.95\n";
+    let folder = Folder::with(&[
+        ("old.csv", &text(0, true)),
+        ("grouped.csv", &text(2, true)),
+        ("alone.csv", &text(2, false)),
+        ("trainyard.toml", rule),
+    ]);
+    folder.evaluate("old.csv", "old");
+    let baseline = ["--baseline", "old/evaluation/evaluation.json"];
+    let interval = |file: &str| {
+        folder.evaluate(file, "trainyard-out");
+        let said = folder.run("gate", &baseline, 0);
+        let verdict = folder.json("trainyard-out/verdict/verdict.json");
+        (
+            said,
+            verdict["rules"][0]["comparison"]["change"]["interval"].clone(),
+        )
+    };
+    let (_, grouped) = interval("grouped.csv");
+    let (said, alone) = interval("alone.csv");
+    assert_eq!(alone, grouped);
+    assert!(alone.is_object(), "{}", said.stdout);
+    said.has_output("this evaluation has no column `group`");
+    said.has_output("intervals of changes use the baseline's groups");
+}
+
+#[test]
+fn an_evaluation_by_another_configuration_is_not_judged_by_this_one() {
+    let predictions = "row_id,label,score_ill,score_well\n1,ill,0.45,0.55\n2,well,0.1,0.9\n3,ill,0.8,0.2\n4,well,0.3,0.7\n";
+    let with = |threshold: &str| {
+        format!("[evaluate]\npositive_class = \"ill\"\nthreshold = {threshold}\n{AT_LEAST}")
+    };
+    let folder = Folder::with(&[("p.csv", predictions), ("trainyard.toml", &with("0.4"))]);
+    folder.evaluate("p.csv", "trainyard-out");
+    folder.run("gate", &[], 0);
+    folder.write("trainyard.toml", &with("0.6"));
+    let said = folder.run("gate", &[], 3);
+    said.has_output("`threshold` is `0.6` in the configuration and `0.4` in this evaluation");
+    said.has_output("run `trainyard-evaluate` again");
+    folder.evaluate("p.csv", "trainyard-out");
+    folder.run("gate", &[], 1);
 }

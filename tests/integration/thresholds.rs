@@ -174,3 +174,64 @@ fn predictions_take_their_threshold_from_other_rows() {
         .run("evaluate", &with("validation.csv"), 2)
         .has_error("has no effect without an aim");
 }
+
+/// By hand: from 0.4 on, both rows of fold 0 are right and both of fold 1 wrong; by the higher score one of each would be.
+#[test]
+fn folds_of_predictions_are_scored_with_a_threshold_that_was_chosen_elsewhere() {
+    let project = Project(tempfile::tempdir().unwrap());
+    project.write(
+        "trainyard.toml",
+        "[evaluate]\npositive_class = \"ill\"\nthreshold = { aim = \"min_recall\", at = 1.0 }\n",
+    );
+    project.write(
+        "validation.csv",
+        "row_id,label,score_ill,score_well\na,ill,0.4,0.6\nb,well,0.2,0.8\n",
+    );
+    project.write(
+        "test.csv",
+        "row_id,label,fold,score_ill,score_well\n0,ill,0,0.45,0.55\n1,well,0,0.35,0.65\n2,ill,1,0.3,0.7\n3,well,1,0.4,0.6\n",
+    );
+    let arguments = [
+        "--predictions",
+        "test.csv",
+        "--threshold-from",
+        "validation.csv",
+    ];
+    project.run("evaluate", &arguments, 0);
+    let evaluation = project.evaluation();
+    let accuracy = |fold: u32| {
+        let key = json!({ "metric": "accuracy", "fold": fold });
+        let mut found = evaluation["measurements"].as_array().unwrap().iter();
+        let found = found.find(|found| found["key"] == key);
+        found.unwrap_or_else(|| panic!("{evaluation}"))["value"].clone()
+    };
+    assert_eq!([accuracy(0), accuracy(1)], [1.0, 0.0]);
+}
+
+#[test]
+fn folds_of_a_cross_validation_are_scored_with_a_threshold_that_is_written() {
+    let project = Project::new();
+    let folds = "[evaluate.cross_validation]\nn_splits = 3\n";
+    project.write("trainyard.toml", &format!("{CONFIG}\n{folds}"));
+    project.run("train", &[], 0);
+    project
+        .run("evaluate", &[], 0)
+        .has_error("The folds are scored without the threshold");
+    // Nearly no probability is as high, so that no row is predicted ill.
+    project.edit("{ aim = \"min_recall\", at = 0.9 }", "0.9999999");
+    project.run("train", &[], 0);
+    let said = project.run("evaluate", &[], 0);
+    assert!(
+        !said.stderr.contains("without the threshold"),
+        "{}",
+        said.stderr
+    );
+    let evaluation = project.evaluation();
+    let key = json!({ "metric": "recall", "fold": "mean" });
+    let mut found = evaluation["measurements"].as_array().unwrap().iter();
+    let found = found.find(|found| found["key"] == key);
+    assert_eq!(
+        found.unwrap_or_else(|| panic!("{evaluation}"))["value"],
+        0.0
+    );
+}

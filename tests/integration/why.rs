@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::project::{Said, read_json};
-use crate::support::stage;
+use crate::folder::Folder;
+use crate::project::Said;
 
 const RULES: &str = "[[gate.rules]]\nmetric = \"accuracy\"\nmin = 0.5\nconfidence = 0.95\n\n[[gate.rules]]\nmax_new_errors = 1\n";
 
@@ -26,21 +25,16 @@ fn predictions(is_wrong: impl Fn(u32) -> bool) -> String {
 }
 
 /// The baseline misses r00 to r02, the candidate r02 to r06; both judged in one folder.
-fn judged(arguments: &[&str]) -> (TempDir, Said) {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    write("old.csv", &predictions(|row| row < 3));
-    write("new.csv", &predictions(|row| (2..7).contains(&row)));
-    write("trainyard.toml", RULES);
-    let run = |name: &str, arguments: &[&str], code: i32| {
-        let mut command = stage(name);
-        command.args(arguments).current_dir(folder.path());
-        Said::of(&mut command, code)
-    };
-    run("evaluate", &["--predictions", "old.csv", "--out", "old"], 0);
-    run("evaluate", &["--predictions", "new.csv"], 0);
+fn judged(arguments: &[&str]) -> (Folder, Said) {
+    let folder = Folder::with(&[
+        ("old.csv", &predictions(|row| row < 3)),
+        ("new.csv", &predictions(|row| (2..7).contains(&row))),
+        ("trainyard.toml", RULES),
+    ]);
+    folder.evaluate("old.csv", "old");
+    folder.evaluate("new.csv", "trainyard-out");
     let baseline = ["--baseline", "old/evaluation/evaluation.json"];
-    let said = run("gate", &[&baseline[..], arguments].concat(), 1);
+    let said = folder.run("gate", &[&baseline[..], arguments].concat(), 1);
     (folder, said)
 }
 
@@ -48,8 +42,7 @@ fn judged(arguments: &[&str]) -> (TempDir, Said) {
 fn the_comment_lists_the_rows_that_flipped() {
     let (folder, said) = judged(&[]);
     said.has_output("4 new errors of 37 rows that the baseline predicts right, more than 1");
-    let comment = std::fs::read_to_string(folder.path().join("trainyard-out/verdict/comment.md"));
-    let comment = comment.unwrap();
+    let comment = folder.text("trainyard-out/verdict/comment.md");
     for expected in [
         "4 newly wrong, 2 newly right, of 40 rows",
         "| cat | 2 | 1 |",
@@ -62,8 +55,7 @@ fn the_comment_lists_the_rows_that_flipped() {
             "`{expected}` is not in\n{comment}"
         );
     }
-    let page = std::fs::read_to_string(folder.path().join("trainyard-out/verdict/verdict.html"));
-    let page = page.unwrap();
+    let page = folder.text("trainyard-out/verdict/verdict.html");
     for expected in [
         "4 newly wrong, 2 newly right, of 40 rows",
         "<td>r03</td><td class=\"text\">dog</td><td class=\"text\">dog</td><td class=\"text\">cat</td>",
@@ -74,7 +66,7 @@ fn the_comment_lists_the_rows_that_flipped() {
     }
     // Nothing is loaded from elsewhere.
     assert!(!page.contains("<script") && !page.contains("<link") && !page.contains("src="));
-    let flips = &read_json(&folder.path().join("trainyard-out/verdict/verdict.json"))["flips"];
+    let flips = &folder.json("trainyard-out/verdict/verdict.json")["flips"];
     assert_eq!(flips["n_lost"], 4);
     assert_eq!(flips["lost"][0]["row"], "r04");
 }
@@ -86,7 +78,7 @@ fn an_explanation_can_be_checked_by_hand() {
     said.has_output("check: scipy.stats.binomtest(35, 40).proportion_ci(0.95)");
     said.has_output("missed at level `fail` comes to fail");
     said.has_output("verdict: fail, the worst of all rules: [1] accuracy");
-    let file = read_json(&folder.path().join("trainyard-out/verdict/explanation.json"));
+    let file = folder.json("trainyard-out/verdict/explanation.json");
     let (_folder, said) = judged(&["--explain", "json"]);
     let printed: Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(printed["rules"], file["rules"]);
@@ -94,39 +86,31 @@ fn an_explanation_can_be_checked_by_hand() {
 
 #[test]
 fn listed_rows_must_be_right_whatever_the_figures_say() {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    let run = |name: &str, arguments: &[&str], code: i32| {
-        let mut command = stage(name);
-        command.args(arguments).current_dir(folder.path());
-        Said::of(&mut command, code)
-    };
-    write("p.csv", &predictions(|row| row == 7));
+    let folder = Folder::with(&[]);
+    folder.write("p.csv", &predictions(|row| row == 7));
     let rule = "\n[[gate.rules]]\nmust_pass = \"golden.csv\"\n";
-    write(
+    folder.write(
         "trainyard.toml",
         &format!("{RULES}{rule}").replace("max_new_errors = 1", "metric = \"accuracy\"\nmin = 0.1"),
     );
-    run("evaluate", &["--predictions", "p.csv"], 0);
-    run("gate", &[], 3).has_output("`golden.csv`: ");
-    write("golden.csv", "row_id\nr01\nr02\n");
-    run("gate", &[], 0).has_output("All 3 rules hold.");
-    write("golden.csv", "row_id\nr01\nr07\n");
-    run("gate", &[], 1).has_output("1 of 2 listed rows wrong: r07");
-    write("golden.csv", "row_id\nr01\nr99\n");
-    run("gate", &[], 3).has_output("1 of 2 listed rows not among the rows judged: r99");
+    folder.run("evaluate", &["--predictions", "p.csv"], 0);
+    folder.run("gate", &[], 3).has_output("`golden.csv`: ");
+    folder.write("golden.csv", "row_id\nr01\nr02\n");
+    folder.run("gate", &[], 0).has_output("All 3 rules hold.");
+    folder.write("golden.csv", "row_id\nr01\nr07\n");
+    folder
+        .run("gate", &[], 1)
+        .has_output("1 of 2 listed rows wrong: r07");
+    folder.write("golden.csv", "row_id\nr01\nr99\n");
+    folder
+        .run("gate", &[], 3)
+        .has_output("1 of 2 listed rows not among the rows judged: r99");
 }
 
 /// Every metric's change on the same rows: equal predictions are no news, and a much worse model is.
 #[test]
 fn changes_of_any_metric_are_judged_row_by_row() {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    let run = |name: &str, arguments: &[&str], code: i32| {
-        let mut command = stage(name);
-        command.args(arguments).current_dir(folder.path());
-        Said::of(&mut command, code)
-    };
+    let folder = Folder::with(&[]);
     let scored = |n_wrong: u32| {
         let mut text = String::from("row_id,label,score_cat,score_dog,country\n");
         for row in 0..1000_u32 {
@@ -155,15 +139,17 @@ fn changes_of_any_metric_are_judged_row_by_row() {
             "[[gate.rules]]\n{metric}\nmax_drop = 0.03\nconfidence = 0.95"
         );
     }
-    write("trainyard.toml", &config);
-    write("old.csv", &scored(50));
-    write("worse.csv", &scored(250));
+    folder.write("trainyard.toml", &config);
+    folder.write("old.csv", &scored(50));
+    folder.write("worse.csv", &scored(250));
     let baseline = ["--baseline", "old/evaluation/evaluation.json"];
-    run("evaluate", &["--predictions", "old.csv", "--out", "old"], 0);
-    run("evaluate", &["--predictions", "old.csv"], 0);
-    run("gate", &baseline, 0).has_output("All 8 rules hold.");
-    run("evaluate", &["--predictions", "worse.csv"], 0);
-    let said = run("gate", &baseline, 1);
+    folder.run("evaluate", &["--predictions", "old.csv", "--out", "old"], 0);
+    folder.run("evaluate", &["--predictions", "old.csv"], 0);
+    folder
+        .run("gate", &baseline, 0)
+        .has_output("All 8 rules hold.");
+    folder.run("evaluate", &["--predictions", "worse.csv"], 0);
+    let said = folder.run("gate", &baseline, 1);
     said.has_output("8 rules missed.");
     for method in [
         "(Tango)",
@@ -178,57 +164,44 @@ fn changes_of_any_metric_are_judged_row_by_row() {
 /// Three samples that differ by chance alone: a drop of 0 is missed by each worse one of a pair.
 #[test]
 fn the_a_a_test_tells_which_rules_the_seed_decides() {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    let run = |name: &str, arguments: &[&str], code: i32| {
-        let mut command = stage(name);
-        command.args(arguments).current_dir(folder.path());
-        Said::of(&mut command, code)
-    };
+    let folder = Folder::with(&[]);
     let rule = |text: &str| format!("[[gate.rules]]\nmetric = \"accuracy\"\n{text}\n");
     let rules = [
         rule("min = 0.9"),
         rule("max_drop = 0.0"),
         rule("max_drop = 0.2\nconfidence = 0.95"),
     ];
-    write("trainyard.toml", &rules.concat());
+    folder.write("trainyard.toml", &rules.concat());
     for n_wrong in [3, 4, 5] {
-        write("p.csv", &predictions(|row| row < n_wrong));
+        folder.write("p.csv", &predictions(|row| row < n_wrong));
         let out = format!("seeds/{n_wrong}");
-        run("evaluate", &["--predictions", "p.csv", "--out", &out], 0);
+        folder.run("evaluate", &["--predictions", "p.csv", "--out", &out], 0);
     }
-    let said = run("gate", &["--aa", "seeds"], 0);
+    let said = folder.run("gate", &["--aa", "seeds"], 0);
     said.has_output("A/A test of 3 evaluations");
     said.has_output("accuracy at least 0.9: held 2, missed 1, uncertain 0, not judged 0: missed 33.333 % of the time: the seed decides");
     said.has_output("accuracy not below the baseline: held 3, missed 3, uncertain 0, not judged 0: missed 50 % of the time though nothing changed");
     said.has_output("with 95 % confidence: held 6, missed 0");
-    assert!(
-        folder
-            .path()
-            .join("trainyard-out/verdict/aa.json")
-            .is_file()
-    );
-    assert!(
-        !folder
-            .path()
-            .join("trainyard-out/verdict/verdict.json")
-            .exists()
-    );
+    assert!(folder.path("trainyard-out/verdict/aa.json").is_file());
+    assert!(!folder.path("trainyard-out/verdict/verdict.json").exists());
     // A sample twice proves nothing, and the test says so.
-    run(
+    folder.run(
         "evaluate",
         &["--predictions", "p.csv", "--out", "seeds/6"],
         0,
     );
-    run("gate", &["--aa", "seeds"], 0)
+    folder
+        .run("gate", &["--aa", "seeds"], 0)
         .has_output("seeds/5/evaluation and seeds/6/evaluation are identical: the same model");
-    run("gate", &["--aa", "seeds/3"], 2).has_error("at least 2 are compared");
+    folder
+        .run("gate", &["--aa", "seeds/3"], 2)
+        .has_error("at least 2 are compared");
 }
 
 #[test]
 fn sarif_names_the_line_of_the_rule() {
     let (folder, _) = judged(&[]);
-    let sarif = read_json(&folder.path().join("trainyard-out/verdict/results.sarif"));
+    let sarif = folder.json("trainyard-out/verdict/results.sarif");
     let results = sarif["runs"][0]["results"].as_array().unwrap();
     let kinds: Vec<&str> = results
         .iter()

@@ -11,6 +11,7 @@ use trainyard_core::files;
 use trainyard_core::folds::{CROSS_VALIDATION_FILE, CrossValidation, FoldMethod};
 use trainyard_core::model::{FileEntry, ModelManifest, Origin, Task};
 use trainyard_core::scored_rows::ScoredRows;
+use trainyard_ml::predictions::predict_by_threshold;
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
 /// The folder below the output folder.
@@ -65,9 +66,17 @@ impl CrossValidated {
             .hint(advice);
         }
         let predictions = folder.join(&record.predictions.path);
-        let rows = read(&predictions, &record)
+        let mut rows = read(&predictions, &record)
             .map_err(|problem| anyhow!("`{}`: {problem}", predictions.display()))
             .exit_code(ExitCode::Data)?;
+        // A number that is written was chosen on none of these rows. One that was chosen on the validation rows was chosen on some:
+        // those are tested in the folds.
+        predict_by_threshold(
+            &mut rows,
+            config.evaluate.positive_class.as_deref(),
+            config.evaluate.fixed_threshold(),
+        )
+        .exit_code(ExitCode::Usage)?;
         let folds = record.folds.iter().map(|fold| {
             let index = fold.repeat * record.n_splits + fold.fold;
             (index as u32, fold.n_train as u64)

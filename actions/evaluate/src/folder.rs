@@ -48,6 +48,7 @@ pub(crate) fn write(
         threshold,
         history,
         overriding_inputs,
+        settings,
         parts: _,
     } = subject;
     let Scores {
@@ -61,9 +62,12 @@ pub(crate) fn write(
     let is_classifier = predictions.rows.task() == Task::Classification;
     let mut notes = [predictions.notes, measured.notes].concat();
     let is_of_training_rows = folds.as_ref().is_some_and(|folds| folds.of_training_rows);
-    if threshold.is_some() && is_of_training_rows {
+    let is_chosen = threshold
+        .as_ref()
+        .is_some_and(|found| found.chosen.is_some());
+    if is_chosen && is_of_training_rows {
         notes.push(
-            "The folds are scored without the threshold: by the class with the higher score."
+            "The folds are scored without the threshold, by the class with the higher score: it was chosen on rows that training may have seen."
                 .to_owned(),
         );
     }
@@ -76,6 +80,7 @@ pub(crate) fn write(
             rows,
         },
         scoring,
+        settings: Some(settings),
         threshold,
         measurements: measured.measurements,
         undefined: measured.undefined,
@@ -99,7 +104,7 @@ pub(crate) fn write(
         crate::seeds::add(&mut evaluation, seeds, folder)?;
     }
     evaluation.files = write_siblings(folder, &evaluation)?;
-    results.finish(&evaluation)?;
+    results.finish_by_line(&evaluation)?;
     Ok(evaluation)
 }
 

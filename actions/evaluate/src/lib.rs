@@ -5,7 +5,6 @@ mod cross_validated;
 mod folder;
 mod inputs;
 mod parts;
-mod ranking;
 mod seeds;
 mod subject;
 mod threshold;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation};
-use trainyard_core::seed_scores::seed_table;
-use trainyard_runner::{ExitCode, WithExitCode as _};
+use trainyard_core::seed_scores::{Placed, seed_table};
+use trainyard_runner::{ExitCode, WithExitCode as _, folders_with};
 
 const HINT: &str = "train and evaluate the same configuration with other seeds on the same rows: `trainyard-train --seed 1 --out seeds/1`, \
                     `trainyard-evaluate --out seeds/1`, and so on";
@@ -17,7 +17,11 @@ pub(crate) fn add(evaluation: &mut Evaluation, folder: &Path, own: &Path) -> any
         let (other, _) = Evaluation::open(&folder).exit_code(ExitCode::Data)?;
         others.push((folder.display().to_string(), other));
     }
-    let table = seed_table(evaluation, &others)
+    let others: Vec<Placed<'_>> = others
+        .iter()
+        .map(|(place, other)| (place.as_str(), other))
+        .collect();
+    let table = seed_table((&own.display().to_string(), evaluation), &others)
         .map_err(|error| anyhow!("`--seeds {}`: {error}", folder.display()))
         .exit_code(ExitCode::Data)
         .hint(HINT)?;
@@ -25,29 +29,17 @@ pub(crate) fn add(evaluation: &mut Evaluation, folder: &Path, own: &Path) -> any
     Ok(())
 }
 
-/// The folders below `folder` that hold an evaluation, by name.
+/// The folders below `folder` that hold an evaluation, by name. A seed that has none is an error: left out, those that failed would
+/// not count.
 fn evaluations(folder: &Path, own: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let own = own.canonicalize().ok();
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(folder) = open.pop() {
-        if folder.canonicalize().ok() == own && own.is_some() {
-            continue;
-        }
-        if folder.join(EVALUATION_FILE).is_file() {
-            found.push(folder);
-            continue;
-        }
-        let entries = std::fs::read_dir(&folder)
-            .map_err(|error| anyhow!("cannot read the folder `{}`: {error}", folder.display()))
-            .exit_code(ExitCode::Usage)?;
-        for entry in entries {
-            let path = entry?.path();
-            if path.is_dir() {
-                open.push(path);
-            }
-        }
+    let found = folders_with(EVALUATION_FILE, folder, Some(own)).exit_code(ExitCode::Usage)?;
+    match found.named_without() {
+        None => Ok(found.with),
+        Some(without) => Err(anyhow!(
+            "`--seeds {}`: there is no evaluation in {without}",
+            folder.display(),
+        ))
+        .exit_code(ExitCode::Data)
+        .hint("run `trainyard-evaluate --out` with that folder, or move what is not a seed's out of `--seeds`"),
     }
-    found.sort();
-    Ok(found)
 }

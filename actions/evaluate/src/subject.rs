@@ -5,7 +5,9 @@ use std::path::Path;
 
 use trainyard_core::config::{Config, ConfigError, EvaluateConfig, JudgingConfig, ROW_COLUMNS};
 use trainyard_core::digest::Sha256Digest;
-use trainyard_core::evaluation::{AppliedThreshold, EpochRecord, ModelReference};
+use trainyard_core::evaluation::{
+    AppliedThreshold, EpochRecord, ModelReference, TrainingReference,
+};
 use trainyard_core::files;
 use trainyard_core::metrics::Scoring;
 use trainyard_core::model::{Loss, ModelManifest, Origin, RunRecord, Task};
@@ -20,7 +22,6 @@ use trainyard_runner::{ExitCode, WithExitCode as _};
 use crate::Inputs;
 use crate::cross_validated::CrossValidated;
 use crate::parts::{Parts, Scores};
-use crate::ranking;
 use crate::threshold::{self, Validation};
 
 /// Predictions, and where they came from.
@@ -33,6 +34,8 @@ pub(crate) struct Subject {
     pub(crate) history: Vec<EpochRecord>,
     /// Inputs that overrode the configuration, here and in training.
     pub(crate) overriding_inputs: Vec<String>,
+    /// `[evaluate]` as it is written.
+    pub(crate) settings: EvaluateConfig,
     /// What is measured beside the metrics of all rows.
     pub(crate) parts: Parts,
 }
@@ -76,21 +79,20 @@ impl Subject {
         };
         let mut predictions = Predictions::read(path, &given).exit_code(ExitCode::Data)?;
         let threshold = threshold::applied(&evaluate, validation, &mut predictions)?;
-        if let Some(ranking) = &evaluate.ranking {
-            ranking::prepare(&mut predictions.rows, ranking)?;
-        }
         let name = inputs.name.clone().or(config.model_name);
         Ok(Self {
             model: ModelReference {
                 name: name.unwrap_or_else(|| "model".to_owned()),
                 digest: None,
                 size_bytes: None,
+                training: None,
             },
             scoring: scoring(default_objective(predictions.rows.task()), &config.evaluate),
             predictions,
             threshold,
             history: Vec::new(),
             overriding_inputs: Vec::new(),
+            settings: config.evaluate.clone(),
             parts: Parts::of(config.evaluate, &config.gate, None),
         })
     }
@@ -185,10 +187,12 @@ impl Subject {
                 name: manifest.name.clone(),
                 digest: Some(predictor.digest().clone()),
                 size_bytes: Some(predictor.folder().size_bytes),
+                training: training(&config, manifest)?,
             },
             scoring: scoring(objective, &config.evaluate),
             history,
             overriding_inputs,
+            settings: config.evaluate.clone(),
             parts: Parts::of(config.evaluate, &config.gate, cross_validated),
         })
     }
@@ -207,6 +211,28 @@ fn scoring(objective: Loss, evaluate: &EvaluateConfig) -> Scoring {
         ranking_k: evaluate.ranking.as_ref().map(|ranking| ranking.k),
         ..Scoring::new(objective, evaluate.confidence)
     }
+}
+
+/// What the model was trained by, where that is `config` but for the seed.
+fn training(
+    config: &Config,
+    manifest: &ModelManifest,
+) -> anyhow::Result<Option<TrainingReference>> {
+    let Origin::Trained(trained) = &manifest.origin else {
+        return Ok(None);
+    };
+    let mut of_seed = config.clone();
+    of_seed.train.seed = trained.seed;
+    let wanted = of_seed.training_digest().exit_code(ExitCode::Usage)?;
+    if wanted != trained.config_digest {
+        return Ok(None);
+    }
+    Ok(Some(TrainingReference {
+        config_digest: config
+            .seedless_training_digest()
+            .exit_code(ExitCode::Usage)?,
+        data_digest: trained.data_digest.clone(),
+    }))
 }
 
 /// The features of the test data by which rows are cut into slices.

@@ -36,9 +36,8 @@ impl Validation {
             .exit_code(ExitCode::Usage)
             .hint("write an aim into the configuration, such as `threshold = { aim = \"max_f1\" }` and `positive_class`, or leave the input out");
         };
-        // The further columns are those of the test rows.
+        // The further columns are those of the test rows; the aim decides no class yet.
         let settings = EvaluateConfig {
-            threshold: None,
             columns: Vec::new(),
             slices: Vec::new(),
             ..evaluate.clone()

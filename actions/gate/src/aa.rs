@@ -12,7 +12,8 @@ use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation};
 use trainyard_core::figure::{count, percent};
 use trainyard_core::files;
 use trainyard_core::gate::{Baseline, Case, Outcome, RulesInForce, RulesOrigin, Scorecard, Trust};
-use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
+use trainyard_core::seed_scores::check_alike;
+use trainyard_runner::{ExitCode, Stage, WithExitCode as _, folders_with};
 
 use crate::Inputs;
 use crate::shared::{self, Candidate, Origin};
@@ -133,6 +134,7 @@ pub(crate) fn run(
                 rule_changes: &[],
                 must_pass: None,
                 looks: Ok(None),
+                evaluate: Some(&config.evaluate),
                 fresh_rows: None,
                 flips: None,
                 notes: &[],
@@ -164,26 +166,19 @@ pub(crate) fn run(
     Ok(ExitCode::Success)
 }
 
-/// The evaluations in `folder` and the folders below it, by name.
+/// The evaluations in `folder` and the folders below it, by name: of one configuration, on the same rows, and one of each run.
 fn samples(folder: &Path) -> anyhow::Result<Vec<Sample>> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(folder) = open.pop() {
-        if folder.join(EVALUATION_FILE).is_file() {
-            found.push(folder);
-            continue;
-        }
-        let entries = std::fs::read_dir(&folder)
-            .map_err(|error| anyhow!("cannot read the folder `{}`: {error}", folder.display()))
-            .exit_code(ExitCode::Usage)?;
-        for entry in entries {
-            let path = entry?.path();
-            if path.is_dir() {
-                open.push(path);
-            }
-        }
+    const HINT: &str = "train and evaluate the same configuration with other seeds on the same rows: `--seed 1 --out seeds/1`, and so on";
+    let found = folders_with(EVALUATION_FILE, folder, None).exit_code(ExitCode::Usage)?;
+    if let Some(without) = found.named_without() {
+        return Err(anyhow!(
+            "`--aa {}`: there is no evaluation in {without}",
+            folder.display()
+        ))
+        .exit_code(ExitCode::Data)
+        .hint("run `trainyard-evaluate --out` with that folder, or move what is not a seed's out of `--aa`");
     }
-    found.sort();
+    let found = found.with;
     if found.len() < 2 {
         return Err(anyhow!(
             "{} below `{}`, but at least 2 are compared",
@@ -191,9 +186,9 @@ fn samples(folder: &Path) -> anyhow::Result<Vec<Sample>> {
             folder.display()
         ))
         .exit_code(ExitCode::Usage)
-        .hint("train and evaluate the same configuration with other seeds: `--seed 1 --out seeds/1`, and so on");
+        .hint(HINT);
     }
-    found
+    let samples: Vec<Sample> = found
         .into_iter()
         .map(|folder| {
             let (evaluation, digest) = Evaluation::open(&folder).exit_code(ExitCode::Data)?;
@@ -203,7 +198,21 @@ fn samples(folder: &Path) -> anyhow::Result<Vec<Sample>> {
                 folder,
             })
         })
-        .collect()
+        .collect::<anyhow::Result<_>>()?;
+    let [first, others @ ..] = samples.as_slice() else {
+        unreachable!("there are at least two");
+    };
+    let place = |sample: &Sample| sample.folder.display().to_string();
+    for other in others {
+        check_alike(
+            (&place(first), &first.evaluation),
+            (&place(other), &other.evaluation),
+        )
+        .map_err(|error| anyhow!("`--aa {}`: {error}", folder.display()))
+        .exit_code(ExitCode::Data)
+        .hint(HINT)?;
+    }
+    Ok(samples)
 }
 
 /// Samples with the same model and the same predictions, in sentences: between them no rule can turn out otherwise.

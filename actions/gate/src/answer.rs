@@ -17,7 +17,7 @@ pub(crate) fn answer(stage: &Stage, args: &GitHubArgs) -> anyhow::Result<ExitCod
             .hint("run it on `issue_comment`");
     };
     let Some(command) = Command::parse(&comment.body) else {
-        tracing::info!("the comment is no command: nothing is done");
+        tracing::info!("the comment is not a command: nothing is done");
         return Ok(ExitCode::Success);
     };
     let link = Link::open(context, args)

@@ -5,7 +5,7 @@ use std::path::Path;
 use trainyard_core::config::GateConfig;
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::files;
-use trainyard_core::gate::{Baseline, BaselineRecord, FreshEvidence, FreshRows};
+use trainyard_core::gate::{Baseline, BaselineRecord, FRESH_ROWS_FILE, FreshEvidence, FreshRows};
 
 use crate::Inputs;
 use crate::github::Reporter;
@@ -23,7 +23,8 @@ pub(crate) fn find(
     notes: &mut Vec<String>,
 ) -> Option<FreshEvidence> {
     gate.rules.iter().find(|rule| rule.sequential.is_some())?;
-    let earlier = earlier(inputs.fresh_rows.as_deref(), github, record, notes);
+    let own = inputs.stage.out.join("verdict").join(FRESH_ROWS_FILE);
+    let earlier = earlier(inputs.fresh_rows.as_deref(), &own, github, record, notes);
     let earlier = match earlier {
         Ok(earlier) => earlier,
         Err(reason) => return Some(FreshEvidence::unknown(&reason)),
@@ -50,9 +51,10 @@ pub(crate) fn find(
     ))
 }
 
-/// What earlier runs left: in a file, and on GitHub.
+/// What earlier runs left: in a file, and on GitHub. `own` is the file that this run will write.
 fn earlier(
     file: Option<&Path>,
+    own: &Path,
     github: Option<(&Reporter<'_>, &str)>,
     record: Option<&BaselineRecord>,
     notes: &mut Vec<String>,
@@ -63,15 +65,38 @@ fn earlier(
         earlier.extend(found.map_err(|error| in_one_line(&error))?);
     }
     match file {
-        Some(path) if files::is_there(path) => {
+        Some(path) if path.is_dir() => {
+            return Err(format!(
+                "`{}` is a folder: name the file in it, such as `{}`",
+                path.display(),
+                path.join(FRESH_ROWS_FILE).display()
+            ));
+        }
+        // What may not be looked at may be there.
+        Some(path) if !matches!(path.try_exists(), Ok(false)) => {
             let kept: FreshEvidence = files::read_json(path, "evidence of fresh rows")
                 .map_err(|error| in_one_line(&error))?;
             earlier.extend(kept.process);
         }
-        Some(path) => notes.push(format!(
-            "`{}` is not there, so the evidence of fresh rows begins without it.",
-            path.display()
-        )),
+        // A misspelt path would end what earlier nights began.
+        Some(path) if files::is_there(own) => {
+            return Err(format!(
+                "`{}` does not exist, and an earlier run left `{}`: name that file, or remove it to begin anew",
+                path.display(),
+                own.display()
+            ));
+        }
+        Some(path) => {
+            let from = if earlier.is_empty() {
+                "begins anew with these rows, as on the first night"
+            } else {
+                "goes on from what GitHub holds alone"
+            };
+            notes.push(format!(
+                "`{}` does not exist, so the evidence of fresh rows {from}.",
+                path.display()
+            ));
+        }
         None if github.is_none() => notes.push(
             "No evidence of earlier fresh rows was given, so it begins with these: give the last run's `verdict/fresh-rows.json` as `--fresh-rows`."
                 .to_owned(),

@@ -1,5 +1,6 @@
 //! Candidate and what was looked up in, verdict and record out.
 
+use trainyard_core::config::EvaluateConfig;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::gate::{
@@ -31,6 +32,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) read: Result<(Scorecard, Option<Evaluation>), CandidateError>,
     /// The model's name by configuration or input.
     pub(crate) model_name: Option<&'a str>,
+    /// `[evaluate]` of the configuration, where that could be read.
+    pub(crate) evaluate: Option<&'a EvaluateConfig>,
     pub(crate) context: &'a Context,
     /// The artifact in which the workflow keeps the evaluation.
     pub(crate) artifact: Option<&'a str>,
@@ -46,6 +49,7 @@ pub(crate) fn judge(
     let Subject {
         read,
         model_name,
+        evaluate,
         context,
         artifact,
     } = subject;
@@ -84,6 +88,7 @@ pub(crate) fn judge(
             .as_ref()
             .map(Option::as_ref)
             .map_err(String::as_str),
+        evaluate,
         fresh_rows: looked_up.fresh_rows.as_ref(),
         flips: looked_up.flips.as_ref(),
         notes: &notes,

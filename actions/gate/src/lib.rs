@@ -147,6 +147,7 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let subject = Subject {
         read,
         model_name: given_name.as_deref(),
+        evaluate: Some(&config.evaluate),
         context: &context,
         artifact: artifact.as_deref(),
     };
@@ -340,19 +341,14 @@ fn keep_case(results: &ResultFolder, looked_up: &LookedUp) -> anyhow::Result<()>
         FRESH_ROWS_FILE,
     ]
     .map(|name| results.path().join(name));
-    for path in [
-        &baseline,
-        &no_baseline,
-        &rules,
-        &shared,
-        &must_pass,
-        &looks,
-        &fresh_rows,
-    ] {
+    for path in [&baseline, &no_baseline, &rules, &shared, &must_pass, &looks] {
         files::remove(path)?;
     }
-    if let Some(evidence) = &looked_up.fresh_rows {
-        files::write_json(&fresh_rows, evidence)?;
+    match &looked_up.fresh_rows {
+        // Where earlier evidence could not be read, what is there is left to be mended, not overwritten.
+        Some(evidence) if evidence.process.is_none() && fresh_rows.exists() => {}
+        Some(evidence) => files::write_json(&fresh_rows, evidence).map(|_| ())?,
+        None => files::remove(&fresh_rows)?,
     }
     if !looked_up.must_pass.is_empty() {
         files::write_json(&must_pass, &looked_up.must_pass)?;
@@ -415,6 +411,7 @@ fn report_broken(
     let subject = Subject {
         read: Err(CandidateError::Refused(reason)),
         model_name: name.as_deref(),
+        evaluate: None,
         context: plan.context,
         artifact: None,
     };

@@ -64,7 +64,7 @@ pub(crate) fn write_files(
         files::write(&results.path().join(path), content.as_bytes())?;
         entries.push(FileEntry::of_bytes(path, content.as_bytes()));
     }
-    results.finish(&report.verdict.clone().with_files(entries))?;
+    results.finish_by_line(&report.verdict.clone().with_files(entries))?;
     Ok(comment)
 }
 

@@ -113,40 +113,29 @@ fn flips_by_mask(candidate: &Candidate<'_>, old: &Scorecard) -> Option<Flips> {
         return None;
     };
     let missed = old.missed_rows.as_ref()?;
-    StoredPredictions::parse(candidate.evaluation?.0, &own_predictions(candidate).ok()?)
-        .ok()?
-        .flips_from(missed)
+    own_stored(candidate).ok()?.flips_from(missed)
 }
 
 /// How the rows listed in `text` came out; or why that is not known, as a clause.
 pub(crate) fn must_pass(candidate: &Candidate<'_>, text: &[u8]) -> Result<MustPass, String> {
-    let bytes = own_predictions(candidate)?;
-    let (evaluation, _) = candidate
-        .evaluation
-        .ok_or("the predictions of this model are not at hand")?;
-    StoredPredictions::parse(evaluation, &bytes)
-        .map_err(|error| format!("this model's predictions cannot be used: {error}"))?
-        .must_pass(text)
+    own_stored(candidate)?.must_pass(text)
 }
 
 /// The ids of the candidate's rows, in their canonical order; or why they are not known, as a clause.
 pub(crate) fn own_row_ids(candidate: &Candidate<'_>) -> Result<Vec<String>, String> {
-    let bytes = own_predictions(candidate)?;
-    let (evaluation, _) = candidate
-        .evaluation
-        .ok_or("the predictions of this model are not at hand")?;
-    StoredPredictions::parse(evaluation, &bytes)
-        .map_err(|error| format!("this model's predictions cannot be used: {error}"))?
+    own_stored(candidate)?
         .row_ids()
         .ok_or_else(|| "the rows have no `row_id`".to_owned())
 }
 
-/// The file of the candidate's predictions.
-fn own_predictions(candidate: &Candidate<'_>) -> Result<Vec<u8>, String> {
-    let (_, folder) = candidate
+/// The candidate's predictions; or why they cannot be used, as a clause.
+fn own_stored(candidate: &Candidate<'_>) -> Result<StoredPredictions, String> {
+    let (evaluation, folder) = candidate
         .evaluation
         .ok_or("the predictions of this model are not at hand")?;
-    files::read(&folder.join(PREDICTIONS_FILE)).map_err(|error| in_one_line(&error))
+    let bytes = files::read(&folder.join(PREDICTIONS_FILE)).map_err(|error| in_one_line(&error))?;
+    StoredPredictions::parse(evaluation, &bytes)
+        .map_err(|error| format!("this model's predictions cannot be used: {error}"))
 }
 
 /// Whether a rule can be judged by the predictions of both alone.
@@ -157,7 +146,9 @@ fn is_needed(gate: &GateConfig, card: &Scorecard, old: &Scorecard) -> bool {
             let keys = paired_keys(gate, card, old);
             // Accuracy needs no more than the rows that each predicts wrong.
             let is_accuracy = |key: &MetricKey| {
-                *key == MetricKey::overall("accuracy") && card.has_plain_accuracy()
+                *key == MetricKey::overall("accuracy")
+                    && card.has_plain_accuracy()
+                    && old.has_plain_accuracy()
             };
             let has_masks = card.missed_rows.is_some() && old.missed_rows.is_some();
             let needs_rows = !keys.is_empty() || gate.rules.iter().any(counts_errors);
@@ -179,12 +170,7 @@ fn find(
     origin: &Origin<'_>,
     asked: &Asked<'_>,
 ) -> Result<(SharedRows, Option<Flips>), String> {
-    let new = own_predictions(candidate)?;
-    let (evaluation, _) = candidate
-        .evaluation
-        .ok_or("the predictions of this model are not at hand")?;
-    let new = StoredPredictions::parse(evaluation, &new)
-        .map_err(|error| format!("this model's predictions cannot be used: {error}"))?;
+    let new = own_stored(candidate)?;
     let of_baseline =
         |reason: String| format!("the baseline's predictions cannot be had: {reason}");
     if old.predictions_digest.as_ref() == Some(new.digest()) {
@@ -212,7 +198,7 @@ fn of_file(path: &Path, old: &Scorecard) -> Result<(Evaluation, Vec<u8>), String
     }
     let evaluation = Evaluation::parse(&bytes, path).map_err(|_| {
         format!(
-            "`{}` is no evaluation with predictions beside it",
+            "`{}` is not an evaluation with predictions beside it",
             path.display()
         )
     })?;
@@ -240,8 +226,8 @@ fn of_record(
             format!("{reason}; run the workflow by hand on the base branch to renew them")
         })?;
     file.rewind().map_err(|error| error.to_string())?;
-    let mut archive =
-        ZipArchive::new(file).map_err(|error| format!("the artifact is no archive ({error})"))?;
+    let mut archive = ZipArchive::new(file)
+        .map_err(|error| format!("the artifact is not an archive ({error})"))?;
     let evaluation = unpacked(&mut archive, EVALUATION_FILE, &record.evaluation_digest)?;
     let evaluation = Evaluation::parse(&evaluation, Path::new(EVALUATION_FILE))
         .map_err(|error| in_one_line(&error))?;

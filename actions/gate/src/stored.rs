@@ -113,7 +113,12 @@ impl StoredPredictions {
             .filter(|(of_new, of_old)| counts(&new.rows, *of_new) || counts(&old.rows, *of_old))
             .collect();
         let (of_new, of_old): (Vec<usize>, Vec<usize>) = rows.into_iter().unzip();
-        let (on_new, on_old) = (new.rows.gather(&of_new), old.rows.gather(&of_old));
+        let (mut on_new, on_old) = (new.rows.gather(&of_new), old.rows.gather(&of_old));
+        // Rows that belong together do so whichever file says it: taken as independent, they would seem to prove more.
+        let has_baselines_groups = on_new.groups.is_none() && on_old.groups.is_some();
+        if has_baselines_groups {
+            on_new.groups.clone_from(&on_old.groups);
+        }
         let flips = Flips::of_rows(&on_new, &on_old);
         let has_other_weights = !have_same_weights(&on_new, &on_old);
         let (changes, no_changes) = asked.changes(&on_new, &on_old, &self.scoring);
@@ -128,6 +133,7 @@ impl StoredPredictions {
             of_candidate: scores(&on_new, &self.scoring, asked)?,
             of_baseline: scores(&asked.cut_like(on_old, &on_new), &self.scoring, asked)?,
             has_other_weights,
+            has_baselines_groups,
             changes,
             no_changes,
         };

@@ -87,6 +87,7 @@ pub(crate) fn check(
             Some(KeptLooks::Unknown(reason)) => Err(reason),
             None => Ok(None),
         },
+        evaluate: Some(&config.evaluate),
         fresh_rows: fresh_rows.as_ref(),
         flips: None,
         notes: &[],

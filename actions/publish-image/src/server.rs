@@ -113,7 +113,7 @@ fn static_architecture(bytes: &[u8]) -> Result<Architecture, String> {
     const PT_INTERP: u32 = 3;
     // Little-endian, 64 bits.
     if !bytes.starts_with(b"\x7fELF\x02\x01") {
-        return Err("is no 64-bit Linux program".to_owned());
+        return Err("is not a 64-bit Linux program".to_owned());
     }
     let number = |at: usize, n_bytes: usize| -> Result<u64, String> {
         let field = bytes.get(at..at.saturating_add(n_bytes));

@@ -272,6 +272,15 @@ impl Config {
     pub fn training_digest(&self) -> Result<Sha256Digest, ConfigError> {
         Sha256Digest::of_json(&self.training_value()?).map_err(ConfigError::Digest)
     }
+
+    /// The same without `[train] seed`: equal for configurations that differ by their seed alone.
+    pub fn seedless_training_digest(&self) -> Result<Sha256Digest, ConfigError> {
+        let mut value = self.training_value()?;
+        if let Some(train) = value["train"].as_object_mut() {
+            train.remove("seed");
+        }
+        Sha256Digest::of_json(&value).map_err(ConfigError::Digest)
+    }
 }
 
 impl EvaluateConfig {

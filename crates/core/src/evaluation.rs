@@ -1,12 +1,14 @@
 //! `evaluation.json`: what a model scored on which rows. It never sees a baseline.
 
 mod parts;
+mod settings;
 
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::EvaluateConfig;
 use crate::digest::Sha256Digest;
 use crate::files::{self, FileError};
 use crate::measurement::{Fold, Measurement, MetricKey, Undefined};
@@ -20,6 +22,7 @@ pub use parts::{
     FoldSpread, FoldSummary, FoldTable, SeedSpread, SeedTable, SliceSummary, WeakSegment,
     WeakSegments,
 };
+pub use settings::{SettingDifference, setting_differences};
 
 /// The version of `evaluation.json` that this build writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -47,6 +50,9 @@ pub struct Evaluation {
     pub data: DataReference,
     /// How they were scored.
     pub scoring: Scoring,
+    /// `[evaluate]` of the configuration that they were scored by, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<EvaluateConfig>,
     /// From which score on the positive class is predicted; absent where the class with the highest score is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<AppliedThreshold>,
@@ -114,6 +120,19 @@ pub struct ModelReference {
     /// Size in bytes of `model.json` and the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
+    /// What it was trained by, apart from the seed; absent where it is not known, and where another configuration trained it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<TrainingReference>,
+}
+
+/// What two models have in common that differ by their seed alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingReference {
+    /// Digest of the settings that decide the weights, without the seed.
+    pub config_digest: Sha256Digest,
+    /// Digest of the training data.
+    pub data_digest: Sha256Digest,
 }
 
 /// From which score on a class is predicted.

@@ -2,12 +2,15 @@
 //!
 //! The one module of this crate that touches the disk.
 
+mod by_line;
+
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Serializer;
 
 use crate::digest::Sha256Digest;
 
@@ -173,7 +176,19 @@ pub fn write_with(
 
 /// Writes `value` as indented JSON with a final newline, atomically, and returns the digest of the file.
 pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<Sha256Digest, FileError> {
-    let bytes = json_bytes(value).map_err(|source| FileError::Write {
+    write_made(path, json_bytes(value))
+}
+
+/// Writes `value` as [`json_by_line`] makes it, atomically, and returns the digest of the file.
+pub fn write_json_by_line<T: Serialize>(path: &Path, value: &T) -> Result<Sha256Digest, FileError> {
+    write_made(path, json_by_line(value))
+}
+
+fn write_made(
+    path: &Path,
+    made: Result<Vec<u8>, serde_json::Error>,
+) -> Result<Sha256Digest, FileError> {
+    let bytes = made.map_err(|source| FileError::Write {
         path: path.to_owned(),
         source: io::Error::other(source),
     })?;
@@ -184,6 +199,15 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<Sha256Digest, 
 /// The bytes that [`write_json`] writes for `value`.
 pub fn json_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
     let mut bytes = serde_json::to_vec_pretty(value)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// The same with each element of a list on one line, for lists of thousands.
+pub fn json_by_line<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let mut bytes = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut bytes, by_line::ByLine::default());
+    value.serialize(&mut serializer)?;
     bytes.push(b'\n');
     Ok(bytes)
 }

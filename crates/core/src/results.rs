@@ -81,6 +81,13 @@ impl ResultFolder {
         Ok(digest)
     }
 
+    /// The same for a JSON with lists that may be of thousands: each element is on one line.
+    pub fn finish_by_line<T: Serialize>(&self, value: &T) -> Result<Sha256Digest, FileError> {
+        let digest = files::write_json_by_line(&self.result(), value)?;
+        files::remove(&self.previous())?;
+        Ok(digest)
+    }
+
     fn result(&self) -> PathBuf {
         self.folder.join(self.file)
     }

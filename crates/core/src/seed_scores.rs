@@ -3,11 +3,13 @@
 //! The mean over seeds says what the configuration gives, the single value what one run of it gave. Its interval is Student's, over
 //! independent trainings: it is about other seeds on the same rows, not about other rows.
 
-use std::collections::BTreeSet;
-
-use crate::evaluation::{Evaluation, SeedSpread, SeedTable};
+use crate::evaluation::{Evaluation, SeedSpread, SeedTable, setting_differences};
 use crate::measurement::{Measurement, MetricKey};
+use crate::row_set::RowMatch;
 use crate::statistics::{Interval, IntervalMethod, Moments, student_quantile};
+
+/// An evaluation, and the place that errors name.
+pub type Placed<'a> = (&'a str, &'a Evaluation);
 
 /// Why evaluations are not of one configuration on the same rows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,18 +18,36 @@ pub enum SeedError {
     #[error("there is no evaluation of another seed")]
     Single,
     /// Of another task, or scored otherwise.
-    #[error(
-        "`{other}` is scored otherwise than this evaluation: another task, positive class, threshold or confidence"
-    )]
+    #[error("`{other}` is scored otherwise than `{one}`: {difference}")]
     Scoring {
-        /// Which one.
+        /// The one.
+        one: String,
+        /// The other.
         other: String,
+        /// What differs, as a clause.
+        difference: String,
     },
     /// Of other rows.
-    #[error("`{other}` is of other rows than this evaluation")]
+    #[error("`{other}` is of other rows than `{one}`: {difference}")]
     Rows {
-        /// Which one.
+        /// The one.
+        one: String,
+        /// The other.
         other: String,
+        /// How that is known, as a clause.
+        difference: String,
+    },
+    /// Trained otherwise than by another seed.
+    #[error(
+        "`{other}` is of a model that was trained otherwise than that of `{one}`: {difference}"
+    )]
+    Training {
+        /// The one.
+        one: String,
+        /// The other.
+        other: String,
+        /// What differs, as a clause.
+        difference: String,
     },
     /// Of another configuration.
     #[error("`{other}` is not of this configuration under another seed: {inputs}")]
@@ -38,50 +58,41 @@ pub enum SeedError {
         inputs: String,
     },
     /// One model twice.
-    #[error("`{other}` is of a model that is there already: its seed was not changed")]
+    #[error("`{other}` is of the same model as `{one}`: its seed was not changed")]
     Twice {
-        /// Which one.
+        /// The one.
+        one: String,
+        /// The other.
         other: String,
     },
 }
 
-/// The table of `evaluation` and the `others`, each with the place that errors name.
+/// The table of `evaluation` and the `others`.
 ///
 /// A metric that one of them lacks has no row. The interval of the mean of J seeds is mean ± t(J − 1) s / √J at the evaluation's
 /// confidence.
 pub fn seed_table(
-    evaluation: &Evaluation,
-    others: &[(String, Evaluation)],
+    (place, evaluation): Placed<'_>,
+    others: &[Placed<'_>],
 ) -> Result<SeedTable, SeedError> {
     if others.is_empty() {
         return Err(SeedError::Single);
     }
-    check_configuration("this evaluation", evaluation)?;
-    let mut models: BTreeSet<_> = [identity(evaluation)].into();
-    for (place, other) in others {
-        let other_place = || place.clone();
-        let is_alike = other.task == evaluation.task
-            && other.scoring == evaluation.scoring
-            // A threshold that is chosen belongs to its model; one that is written is the same for all.
-            && aim(other) == aim(evaluation);
-        if !is_alike {
-            return Err(SeedError::Scoring {
-                other: other_place(),
-            });
-        }
-        if other.data.rows.digest != evaluation.data.rows.digest {
-            return Err(SeedError::Rows {
-                other: other_place(),
-            });
-        }
-        check_configuration(place, other)?;
-        if !models.insert(identity(other)) {
+    let mut seen = vec![(place, evaluation)];
+    for other in others {
+        check_alike((place, evaluation), *other)?;
+        let twin = seen
+            .iter()
+            .find(|(_, found)| identity(found) == identity(other.1));
+        if let Some((one, _)) = twin {
             return Err(SeedError::Twice {
-                other: other_place(),
+                one: (*one).to_owned(),
+                other: other.0.to_owned(),
             });
         }
+        seen.push(*other);
     }
-    let all = || std::iter::once(evaluation).chain(others.iter().map(|(_, other)| other));
+    let all = || std::iter::once(evaluation).chain(others.iter().map(|(_, other)| *other));
     let of_metric = |found: &Measurement| {
         let key = MetricKey::overall(&found.key.metric);
         let values: Option<Vec<f64>> = all()
@@ -99,6 +110,72 @@ pub fn seed_table(
             .collect(),
         spreads: evaluation.headline().filter_map(of_metric).collect(),
     })
+}
+
+/// Refuses two evaluations that are not of one configuration under two seeds, on the same rows.
+pub fn check_alike(one: Placed<'_>, other: Placed<'_>) -> Result<(), SeedError> {
+    let ((one_place, one), (other_place, other)) = (one, other);
+    let places = || (one_place.to_owned(), other_place.to_owned());
+    if let Some(difference) = scoring_difference((one_place, one), (other_place, other)) {
+        let (one, other) = places();
+        return Err(SeedError::Scoring {
+            one,
+            other,
+            difference,
+        });
+    }
+    if let RowMatch::Different { reason } = other.data.rows.matches(&one.data.rows) {
+        let (one, other) = places();
+        return Err(SeedError::Rows {
+            one,
+            other,
+            difference: reason,
+        });
+    }
+    check_configuration(one_place, one)?;
+    check_configuration(other_place, other)?;
+    let difference = match (&one.model.training, &other.model.training) {
+        (Some(one), Some(other)) if one.config_digest != other.config_digest => {
+            "another configuration, not the seed alone"
+        }
+        (Some(one), Some(other)) if one.data_digest != other.data_digest => "other training data",
+        (Some(_), None) | (None, Some(_)) => {
+            "only one of the two says by which configuration it was trained; evaluate both again"
+        }
+        _ => return Ok(()),
+    };
+    let (one, other) = places();
+    Err(SeedError::Training {
+        one,
+        other,
+        difference: difference.to_owned(),
+    })
+}
+
+/// What the two are scored by otherwise, as a clause.
+fn scoring_difference(
+    (one_place, one): Placed<'_>,
+    (other_place, other): Placed<'_>,
+) -> Option<String> {
+    let places = [one_place, other_place].map(|place| format!("`{place}`"));
+    let places = [places[0].as_str(), places[1].as_str()];
+    if one.task != other.task {
+        return Some("another task".to_owned());
+    }
+    if let (Some(mine), Some(others)) = (&one.settings, &other.settings) {
+        let found = setting_differences(mine, others);
+        if !found.is_empty() {
+            let words: Vec<String> = found.iter().map(|found| found.words(places)).collect();
+            return Some(words.join("; "));
+        }
+    }
+    if one.scoring != other.scoring {
+        return Some(
+            "another objective, positive class, confidence or setting of a metric".to_owned(),
+        );
+    }
+    // A threshold that is chosen belongs to its model; one that is written is the same for all.
+    (aim(one) != aim(other)).then(|| "another threshold".to_owned())
 }
 
 /// Refuses a model whose training another input than the seed overrode.

@@ -19,7 +19,7 @@ use crate::scored_rows::ScoredRows;
 pub use cut::{Slice, cut};
 pub use segments::weak_segments;
 
-/// More slices of one definition are a column of texts or numbers that nobody reads by value.
+/// More slices of one definition are a column of texts or numbers that is not read value by value.
 const MAX_SLICES: usize = 10_000;
 
 /// Why rows cannot be cut into slices.

@@ -36,7 +36,9 @@ pub use difference::difference;
 pub use fisher::fisher_greater;
 pub use k_fold::{Fold, FoldMoments, k_fold_interval};
 pub use mean::Moments;
-pub use multiplicity::{HolmTest, benjamini_hochberg, holm, holm_by_level, smallest_level};
+pub use multiplicity::{
+    HolmTest, SMALLEST_LEVEL, benjamini_hochberg, holm, holm_by_level, smallest_level,
+};
 pub use normal::{normal_cdf, normal_quantile};
 pub use paired::{smallest_detectable, tango, tango_statistics};
 pub use quantile::{median_interval, quantile_interval};
@@ -219,6 +221,17 @@ pub enum NoInterval {
     /// A sum overflowed, or a value was not a number.
     #[error("some values, or their squares, are not finite")]
     NotFinite,
+}
+
+impl NoInterval {
+    /// As a clause about a metric that is counted over `counted`, such as `group`: what is said of rows is said of these.
+    pub fn over(&self, counted: &str) -> String {
+        let text = self.to_string();
+        match counted {
+            "row" => text,
+            counted => text.replace("rows", &format!("{counted}s")),
+        }
+    }
 }
 
 #[cfg(test)]

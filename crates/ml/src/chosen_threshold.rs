@@ -41,7 +41,7 @@ pub fn choose(
     let Labels::Class(labels) = &rows.labels else {
         return Err(PositiveClassError::Regression.into());
     };
-    let positive = positive_idx(Some(positive_class), &rows.classes)?
+    let positive = positive_idx(Some(positive_class), true, &rows.classes)?
         .expect("there is an index where a class is named");
     let scores = rows.scores.as_ref().ok_or(PositiveClassError::NoScores)?;
     let scores = scores.as_scores();
@@ -81,7 +81,7 @@ pub fn check(config: &Config, validation: Option<&Dataset>) -> Result<(), Choose
         return Err(PositiveClassError::Regression.into());
     }
     let classes = config.data.classes.as_deref().unwrap_or_default();
-    let positive = positive_idx(Some(positive_class), classes)?;
+    let positive = positive_idx(Some(positive_class), true, classes)?;
     let validation = validation.ok_or(ChooseError::NoValidation)?;
     let Labels::Class(labels) = &validation.labels else {
         return Err(PositiveClassError::Regression.into());

@@ -11,8 +11,10 @@ mod columns;
 mod further;
 mod labels;
 mod logits;
+mod names;
 mod places;
 mod problem;
+mod ranking;
 mod table;
 
 use std::borrow::Cow;
@@ -217,16 +219,22 @@ fn assembled(
     let weights = weights.map(|cells| further::weights(&cells, &places));
     let groups = groups.map(|cells| further::groups(cells, &places));
     let folds = folds.map(|cells| further::folds(&cells, &places));
+    let has_quantiles = matches!(labels, Labels::Value(_)) && evaluate.ranking.is_none();
+    let columns = further::kept(further, evaluate, has_quantiles, &places, &mut notes)?;
+    let mut rows = ScoredRows {
+        row_ids,
+        scores,
+        weights: weights.transpose()?,
+        groups: groups.transpose()?,
+        folds: folds.transpose()?,
+        columns,
+        ..ScoredRows::new(labels, predicted, classes)
+    };
+    if let Some(ranking) = &evaluate.ranking {
+        ranking::prepare(&mut rows, ranking, &places)?;
+    }
     Ok(Predictions {
-        rows: ScoredRows {
-            row_ids,
-            scores,
-            weights: weights.transpose()?,
-            groups: groups.transpose()?,
-            folds: folds.transpose()?,
-            columns: further::kept(further, evaluate, &places)?,
-            ..ScoredRows::new(labels, predicted, classes)
-        },
+        rows,
         digest,
         raw_columns: others,
         notes,

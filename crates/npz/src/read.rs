@@ -23,7 +23,7 @@ pub fn read_npz_from(mut reader: impl Read + Seek) -> Result<BTreeMap<String, Ar
     let file_len = reader.seek(SeekFrom::End(0)).map_err(unreadable)?;
     reader.rewind().map_err(unreadable)?;
     let mut archive = ZipArchive::new(reader)
-        .map_err(|error| format!("this is no .npz, or it is cut off ({error})"))?;
+        .map_err(|error| format!("this is not an .npz file, or it is truncated ({error})"))?;
     let mut arrays = BTreeMap::new();
     for idx in 0..archive.len() {
         let mut entry = archive
@@ -73,7 +73,7 @@ fn read_npy_from(reader: &mut impl Read, n_announced: u64, n_there: u64) -> Resu
     };
     let magic = elements.take(6)?;
     if magic != b"\x93NUMPY" {
-        return Err("this is no .npy: it does not begin with \\x93NUMPY".to_owned());
+        return Err("this is not an .npy array: it does not begin with \\x93NUMPY".to_owned());
     }
     let cut_off = |_| "the header is cut off".to_owned();
     let version = elements.take(2).map_err(cut_off)?;

@@ -19,6 +19,7 @@ pub mod summary;
 mod ending;
 pub mod exit;
 mod exit_code;
+mod folders;
 
 pub mod stage;
 
@@ -32,6 +33,7 @@ pub use ending::run;
 pub use environment::Environment;
 pub use exit::{Failure, WithExitCode};
 pub use exit_code::ExitCode;
+pub use folders::{FolderError, FoundFolders, folders_with};
 pub use log::LogArgs;
 pub use outputs::{OutputError, Outputs};
 pub use redact::Redactor;

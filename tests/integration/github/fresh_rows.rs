@@ -1,7 +1,5 @@
 //! `sequential = "fresh-rows"`: on GitHub the evidence goes from run to run in the check and the comment.
 
-use std::fmt::Write as _;
-
 use serde_json::json;
 
 use super::gate::Run;
@@ -10,22 +8,7 @@ const CONFIG: &str = "[[gate.rules]]\nmetric = \"accuracy\"\nmax_drop = 0.02\nco
 
 /// A hundred rows of `night`, of which the `n_wrong` that come first are wrong; scored with the model whose digest ends so.
 fn scored(run: &Run, night: &str, n_wrong: u32, model: char, out: &str) {
-    let mut text = "row_id,label,predicted\n".to_owned();
-    for row in 0..100 {
-        let label = row % 3;
-        let predicted = (label + u32::from(row < n_wrong)) % 3;
-        writeln!(text, "{night}-{row:02},class-{label},class-{predicted}").unwrap();
-    }
-    run.project.write("predictions.csv", text);
-    let arguments = [
-        "--predictions",
-        "predictions.csv",
-        "--name",
-        "pets",
-        "--out",
-        out,
-    ];
-    run.project.run("evaluate", &arguments, 0);
+    run.evaluate(night, 100, n_wrong, out);
     // As `evaluate --model` writes it; predictions alone do not say which model they are of.
     let path = run.project.path(out).join("evaluation/evaluation.json");
     let mut evaluation = crate::project::read_json(&path);
@@ -35,11 +18,7 @@ fn scored(run: &Run, night: &str, n_wrong: u32, model: char, out: &str) {
 
 /// What the rule says of a night on which the new model misses five rows more.
 fn reason(run: &mut Run, run_id: u64, sha: char, night: &str, model: char) -> String {
-    let before = run.payload["pull_request"]["head"]["sha"].clone();
-    let head = sha.to_string().repeat(40);
-    run.payload["before"] = before;
-    run.payload["after"] = json!(head);
-    run.payload["pull_request"]["head"]["sha"] = json!(head);
+    run.push_commit(sha);
     run.project.write("trainyard.toml", CONFIG);
     scored(run, night, 5, model, "trainyard-out");
     scored(run, night, 0, '0', "old");

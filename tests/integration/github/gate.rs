@@ -1,5 +1,7 @@
 //! The gate on GitHub Actions: what it writes for its own branches and pull requests.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 use trainyard_core::config::GateConfig;
 use trainyard_core::digest::Sha256Digest;
@@ -67,6 +69,28 @@ impl Run {
         let commits = json!([[base], [head, base], [merge, base, head]]);
         self.repository.prepare(&json!({ "commits": commits }));
         self
+    }
+
+    /// The commit `sha`, forty times that digit, is pushed to the pull request.
+    pub(super) fn push_commit(&mut self, sha: char) {
+        let head = json!(sha.to_string().repeat(40));
+        self.payload["before"] = self.payload["pull_request"]["head"]["sha"].clone();
+        self.payload["after"] = head.clone();
+        self.payload["pull_request"]["head"]["sha"] = head;
+    }
+
+    /// Scores `n_rows` rows of three classes, whose ids begin with `prefix` and of which the `n_wrong` that come first are wrong.
+    pub(super) fn evaluate(&self, prefix: &str, n_rows: u32, n_wrong: u32, out: &str) {
+        let mut text = "row_id,label,predicted\n".to_owned();
+        for row in 0..n_rows {
+            let label = row % 3;
+            let predicted = (label + u32::from(row < n_wrong)) % 3;
+            writeln!(text, "{prefix}-{row:03},class-{label},class-{predicted}").unwrap();
+        }
+        self.project.write("predictions.csv", text);
+        let named = ["--predictions", "predictions.csv", "--name", "pets"];
+        let arguments = [&named[..], &["--out", out]].concat();
+        self.project.run("evaluate", &arguments, 0);
     }
 
     pub(super) fn gate(&self, run_id: u64, arguments: &[&str], code: i32) -> Said {
@@ -313,6 +337,7 @@ pub(super) fn record_of(
         rule_changes: &[],
         must_pass: None,
         looks: Ok(None),
+        evaluate: None,
         fresh_rows: None,
         flips: None,
         notes: &[],

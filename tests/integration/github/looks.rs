@@ -1,35 +1,16 @@
 //! `[gate] sequential`: each model that is judged on the same rows makes the next one's proof harder.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 use super::gate::Run;
 
 const CONFIG: &str = "[gate]\nsequential = true\n\n[[gate.rules]]\nmetric = \"accuracy\"\nmin = 0.5\nconfidence = 0.95\n";
 
-/// Three hundred rows, of which the `n_wrong` that come first are wrong.
-fn predictions(n_wrong: u32) -> String {
-    let mut text = "row_id,label,predicted\n".to_owned();
-    for row in 0..300 {
-        let label = row % 3;
-        let predicted = (label + u32::from(row < n_wrong)) % 3;
-        writeln!(text, "id-{row},class-{label},class-{predicted}").unwrap();
-    }
-    text
-}
-
 /// The look that the verdict says after a run with these predictions.
 fn look(run: &mut Run, run_id: u64, sha: char, n_wrong: u32) -> Value {
-    let before = run.payload["pull_request"]["head"]["sha"].clone();
-    let head = sha.to_string().repeat(40);
-    run.payload["before"] = before;
-    run.payload["after"] = json!(head);
-    run.payload["pull_request"]["head"]["sha"] = json!(head);
+    run.push_commit(sha);
     run.project.write("trainyard.toml", CONFIG);
-    run.project.write("predictions.csv", predictions(n_wrong));
-    let arguments = ["--predictions", "predictions.csv", "--name", "pets"];
-    run.project.run("evaluate", &arguments, 0);
+    run.evaluate("id", 300, n_wrong, "trainyard-out");
     run.gate(run_id, &["--start"], 0);
     run.gate(run_id, &[], 0);
     run.project.json("verdict/verdict.json")["rules"][0]["look"]["number"].clone()
@@ -71,9 +52,7 @@ fn looks_that_cannot_be_read_leave_the_rule_unjudged() {
     run.repository.prepare(&json!({ "fault": {
         "method": "GET", "path": "issues", "status": 403, "times": 9,
     } }));
-    run.project.write("predictions.csv", predictions(31));
-    let arguments = ["--predictions", "predictions.csv", "--name", "pets"];
-    run.project.run("evaluate", &arguments, 0);
+    run.evaluate("id", 300, 31, "trainyard-out");
     run.gate(2, &[], 3)
         .has_output("how many models were judged on these rows before is not known");
 }

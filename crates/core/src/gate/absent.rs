@@ -2,12 +2,12 @@
 
 use super::rule::Rule;
 use super::scorecard::Scorecard;
-use crate::figure::count;
+use crate::figure::{count, figure};
 use crate::measurement::MetricKey;
 use crate::metrics::catalog;
 
-/// Why the card has no measurement with `key`.
-pub(super) fn absent(key: &MetricKey, card: &Scorecard) -> String {
+/// Why the card has no measurement with `key`, which `old` may have.
+pub(super) fn absent(key: &MetricKey, card: &Scorecard, old: Option<&Scorecard>) -> String {
     /// Names that are given; all stand in the verdict.
     const MAX_NAMES: usize = 3;
     // Names may be of another tool.
@@ -16,7 +16,15 @@ pub(super) fn absent(key: &MetricKey, card: &Scorecard) -> String {
         return format!("`{key}` has no value: {reason}");
     }
     let wanted = key.to_string();
-    // A known name is no misspelt one; other tools write names of their own.
+    // What the baseline has is not misspelt.
+    if let Some(before) = old.and_then(|old| old.get(key)) {
+        return format!(
+            "the baseline has `{key}`, {}, and this evaluation no longer has it: {}",
+            figure(before.value),
+            gone(key, card)
+        );
+    }
+    // A known name is not misspelt; other tools write names of their own.
     let known = catalog::all().find(|metric| metric.name == key.metric);
     let known = known.filter(|_| card.scoring.is_some());
     let is_there = card
@@ -62,6 +70,27 @@ pub(super) fn absent(key: &MetricKey, card: &Scorecard) -> String {
     }
 }
 
+/// Why what the baseline has is gone, as a clause.
+fn gone(key: &MetricKey, card: &Scorecard) -> String {
+    let has_class = |class: &String| {
+        let confusion = card.confusion.as_ref();
+        confusion.is_none_or(|confusion| confusion.classes().contains(class))
+    };
+    match (&key.class, &key.slice) {
+        (Some(class), _) if !has_class(class) => {
+            format!(
+                "there is no class `{class}` any more; if it was renamed, rename it in the rule"
+            )
+        }
+        (None, Some(slice)) => format!("no row is in the slice `{slice}` any more"),
+        _ => {
+            let known = catalog::all().find(|metric| metric.name == key.metric);
+            let needs = known.map(|known| format!(", which needs {}", known.compute.needs()));
+            format!("it was not measured{}", needs.unwrap_or_default())
+        }
+    }
+}
+
 /// Whether fewer rows are behind a value than `rule` asks for, as a clause.
 pub(super) fn too_few_rows(rule: &Rule, n_rows: Option<u64>) -> Option<String> {
     let min_rows = rule.min_rows?;
@@ -69,10 +98,11 @@ pub(super) fn too_few_rows(rule: &Rule, n_rows: Option<u64>) -> Option<String> {
         Some(n_rows) if n_rows >= min_rows => None,
         Some(n_rows) => Some(format!(
             "{} behind it, fewer than the {min_rows} that the rule asks for",
-            count(n_rows, "row")
+            count(n_rows, catalog::counted(&rule.metric))
         )),
         None => Some(format!(
-            "the number of rows behind it is not known, but the rule asks for {min_rows}"
+            "the number of {}s behind it is not known, but the rule asks for {min_rows}",
+            catalog::counted(&rule.metric)
         )),
     }
 }

@@ -41,8 +41,9 @@ impl Bound {
     pub(super) fn least_improvement(self, baseline: f64) -> Option<f64> {
         match self {
             Self::Min(_) | Self::Max(_) | Self::MaxNewErrors(_) | Self::MustPass => None,
-            Self::MaxDrop(drop) => Some(-drop),
-            Self::MaxDropPct(pct) => Some(-pct / 100.0 * baseline.abs()),
+            // From 0, so that no drop is 0 and not -0.
+            Self::MaxDrop(drop) => Some(0.0 - drop),
+            Self::MaxDropPct(pct) => Some(0.0 - pct / 100.0 * baseline.abs()),
             Self::MinGain(gain) => Some(gain),
             Self::MinGainPct(pct) => (baseline != 0.0).then(|| pct / 100.0 * baseline.abs()),
         }

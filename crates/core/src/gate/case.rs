@@ -19,17 +19,19 @@ use super::keys::keys_of;
 use super::looks::{Look, Looks};
 use super::must_pass::MustPass;
 use super::pair::Pair;
-use super::row_notes::note_on_rows;
+use super::row_notes::{note_on_groups, note_on_rows};
 use super::row_rules;
 use super::rule::{Level, Rule, RuleSequential};
 use super::rules_in_force::{RulesInForce, RulesOrigin};
 use super::scorecard::Scorecard;
 use super::sequential::judge_fresh_rows;
+use super::settings::OtherSettings;
 use super::summary::summary;
 use super::verdict::{
     BaselineReference, Comparison, Override, RuleChange, RuleResult, SCHEMA_VERSION, Verdict,
 };
 use super::wildcard;
+use crate::config::EvaluateConfig;
 use crate::error_chain::in_one_line;
 use crate::measurement::MetricKey;
 
@@ -61,6 +63,8 @@ pub struct Case<'a> {
     pub must_pass: Option<&'a BTreeMap<String, Result<MustPass, String>>>,
     /// The models judged on these rows so far, this one included, or why they are not known: for `[gate] sequential`.
     pub looks: Result<Option<&'a Looks>, &'a str>,
+    /// `[evaluate]` of the configuration, where known: an evaluation by other settings is not what the rules are about.
+    pub evaluate: Option<&'a EvaluateConfig>,
     /// The evidence of fresh rows, these included, for rules that accumulate it; without it, it begins with these rows.
     pub fresh_rows: Option<&'a FreshEvidence>,
     /// The rows that one of the two models predicts right and the other wrong, where known; they decide nothing.
@@ -93,10 +97,14 @@ impl Case<'_> {
             ) => Some(Pair::new(new, old, shared.as_ref(), gate)),
             _ => None,
         };
+        let settings = card.and_then(|card| card.settings.as_ref());
+        let settings = OtherSettings::of(self.evaluate, settings);
         let mut results = card.map_or_else(Vec::new, |card| {
             let rules = gate.rules.iter().enumerate();
             rules
-                .flat_map(|(idx, rule)| self.judge_rule(idx, rule, card, pair.as_ref()))
+                .flat_map(|(idx, rule)| {
+                    self.judge_rule(idx, rule, card, pair.as_ref(), settings.as_ref())
+                })
                 .collect()
         });
         let groups = if card.is_some() {
@@ -121,7 +129,7 @@ impl Case<'_> {
             baseline: self.baseline_reference(pair.as_ref()),
             flips: self.flips.filter(|_| pair.is_some()).cloned(),
             rule_changes: self.rule_changes.to_vec(),
-            notes: self.notes(pair.as_ref()),
+            notes: self.notes(pair.as_ref(), settings.as_ref()),
             // Where nothing was measured, there is nothing to let through.
             overridden: self
                 .overridden
@@ -206,6 +214,7 @@ impl Case<'_> {
         rule: &Rule,
         card: &Scorecard,
         pair: Option<&Pair<'_>>,
+        settings: Option<&OtherSettings<'_>>,
     ) -> Vec<RuleResult> {
         let keys = keys_of(rule, card, pair.map(|pair| pair.old));
         let look = self.look(rule, card);
@@ -231,6 +240,14 @@ impl Case<'_> {
                             judged.outcome = Outcome::NotJudged;
                             judged.reason.clone_from(reason);
                         }
+                    }
+                    if let Some(reason) =
+                        settings.and_then(|found| found.reason(&judged.comparison.key))
+                    {
+                        judged.outcome = Outcome::NotJudged;
+                        judged.reason = reason;
+                        // A value that is not there may be once it is measured anew.
+                        judged.is_absent = false;
                     }
                 }
                 let look = look.as_ref().ok().copied().flatten();
@@ -313,7 +330,7 @@ impl Case<'_> {
             return Judged {
                 comparison: Comparison::of_nothing(key.clone()),
                 outcome: Outcome::NotJudged,
-                reason: absent(key, card),
+                reason: absent(key, card, pair.map(|pair| pair.old)),
                 is_absent: card.get(key).is_none(),
                 computation: None,
                 holm: None,
@@ -405,7 +422,7 @@ impl Case<'_> {
         })
     }
 
-    fn notes(&self, pair: Option<&Pair<'_>>) -> Vec<String> {
+    fn notes(&self, pair: Option<&Pair<'_>>, settings: Option<&OtherSettings<'_>>) -> Vec<String> {
         let mut notes = Vec::new();
         if self.trust == Trust::Unverified {
             notes.push(UNVERIFIED.to_owned());
@@ -439,7 +456,9 @@ impl Case<'_> {
         if let Baseline::Unavailable(reason) = self.baseline {
             notes.push(format!("The baseline could not be read: {reason}."));
         }
+        notes.extend(settings.map(OtherSettings::note));
         notes.extend(pair.and_then(|pair| note_on_rows(pair, self.rules.gate)));
+        notes.extend(pair.and_then(note_on_groups));
         if let Ok(card) = self.candidate {
             notes.extend(wildcard::note(&self.rules.gate.rules, card));
         }

@@ -91,7 +91,10 @@ impl Pair<'_> {
                 Ok(found(interval, detectable, computation))
             }
             // Accuracy needs no more than the rows that each predicts wrong.
-            None if *key == MetricKey::overall("accuracy") && self.new.has_plain_accuracy() => {
+            None if *key == MetricKey::overall("accuracy")
+                && self.new.has_plain_accuracy()
+                && self.old.has_plain_accuracy() =>
+            {
                 let paired = self.paired(level).ok_or_else(|| self.rows_not_known())?;
                 let PairedComparison {
                     n_rows,

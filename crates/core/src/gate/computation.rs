@@ -130,8 +130,21 @@ pub struct HolmStep {
     /// for the levels that are asked alone, and where there are many keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
+    /// What is known of the p-value where `p_value` is its bound alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p_value_bound: Option<PValueBound>,
     /// Whether the miss is proven.
     pub is_proven: bool,
+}
+
+/// On which side of a bound a p-value lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PValueBound {
+    /// It is the bound or larger: 0.5, beyond which no interval tells p-values apart.
+    AtLeast,
+    /// It is the bound or smaller.
+    AtMost,
 }
 
 impl Computation {

@@ -3,17 +3,32 @@
 
 use super::bound::{self, Bound};
 use super::change;
-use super::computation::{Computation, HolmStep};
+use super::computation::{Computation, HolmStep, PValueBound};
 use super::decision::Outcome;
 use super::judged::Judged;
 use super::pair::Pair;
 use super::scorecard::Scorecard;
 use super::wildcard;
 use crate::measurement::MetricKey;
-use crate::statistics::{holm_by_level, smallest_level};
+use crate::statistics::{SMALLEST_LEVEL, holm_by_level, smallest_level};
 
 /// Keys up to which each has its p-value: it takes some fifty intervals.
 const MAX_P_VALUES: usize = 100;
+
+/// The level of one end of an interval of confidence 0, but for rounding.
+const LARGEST_LEVEL: f64 = 0.5 - 1e-9;
+
+/// The p-value of a test that is one end of a two-sided interval.
+fn p_value(rejects_at: impl Fn(f64) -> bool) -> (f64, Option<PValueBound>) {
+    let smallest = smallest_level(rejects_at);
+    if smallest >= LARGEST_LEVEL {
+        (0.5, Some(PValueBound::AtLeast))
+    } else if smallest <= SMALLEST_LEVEL {
+        (SMALLEST_LEVEL, Some(PValueBound::AtMost))
+    } else {
+        (smallest, None)
+    }
+}
 
 /// Turns what does not hold among `all`, the results of `keys` by one bound at `confidence`, into a proven miss or an open question.
 pub(super) fn judge_many(
@@ -32,7 +47,8 @@ pub(super) fn judge_many(
         let measured = card.get(&keys[idx]);
         let is_missed = measured.and_then(|measured| {
             let confidence = 1.0 - 2.0 * alpha;
-            if confidence <= 0.0 {
+            // No interval has a confidence of 0 or less, so larger p-values are not told apart.
+            if alpha >= LARGEST_LEVEL {
                 return Some(true);
             }
             if bound.compares() {
@@ -53,11 +69,18 @@ pub(super) fn judge_many(
         let judged = &mut all[idx];
         let is_bootstrap = matches!(judged.computation, Some(Computation::Cells { .. }));
         let has_p_value = open.len() <= MAX_P_VALUES && !is_bootstrap;
+        let (p_value, p_value_bound) = if has_p_value {
+            let (p_value, bound) = p_value(test);
+            (Some(p_value), bound)
+        } else {
+            (None, None)
+        };
         judged.holm = Some(HolmStep {
             n_tests: step.n_tests as u64,
             n_left: step.n_left as u64,
             level: step.level,
-            p_value: has_p_value.then(|| smallest_level(test)),
+            p_value,
+            p_value_bound,
             is_proven: step.is_rejected,
         });
         if judged.outcome == Outcome::Holds {

@@ -317,6 +317,7 @@ mod tests {
             rule_changes: &[],
             must_pass: None,
             looks: Ok(None),
+            evaluate: None,
             fresh_rows: None,
             flips: None,
             notes: &[],

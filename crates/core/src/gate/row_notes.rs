@@ -6,6 +6,22 @@ use crate::config::GateConfig;
 use crate::figure::count;
 use crate::row_set::RowMatch;
 
+/// Where the baseline's rows come in groups and the candidate's do not.
+pub(super) fn note_on_groups(pair: &Pair<'_>) -> Option<String> {
+    if !pair.old.is_grouped() || pair.new.is_grouped() {
+        return None;
+    }
+    let changes = match pair.found {
+        Some(Ok(shared)) if shared.has_baselines_groups => {
+            "; intervals of changes use the baseline's groups"
+        }
+        _ => "",
+    };
+    Some(format!(
+        "The baseline's rows come in groups, and this evaluation has no column `group`, so its own intervals take rows as independent{changes}."
+    ))
+}
+
 /// What should be known about the rows of the two.
 pub(super) fn note_on_rows(pair: &Pair<'_>, gate: &GateConfig) -> Option<String> {
     if pair.has_same_predictions() {
@@ -35,7 +51,7 @@ pub(super) fn note_on_rows(pair: &Pair<'_>, gate: &GateConfig) -> Option<String>
             Basis::Unpaired => format!(
                 "The baseline was scored on other rows ({reason}), so changes are those of two samples: whether the rows got harder or the model got worse cannot be told apart."
             ),
-            // Where no rule compares, nobody looked for the rows.
+            // Where no rule compares, the gate did not look for the rows.
             Basis::None(_) if !gate.rules.iter().any(Rule::compares) => {
                 format!("The baseline was scored on other rows ({reason}), so no change is shown.")
             }

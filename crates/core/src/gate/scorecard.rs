@@ -1,5 +1,6 @@
 //! What the gate looks at: measurements of one model on one set of rows, whichever tool took them.
 
+use crate::config::EvaluateConfig;
 use crate::digest::Sha256Digest;
 use crate::evaluation::Evaluation;
 use crate::figure::count;
@@ -29,6 +30,8 @@ pub struct Scorecard {
     pub confusion: Option<Confusion>,
     /// How the rows were scored, where known.
     pub scoring: Option<Scoring>,
+    /// `[evaluate]` of the configuration that they were scored by, where known.
+    pub settings: Option<EvaluateConfig>,
     /// What was measured, in the order of the file.
     pub measurements: Vec<Measurement>,
     /// What has no value, and why.
@@ -56,6 +59,7 @@ impl Scorecard {
             missed_rows: None,
             confusion: None,
             scoring: None,
+            settings: None,
             measurements,
             undefined: Vec::new(),
             is_pooled: false,
@@ -80,6 +84,7 @@ impl Scorecard {
             missed_rows: evaluation.missed_rows.clone(),
             confusion: evaluation.confusion.clone(),
             scoring: Some(evaluation.scoring.clone()),
+            settings: evaluation.settings.clone(),
             measurements: evaluation.measurements.clone(),
             undefined: evaluation.undefined.clone(),
             is_pooled: evaluation
@@ -144,6 +149,12 @@ impl Scorecard {
         let accuracy = self.get(&MetricKey::overall("accuracy"));
         let evidence = accuracy.and_then(|found| found.evidence.as_ref());
         evidence.is_none_or(|evidence| matches!(evidence, Evidence::Proportion { .. }))
+    }
+
+    /// Whether its intervals take rows to come in groups.
+    pub(super) fn is_grouped(&self) -> bool {
+        let of_groups = |found: &Measurement| matches!(found.evidence, Some(Evidence::Groups(_)));
+        self.measurements.iter().any(of_groups)
     }
 
     /// Number of rows, where known.

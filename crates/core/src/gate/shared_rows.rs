@@ -35,6 +35,9 @@ pub struct SharedRows {
     /// Whether some of these rows count more or less in the one than in the other: then no change can be computed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_other_weights: bool,
+    /// Whether the rows come in groups by the baseline's predictions alone, by which the candidate's are then grouped too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_baselines_groups: bool,
     /// Changes that rules ask the interval of, compared row by row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<PairedChange>,

@@ -13,6 +13,7 @@ use crate::row_mask::RowMask;
 use crate::row_set::{RowMatch, RowSet};
 
 mod fresh_rows;
+mod missing;
 mod other_rows;
 mod properties;
 mod refusals;
@@ -108,6 +109,7 @@ fn case<'a>(
         rule_changes: &[],
         must_pass: None,
         looks: Ok(None),
+        evaluate: None,
         fresh_rows: None,
         flips: None,
         notes: &[],
@@ -799,6 +801,7 @@ fn shared(n_gone: u64, n_relabelled: u64) -> SharedRows {
         of_candidate: side((0..6).collect(), 0.99),
         of_baseline: side((0..60).collect(), 0.9),
         has_other_weights: false,
+        has_baselines_groups: false,
         changes: Vec::new(),
         no_changes: Vec::new(),
     }

@@ -144,6 +144,12 @@ impl RuleResult {
         &self.comparison.key
     }
 
+    /// Whether reports say its reason: where it does not simply hold, and where it was proven by more than the figures shown.
+    pub(crate) const fn is_explained(&self) -> bool {
+        !matches!(self.outcome, Outcome::Holds)
+            || matches!(self.computation, Some(Computation::EProcess { .. }))
+    }
+
     /// The word for people: that of the decision, unless its level hides how the bound came out.
     pub const fn word(&self) -> &'static str {
         match (self.level, self.outcome) {
@@ -320,6 +326,11 @@ impl Verdict {
     pub fn reasons(&self) -> String {
         let sentences = [&self.summary].into_iter().chain(&self.notes);
         sentences.map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    /// How many rows there are, where changes are of rows that only a part of either side's are.
+    pub fn shared_rows(&self) -> Option<SharedRowCounts> {
+        self.baseline.as_ref()?.shared_rows
     }
 
     /// The metrics of all rows.

@@ -3,7 +3,7 @@
 //! Reference page, configuration checks, spelling hints, directions of known names and what `evaluate` computes all come
 //! from here. A new metric is one entry and one function in the file of its family.
 
-use super::metric::{Metric, Shown};
+use super::metric::{Compute, Metric, Shown};
 use super::{
     agreement, confusion, curves_metrics, known, probability_metrics, quantile_metrics,
     ranking_metrics, regression_metrics,
@@ -58,6 +58,15 @@ pub fn find(name: &str) -> Option<&'static Metric> {
     })
 }
 
+/// What a value of the metric called `name` is counted over: `row`, or `group` for metrics of ranked rows.
+pub fn counted(name: &str) -> &'static str {
+    let metric = all().find(|metric| metric.name == name);
+    match metric.map(|metric| metric.compute) {
+        Some(Compute::Ranking(_)) => "group",
+        _ => "row",
+    }
+}
+
 /// Whether every report shows the metric called `name`: also one that the catalog does not know, which another tool found worth writing.
 pub fn is_headline(name: &str) -> bool {
     all()
@@ -75,7 +84,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::metrics::Compute;
     use crate::model::Task;
 
     #[test]

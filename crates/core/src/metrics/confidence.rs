@@ -42,7 +42,8 @@ pub fn interval_at(
     if let Some(interval) = stored.filter(is_at_level) {
         return Ok(interval);
     }
-    let unsupported = |reason: NoInterval| IntervalError::Unsupported(reason.to_string());
+    let counted = catalog::counted(&measurement.key.metric);
+    let unsupported = |reason: NoInterval| IntervalError::Unsupported(reason.over(counted));
     let metric = catalog::all().find(|metric| metric.name == measurement.key.metric);
     let clamped = |interval| metric.map_or(interval, |metric| metric.within_range(interval));
     if let Some(evidence) = &measurement.evidence {

@@ -25,7 +25,7 @@ const TOO_LARGE: &str = "the numbers are too large: a sum of them is beyond 64-b
 const MAX_DETAILED_CLASSES: usize = 200;
 
 /// What a set of rows came to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Measured {
     /// Every metric that has a value: the headline ones first, in the order of the catalog, those of single classes last.
     pub measurements: Vec<Measurement>,
@@ -106,16 +106,13 @@ fn classify_weighed(
         scoring.beta,
     );
     let mut measured = Measured {
-        measurements: Vec::new(),
-        undefined: Vec::new(),
         misses: rows.misses(),
-        confusion: None,
         reliability: scored.as_ref().map(|(scores, _)| scores.reliability()),
         curves: match &scored {
             Some((_, curves)) => curves.points(rows.classes),
             None => Vec::new(),
         },
-        notes: Vec::new(),
+        ..Measured::default()
     };
     for metric in catalog::by_importance() {
         let computed = match (&metric.compute, &scored, positive) {
@@ -216,15 +213,7 @@ pub fn regress(rows: &ValuedRows<'_>, scoring: &Scoring) -> Result<Measured, Met
         objective: rows.objective,
         quantile: scoring.quantile,
     };
-    let mut measured = Measured {
-        measurements: Vec::new(),
-        undefined: Vec::new(),
-        confusion: None,
-        reliability: None,
-        curves: Vec::new(),
-        misses: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut measured = Measured::default();
     for metric in catalog::by_importance() {
         if let Compute::Values(compute) = metric.compute {
             measured.add(
@@ -303,15 +292,7 @@ pub fn rank(items: &RankedItems<'_>, scoring: &Scoring) -> Result<Measured, Metr
     }
     let n_places = scoring.n_places().ok_or(MetricError::NotRanked)?;
     let ranking = Ranking::of(items, n_places);
-    let mut measured = Measured {
-        measurements: Vec::new(),
-        undefined: Vec::new(),
-        confusion: None,
-        reliability: None,
-        curves: Vec::new(),
-        misses: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut measured = Measured::default();
     let n_left_out = ranking.n_without_relevant;
     if n_left_out > 0 {
         measured.notes.push(format!(
@@ -371,7 +352,7 @@ fn measurement(metric: &Metric, key: MetricKey, estimate: Estimate) -> Measureme
         }
         interval => interval
             .map(|interval| metric.within_range(interval))
-            .map_err(|error| error.to_string()),
+            .map_err(|error| error.over(catalog::counted(metric.name))),
     };
     Measurement {
         key,

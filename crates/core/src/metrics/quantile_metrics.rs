@@ -49,7 +49,7 @@ pub(super) const WIDTH: Metric = Metric {
 ///
 /// # Errors
 ///
-/// Where it is called so by a number that is no quantile.
+/// Where it is called so by a number that is not between 0 and 1.
 pub fn quantile_of(column: &str) -> Option<Result<f64, f64>> {
     let q: f64 = column.strip_prefix(PREFIX)?.parse().ok()?;
     Some(if q > 0.0 && q < 1.0 { Ok(q) } else { Err(q) })

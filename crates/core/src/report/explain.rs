@@ -13,6 +13,7 @@ use crate::gate::{
     Bound, Computation, Decision, GroupResult, HolmStep, Level, Outcome, RuleResult, Verdict,
 };
 use crate::measurement::{Evidence, Measurement, MetricKey};
+use crate::metrics::catalog;
 use crate::statistics::{Interval, IntervalMethod};
 
 /// Why a verdict is what it is.
@@ -190,7 +191,10 @@ fn value(measured: &Measurement) -> Step {
     let value = measured.value;
     let rows = measured
         .n_rows
-        .map(|n| format!(", {} behind it", count(n, "row")))
+        .map(|n| {
+            let counted = catalog::counted(&measured.key.metric);
+            format!(", {} behind it", count(n, counted))
+        })
         .unwrap_or_default();
     let computation = match &measured.evidence {
         Some(Evidence::Proportion { n_successes, n }) => format!("{n_successes} / {n} = {value}"),

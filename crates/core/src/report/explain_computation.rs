@@ -2,7 +2,7 @@
 
 use super::step::Step;
 use crate::figure::{count, percent};
-use crate::gate::{Computation, HolmStep};
+use crate::gate::{Computation, HolmStep, PValueBound};
 use crate::metrics::ChangedRows;
 
 /// What `computation` was, step by step.
@@ -174,11 +174,17 @@ pub(super) fn holm_step(step: &HolmStep) -> Step {
         n_left,
         level,
         p_value,
+        p_value_bound,
         is_proven,
     } = step;
+    let relation = match p_value_bound {
+        None => "=",
+        Some(PValueBound::AtLeast) => "≥",
+        Some(PValueBound::AtMost) => "≤",
+    };
     let p_value = p_value.map_or_else(
         || "tested at the level alone".to_owned(),
-        |p_value| format!("p = {p_value}"),
+        |p_value| format!("p {relation} {p_value}"),
     );
     let found = if *is_proven { "proven" } else { "not proven" };
     Step::new(

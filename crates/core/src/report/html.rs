@@ -1,6 +1,6 @@
 //! The evaluation as one self-contained page.
 
-use minijinja::{AutoEscape, Environment, Value, context};
+use minijinja::{AutoEscape, Environment, HtmlEscape, Value, context};
 
 use super::chart;
 use super::classes::ClassTable;
@@ -18,6 +18,7 @@ pub(super) const STYLE: &str = include_str!("page.css");
 pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_filter("code", code_spans);
     environment.add_template("report.html", include_str!("report.html.j2"))?;
     // The catalog's metrics have a unit of its list; what has none is of a numeric column.
     let (of_catalog, of_columns): (Vec<&Measurement>, Vec<&Measurement>) =
@@ -69,6 +70,24 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
     })
 }
 
+/// A sentence with what stands between backticks as code, everything escaped. A backtick without a second one stays.
+pub(super) fn code_spans(sentence: &str) -> Value {
+    let mut html = String::new();
+    let mut rest = sentence;
+    while let Some((before, after)) = rest.split_once('`') {
+        let Some((code, after)) = after.split_once('`') else {
+            break;
+        };
+        html.extend([
+            HtmlEscape(before).to_string(),
+            format!("<code>{}</code>", HtmlEscape(code)),
+        ]);
+        rest = after;
+    }
+    html += &HtmlEscape(rest).to_string();
+    Value::from_safe_string(html)
+}
+
 /// A measurement as a card or a line of a table.
 fn shown(measurement: &Measurement) -> Value {
     let unit = measurement
@@ -84,7 +103,7 @@ fn shown(measurement: &Measurement) -> Value {
 
 /// The slices as a table, the worst first; nothing where there are none.
 fn slices(evaluation: &Evaluation) -> Option<Value> {
-    // Beyond, nobody reads on.
+    // A longer table is not read to its end.
     const MAX_SHOWN: usize = 200;
     let table = SliceTable::of(evaluation);
     let first = *table
@@ -229,5 +248,25 @@ const fn unit(unit: Unit) -> &'static str {
         Unit::Label => "label's unit",
         Unit::LabelSquared => "label's unit²",
         Unit::None => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_marked_and_nothing_else_gets_through() {
+        for (sentence, expected) in [
+            (
+                "Columns: `age`, `<b>`.",
+                "Columns: <code>age</code>, <code>&lt;b&gt;</code>.",
+            ),
+            ("<script>", "&lt;script&gt;"),
+            ("a ` alone & `x`", "a <code> alone &amp; </code>x`"),
+            ("", ""),
+        ] {
+            assert_eq!(code_spans(sentence).to_string(), expected);
+        }
     }
 }

@@ -415,13 +415,13 @@ fn icon_of(rule: &RuleResult) -> &'static str {
     }
 }
 
-/// Why each rule that does not simply hold came out as it did, whatever its level.
+/// Why each rule that does not simply hold, or that accumulates evidence, came out as it did, whatever its level.
 fn reasons(report: &Report<'_>) -> String {
     let noteworthy = report
         .verdict
         .rules
         .iter()
-        .filter(|rule| rule.outcome != Outcome::Holds);
+        .filter(|rule| rule.is_explained());
     let mut text = noteworthy.fold(String::new(), |mut text, rule| {
         let _ = writeln!(
             text,

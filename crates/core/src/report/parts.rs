@@ -203,12 +203,14 @@ pub(super) mod tests {
                 name: "screening".to_owned(),
                 digest: None,
                 size_bytes: None,
+                training: None,
             },
             data: DataReference {
                 digest: Sha256Digest::of(b"data"),
                 rows: RowSet::of_positions(120, |row| row.to_string().into(), BTreeMap::new()),
             },
             scoring,
+            settings: None,
             threshold: None,
             measurements,
             undefined: Vec::new(),
@@ -304,7 +306,7 @@ pub(super) mod tests {
             "Worst first by accuracy",
             "<td>country=&lt;US&gt;</td>",
             "class=\"range\"",
-            "too few rows: fewer than `min_rows = 30`",
+            "too few rows: fewer than <code>min_rows = 30</code>",
         ] {
             assert!(page.contains(part), "{part}\n{page}");
         }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{Report, change_of, values_of};
-use crate::figure::interval;
-use crate::gate::{Decision, Outcome, RuleResult};
+use crate::figure::{count, interval};
+use crate::gate::{Decision, RuleResult};
 
 pub(super) fn render(report: &Report<'_>, has_colour: bool) -> String {
     let verdict = report.verdict;
@@ -15,12 +15,16 @@ pub(super) fn render(report: &Report<'_>, has_colour: bool) -> String {
         Some(interval(&found))
     };
     let has_interval = rows.iter().any(|(row, _)| interval_of(row).is_some());
+    let change = match verdict.shared_rows() {
+        Some(counts) => format!("change on {}", count(counts.n_rows, "shared row")),
+        None => "change".to_owned(),
+    };
     let mut header = vec!["metric", "value"];
     if has_interval {
         header.push("interval");
     }
     if has_baseline {
-        header.extend(["baseline", "change"]);
+        header.extend(["baseline", &change]);
     }
     header.extend(["rule", "verdict"]);
     let mut table: Vec<Vec<String>> = vec![header.into_iter().map(str::to_owned).collect()];
@@ -61,11 +65,7 @@ pub(super) fn render(report: &Report<'_>, has_colour: bool) -> String {
     } else {
         String::new()
     };
-    for rule in verdict
-        .rules
-        .iter()
-        .filter(|rule| rule.outcome != Outcome::Holds)
-    {
+    for rule in verdict.rules.iter().filter(|rule| rule.is_explained()) {
         let _ = writeln!(
             text,
             "{}: {} {}: {}",

@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use minijinja::{AutoEscape, Environment, Value, context};
 
 use super::flips::signed;
-use super::html::STYLE;
+use super::html::{STYLE, code_spans};
 use super::{Report, change_of, shortened, values_of};
 use crate::figure::count;
 use crate::gate::{Comparison, Flip, Flips, GroupResult, RuleResult};
+use crate::measurement::Measurement;
+use crate::metrics::catalog;
 
 /// Classes up to which the difference of confusion is a matrix.
 const MAX_MATRIX: usize = 30;
@@ -19,9 +21,12 @@ const MAX_MATRIX: usize = 30;
 pub(super) fn render(report: &Report<'_>) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_filter("code", code_spans);
     environment.add_template("verdict.html", include_str!("verdict.html.j2"))?;
     let verdict = report.verdict;
     let model = shortened(verdict.model_name.as_deref().unwrap_or("model"));
+    let is_shared = verdict.shared_rows().is_some();
+    let figures = |row: &Comparison| figures(row, is_shared);
     let metrics: Vec<Value> = verdict.headline().map(figures).collect();
     environment.get_template("verdict.html")?.render(context! {
         style => Value::from_safe_string(STYLE.to_owned()),
@@ -34,7 +39,7 @@ pub(super) fn render(report: &Report<'_>) -> Result<String, minijinja::Error> {
             by => found.by.as_str(), reason => found.reason.as_str(),
         }),
         notes => Value::from(verdict.notes.clone()),
-        rules => verdict.rules.iter().map(rule).collect::<Vec<Value>>(),
+        rules => verdict.rules.iter().map(|result| rule(result, figures(&result.comparison))).collect::<Vec<Value>>(),
         groups => verdict.groups.iter().map(GroupResult::words).collect::<Vec<String>>(),
         flips => verdict.flips.as_ref().filter(|flips| flips.n_lost + flips.n_gained > 0).map(flipped),
         metrics,
@@ -42,20 +47,26 @@ pub(super) fn render(report: &Report<'_>) -> Result<String, minijinja::Error> {
     })
 }
 
-fn figures(row: &Comparison) -> Value {
+/// The figures of a line. Where the change `is_of_shared_rows`, the three are of different rows, and each says of how many.
+fn figures(row: &Comparison, is_of_shared_rows: bool) -> Value {
     let (value, baseline) = values_of(row);
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+    let rows = |found: &Option<Measurement>| {
+        let n_rows = found.as_ref().filter(|_| is_of_shared_rows)?.n_rows?;
+        Some(count(n_rows, catalog::counted(&row.key.metric)))
+    };
     context! {
         key => row.key.to_string(), value => or_dash(value), baseline => or_dash(baseline),
-        change => or_dash(change_of(row)),
+        change => or_dash(change_of(row)), value_rows => rows(&row.measured), baseline_rows => rows(&row.baseline),
+        change_rows => rows(&row.change).map(|rows| format!("{rows} of both")),
     }
 }
 
-fn rule(result: &RuleResult) -> Value {
+fn rule(result: &RuleResult, figures: Value) -> Value {
     context! {
         wanted => result.wanted.as_str(), reason => result.reason.as_str(), word => result.word(),
         decision => result.decision.word(),
-        ..figures(&result.comparison)
+        ..figures
     }
 }
 
@@ -170,6 +181,7 @@ fn provenance(report: &Report<'_>) -> Vec<Value> {
 mod tests {
     use super::*;
     use crate::gate::ConfusionChange;
+    use crate::measurement::{Direction, MetricKey, Unit};
 
     fn flips(classes: usize) -> Flips {
         let change = |idx: usize| ConfusionChange {
@@ -216,5 +228,35 @@ mod tests {
         );
         assert!(matrix(&flips(4)).is_some());
         assert!(matrix(&flips(MAX_MATRIX)).is_none());
+    }
+
+    #[test]
+    fn each_figure_says_its_rows_where_they_are_not_the_same() {
+        let measured = |value: f64, n_rows: u64| {
+            let accuracy = MetricKey::overall("accuracy");
+            let direction = Some(Direction::HigherIsBetter);
+            Some(Measurement {
+                n_rows: Some(n_rows),
+                ..Measurement::bare(accuracy, value, Some(Unit::Proportion), direction)
+            })
+        };
+        let row = Comparison {
+            key: MetricKey::overall("accuracy"),
+            measured: measured(0.6, 60),
+            baseline: measured(0.9, 45),
+            change: measured(0.1, 40),
+        };
+        let shown = |is_shared: bool| {
+            let figures = figures(&row, is_shared);
+            ["value_rows", "baseline_rows", "change_rows"].map(|name| {
+                let rows = figures.get_attr(name).unwrap();
+                rows.as_str().map(str::to_owned)
+            })
+        };
+        assert_eq!(
+            shown(true).map(Option::unwrap_or_default),
+            ["60 rows", "45 rows", "40 rows of both"]
+        );
+        assert_eq!(shown(false), [None, None, None]);
     }
 }

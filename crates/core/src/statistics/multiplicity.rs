@@ -33,11 +33,14 @@ pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     adjusted
 }
 
+/// Smaller levels are not told apart by [`smallest_level`].
+pub const SMALLEST_LEVEL: f64 = 1e-15;
+
 /// The smallest level at which a test rejects, which is its p-value: for tests that are an interval asked at a level. 1 where none does.
 ///
-/// `rejects_at` must be monotone: what it rejects at one level it rejects at every larger one. Levels below 1e-15 are not told apart.
+/// `rejects_at` must be monotone: what it rejects at one level it rejects at every larger one. Levels below [`SMALLEST_LEVEL`] are not told apart.
 pub fn smallest_level(rejects_at: impl Fn(f64) -> bool) -> f64 {
-    let (mut accepted, mut rejected) = (1e-15, 1.0);
+    let (mut accepted, mut rejected) = (SMALLEST_LEVEL, 1.0);
     if rejects_at(accepted) {
         return accepted;
     }

@@ -29,23 +29,15 @@ fn score_interval(
     if n == 0 {
         return None;
     }
-    let score = |difference, continuity| {
-        score(
-            n_gained as f64,
-            n_lost as f64,
-            n as f64,
-            difference,
-            continuity,
-        )
-    };
+    let counts = [n_gained, n_lost, n];
     let z = normal_quantile(f64::midpoint(1.0, confidence));
     let estimate = (n_gained as f64 - n_lost as f64) / n as f64;
     Some(Interval {
         lower: crossing(-1.0, estimate, |difference| {
-            score(difference, -continuity) > z
+            score(counts, difference, -continuity) > z
         }),
         upper: crossing(estimate, 1.0, |difference| {
-            score(difference, continuity) > -z
+            score(counts, difference, continuity) > -z
         }),
         confidence,
         method: IntervalMethod::Tango,
@@ -56,15 +48,7 @@ fn score_interval(
 /// [`tango`]'s interval is, and as the upper end is. The lower end lies above `difference` where the first is above the normal quantile
 /// of the level, the upper end below it where the second is below minus that.
 pub fn tango_statistics(n_gained: u64, n_lost: u64, n: u64, difference: f64) -> [f64; 2] {
-    [-CONTINUITY, CONTINUITY].map(|continuity| {
-        score(
-            n_gained as f64,
-            n_lost as f64,
-            n as f64,
-            difference,
-            continuity,
-        )
-    })
+    [-CONTINUITY, CONTINUITY].map(|continuity| score([n_gained, n_lost, n], difference, continuity))
 }
 
 /// The smallest drop of accuracy that these rows show with probability 0.8; `None` when `n` is zero.
@@ -78,8 +62,10 @@ pub fn smallest_detectable(n_gained: u64, n_lost: u64, n: u64, confidence: f64) 
     Some((z * (share / n as f64).sqrt()).max(by_rows).min(1.0))
 }
 
-/// Tango's score statistic of `difference`, by the constrained maximum-likelihood estimate of the probability of a lost row.
-fn score(n_gained: f64, n_lost: f64, n: f64, difference: f64, continuity: f64) -> f64 {
+/// Tango's score statistic of `difference`, by the constrained maximum-likelihood estimate of the probability of a lost row. The counts
+/// are of rows gained, lost and all.
+fn score(counts: [u64; 3], difference: f64, continuity: f64) -> f64 {
+    let [n_gained, n_lost, n] = counts.map(|count| count as f64);
     let a = 2.0 * n;
     let b = -n_gained - n_lost + (2.0 * n - n_gained + n_lost) * difference;
     let c = -n_lost * difference * (1.0 - difference);

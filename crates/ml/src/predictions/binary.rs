@@ -2,6 +2,8 @@
 
 use trainyard_core::scored_rows::{Labels, ScoreTable, ScoredRows};
 
+use super::names::some;
+
 /// Why `[evaluate] positive_class` and `threshold` cannot be applied to these rows.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ThresholdError {
@@ -15,13 +17,21 @@ pub enum ThresholdError {
         /// What there is.
         classes: String,
     },
-    /// More classes, or one.
+    /// More classes, or one, for a positive class.
     #[error(
-        "`[evaluate] positive_class` is for two classes, and there are {n_classes}: remove it; a rule on one of many classes names it with `class`"
+        "`[evaluate] positive_class` is for two classes, and there {found}: remove it; a rule on one of many classes names it with `class`"
     )]
     NotTwo {
-        /// How many there are.
-        n_classes: usize,
+        /// How many there are, and which: `are 3: a, b, c`.
+        found: String,
+    },
+    /// The same where a threshold is asked for.
+    #[error("a threshold needs two classes, and there {found}{advice}")]
+    ThresholdOfOther {
+        /// How many there are, and which.
+        found: String,
+        /// What to change, with the sign before it.
+        advice: &'static str,
     },
     /// Numbers to predict.
     #[error(
@@ -36,16 +46,31 @@ pub enum ThresholdError {
 }
 
 /// The index of the positive class, where one is named.
+///
+/// `has_threshold` is whether one of its scores is asked for, as a number or by an aim.
 pub(crate) fn positive_idx(
     positive: Option<&str>,
+    has_threshold: bool,
     classes: &[String],
 ) -> Result<Option<usize>, ThresholdError> {
     let Some(positive) = positive else {
         return Ok(None);
     };
     if classes.len() != 2 {
-        let n_classes = classes.len();
-        return Err(ThresholdError::NotTwo { n_classes });
+        let are = if classes.len() == 1 { "is" } else { "are" };
+        let names = some(classes.iter().map(String::as_str));
+        let found = format!("{are} {}: {names}", classes.len());
+        return Err(match (has_threshold, classes.len()) {
+            (false, _) => ThresholdError::NotTwo { found },
+            (true, 0 | 1) => ThresholdError::ThresholdOfOther {
+                found,
+                advice: "; take rows of both classes, and list both in `[data] classes`",
+            },
+            (true, _) => ThresholdError::ThresholdOfOther {
+                found,
+                advice: "; remove `[evaluate] threshold` and `positive_class`, or join the classes to two",
+            },
+        });
     }
     let found = classes.iter().position(|class| class == positive);
     found.map(Some).ok_or_else(|| ThresholdError::NoClass {
@@ -82,7 +107,7 @@ pub fn predict_by_threshold(
     if positive_class.is_some() && matches!(rows.labels, Labels::Value(_)) {
         return Err(ThresholdError::Regression);
     }
-    let positive_idx = positive_idx(positive_class, &rows.classes)?;
+    let positive_idx = positive_idx(positive_class, threshold.is_some(), &rows.classes)?;
     if let (Some(idx), Some(threshold)) = (positive_idx, threshold) {
         let scores = rows.scores.as_ref().ok_or(ThresholdError::NoScores)?;
         rows.predicted = Labels::Class(above(scores, idx, threshold));

@@ -192,7 +192,11 @@ impl Answered<'_> {
             (None, Some(scores)) if scores.n_columns() > 1 => (scores.class_names(&labels)?, true),
             (None, _) => (labels::found_classes(&labels, predicted.as_ref()), false),
         };
-        let positive_idx = binary::positive_idx(evaluate.positive_class.as_deref(), &classes)?;
+        let positive_idx = binary::positive_idx(
+            evaluate.positive_class.as_deref(),
+            evaluate.threshold.is_some(),
+            &classes,
+        )?;
         let label_indices = labels.indices(&classes)?;
         let scores = self.scores;
         let scores =

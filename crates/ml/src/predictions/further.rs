@@ -7,6 +7,7 @@ use trainyard_core::metrics::quantile_of;
 use trainyard_core::scored_rows::Column;
 
 use super::columns::{Cells, FurtherColumn};
+use super::labels::GAPS;
 use super::places::Places;
 use super::problem::{Problem, shortened};
 
@@ -16,11 +17,14 @@ const MAX_UNUSED: usize = 32;
 /// A column that nothing uses is kept, so that a later slice can be cut from stored rows, unless its texts are longer.
 const MAX_UNUSED_BYTES: usize = 100;
 
-/// The columns to keep.
+/// The columns to keep; of a file of numbers to predict, those of predicted quantiles must be numbers. Adds to `notes` which columns
+/// are texts for the sake of a few cells.
 pub(super) fn kept(
     further: BTreeMap<String, FurtherColumn>,
     evaluate: &EvaluateConfig,
+    has_quantiles: bool,
     places: &Places,
+    notes: &mut Vec<String>,
 ) -> Result<BTreeMap<String, Column>, Problem> {
     let n_unused = further
         .keys()
@@ -35,8 +39,10 @@ pub(super) fn kept(
         };
         let is_kept = is_of_rows && is_short && !name.is_empty() && n_unused <= MAX_UNUSED;
         if is_used || is_kept {
-            let is_metric = evaluate.columns.iter().any(|column| column.name == name);
+            let is_metric = evaluate.columns.iter().any(|column| column.name == name)
+                || has_quantiles && matches!(quantile_of(&name), Some(Ok(_)));
             let column = column(&name, cells, is_metric, places)?;
+            notes.extend(note_on_texts(&name, &column, places));
             kept.insert(name, column);
         }
     }
@@ -98,6 +104,49 @@ fn column(name: &str, cells: Cells, is_metric: bool, places: &Places) -> Result<
             }
         }
     }
+}
+
+/// A note on a column of numbers that a few cells, such as empty ones, make one of texts.
+fn note_on_texts(name: &str, column: &Column, places: &Places) -> Option<String> {
+    /// Of the cells, as one in so many: more that are not numbers are no accident.
+    const MAX_SHARE: usize = 20;
+    let Column::Texts(texts) = column else {
+        return None;
+    };
+    let is_gap = |text: &String| {
+        text.trim().is_empty() || GAPS.contains(&text.as_str()) || text.parse::<f64>().is_ok()
+    };
+    let (mut others, mut n_gaps) = (Vec::new(), 0);
+    for (row, text) in texts.iter().enumerate() {
+        if is_code(text) {
+            return None;
+        }
+        if number(text).is_none() {
+            others.push(row);
+            n_gaps += usize::from(is_gap(text));
+        }
+    }
+    let n_numbers = texts.len() - others.len();
+    let is_accident = n_gaps == others.len() || others.len() * MAX_SHARE <= texts.len();
+    let first = *others.first()?;
+    if n_numbers == 0 || !is_accident {
+        return None;
+    }
+    let cell = match texts[first].as_str() {
+        // Of an array of numbers.
+        "" if matches!(places, Places::Rows) => "is empty or `NaN`".to_owned(),
+        "" => "is empty".to_owned(),
+        cell => format!("is `{}`", shortened(cell)),
+    };
+    let more = match others.len() - 1 {
+        0 => String::new(),
+        n_more => format!(", and {n_more} more are not numbers"),
+    };
+    Some(format!(
+        "The column `{name}` is read as texts, each value a category for slices and weak segments: its cell at {} {cell}{more}, while \
+         the others are numbers. Fill such cells to have it cut into bins.",
+        places.of(first)
+    ))
 }
 
 fn number(text: &str) -> Option<f64> {

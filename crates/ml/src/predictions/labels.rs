@@ -10,7 +10,7 @@ use super::places::Places;
 use super::problem::{Problem, shortened, some};
 
 /// Texts that stand for a gap, unless `classes` lists them.
-const GAPS: [&str; 9] = [
+pub(super) const GAPS: [&str; 9] = [
     "NA", "N/A", "None", "null", "nan", "NaN", "none", "<NA>", "?",
 ];
 
@@ -128,7 +128,7 @@ impl<'a> Texts<'a> {
         Ok(codes.map(|&code| index_of_code[code as usize]).collect())
     }
 
-    /// `cell`, the distinct text of index `code`, is no class.
+    /// `cell`, the distinct text of index `code`, is not a class.
     fn no_class(&self, code: usize, cell: &str, classes: &[String]) -> Problem {
         let place = self.places.of(self.cells.first_row(code));
         let folded = |text: &str| text.trim().to_lowercase();

@@ -1,6 +1,7 @@
 //! What can be wrong with a file of predictions. `place` is where: `line 3` or `row 2`.
 
 use super::binary::ThresholdError;
+pub(super) use super::names::{shortened, some};
 
 /// Why a file cannot be read as predictions.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -55,6 +56,8 @@ pub(super) enum Problem {
         cell: String,
         wanted: &'static str,
     },
+    #[error("`[evaluate.ranking]`: {0}")]
+    Ranking(String),
     #[error("every `weight` is 0, so that no row counts")]
     NoWeight,
     #[error(transparent)]
@@ -134,29 +137,4 @@ pub(super) enum Problem {
         "the column `score_{0}` is of no class: add it to `[data] classes`, or remove the column"
     )]
     ExtraScoreColumn(String),
-}
-
-/// The first few of many names.
-pub(super) fn some<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    const MAX_NAMES: usize = 10;
-    let mut names = names.into_iter();
-    let shown: Vec<String> = names.by_ref().take(MAX_NAMES).map(shortened).collect();
-    let more = names.count();
-    if more == 0 {
-        shown.join(", ")
-    } else {
-        format!("{} and {more} more", shown.join(", "))
-    }
-}
-
-/// A cell as long as a message bears.
-pub(super) fn shortened(cell: &str) -> String {
-    const MAX_CHARS: usize = 80;
-    let mut characters = cell.chars();
-    let start: String = characters.by_ref().take(MAX_CHARS).collect();
-    if characters.next().is_some() {
-        format!("{start}…")
-    } else {
-        start
-    }
 }

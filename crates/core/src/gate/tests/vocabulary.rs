@@ -75,6 +75,11 @@ fn a_miss_among_many_must_be_proven_by_holm() {
     );
     assert_eq!(verdict.rules[3].outcome, Outcome::Uncertain);
     assert!(verdict.rules[3].reason.contains("the miss is not proven"));
+    // Of 100 right in 100 no level below a half proves a miss.
+    let all_right = verdict.rules[0].holm.as_ref().unwrap();
+    assert_eq!(all_right.p_value, Some(0.5));
+    assert_eq!(all_right.p_value_bound, Some(PValueBound::AtLeast));
+    assert_eq!(verdict.rules[7].holm.as_ref().unwrap().p_value_bound, None);
     // Alone it is.
     let one = alone(
         "metric = 'recall'\nclass = 'c3'\nmin = 0.9\nconfidence = 0.95",

@@ -148,9 +148,10 @@ fn arrays_are_columns_by_their_prefix_or_where_the_configuration_names_them() {
     );
     assert_eq!(read.rows.weights, Some(vec![0.0, 1.0]));
     assert_eq!(
-        read.notes,
-        ["Columns that no slice or metric names: `age`, `embedding`, `step`."]
+        read.notes[0],
+        "Columns that no slice or metric names: `age`, `embedding`, `step`."
     );
+    assert!(read.notes[1].starts_with("The column `age` is read as texts"));
     let error = read_npz(&arrays, "[[evaluate.columns]]\nname = \"age\"\n").unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -276,7 +277,25 @@ fn a_threshold_predicts_the_positive_class_at_or_above_it() {
     let other = "[evaluate]\npositive_class = \"sick\"\n";
     assert!(error(predicted, other).contains("the classes are `ill`, `well`"));
     let three = "label,predicted\nill,ill\nwell,well\ndead,dead\n";
-    assert!(error(three, settings).contains("there are 3"));
+    for (text, advice) in [
+        (
+            three,
+            "a threshold needs two classes, and there are 3: dead, ill, well; remove `[evaluate] threshold` and `positive_class`",
+        ),
+        (
+            "label,predicted\nill,ill\n",
+            "a threshold needs two classes, and there is 1: ill; take rows of both classes",
+        ),
+    ] {
+        // The same for an aim, which no row is predicted by yet.
+        let aim = settings.replace("0.3", "{ aim = \"max_f1\" }");
+        for settings in [settings, &aim] {
+            let problem = error(text, settings);
+            assert!(problem.contains(advice), "{problem}");
+        }
+    }
+    let positive = "[evaluate]\npositive_class = \"ill\"\n";
+    assert!(error(three, positive).contains("`[evaluate] positive_class` is for two classes, and there are 3: dead, ill, well: remove it"));
     let evaluate = evaluate(settings);
     let given = Given {
         task: Some(Task::Regression),
@@ -303,4 +322,123 @@ fn of_a_wide_table_only_what_is_used_is_kept() {
     let text = format!("label,predicted,prompt,x\na,a,{prompt},1\n");
     let kept = read(&text, "").unwrap().rows.columns;
     assert_eq!(kept.keys().collect::<Vec<_>>(), ["x"]);
+}
+
+/// A gap makes texts of a column of numbers, which is then cut by value; codes and names are texts anyway.
+#[test]
+fn a_column_of_numbers_with_a_gap_is_noted() {
+    let of_cells = |cells: [&str; 3]| {
+        let mut text = "label,predicted,age\n".to_owned();
+        text.extend(cells.map(|cell| format!("a,a,{cell}\n")));
+        let read = read(&text, "[[evaluate.slices]]\ncolumns = [\"age\"]\n").unwrap();
+        assert_eq!(
+            matches!(read.rows.columns["age"], Column::Texts(_)),
+            cells != ["1", "2", "3.5"]
+        );
+        read.notes
+    };
+    for (cells, part) in [
+        (
+            ["1", "", "3"],
+            "`age` is read as texts, each value a category for slices and weak segments: its cell at line 3 is empty, while",
+        ),
+        (["1", "2", "NaN"], "its cell at line 4 is `NaN`, while"),
+        (
+            ["NA", "2", "inf"],
+            "its cell at line 2 is `NA`, and 1 more are not numbers, while",
+        ),
+    ] {
+        let notes = of_cells(cells);
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].contains(part), "{notes:?}");
+    }
+    for cells in [
+        ["1", "2", "3.5"],
+        ["01", "2", ""],
+        ["red", "2", "blue"],
+        ["", "red", ""],
+    ] {
+        assert_eq!(of_cells(cells), [""; 0], "{cells:?}");
+    }
+    let label = Array::integers(vec![0, 1]);
+    let age = Array::numbers(vec![1.5, f64::NAN]);
+    let arrays = [
+        ("label", &label),
+        ("predicted", &label),
+        ("column/age", &age),
+    ];
+    let notes = read_npz(&arrays, "[[evaluate.slices]]\ncolumns = [\"age\"]\n")
+        .unwrap()
+        .notes;
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("its cell at row 1 is empty or `NaN`")),
+        "{notes:?}"
+    );
+}
+
+/// Reads a table of numbers to predict by an `[evaluate]` section.
+fn regression(text: &str, settings: &str) -> Result<Predictions, String> {
+    let evaluate = evaluate(settings);
+    let given = Given {
+        task: Some(Task::Regression),
+        evaluate: Some(&evaluate),
+        ..Given::default()
+    };
+    resolve(table::columns(text.as_bytes()), &given).map_err(|problem| problem.to_string())
+}
+
+#[test]
+fn a_quantile_that_is_not_a_number_is_named_with_its_line() {
+    let text = "label,predicted,quantile_0.1,quantile_0.9\n1.5,1,1,2\n2.5,2,NaN,3\n";
+    assert_eq!(
+        regression(text, "").unwrap_err(),
+        "line 3: `NaN` in the column `quantile_0.1` is not a finite number"
+    );
+    // Of classes it is a column like any other.
+    assert!(read("label,predicted,quantile_0.1\na,a,NaN\n", "").is_ok());
+}
+
+#[test]
+fn what_cannot_be_ranked_is_named_with_its_line() {
+    let by_query = "[evaluate.ranking]\ngroup = \"query_id\"\n";
+    for (text, settings, expected) in [
+        (
+            "query_id,label,predicted\nq,1,0.5\nq,-1,0.4\n",
+            by_query,
+            "line 3 has a relevance of -1: write 0",
+        ),
+        (
+            "query_id,label,predicted\nq,1,0.5\n,0,0.4\n",
+            by_query,
+            "line 3: the column `query_id` is empty",
+        ),
+        // The misspelt name is what is wrong, not the column `group`.
+        (
+            "group,label,predicted\nq,1,0.5\n",
+            by_query,
+            "there is no column `query_id`; there are group: name",
+        ),
+        (
+            "query_id,group,label,predicted\nq,g,1,0.5\n",
+            by_query,
+            "a column `group` beside `query_id`",
+        ),
+        (
+            "query,label,predicted\nq,1,0.5\n",
+            "[evaluate.ranking]\nk = 3\n",
+            "there is no column `group`; there are query: add it",
+        ),
+        (
+            "query_id,weight,label,predicted\nq,1,1,0.5\n",
+            by_query,
+            "remove the column `weight`",
+        ),
+    ] {
+        let problem = regression(text, settings).unwrap_err();
+        assert!(problem.contains(expected), "{text}\n{problem}");
+    }
+    let ranked = regression("query_id,label,predicted\n7,1,0.5\n8,0,0.4\n", by_query).unwrap();
+    assert_eq!(ranked.rows.groups.unwrap(), ["7", "8"]);
 }
