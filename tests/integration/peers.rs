@@ -16,6 +16,7 @@ pub(crate) mod push;
 mod registry;
 mod scikit_learn;
 mod thresholds;
+mod tokens;
 mod yaml;
 
 use std::env;

@@ -106,13 +106,12 @@ fn figures_that_were_edited_are_not_published_by() {
     let path = project.path("trainyard-out/evaluation/evaluation.json");
     let text = fs::read_to_string(&path).unwrap();
     let mut evaluation: Value = serde_json::from_str(&text).unwrap();
-    let accuracy = evaluation["measurements"]
+    let mut measured = evaluation["measurements"]
         .as_array_mut()
         .unwrap()
         .iter_mut();
-    let accuracy = accuracy
-        .filter(|it| it["key"] == json!({"metric": "accuracy"}))
-        .next()
+    let accuracy = measured
+        .find(|it| it["key"] == json!({"metric": "accuracy"}))
         .unwrap();
     accuracy["value"] = json!(0.9999);
     fs::write(&path, evaluation.to_string()).unwrap();

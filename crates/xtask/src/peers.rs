@@ -20,10 +20,13 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// Programs of the distribution: what is run, and the Debian package that holds it.
-const SYSTEM_PROGRAMS: [(&str, &str); 7] = [
+const SYSTEM_PROGRAMS: [(&str, &str); 10] = [
     ("docker-registry", "docker-registry"),
     ("skopeo", "skopeo"),
     ("podman", "podman"),
+    ("buildah", "buildah"),
+    ("umoci", "umoci"),
+    ("openssl", "openssl"),
     ("runc", "runc"),
     ("htpasswd", "apache2-utils"),
     ("shellcheck", "shellcheck"),

@@ -13,7 +13,7 @@ use trainyard_ml::data::npz;
 use super::program;
 use super::registry::Registry;
 use crate::http::request;
-use crate::project::Project;
+use crate::project::{Project, Said};
 use crate::serve::images;
 use crate::support::{output, run};
 
@@ -212,4 +212,87 @@ fn skopeo_reads_the_layout_with_its_labels() {
         publication["model_digest"]
     );
     assert_eq!(found["Layers"].as_array().unwrap().len(), 2);
+}
+
+/// An image for two platforms by Zstandard: podman and buildah pull this machine's, umoci unpacks it, skopeo reads the other.
+#[test]
+fn an_index_of_two_platforms_is_read_by_other_tools() {
+    let registry = Registry::start();
+    let project = Project::passed();
+    // The head of a static program for 64-bit ARM, which nobody starts here.
+    let mut arm = b"\x7fELF\x02\x01\x01".to_vec();
+    arm.resize(64 + 56, 0);
+    (arm[18], arm[32], arm[54], arm[56], arm[64]) = (183, 64, 56, 1, 1);
+    project.write("serve-arm64", arm);
+    project.edit(
+        "[image]\n",
+        "[image]\nplatforms = [\"linux/amd64\", \"linux/arm64\"]\ncompression = \"zstd\"\n",
+    );
+    let server = crate::support::stage("serve").get_program().to_owned();
+    let repository = format!("{}/acme/digits", registry.address);
+    let mut publish = project.stage("publish-image", &["--push", &repository, "--tag", "1.0.0"]);
+    publish
+        .arg("--server")
+        .arg(server)
+        .args(["--server", "serve-arm64"]);
+    Said::of(&mut publish, 0);
+    let publication = project.json("image/publication.json");
+    assert_eq!(
+        publication["platforms"],
+        json!(["linux/amd64", "linux/arm64"])
+    );
+    let image = format!("{repository}:1.0.0");
+    let of = |architecture: &str| {
+        let mut inspect = program("skopeo");
+        inspect.args([
+            "inspect",
+            "--tls-verify=false",
+            "--override-arch",
+            architecture,
+        ]);
+        let found = run(inspect.arg(format!("docker://{image}")));
+        serde_json::from_str::<Value>(&found).unwrap()
+    };
+    let (amd, arm) = (of("amd64"), of("arm64"));
+    assert_eq!(
+        (&amd["Architecture"], &arm["Architecture"]),
+        (&json!("amd64"), &json!("arm64"))
+    );
+    // One layer of the model for both.
+    assert_eq!(amd["Layers"][1], arm["Layers"][1]);
+    assert_ne!(amd["Layers"][0], arm["Layers"][0]);
+
+    let storage = tempfile::tempdir().unwrap();
+    run(podman(storage.path()).args(["pull", "--quiet", "--tls-verify=false", &image]));
+    let mut buildah = program("buildah");
+    buildah.arg("--root").arg(storage.path().join("buildah"));
+    buildah.arg("--runroot").arg(storage.path().join("run"));
+    buildah.args([
+        "--storage-driver",
+        "vfs",
+        "pull",
+        "--quiet",
+        "--tls-verify=false",
+        &image,
+    ]);
+    run(&mut buildah);
+}
+
+/// umoci reads layers by gzip, as images have them by default.
+#[test]
+fn umoci_unpacks_the_layout() {
+    let project = Project::passed();
+    project.run("publish-image", &["--tag", "1.0"], 0);
+    let bundle = tempfile::tempdir().unwrap();
+    let image = format!("{}:1.0", project.path("trainyard-out/image").display());
+    let mut umoci = program("umoci");
+    umoci.args(["unpack", "--rootless", "--image", &image]);
+    run(umoci.arg(bundle.path().join("bundle")));
+    let root = bundle.path().join("bundle/rootfs");
+    let model = fs::read(root.join("models/model.json")).unwrap();
+    assert_eq!(
+        model,
+        fs::read(project.path("trainyard-out/model/model.json")).unwrap()
+    );
+    assert!(root.join("usr/local/bin/trainyard-serve").is_file());
 }

@@ -17,6 +17,7 @@ use trainyard_oci::{
 
 use super::program;
 use super::registry::Registry;
+use crate::registry::{Behaviour, Fake};
 use crate::support::run;
 
 /// A layout of one image under the name `v1`, whose model layer holds `model`.
@@ -297,4 +298,111 @@ fn a_login_is_needed_where_the_registry_wants_one() {
     run(skopeo.arg(&config).arg(&registry.address));
     let found = Credentials::find_in_file(&config, &to);
     push(found.unwrap()).unwrap();
+}
+
+/// The registry of the tests' own process is a registry to others too.
+#[test]
+fn skopeo_takes_the_tests_own_registry_for_one() {
+    let fake = Fake::start(Behaviour::default());
+    let folder = tempfile::tempdir().unwrap();
+    let (_, manifest) = layout(folder.path(), &large_model());
+    let there = format!("docker://{}/acme/m:1", fake.address());
+    let mut copy = program("skopeo");
+    copy.args([
+        "copy",
+        "--quiet",
+        "--preserve-digests",
+        "--dest-tls-verify=false",
+    ]);
+    run(copy
+        .arg(format!("oci:{}:v1", folder.path().display()))
+        .arg(&there));
+    assert_eq!(
+        fake.tag("acme/m", "1").as_deref(),
+        Some(manifest.digest.as_str())
+    );
+    let back = tempfile::tempdir().unwrap();
+    let mut copy = program("skopeo");
+    copy.args([
+        "copy",
+        "--quiet",
+        "--preserve-digests",
+        "--src-tls-verify=false",
+    ]);
+    run(copy
+        .arg(&there)
+        .arg(format!("oci:{}:v1", back.path().display())));
+    Layout::open(back.path())
+        .unwrap()
+        .verify(&manifest)
+        .unwrap();
+}
+
+/// publishing.md row 6: TLS at `localhost`, by an authority that is named.
+#[test]
+fn a_registry_with_tls_on_this_machine_is_spoken_to_by_tls() {
+    let registry = Registry::start_with_tls();
+    let folder = tempfile::tempdir().unwrap();
+    let (layout, manifest) = layout(folder.path(), b"model");
+    let to = registry.reference("model");
+    let connect = |ca: Option<&Path>| {
+        let options = ConnectOptions {
+            client: ClientOptions::default().with_ca(ca),
+            ..options(Credentials::Anonymous)
+        };
+        trainyard_oci::Registry::connect(&to, options, Arc::new(|_| {})).unwrap()
+    };
+    let source = PushSource {
+        layout: &layout,
+        manifest: &manifest,
+        mount_from: &[],
+    };
+    let push = |ca| {
+        let registry = connect(ca);
+        block_on(registry.push(source, &[tag("v1")], PushOptions::default()))
+    };
+    let error = push(None).unwrap_err();
+    assert!(error.to_string().contains("`--ca FILE`"), "{error}");
+    let ca = registry.folder.path().join("ca.pem");
+    push(Some(&ca)).unwrap();
+    let mut inspect = program("skopeo");
+    inspect
+        .args(["inspect", "--format", "{{.Digest}}", "--cert-dir"])
+        .arg(registry.folder.path().join("certs"));
+    let found = run(inspect.arg(format!("docker://{to}:v1")));
+    assert_eq!(found.trim(), manifest.digest.as_str());
+}
+
+/// A registry whose tokens another server gives out, each for three seconds.
+#[test]
+fn a_registry_with_a_token_server_takes_a_push() {
+    let registry = Registry::start_with_tokens();
+    let folder = tempfile::tempdir().unwrap();
+    let (layout, manifest) = layout(folder.path(), &large_model());
+    let to = registry.reference("some/model");
+    let login = |password: &str| Credentials::Basic {
+        username: "ci".to_owned(),
+        password: password.to_owned(),
+    };
+    let image = (&layout, &manifest);
+    let error = push_as(login("wrong"), &to, image, &[tag("v1")])
+        .0
+        .unwrap_err();
+    assert!(
+        matches!(error, RegistryError::Unauthorized { .. }),
+        "{error}"
+    );
+    push_as(login("s3cret"), &to, image, &[tag("v1")])
+        .0
+        .unwrap();
+    let mut inspect = program("skopeo");
+    inspect.args([
+        "inspect",
+        "--tls-verify=false",
+        "--creds=ci:s3cret",
+        "--format",
+        "{{.Digest}}",
+    ]);
+    let found = run(inspect.arg(format!("docker://{to}:v1")));
+    assert_eq!(found.trim(), manifest.digest.as_str());
 }

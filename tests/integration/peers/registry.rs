@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,86 @@ impl Registry {
         })
     }
 
+    /// A registry for the user `ci` with the password `s3cret`, who shows them to a token server.
+    pub(crate) fn start_with_tokens() -> Self {
+        Self::start_with(super::tokens::start)
+    }
+
+    /// A registry at `localhost` that speaks TLS, by an authority whose certificate is `ca.pem` in its folder.
+    pub(crate) fn start_with_tls() -> Self {
+        let mut registry = Self::start_as(|folder, config| {
+            let file = |name: &str| folder.join(name);
+            let openssl = |arguments: &[&str]| {
+                run(Command::new("openssl").args(arguments).current_dir(folder));
+            };
+            // A certificate that signs itself is refused as a server's: an authority, and a certificate of it.
+            openssl(&[
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=tests",
+                "-keyout",
+                "ca.key",
+                "-out",
+                "ca.pem",
+            ]);
+            openssl(&[
+                "req",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-subj",
+                "/CN=localhost",
+                "-keyout",
+                "tls.key",
+                "-out",
+                "tls.csr",
+            ]);
+            fs::write(
+                file("names"),
+                "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n",
+            )
+            .unwrap();
+            openssl(&[
+                "x509",
+                "-req",
+                "-in",
+                "tls.csr",
+                "-CA",
+                "ca.pem",
+                "-CAkey",
+                "ca.key",
+                "-CAcreateserial",
+                "-days",
+                "2",
+                "-extfile",
+                "names",
+                "-out",
+                "tls.pem",
+            ]);
+            fs::create_dir(file("certs")).unwrap();
+            fs::copy(file("ca.pem"), file("certs/ca.crt")).unwrap();
+            config["http"]["tls"] = json!({"certificate": file("tls.pem"), "key": file("tls.key")});
+        });
+        registry.address = registry.address.replace("127.0.0.1", "localhost");
+        registry
+    }
+
     fn start_with(auth: impl FnOnce(&Path) -> Value) -> Self {
+        Self::start_as(|folder, config| {
+            let auth = auth(folder);
+            if auth != json!({}) {
+                config["auth"] = auth;
+            }
+        })
+    }
+
+    fn start_as(configure: impl FnOnce(&Path, &mut Value)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -50,10 +129,7 @@ impl Registry {
             "storage": {"filesystem": {"rootdirectory": folder.path().join("data")}},
             "http": {"addr": &address},
         });
-        let auth = auth(folder.path());
-        if auth != json!({}) {
-            config["auth"] = auth;
-        }
+        configure(folder.path(), &mut config);
         let path = folder.path().join("config.yml");
         fs::write(&path, config.to_string()).unwrap();
         let mut serve = program("docker-registry");

@@ -3,6 +3,7 @@
 //! That it is one where nothing is asked for is shown by skopeo, in `peers::push`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -103,7 +104,6 @@ pub(crate) struct Recorded {
     /// `METHOD path`, without the query.
     pub(crate) line: String,
     pub(crate) query: String,
-    pub(crate) headers: Headers,
     /// Bytes of the body that arrived.
     pub(crate) n_bytes: usize,
 }
@@ -292,7 +292,6 @@ fn answer(
     state.requests.push(Recorded {
         line: line.clone(),
         query: query.to_owned(),
-        headers: headers.clone(),
         n_bytes: body.len(),
     });
     let is_cut = cut.is_some_and(|cut| cut < size);
@@ -609,7 +608,7 @@ impl State {
             if let Some(subject) = document["subject"]["digest"].as_str()
                 && self.behaviour.lists_referrers
             {
-                headers.push_str(&format!("OCI-Subject: {subject}\r\n"));
+                let _ = write!(headers, "OCI-Subject: {subject}\r\n");
             }
             return says("201 Created", headers);
         }

@@ -141,10 +141,12 @@ async fn a_body_that_is_too_large_goes_in_chunks() {
     pushed.unwrap();
     assert_eq!(quirks(&steps), 1);
     // 5.2 MB in chunks of 2 MiB, after 16, 8 and 4 were refused.
-    let state = fake.state();
-    let taken = |it: &&fake::Recorded| it.line.starts_with("PATCH") && it.n_bytes > 0;
-    assert_eq!(state.requests.iter().filter(taken).count(), 3);
-    drop(state);
+    let n_chunks = {
+        let state = fake.state();
+        let taken = |it: &&fake::Recorded| it.line.starts_with("PATCH") && it.n_bytes > 0;
+        state.requests.iter().filter(taken).count()
+    };
+    assert_eq!(n_chunks, 3);
     assert_whole(&fake, REPOSITORY);
 
     // Elastic Container Registry answers a chunk with 201 and drops those after the first.
@@ -198,8 +200,8 @@ async fn blobs_are_taken_from_another_repository() {
         (true, fake::Login::Token { n_uses: 1000 }, 0),
     ] {
         let fake = Fake::start(Behaviour {
-            mounts,
             login,
+            mounts,
             ..Behaviour::default()
         });
         let folder = tempfile::tempdir().unwrap();
