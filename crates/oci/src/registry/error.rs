@@ -23,7 +23,7 @@ pub enum RegistryError {
         source: Box<RequestError>,
     },
     /// The registry knows who we are, but that is not enough.
-    #[error("`{}` does not let {} push: {}", image.registry(), identity(username.as_deref()), permission_hint(image))]
+    #[error("`{}` does not let {} push: {}", image.registry(), identity(username.as_deref()), permission_hint(image, source))]
     Forbidden {
         /// The image.
         image: Box<ImageReference>,
@@ -218,14 +218,23 @@ fn login_hint(registry: &str) -> String {
     }
 }
 
-fn permission_hint(image: &ImageReference) -> String {
+fn permission_hint(image: &ImageReference, said: &RequestError) -> String {
     if image.registry() == "ghcr.io" {
-        format!(
-            "give the job `permissions: {{ packages: write }}`; where the package `{}` exists already, link it to \
-             this repository (package settings, Manage Actions access, role Write) or keep its label \
-             `org.opencontainers.image.source` at this repository's address",
+        const OF_JOB: &str = "give the job `permissions: { packages: write }`";
+        let of_package = format!(
+            "the package `{}` exists and does not belong to this repository: link it (package settings, Manage Actions access, role \
+             Write), or keep its label `org.opencontainers.image.source` at this repository's address",
             image.repository()
-        )
+        );
+        // ghcr.io's two refusals: of a package of another repository, and of a token without the permission.
+        let said = said.to_string();
+        if said.contains("write_package") {
+            of_package
+        } else if said.contains("installation not allowed") {
+            format!("{OF_JOB}; in an organization, its owners may also have forbidden new packages")
+        } else {
+            format!("{OF_JOB}; or {of_package}")
+        }
     } else {
         format!(
             "give the user the right to write to `{}`",
@@ -239,33 +248,39 @@ mod tests {
     use super::*;
     use crate::registry::Server;
 
-    fn answered(code: u16) -> RequestError {
+    fn answered(code: u16, words: &str) -> RequestError {
         RequestError::Answer {
             server: Server::Registry,
             status: StatusCode::from_u16(code).unwrap(),
-            words: String::new(),
+            words: words.to_owned(),
             challenge: None,
         }
     }
 
     #[test]
     fn hints_name_the_permission() {
-        let image: ImageReference = "ghcr.io/owner/name:1".parse().unwrap();
-        let error = RegistryError::Forbidden {
-            image: Box::new(image),
-            username: Some("octocat".to_owned()),
-            source: Box::new(answered(403)),
+        let refused = |words: &str| {
+            let error = RegistryError::Forbidden {
+                image: Box::new("ghcr.io/owner/name:1".parse().unwrap()),
+                username: Some("octocat".to_owned()),
+                source: Box::new(answered(403, words)),
+            };
+            let text = error.to_string();
+            (
+                text.contains("`permissions: { packages: write }`"),
+                text.contains("org.opencontainers.image.source"),
+            )
         };
-        let text = error.to_string();
-        assert!(
-            text.contains("`permissions: { packages: write }`"),
-            "{text}"
-        );
-        assert!(text.contains("org.opencontainers.image.source"), "{text}");
+        // Which of the two it is, where ghcr.io's words tell.
+        let of_package = "DENIED permission_denied: write_package";
+        let of_job = "DENIED installation not allowed to Create organization package";
+        assert_eq!(refused(of_package), (false, true));
+        assert_eq!(refused(of_job), (true, false));
+        assert_eq!(refused(""), (true, true));
         let error = RegistryError::Unauthorized {
             registry: "ghcr.io".to_owned(),
             username: None,
-            source: Box::new(answered(401)),
+            source: Box::new(answered(401, "")),
         };
         let text = error.to_string();
         assert!(text.contains("`${{ github.token }}`"), "{text}");
