@@ -263,6 +263,21 @@ async fn a_version_is_moved_only_where_that_is_asked_for() {
     assert_eq!(digest.as_deref(), Some(manifest.digest.as_str()));
 }
 
+/// A registry that will soon be read-only, or is near its quota, says so.
+#[tokio::test(start_paused = true)]
+async fn what_a_registry_warns_of_is_shown() {
+    let warning = "Warning: 299 - \"this registry closes in May\"\r\n";
+    let taken = (
+        "PUT /v2/acme/m/manifests/1.0.0",
+        says("201 Created", warning),
+    );
+    let fake = Fake::start(with_faults(&[taken]));
+    let (_, steps) = push(&fake).await;
+    let is_shown =
+        |step: &Progress| matches!(step, Progress::Quirk(text) if text.contains("closes in May"));
+    assert!(steps.iter().any(is_shown), "{steps:?}");
+}
+
 /// A registry caps the pages of a list.
 #[tokio::test(start_paused = true)]
 async fn all_tags_are_listed_page_by_page() {

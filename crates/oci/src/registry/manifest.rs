@@ -5,7 +5,7 @@ use oci_distribution::manifest::{
     IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
     OCI_IMAGE_MEDIA_TYPE,
 };
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, WARNING};
 use trainyard_core::digest::Sha256Digest;
 
 use super::answer::{Server, malformed};
@@ -125,6 +125,11 @@ impl Registry {
                         .body(bytes.clone())
                 })
                 .await?;
+            // Clients should show it (distribution specification, "Warnings").
+            for warning in answer.headers().get_all(WARNING) {
+                let text = warning.to_str().unwrap_or_default();
+                self.quirk(format!("the registry warns: {text}"));
+            }
             Ok(WrittenManifest {
                 digest: digest_in(answer.headers()),
                 keeps_referrers: answer.headers().contains_key("oci-subject"),
