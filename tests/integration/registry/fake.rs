@@ -271,12 +271,25 @@ fn answer(
         // As nginx does: the body is not read.
         body.clear();
     }
-    for part in body.chunks_mut(64 << 10) {
-        if reader.read_exact(part).is_err() {
-            return Ok(false);
+    let wanted = body.len();
+    let mut n_read = 0;
+    let mut since_pause = 0;
+    while n_read < wanted {
+        match reader.read(&mut body[n_read..wanted.min(n_read + (64 << 10))]) {
+            // The client is gone; what arrived has arrived.
+            Ok(0) | Err(_) => break,
+            Ok(n) => {
+                n_read += n;
+                since_pause += n;
+            }
         }
-        thread::sleep(delay);
+        if since_pause >= 64 << 10 {
+            since_pause = 0;
+            thread::sleep(delay);
+        }
     }
+    body.truncate(n_read);
+    let is_broken = n_read < wanted;
     let request = Request {
         line: &line,
         query,
@@ -284,7 +297,7 @@ fn answer(
         address,
     };
     let mut state = lock();
-    if is_event(&line) {
+    if is_event(&line) && !is_broken {
         while !is_turn(&mut state, client) {
             state = shared.1.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -295,7 +308,7 @@ fn answer(
         n_bytes: body.len(),
     });
     let is_cut = cut.is_some_and(|cut| cut < size);
-    if is_cut {
+    if is_cut || is_broken {
         state.keep_part(&request, &body);
         return Ok(false);
     }
