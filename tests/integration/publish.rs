@@ -315,3 +315,91 @@ fn a_push_that_is_killed_is_gone_on_with() {
 fn n_files(folder: &Path) -> usize {
     fs::read_dir(folder).map_or(0, Iterator::count)
 }
+
+/// publishing.md row 15: what the system says of a full disk, here of a limit on files, and not that the weights changed.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_takes_no_more_is_said() {
+    let project = Project::passed();
+    let publish = project.stage("publish-image", &[]);
+    let mut shell = Command::new("sh");
+    // Ignored, the signal lets the write fail as on a full disk. 64 blocks are 32 or 64 KiB.
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\""]);
+    shell
+        .arg(publish.get_program())
+        .current_dir(project.path(""));
+    for (name, value) in publish.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    let said = Said::of(&mut shell, 4);
+    said.has_error("cannot write a layer into");
+    said.has_error("File too large");
+    assert!(!said.stderr.contains("changed while"), "{}", said.stderr);
+}
+
+/// publishing.md row 20, and the first part of 21.
+#[test]
+fn a_time_that_is_not_known_is_warned_of_with_gits_own_words() {
+    let project = Project::passed();
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=t", "-c", "user.email=t@example.org"]);
+        run(git.args(arguments).current_dir(project.path("")));
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "trainyard.toml"]);
+    git(&[
+        "commit",
+        "--quiet",
+        "--message",
+        "model",
+        "--date",
+        "2026-01-02T03:04:05Z",
+    ]);
+    // As in a container job whose checkout belongs to another user; git's own tests do it so.
+    let mut publish = project.stage("publish-image", &[]);
+    let said = Said::of(publish.env("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1"), 0);
+    said.has_error("the time of the commit is not known");
+    said.has_error("safe.directory");
+    assert_eq!(configuration(&project)["created"], "1970-01-01T00:00:00Z");
+    project.run("publish-image", &[], 0);
+    assert_ne!(configuration(&project)["created"], "1970-01-01T00:00:00Z");
+    let mut publish = project.stage("publish-image", &[]);
+    Said::of(publish.env("SOURCE_DATE_EPOCH", "99999999999999"), 2).has_error("SOURCE_DATE_EPOCH");
+}
+
+/// publishing.md row 21: what the registry left at another image is no name of this one in the layout either.
+#[test]
+fn a_tag_that_was_left_is_not_in_the_layout() {
+    let project = Project::passed();
+    let fake = Fake::start(Behaviour::default());
+    let to = format!("{}/acme/m", fake.address());
+    let release = |tag: &str| {
+        let mut publish = project.stage("publish-image", &["--push", &to]);
+        publish
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_EVENT_NAME", "push");
+        publish
+            .env("GITHUB_REF", format!("refs/tags/{tag}"))
+            .env("GITHUB_REF_NAME", tag);
+        publish
+            .env("GITHUB_REF_TYPE", "tag")
+            .env("GITHUB_REPOSITORY", "acme/m");
+        Said::of(&mut publish, 0);
+        let layout = Layout::open(&project.path("trainyard-out/image")).unwrap();
+        let names = layout
+            .index()
+            .unwrap()
+            .manifests
+            .into_iter()
+            .map(|image| image.annotations["org.opencontainers.image.ref.name"].clone());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(release("v2.0.0"), ["2.0.0", "2.0", "2", "latest"]);
+    assert_eq!(release("v1.9.1"), ["1.9.1", "1.9", "1"]);
+    let left = project.json("image/publication.json")["destinations"][0]["left_tags"].clone();
+    assert_eq!(left, json!(["latest"]));
+}
