@@ -12,6 +12,12 @@ pub(crate) fn prepare(rows: &mut ScoredRows, ranking: &RankingConfig) -> anyhow:
             .exit_code(ExitCode::Data)
             .hint(hint)
     };
+    if matches!(rows.labels, Labels::Sets(_) | Labels::Values(_)) {
+        return refuse(
+            "the rows have several labels, and are ranked by one number".to_owned(),
+            "write one column `label` of relevances and one `predicted` of scores",
+        );
+    }
     if rows.weights.is_some() {
         return refuse(
             "the rows have weights, which metrics of ranked rows do not count".to_owned(),

@@ -10,8 +10,8 @@ use trainyard_core::figure::count;
 use trainyard_core::gate::{Flips, MustPass, PartialScores, SharedRows};
 use trainyard_core::measurement::{MetricKey, Undefined};
 use trainyard_core::metrics::{MetricError, PairedChange, Scoring, paired_change, paired_folds};
-use trainyard_core::model::Task;
 use trainyard_core::numeric_columns::measure_columns;
+use trainyard_core::prediction_task::PredictionTask;
 use trainyard_core::row_mask::RowMask;
 use trainyard_core::row_set::RowSet;
 use trainyard_core::scored_rows::{Column, Labels, ScoredRows};
@@ -35,6 +35,9 @@ pub(crate) enum StoredError {
     /// They do not hold what an evaluation's predictions hold.
     #[error("they cannot be read: {0}")]
     Content(String),
+    /// Of several labels a row, one knows a class or an output that the other does not.
+    #[error("{0}: rows with several labels are compared where both have the same columns")]
+    OtherColumns(String),
     /// Nothing tells which rows both have.
     #[error(
         "rows without a `row_id` cannot be found in the other predictions: add a `row_id` column to the test data"
@@ -58,11 +61,15 @@ impl StoredPredictions {
         }
         let content = |problem: &str| StoredError::Content(problem.to_owned());
         let classes = match (&evaluation.task, &evaluation.confusion) {
-            (Task::Classification, Some(confusion)) => confusion.classes().to_vec(),
-            (Task::Classification, None) => {
+            (PredictionTask::Classification, Some(confusion)) => confusion.classes().to_vec(),
+            (PredictionTask::Classification, None) => {
                 return Err(content("the evaluation does not name its classes"));
             }
-            (Task::Regression, _) => Vec::new(),
+            (PredictionTask::Multilabel, _) => {
+                let classes = evaluation.classes.iter();
+                classes.map(|class| class.class.clone()).collect()
+            }
+            (PredictionTask::Regression, _) => evaluation.outputs.clone(),
         };
         let rows = ScoredRows::read_archive(Cursor::new(bytes), evaluation.task, classes)
             .map_err(StoredError::Content)?;
@@ -310,7 +317,7 @@ fn scores(
             reason: format!("{}, {reason}", count(slice.n_rows, "row")),
         }));
     }
-    let is_classifier = rows.task() == Task::Classification;
+    let is_classifier = rows.task() != PredictionTask::Regression;
     let misses = measured.misses.into_iter().map(|row| row as u64).collect();
     Ok(PartialScores {
         measurements: measured.measurements,
@@ -328,12 +335,27 @@ struct Pairs {
 }
 
 fn pairs(new: &ScoredRows, old: &ScoredRows) -> Result<Pairs, StoredError> {
+    let several = |rows: &ScoredRows| matches!(rows.labels, Labels::Sets(_) | Labels::Values(_));
+    let in_order = if several(new) && several(old) {
+        Some(
+            old.in_classes_of(&new.classes)
+                .map_err(StoredError::OtherColumns)?,
+        )
+    } else {
+        None
+    };
+    let old = in_order.as_ref().unwrap_or(old);
     let has_same_label = |&(of_new, of_old): &(usize, usize)| match (&new.labels, &old.labels) {
         (Labels::Class(left), Labels::Class(right)) => {
             new.classes[left[of_new] as usize] == old.classes[right[of_old] as usize]
         }
         (Labels::Value(left), Labels::Value(right)) => {
             left[of_new].to_bits() == right[of_old].to_bits()
+        }
+        (Labels::Sets(left), Labels::Sets(right)) => left.row(of_new) == right.row(of_old),
+        (Labels::Values(left), Labels::Values(right)) => {
+            let bits = |row: &[f64]| row.iter().map(|cell| cell.to_bits()).collect::<Vec<_>>();
+            bits(left.row(of_new)) == bits(right.row(of_old))
         }
         _ => false,
     };

@@ -2,6 +2,7 @@
 //! model it came from.
 
 mod archive;
+mod label_texts;
 
 use std::collections::BTreeMap;
 
@@ -10,9 +11,11 @@ use crate::metrics::{
     ClassifiedRows, Measured, MetricError, Scores, Scoring, ValuedRows, add_quantiles, classify,
     quantile_of, rank, regress,
 };
-use crate::model::Task;
+use crate::prediction_task::PredictionTask;
+use crate::table::Table;
 
 pub use archive::COLUMN_PREFIX;
+pub use label_texts::LabelTexts;
 
 /// Labelled rows and what was predicted for them. All columns have one entry a row, in one order.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,11 +24,12 @@ pub struct ScoredRows {
     pub row_ids: Option<Vec<String>>,
     /// What is right.
     pub labels: Labels,
-    /// What was predicted: class indices for a classifier, else numbers.
+    /// What was predicted, in the same form.
     pub predicted: Labels,
-    /// A score of each class, `[n_rows, n_classes]`, where there are any.
+    /// A score of each class, `[n_rows, n_classes]`, where there are any. Those of a row sum to 1, but for [`Labels::Sets`], where each is
+    /// a probability by itself.
     pub scores: Option<ScoreTable>,
-    /// Names of the classes, in the order of their indices; empty for regression.
+    /// Names of the classes, in the order of their indices; of [`Labels::Values`] those of the outputs; empty for one number a row.
     pub classes: Vec<String>,
     /// How much each row counts, finite and not negative; absent where all count the same.
     pub weights: Option<Vec<f64>>,
@@ -44,6 +48,10 @@ pub enum Labels {
     Class(Vec<u32>),
     /// Numbers to predict.
     Value(Vec<f64>),
+    /// Which classes are there, `[n_rows, n_classes]`.
+    Sets(Table<bool>),
+    /// A number of each output, `[n_rows, n_outputs]`.
+    Values(Table<f64>),
 }
 
 /// A score of each class, `[n_rows, n_classes]`, row-major, as precise as it was read.
@@ -86,10 +94,32 @@ impl ScoredRows {
     }
 
     /// What the predictions mean.
-    pub const fn task(&self) -> Task {
+    pub const fn task(&self) -> PredictionTask {
         match self.labels {
-            Labels::Class(_) => Task::Classification,
-            Labels::Value(_) => Task::Regression,
+            Labels::Class(_) => PredictionTask::Classification,
+            Labels::Sets(_) => PredictionTask::Multilabel,
+            Labels::Value(_) | Labels::Values(_) => PredictionTask::Regression,
+        }
+    }
+
+    /// Names of the outputs, where several numbers are predicted; else empty.
+    pub fn outputs(&self) -> &[String] {
+        match self.labels {
+            Labels::Values(_) => &self.classes,
+            Labels::Class(_) | Labels::Value(_) | Labels::Sets(_) => &[],
+        }
+    }
+
+    /// Whether the row is predicted right: its class, or the whole set of its classes. `None` for numbers.
+    pub fn is_right(&self, row: usize) -> Option<bool> {
+        match (&self.labels, &self.predicted) {
+            (Labels::Class(labels), Labels::Class(predicted)) => {
+                Some(labels[row] == predicted[row])
+            }
+            (Labels::Sets(labels), Labels::Sets(predicted)) => {
+                Some(labels.row(row) == predicted.row(row))
+            }
+            _ => None,
         }
     }
 
@@ -131,11 +161,14 @@ impl ScoredRows {
         }
     }
 
-    /// The same with the classes in the order of `classes`; or why that cannot be, as a clause. A class that only `classes` has
-    /// scores 0.
+    /// The same with the classes, or outputs, in the order of `classes`; or why that cannot be, as a clause. A class that only `classes`
+    /// has scores 0; where rows have several labels, both must know the same.
     pub fn in_classes_of(&self, classes: &[String]) -> Result<Self, String> {
         if self.classes == classes {
             return Ok(self.clone());
+        }
+        if matches!(self.labels, Labels::Sets(_) | Labels::Values(_)) {
+            return self.with_columns_of(classes);
         }
         let place = |name: &String| {
             let found = classes.iter().position(|class| class == name);
@@ -147,7 +180,7 @@ impl ScoredRows {
                 let answers = answers.iter().map(|&class| places[class as usize] as u32);
                 Labels::Class(answers.collect())
             }
-            values @ Labels::Value(_) => values.clone(),
+            others => others.clone(),
         };
         let scores = self.scores.as_ref().map(|scores| {
             let (old, new) = (self.classes.len(), classes.len());
@@ -165,6 +198,44 @@ impl ScoredRows {
             predicted: moved(&self.predicted),
             scores,
             classes: classes.to_vec(),
+            ..self.clone()
+        })
+    }
+
+    /// Several labels a row with their columns in the order of `names`, of which both must know the same.
+    fn with_columns_of(&self, names: &[String]) -> Result<Self, String> {
+        let what = match self.labels {
+            Labels::Values(_) => "output",
+            _ => "class",
+        };
+        let only_one = |name: &String| format!("only one of the two knows the {what} `{name}`");
+        if let Some(extra) = self.classes.iter().find(|name| !names.contains(name)) {
+            return Err(only_one(extra));
+        }
+        let place = |name: &String| {
+            let found = self.classes.iter().position(|known| known == name);
+            found.ok_or_else(|| only_one(name))
+        };
+        let columns: Vec<usize> = names.iter().map(place).collect::<Result<_, _>>()?;
+        let moved = |answers: &Labels| match answers {
+            Labels::Sets(sets) => Labels::Sets(sets.with_columns(&columns)),
+            Labels::Values(values) => Labels::Values(values.with_columns(&columns)),
+            others => others.clone(),
+        };
+        let scores = self.scores.as_ref().map(|scores| {
+            let (n, scores) = (self.classes.len(), scores.as_scores());
+            let of_row = |row: usize| {
+                columns
+                    .iter()
+                    .map(move |column| scores.at(row * n + column))
+            };
+            ScoreTable::F64((0..self.n_rows()).flat_map(of_row).collect())
+        });
+        Ok(Self {
+            labels: moved(&self.labels),
+            predicted: moved(&self.predicted),
+            scores,
+            classes: names.to_vec(),
             ..self.clone()
         })
     }
@@ -231,6 +302,9 @@ impl ScoredRows {
                 }
                 Ok(measured)
             }
+            (Labels::Sets(_), Labels::Sets(_)) | (Labels::Values(_), Labels::Values(_)) => {
+                Err(MetricError::Several)
+            }
             _ => unreachable!("labels and predictions are read for one task"),
         }
     }
@@ -242,6 +316,8 @@ impl Labels {
         match self {
             Self::Class(labels) => labels.len(),
             Self::Value(labels) => labels.len(),
+            Self::Sets(sets) => sets.n_rows(),
+            Self::Values(values) => values.n_rows(),
         }
     }
 
@@ -256,6 +332,8 @@ impl Labels {
         match self {
             Self::Class(labels) => Self::Class(rows.iter().map(|&row| labels[row]).collect()),
             Self::Value(labels) => Self::Value(rows.iter().map(|&row| labels[row]).collect()),
+            Self::Sets(sets) => Self::Sets(sets.gather(rows)),
+            Self::Values(values) => Self::Values(values.gather(rows)),
         }
     }
 }

@@ -76,7 +76,7 @@ mod tests {
 
     use super::*;
     use crate::metrics::Compute;
-    use crate::model::Task;
+    use crate::prediction_task::PredictionTask;
 
     #[test]
     fn known_names_are_found_however_tools_write_them() {
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_name_means_one_metric_of_a_task() {
-        for task in [Task::Classification, Task::Regression] {
+        for task in [PredictionTask::Classification, PredictionTask::Regression] {
             let mut seen = BTreeSet::new();
             for metric in all().filter(|metric| metric.task == task) {
                 for name in metric.aliases.iter().chain([&metric.name]) {

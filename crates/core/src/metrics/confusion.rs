@@ -4,7 +4,7 @@ use super::estimate::{Computed, Estimate, mean, proportion, undefined};
 use super::metric::{Compute, Metric, Shown};
 use super::tally::Tally;
 use crate::measurement::{Direction, Evidence, Unit};
-use crate::model::Task;
+use crate::prediction_task::PredictionTask;
 use crate::statistics::{Average, Interval, NoInterval, clopper_pearson, f1_interval};
 
 const PRF: &str = "scikit-learn `precision_recall_fscore_support`";
@@ -27,7 +27,7 @@ const fn metric(
         aliases,
         unit: Unit::Proportion,
         direction: Direction::HigherIsBetter,
-        task: Task::Classification,
+        task: PredictionTask::Classification,
         definition,
         interval,
         source,

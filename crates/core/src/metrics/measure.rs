@@ -5,6 +5,7 @@ use super::catalog;
 use super::curve_points::ClassCurves;
 use super::curves::Curves;
 use super::estimate::{Computed, Estimate, undefined};
+use super::labelled_class::LabelledClass;
 use super::matrix::Confusion;
 use super::metric::{Compute, Metric, Shown};
 use super::probability::Probabilities;
@@ -25,14 +26,16 @@ const TOO_LARGE: &str = "the numbers are too large: a sum of them is beyond 64-b
 const MAX_DETAILED_CLASSES: usize = 200;
 
 /// What a set of rows came to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Measured {
     /// Every metric that has a value: the headline ones first, in the order of the catalog, those of single classes last.
     pub measurements: Vec<Measurement>,
     /// Every metric that has none, with the reason.
     pub undefined: Vec<Undefined>,
-    /// Labels against predictions, in rows; absent for regression.
+    /// Labels against predictions, in rows, where each row has one class.
     pub confusion: Option<Confusion>,
+    /// Of multilabel rows each class; else empty.
+    pub classes: Vec<LabelledClass>,
     /// How confident the predictions are, and how often right; absent without scores.
     pub reliability: Option<Reliability>,
     /// Points of ROC and precision-recall curves; empty without scores.
@@ -106,16 +109,13 @@ fn classify_weighed(
         scoring.beta,
     );
     let mut measured = Measured {
-        measurements: Vec::new(),
-        undefined: Vec::new(),
         misses: rows.misses(),
-        confusion: None,
         reliability: scored.as_ref().map(|(scores, _)| scores.reliability()),
         curves: match &scored {
             Some((_, curves)) => curves.points(rows.classes),
             None => Vec::new(),
         },
-        notes: Vec::new(),
+        ..Measured::default()
     };
     for metric in catalog::by_importance() {
         let computed = match (&metric.compute, &scored, positive) {
@@ -216,15 +216,7 @@ pub fn regress(rows: &ValuedRows<'_>, scoring: &Scoring) -> Result<Measured, Met
         objective: rows.objective,
         quantile: scoring.quantile,
     };
-    let mut measured = Measured {
-        measurements: Vec::new(),
-        undefined: Vec::new(),
-        confusion: None,
-        reliability: None,
-        curves: Vec::new(),
-        misses: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut measured = Measured::default();
     for metric in catalog::by_importance() {
         if let Compute::Values(compute) = metric.compute {
             measured.add(
@@ -303,15 +295,7 @@ pub fn rank(items: &RankedItems<'_>, scoring: &Scoring) -> Result<Measured, Metr
     }
     let n_places = scoring.n_places().ok_or(MetricError::NotRanked)?;
     let ranking = Ranking::of(items, n_places);
-    let mut measured = Measured {
-        measurements: Vec::new(),
-        undefined: Vec::new(),
-        confusion: None,
-        reliability: None,
-        curves: Vec::new(),
-        misses: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut measured = Measured::default();
     let n_left_out = ranking.n_without_relevant;
     if n_left_out > 0 {
         measured.notes.push(format!(

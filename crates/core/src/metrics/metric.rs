@@ -7,7 +7,7 @@ use super::ranking::Ranking;
 use super::regression::Values;
 use super::tally::Tally;
 use crate::measurement::{Direction, Unit};
-use crate::model::Task;
+use crate::prediction_task::PredictionTask;
 use crate::statistics::Interval;
 
 /// One metric.
@@ -22,7 +22,7 @@ pub struct Metric {
     /// Which way is better.
     pub direction: Direction,
     /// Which models it is for.
-    pub task: Task,
+    pub task: PredictionTask,
     /// What it is, with its formula.
     pub definition: &'static str,
     /// How its interval is made; empty where it has none.

@@ -764,8 +764,9 @@ mod tests {
         };
         for metric in catalog::all() {
             let (new, old) = match metric.task {
-                crate::model::Task::Classification => (rows(0.1), rows(0.2)),
-                crate::model::Task::Regression => (values(0.5), values(1.0)),
+                crate::prediction_task::PredictionTask::Classification => (rows(0.1), rows(0.2)),
+                crate::prediction_task::PredictionTask::Multilabel => continue,
+                crate::prediction_task::PredictionTask::Regression => (values(0.5), values(1.0)),
             };
             let mut key = MetricKey::overall(metric.name);
             if matches!(metric.compute, Compute::PerClass(_)) {

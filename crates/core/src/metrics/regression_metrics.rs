@@ -7,7 +7,7 @@ use super::regression::{
     median_absolute_error, pinball, poisson_deviance, r2, rmse, smape, squared_errors,
 };
 use crate::measurement::{Direction, Unit};
-use crate::model::Task;
+use crate::prediction_task::PredictionTask;
 
 const INTERVAL_OF_MEAN: &str = "skewness-corrected t of the loss of each row";
 const BY_INFLUENCE: &str = "t by influence";
@@ -27,7 +27,7 @@ const fn metric(
         aliases,
         unit,
         direction: Direction::LowerIsBetter,
-        task: Task::Regression,
+        task: PredictionTask::Regression,
         definition,
         interval,
         source,

@@ -204,6 +204,9 @@ pub enum MetricError {
         /// Why.
         problem: &'static str,
     },
+    /// Several labels a row.
+    #[error("rows with several labels are not measured yet")]
+    Several,
     /// Lengths that do not belong together.
     #[error("{n_labels} labels, but {n_scores} scores of {n_columns} columns")]
     Lengths {

@@ -139,8 +139,9 @@ pub(super) mod tests {
     use crate::evaluation::{DataReference, ModelReference};
     use crate::fold_scores::{TrainingRows, measure_folds};
     use crate::metrics::Scoring;
-    use crate::model::{Loss, Task};
+    use crate::model::Loss;
     use crate::numeric_columns::measure_columns;
+    use crate::prediction_task::PredictionTask;
     use crate::row_set::RowSet;
     use crate::scored_rows::{Column, Labels, ScoredRows};
     use crate::slices::{SliceMetrics, measure_slices};
@@ -198,7 +199,7 @@ pub(super) mod tests {
         measurements.extend(of_folds.measurements);
         Evaluation {
             schema_version: 1,
-            task: Task::Classification,
+            task: PredictionTask::Classification,
             model: ModelReference {
                 name: "screening".to_owned(),
                 digest: None,
@@ -219,6 +220,8 @@ pub(super) mod tests {
             confusion: measured.confusion,
             reliability: measured.reliability,
             curves: measured.curves,
+            classes: Vec::new(),
+            outputs: Vec::new(),
             missed_rows: None,
             predictions: None,
             files: Vec::new(),

@@ -5,22 +5,23 @@ use std::collections::{BTreeMap, HashSet};
 use trainyard_core::config::{EvaluateConfig, ScoreKind};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::metrics::predictions as predicted_classes;
-use trainyard_core::model::Task;
-use trainyard_core::scored_rows::ScoreTable;
+use trainyard_core::prediction_task::PredictionTask;
+use trainyard_core::scored_rows::{Labels, ScoreTable};
 
 use super::binary::{self, ThresholdError};
 use super::coded::Coded;
+use super::further;
 use super::labels::{self, Texts};
 use super::logits::{self, Scale};
 use super::places::Places;
 use super::problem::{Problem, shortened, some};
-use crate::data::Labels;
+use super::several::SeveralColumns;
 
 /// What is known about predictions before their file is read.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Given<'a> {
     /// What they mean; by default classes, unless the file plainly holds numbers to predict.
-    pub task: Option<Task>,
+    pub task: Option<PredictionTask>,
     /// Names of the classes, in the order of the columns of an array of scores.
     pub classes: Option<&'a [String]>,
     /// `[evaluate]`; by default as an empty one.
@@ -37,10 +38,18 @@ pub(super) enum Answers {
 }
 
 impl Answers {
-    const fn len(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         match self {
             Self::Texts(cells) => cells.len(),
             Self::Numbers(cells) => cells.len(),
+        }
+    }
+
+    /// Whether any cell is such a text.
+    pub(super) fn any(&self, is_it: impl Fn(&str) -> bool) -> bool {
+        match self {
+            Self::Texts(cells) => cells.distinct().iter().any(|text| is_it(text)),
+            Self::Numbers(cells) => cells.iter().any(|cell| is_it(&cell.to_string())),
         }
     }
 
@@ -81,13 +90,28 @@ pub(super) struct FurtherColumn {
     pub(super) is_of_rows: bool,
 }
 
+/// Labels, predictions and scores, one or several labels a row.
+#[derive(Debug)]
+pub(super) enum AnswerForm {
+    One(OneColumn),
+    Several(SeveralColumns),
+}
+
+/// One label a row, and what was predicted for it.
+#[derive(Debug)]
+pub(super) struct OneColumn {
+    pub(super) labels: Answers,
+    pub(super) predicted: Option<Answers>,
+    pub(super) scores: Option<ScoreColumns>,
+    /// Columns of a table called `label_<name>` beside `label`: further columns, where the configuration names them.
+    pub(super) beside: Vec<String>,
+}
+
 /// The columns that matter.
 #[derive(Debug)]
 pub(super) struct Columns {
     pub(super) row_ids: Option<Vec<String>>,
-    pub(super) labels: Answers,
-    pub(super) predicted: Option<Answers>,
-    pub(super) scores: Option<ScoreColumns>,
+    pub(super) answers: AnswerForm,
     pub(super) weights: Option<Cells>,
     pub(super) groups: Option<Cells>,
     pub(super) folds: Option<Cells>,
@@ -98,9 +122,17 @@ pub(super) struct Columns {
 }
 
 impl Columns {
+    /// Number of rows; 0 once the answers are resolved.
+    fn n_rows(&self) -> usize {
+        match &self.answers {
+            AnswerForm::One(columns) => columns.labels.len(),
+            AnswerForm::Several(columns) => columns.n_rows(),
+        }
+    }
+
     /// Labels, predictions and scores, resolved and checked against each other, and taken out of the columns.
     pub(super) fn resolve(&mut self, given: &Given<'_>) -> Result<Resolved, Problem> {
-        if self.labels.len() == 0 {
+        if self.n_rows() == 0 {
             return Err(Problem::NoRows);
         }
         if let Some(row_ids) = &self.row_ids {
@@ -114,17 +146,44 @@ impl Columns {
         }
         let default = EvaluateConfig::default();
         let evaluate = given.evaluate.unwrap_or(&default);
+        let is_used = |column: &str| further::is_used(column, evaluate);
+        let none = OneColumn {
+            labels: Answers::Numbers(Vec::new()),
+            predicted: None,
+            scores: None,
+            beside: Vec::new(),
+        };
+        let columns = match std::mem::replace(&mut self.answers, AnswerForm::One(none)) {
+            AnswerForm::Several(columns) => {
+                return columns.resolve(given, evaluate, is_used, &self.places);
+            }
+            AnswerForm::One(columns) => columns,
+        };
+        let OneColumn {
+            labels,
+            predicted,
+            scores,
+            beside,
+        } = columns;
+        if let Some(column) = beside.into_iter().find(|column| !is_used(column)) {
+            return Err(Problem::LabelBeside(column));
+        }
         let answered = Answered {
-            labels: std::mem::replace(&mut self.labels, Answers::Numbers(Vec::new())),
-            predicted: self.predicted.take(),
-            scores: self.scores.take(),
+            labels,
+            predicted,
+            scores,
             places: &self.places,
         };
+        let has_class = evaluate.positive_class.is_some();
         match given.task {
-            Some(Task::Regression) if evaluate.positive_class.is_some() => {
+            Some(PredictionTask::Multilabel) => Err(Problem::OneOfMultilabel),
+            Some(PredictionTask::Regression) if has_class || evaluate.threshold.is_some() => {
                 Err(ThresholdError::Regression.into())
             }
-            Some(Task::Regression) => answered.resolve_numbers(),
+            Some(PredictionTask::Regression) => answered.resolve_numbers(),
+            _ if evaluate.fixed_threshold().is_some() && !has_class => {
+                Err(ThresholdError::NoPositive.into())
+            }
             task => answered.resolve_classes(given.classes, task.is_some(), evaluate),
         }
     }
@@ -151,6 +210,7 @@ impl Answered<'_> {
             predicted: Labels::Value(predicted),
             scores: None,
             classes: Vec::new(),
+            threshold: None,
         })
     }
 
@@ -225,12 +285,17 @@ impl Answered<'_> {
             predicted: Labels::Class(predicted_indices),
             scores,
             classes,
+            threshold: None,
         })
     }
 }
 
 /// Finite numbers, exactly as they are written.
-fn numbers(answers: Answers, column: &'static str, places: &Places) -> Result<Vec<f64>, Problem> {
+pub(super) fn numbers(
+    answers: Answers,
+    column: &str,
+    places: &Places,
+) -> Result<Vec<f64>, Problem> {
     let cells = match answers {
         Answers::Numbers(numbers) => {
             refuse_not_finite(&numbers, column, places)?;
@@ -322,6 +387,8 @@ pub(super) struct Resolved {
     pub(super) predicted: Labels,
     pub(super) scores: Option<ScoreTable>,
     pub(super) classes: Vec<String>,
+    /// Of multilabel rows: from which score on each class is predicted, where scores decide.
+    pub(super) threshold: Option<f64>,
 }
 
 /// The scores of a file with one column of them, which for a regression are its predictions.
@@ -373,7 +440,7 @@ impl ScoreColumns {
     }
 
     /// Scores by row, in the order of `classes`: columns of a table by their names, those of an array as they stand.
-    fn in_order(self, classes: &[String]) -> Result<ScoreTable, Problem> {
+    pub(super) fn in_order(self, classes: &[String]) -> Result<ScoreTable, Problem> {
         match self {
             Self::Array { scores, n_columns } => {
                 if n_columns == classes.len() {

@@ -279,7 +279,7 @@ fn a_threshold_predicts_the_positive_class_at_or_above_it() {
     assert!(error(three, settings).contains("there are 3"));
     let evaluate = evaluate(settings);
     let given = Given {
-        task: Some(Task::Regression),
+        task: Some(PredictionTask::Regression),
         evaluate: Some(&evaluate),
         ..Given::default()
     };
