@@ -167,10 +167,14 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// The slices that hold the same rows for both models: not those cut by what a model predicts, or by what it costs.
-    fn slices(&self) -> Vec<SliceConfig> {
+    /// The slices that hold the same `rows` for both models: not those cut by what a model predicts, or by what it costs.
+    fn slices(&self, rows: &ScoredRows) -> Vec<SliceConfig> {
+        let is_predicted = |name: &String| {
+            let of_several = name.starts_with("predicted_") && rows.has_several_labels();
+            name == "predicted" || of_several && !rows.columns.contains_key(name)
+        };
         let is_of_model = |name: &String| {
-            name == "predicted"
+            is_predicted(name)
                 || self
                     .evaluate
                     .columns
@@ -187,7 +191,7 @@ impl Asked<'_> {
     /// `old` with the columns that slices are cut by taken from `new`, the same rows in the same order: a row is in one
     /// slice, whatever the older file says of it.
     fn cut_like(&self, mut old: ScoredRows, new: &ScoredRows) -> ScoredRows {
-        for name in self.slices().iter().flat_map(|slice| &slice.columns) {
+        for name in self.slices(new).iter().flat_map(|slice| &slice.columns) {
             match (name.as_str(), new.columns.get(name)) {
                 ("label", _) => {}
                 ("group", _) => old.groups.clone_from(&new.groups),
@@ -301,7 +305,7 @@ fn scores(
         columns: &columns,
     };
     let is_cut = |slice: &SliceConfig| cut(rows, slice).is_ok();
-    let slices: Vec<SliceConfig> = asked.slices().into_iter().filter(is_cut).collect();
+    let slices: Vec<SliceConfig> = asked.slices(rows).into_iter().filter(is_cut).collect();
     let of_slices =
         measure_slices(rows, &slices, metrics, scoring).map_err(|error| parts(&error))?;
     measured.measurements.extend(of_slices.measurements);
@@ -335,8 +339,7 @@ struct Pairs {
 }
 
 fn pairs(new: &ScoredRows, old: &ScoredRows) -> Result<Pairs, StoredError> {
-    let several = |rows: &ScoredRows| matches!(rows.labels, Labels::Sets(_) | Labels::Values(_));
-    let in_order = if several(new) && several(old) {
+    let in_order = if new.has_several_labels() && old.has_several_labels() {
         Some(
             old.in_classes_of(&new.classes)
                 .map_err(StoredError::OtherColumns)?,

@@ -235,6 +235,17 @@ impl Evaluation {
         })
     }
 
+    /// The classes that are neither labelled nor predicted, and so left out of averages.
+    pub fn absent_classes(&self) -> Vec<&str> {
+        let of_confusion = self.confusion.iter();
+        let of_sets = self.classes.iter();
+        let of_sets = of_sets.filter(|class| class.n_labelled + class.n_predicted == 0);
+        of_confusion
+            .flat_map(Confusion::absent_classes)
+            .chain(of_sets.map(|class| class.class.as_str()))
+            .collect()
+    }
+
     /// The measurements of all rows.
     pub fn headline(&self) -> impl Iterator<Item = &Measurement> {
         self.measurements

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use crate::metrics::ranking::RankedItems;
 use crate::metrics::{
-    ClassifiedRows, Measured, MetricError, Scores, Scoring, ValuedRows, add_quantiles, classify,
-    quantile_of, rank, regress,
+    ClassifiedRows, Measured, MetricError, OutputRows, Scores, Scoring, SetRows, ValuedRows,
+    add_quantiles, classify, measure_outputs, measure_sets, quantile_of, rank, regress,
 };
 use crate::prediction_task::PredictionTask;
 use crate::table::Table;
@@ -110,6 +110,11 @@ impl ScoredRows {
         }
     }
 
+    /// Whether each row has several labels, one a column.
+    pub const fn has_several_labels(&self) -> bool {
+        matches!(self.labels, Labels::Sets(_) | Labels::Values(_))
+    }
+
     /// Whether the row is predicted right: its class, or the whole set of its classes. `None` for numbers.
     pub fn is_right(&self, row: usize) -> Option<bool> {
         match (&self.labels, &self.predicted) {
@@ -167,7 +172,7 @@ impl ScoredRows {
         if self.classes == classes {
             return Ok(self.clone());
         }
-        if matches!(self.labels, Labels::Sets(_) | Labels::Values(_)) {
+        if self.has_several_labels() {
             return self.with_columns_of(classes);
         }
         let place = |name: &String| {
@@ -265,8 +270,72 @@ impl ScoredRows {
         Ok(found)
     }
 
+    /// As metrics of multilabel rows see them; `None` for others.
+    pub fn as_sets(&self) -> Option<SetRows<'_>> {
+        let (Labels::Sets(labels), Labels::Sets(predicted)) = (&self.labels, &self.predicted)
+        else {
+            return None;
+        };
+        Some(SetRows {
+            labels,
+            predicted,
+            scores: self.scores.as_ref().map(ScoreTable::as_scores),
+            classes: &self.classes,
+            weights: self.weights.as_deref(),
+            groups: self.groups.as_deref(),
+        })
+    }
+
+    /// One class of multilabel rows by itself, as rows of two classes: `0` where it is not there, `1` where it is; or one of several
+    /// outputs by itself. `None` where rows have one label.
+    #[must_use]
+    pub fn of_column(&self, column: usize) -> Option<Self> {
+        let (labels, predicted, classes) = match (&self.labels, &self.predicted) {
+            (Labels::Sets(labels), Labels::Sets(predicted)) => {
+                let flags = |sets: &Table<bool>| {
+                    Labels::Class(sets.column(column).map(u32::from).collect())
+                };
+                let classes = ["0", "1"].map(str::to_owned).to_vec();
+                (flags(labels), flags(predicted), classes)
+            }
+            (Labels::Values(labels), Labels::Values(predicted)) => {
+                let numbers = |values: &Table<f64>| Labels::Value(values.column(column).collect());
+                (numbers(labels), numbers(predicted), Vec::new())
+            }
+            _ => return None,
+        };
+        let scores = self.scores.as_ref().map(|scores| {
+            let (n, scores) = (self.classes.len(), scores.as_scores());
+            let of_row = |row: usize| scores.at(row * n + column);
+            let rows = (0..self.n_rows()).map(of_row);
+            ScoreTable::F64(rows.flat_map(|score| [1.0 - score, score]).collect())
+        });
+        Some(Self {
+            labels,
+            predicted,
+            scores,
+            classes,
+            ..self.clone()
+        })
+    }
+
+    /// Why predicted quantiles are not measured of several outputs.
+    fn note_on_quantiles(&self) -> Option<String> {
+        let mut columns = self.columns.keys();
+        let column = columns.find(|name| quantile_of(name).is_some())?;
+        Some(format!(
+            "Predicted quantiles such as `{column}` are not measured: they do not say of which output they are. Score each output in a file of its own."
+        ))
+    }
+
     /// Every metric that the rows allow.
     pub fn measure(&self, scoring: &Scoring) -> Result<Measured, MetricError> {
+        if scoring.ranking_k.is_some() && self.has_several_labels() {
+            return Err(MetricError::RankedSeveral);
+        }
+        if let Some(sets) = self.as_sets() {
+            return measure_sets(&sets, scoring);
+        }
         match (&self.labels, &self.predicted) {
             (Labels::Class(labels), Labels::Class(predicted)) => {
                 let rows = ClassifiedRows {
@@ -302,8 +371,18 @@ impl ScoredRows {
                 }
                 Ok(measured)
             }
-            (Labels::Sets(_), Labels::Sets(_)) | (Labels::Values(_), Labels::Values(_)) => {
-                Err(MetricError::Several)
+            (Labels::Values(labels), Labels::Values(predicted)) => {
+                let rows = OutputRows {
+                    labels,
+                    predicted,
+                    outputs: &self.classes,
+                    objective: scoring.objective,
+                    weights: self.weights.as_deref(),
+                    groups: self.groups.as_deref(),
+                };
+                let mut measured = measure_outputs(&rows, scoring)?;
+                measured.notes.extend(self.note_on_quantiles());
+                Ok(measured)
             }
             _ => unreachable!("labels and predictions are read for one task"),
         }

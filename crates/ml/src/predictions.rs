@@ -15,6 +15,7 @@ mod labels;
 mod logits;
 mod places;
 mod problem;
+mod resolve;
 mod several;
 mod table;
 

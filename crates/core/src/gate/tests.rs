@@ -16,6 +16,7 @@ mod fresh_rows;
 mod other_rows;
 mod properties;
 mod refusals;
+mod several_labels;
 mod vocabulary;
 
 fn rule(text: &str) -> Rule {

@@ -30,6 +30,7 @@ impl<'a> SliceTable<'a> {
             let MetricKey {
                 metric,
                 class: None,
+                output: None,
                 slice: Some(slice),
                 fold: None,
             } = &found.key
@@ -93,6 +94,7 @@ impl<'a> FoldFigures<'a> {
             let MetricKey {
                 metric,
                 class: None,
+                output: None,
                 slice: None,
                 fold: Some(fold),
             } = &found.key

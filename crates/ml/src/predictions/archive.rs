@@ -7,10 +7,13 @@ use trainyard_core::digest::DigestBuilder;
 use trainyard_core::scored_rows::{COLUMN_PREFIX, ScoreTable};
 
 use super::coded::Coded;
-use super::columns::{AnswerForm, Answers, Cells, Columns, FurtherColumn, OneColumn, ScoreColumns};
+use super::columns::{
+    AnswerColumns, AnswerForm, Answers, Cells, Columns, FurtherColumn, OneColumn, ScoreColumns,
+    SeveralColumns,
+};
 use super::places::Places;
 use super::problem::{Problem, some};
-use super::several::{AnswerColumns, LABEL, PREDICTED, SeveralColumns};
+use super::several::{LABEL, PREDICTED};
 use crate::data::npz::{self, Array, Values};
 
 /// The columns of an archive with the arrays `label` and `predicted` or `score`.

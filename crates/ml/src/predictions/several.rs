@@ -6,23 +6,15 @@ use trainyard_core::scored_rows::{Labels, ScoreTable};
 use trainyard_core::table::Table;
 
 use super::binary::ThresholdError;
-use super::columns::{Answers, Given, Resolved, ScoreColumns, numbers};
+use super::columns::{
+    AnswerColumns, Answers, Given, Resolved, ScoreColumns, SeveralColumns, numbers,
+};
 use super::flags::{self, Flags};
 use super::places::Places;
 use super::problem::{Problem, some};
 
 /// A class is predicted from this probability on, where the configuration gives no other.
 const DEFAULT_THRESHOLD: f64 = 0.5;
-
-/// One column a name, of labels or of predictions.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct AnswerColumns {
-    /// What their names begin with: `label_`.
-    pub(super) prefix: &'static str,
-    /// Absent for the columns of an array.
-    pub(super) names: Option<Vec<String>>,
-    pub(super) columns: Vec<Answers>,
-}
 
 impl AnswerColumns {
     /// What the file calls the column of `name`, the `idx`-th.
@@ -74,16 +66,6 @@ impl AnswerColumns {
             None => Ok(found),
         }
     }
-}
-
-/// Labels, predictions and scores of several names a row, as they stand in a file.
-#[derive(Debug)]
-pub(super) struct SeveralColumns {
-    pub(super) labels: AnswerColumns,
-    pub(super) predicted: Option<AnswerColumns>,
-    pub(super) scores: Option<ScoreColumns>,
-    /// Columns called `label_<name>` or `predicted_<name>` that have no counterpart: further columns, where the configuration names them.
-    pub(super) unmatched: Vec<String>,
 }
 
 impl SeveralColumns {

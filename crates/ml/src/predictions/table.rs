@@ -6,10 +6,13 @@ use trainyard_core::digest::DigestBuilder;
 use trainyard_core::files::without_byte_order_mark;
 
 use super::coded::Coding;
-use super::columns::{AnswerForm, Answers, Cells, Columns, FurtherColumn, OneColumn, ScoreColumns};
+use super::columns::{
+    AnswerColumns, AnswerForm, Answers, Cells, Columns, FurtherColumn, OneColumn, ScoreColumns,
+    SeveralColumns,
+};
 use super::places::Places;
 use super::problem::{Problem, shortened, some};
-use super::several::{AnswerColumns, LABEL, PREDICTED, SeveralColumns, listed};
+use super::several::{LABEL, PREDICTED, listed};
 
 /// A score column is called this and the class.
 const SCORE_PREFIX: &str = "score_";
