@@ -93,7 +93,7 @@ impl CrossValidated {
 fn read(path: &Path, record: &CrossValidation) -> Result<ScoredRows, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let classes = record.class_names.clone().unwrap_or_default();
-    let rows = ScoredRows::read_archive(BufReader::new(file), record.task, classes)?;
+    let rows = ScoredRows::read_archive(BufReader::new(file), record.task.into(), classes)?;
     if rows.folds.is_none() {
         return Err("there is no array `fold`".to_owned());
     }

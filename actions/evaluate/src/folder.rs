@@ -4,7 +4,8 @@ use std::path::Path;
 
 use trainyard_core::evaluation::{DataReference, Evaluation, METRICS_FILE, SCHEMA_VERSION};
 use trainyard_core::files;
-use trainyard_core::model::{FileEntry, Task};
+use trainyard_core::model::FileEntry;
+use trainyard_core::prediction_task::PredictionTask;
 use trainyard_core::report;
 use trainyard_core::results::ResultFolder;
 use trainyard_core::row_set::RowSet;
@@ -59,7 +60,7 @@ pub(crate) fn write(
     } = scores;
     let Stored { file, rows, order } = stored;
     let missed_rows = order.mask(&measured.misses);
-    let is_classifier = predictions.rows.task() == Task::Classification;
+    let is_classifier = predictions.rows.task() != PredictionTask::Regression;
     let mut notes = [predictions.notes, measured.notes].concat();
     let is_of_training_rows = folds.as_ref().is_some_and(|folds| folds.of_training_rows);
     let is_chosen = threshold
@@ -92,6 +93,8 @@ pub(crate) fn write(
         reliability: measured.reliability,
         curves: measured.curves,
         missed_rows: is_classifier.then_some(missed_rows),
+        classes: measured.classes,
+        outputs: predictions.rows.outputs().to_vec(),
         predictions: Some(file),
         files: Vec::new(),
         history,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use trainyard_core::model::Task;
+use trainyard_core::prediction_task::PredictionTask;
 use trainyard_fetch::DataArgs;
 use trainyard_runner::StageArgs;
 
@@ -48,14 +48,17 @@ pub struct Inputs {
 pub enum TaskInput {
     /// One of several classes.
     Classification,
-    /// A number.
+    /// Any number of several classes.
+    Multilabel,
+    /// A number, or one of each of several outputs.
     Regression,
 }
 
-impl From<TaskInput> for Task {
+impl From<TaskInput> for PredictionTask {
     fn from(task: TaskInput) -> Self {
         match task {
             TaskInput::Classification => Self::Classification,
+            TaskInput::Multilabel => Self::Multilabel,
             TaskInput::Regression => Self::Regression,
         }
     }

@@ -39,9 +39,8 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     for note in &evaluation.notes {
         tracing::info!("{note}");
     }
-    let confusion = evaluation.confusion.as_ref();
-    let absent = confusion.map(|confusion| confusion.absent_classes());
-    if let Some(absent) = absent.filter(|absent| !absent.is_empty()) {
+    let absent = evaluation.absent_classes();
+    if !absent.is_empty() {
         tracing::warn!(
             "neither labelled nor predicted here, so left out of averages: {}",
             absent.join(", ")

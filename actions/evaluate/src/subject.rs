@@ -11,6 +11,7 @@ use trainyard_core::evaluation::{
 use trainyard_core::files;
 use trainyard_core::metrics::Scoring;
 use trainyard_core::model::{Loss, ModelManifest, Origin, RunRecord, Task};
+use trainyard_core::prediction_task::PredictionTask;
 use trainyard_core::scored_rows::{Column, ScoreTable};
 use trainyard_ml::Threads;
 use trainyard_ml::data::{Dataset, Split};
@@ -64,16 +65,20 @@ impl Subject {
         let validation = Validation::read(from, &config.evaluate, classes)?;
         let evaluate = threshold::settled(&config.evaluate, validation.as_ref())?;
         // What is ranked are numbers.
-        let ranked = evaluate.ranking.as_ref().map(|_| Task::Regression);
-        if ranked.is_some() && inputs.task.map(Task::from) == Some(Task::Classification) {
+        let ranked = evaluate
+            .ranking
+            .as_ref()
+            .map(|_| PredictionTask::Regression);
+        let task = inputs.task.map(PredictionTask::from);
+        if ranked.is_some() && task.is_some_and(|task| task != PredictionTask::Regression) {
             return Err(anyhow::anyhow!(
-                "`[evaluate.ranking]` ranks rows by numbers, and `--task classification` asks for classes"
+                "`[evaluate.ranking]` ranks rows by numbers, and `--task` asks for classes"
             ))
             .exit_code(ExitCode::Usage)
             .hint("leave out `--task`, or `[evaluate.ranking]`");
         }
         let given = Given {
-            task: ranked.or(inputs.task.map(Task::from)).or(config.task),
+            task: ranked.or(task).or(config.task.map(PredictionTask::from)),
             classes,
             evaluate: Some(&evaluate),
         };
@@ -178,7 +183,7 @@ impl Subject {
         };
         let objective = match &manifest.origin {
             Origin::Trained(trained) => trained.loss,
-            Origin::Imported(_) => default_objective(manifest.task),
+            Origin::Imported(_) => default_objective(manifest.task.into()),
         };
         Ok(Self {
             predictions,
@@ -312,10 +317,11 @@ fn overriding_inputs(
 }
 
 /// What another tool's training is taken to have minimised.
-const fn default_objective(task: Task) -> Loss {
+const fn default_objective(task: PredictionTask) -> Loss {
     match task {
-        Task::Classification => Loss::SparseCategoricalCrossentropy,
-        Task::Regression => Loss::MeanSquaredError,
+        PredictionTask::Classification => Loss::SparseCategoricalCrossentropy,
+        PredictionTask::Multilabel => Loss::BinaryCrossentropy,
+        PredictionTask::Regression => Loss::MeanSquaredError,
     }
 }
 

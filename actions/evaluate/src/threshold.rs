@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use trainyard_core::config::EvaluateConfig;
 use trainyard_core::evaluation::AppliedThreshold;
 use trainyard_core::figure::count;
-use trainyard_core::model::Task;
+use trainyard_core::prediction_task::PredictionTask;
 use trainyard_core::scored_rows::ScoredRows;
 use trainyard_core::threshold::{ChosenThreshold, ThresholdAim};
 use trainyard_ml::chosen_threshold;
@@ -43,7 +43,7 @@ impl Validation {
             ..evaluate.clone()
         };
         let given = Given {
-            task: Some(Task::Classification),
+            task: Some(PredictionTask::Classification),
             classes,
             evaluate: Some(&settings),
         };
@@ -195,7 +195,7 @@ fn noted(
     chosen: Option<ChosenThreshold>,
     tested: &mut Predictions,
 ) -> Option<AppliedThreshold> {
-    let value = evaluate.fixed_threshold()?;
+    let value = evaluate.fixed_threshold().or(tested.threshold)?;
     let sentence = chosen.as_ref().map(ChosenThreshold::sentence);
     tested.notes.extend(sentence.and_then(Result::ok));
     Some(AppliedThreshold { value, chosen })

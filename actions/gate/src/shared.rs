@@ -145,11 +145,8 @@ fn is_needed(gate: &GateConfig, card: &Scorecard, old: &Scorecard) -> bool {
         RowMatch::Same { .. } => {
             let keys = paired_keys(gate, card, old);
             // Accuracy needs no more than the rows that each predicts wrong.
-            let is_accuracy = |key: &MetricKey| {
-                *key == MetricKey::overall("accuracy")
-                    && card.has_plain_accuracy()
-                    && old.has_plain_accuracy()
-            };
+            let is_accuracy =
+                |key: &MetricKey| card.is_plain_accuracy(key) && old.is_plain_accuracy(key);
             let has_masks = card.missed_rows.is_some() && old.missed_rows.is_some();
             let needs_rows = !keys.is_empty() || gate.rules.iter().any(counts_errors);
             keys.iter().any(|key| !is_accuracy(key)) || needs_rows && !has_masks

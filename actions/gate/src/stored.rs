@@ -10,8 +10,8 @@ use trainyard_core::figure::count;
 use trainyard_core::gate::{Flips, MustPass, PartialScores, SharedRows};
 use trainyard_core::measurement::{MetricKey, Undefined};
 use trainyard_core::metrics::{MetricError, PairedChange, Scoring, paired_change, paired_folds};
-use trainyard_core::model::Task;
 use trainyard_core::numeric_columns::measure_columns;
+use trainyard_core::prediction_task::PredictionTask;
 use trainyard_core::row_mask::RowMask;
 use trainyard_core::row_set::RowSet;
 use trainyard_core::scored_rows::{Column, Labels, ScoredRows};
@@ -35,6 +35,9 @@ pub(crate) enum StoredError {
     /// They do not hold what an evaluation's predictions hold.
     #[error("they cannot be read: {0}")]
     Content(String),
+    /// Of several labels a row, one knows a class or an output that the other does not.
+    #[error("{0}: rows with several labels are compared where both have the same columns")]
+    OtherColumns(String),
     /// Nothing tells which rows both have.
     #[error(
         "rows without a `row_id` cannot be found in the other predictions: add a `row_id` column to the test data"
@@ -57,13 +60,9 @@ impl StoredPredictions {
             return Err(StoredError::Digest);
         }
         let content = |problem: &str| StoredError::Content(problem.to_owned());
-        let classes = match (&evaluation.task, &evaluation.confusion) {
-            (Task::Classification, Some(confusion)) => confusion.classes().to_vec(),
-            (Task::Classification, None) => {
-                return Err(content("the evaluation does not name its classes"));
-            }
-            (Task::Regression, _) => Vec::new(),
-        };
+        let classes = evaluation
+            .column_names()
+            .ok_or_else(|| content("the evaluation does not name its classes"))?;
         let rows = ScoredRows::read_archive(Cursor::new(bytes), evaluation.task, classes)
             .map_err(StoredError::Content)?;
         let mut seen = HashSet::new();
@@ -166,10 +165,14 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// The slices that hold the same rows for both models: not those cut by what a model predicts, or by what it costs.
-    fn slices(&self) -> Vec<SliceConfig> {
+    /// The slices that hold the same `rows` for both models: not those cut by what a model predicts, or by what it costs.
+    fn slices(&self, rows: &ScoredRows) -> Vec<SliceConfig> {
+        let is_predicted = |name: &String| {
+            let of_several = name.starts_with("predicted_") && rows.has_several_labels();
+            name == "predicted" || of_several && !rows.columns.contains_key(name)
+        };
         let is_of_model = |name: &String| {
-            name == "predicted"
+            is_predicted(name)
                 || self
                     .evaluate
                     .columns
@@ -186,7 +189,7 @@ impl Asked<'_> {
     /// `old` with the columns that slices are cut by taken from `new`, the same rows in the same order: a row is in one
     /// slice, whatever the older file says of it.
     fn cut_like(&self, mut old: ScoredRows, new: &ScoredRows) -> ScoredRows {
-        for name in self.slices().iter().flat_map(|slice| &slice.columns) {
+        for name in self.slices(new).iter().flat_map(|slice| &slice.columns) {
             match (name.as_str(), new.columns.get(name)) {
                 ("label", _) => {}
                 ("group", _) => old.groups.clone_from(&new.groups),
@@ -300,7 +303,7 @@ fn scores(
         columns: &columns,
     };
     let is_cut = |slice: &SliceConfig| cut(rows, slice).is_ok();
-    let slices: Vec<SliceConfig> = asked.slices().into_iter().filter(is_cut).collect();
+    let slices: Vec<SliceConfig> = asked.slices(rows).into_iter().filter(is_cut).collect();
     let of_slices =
         measure_slices(rows, &slices, metrics, scoring).map_err(|error| parts(&error))?;
     measured.measurements.extend(of_slices.measurements);
@@ -316,7 +319,7 @@ fn scores(
             reason: format!("{}, {reason}", count(slice.n_rows, "row")),
         }));
     }
-    let is_classifier = rows.task() == Task::Classification;
+    let is_classifier = rows.task() != PredictionTask::Regression;
     let misses = measured.misses.into_iter().map(|row| row as u64).collect();
     Ok(PartialScores {
         measurements: measured.measurements,
@@ -334,12 +337,26 @@ struct Pairs {
 }
 
 fn pairs(new: &ScoredRows, old: &ScoredRows) -> Result<Pairs, StoredError> {
+    let in_order = if new.has_several_labels() && old.has_several_labels() {
+        Some(
+            old.in_classes_of(&new.classes)
+                .map_err(StoredError::OtherColumns)?,
+        )
+    } else {
+        None
+    };
+    let old = in_order.as_ref().unwrap_or(old);
     let has_same_label = |&(of_new, of_old): &(usize, usize)| match (&new.labels, &old.labels) {
         (Labels::Class(left), Labels::Class(right)) => {
             new.classes[left[of_new] as usize] == old.classes[right[of_old] as usize]
         }
         (Labels::Value(left), Labels::Value(right)) => {
             left[of_new].to_bits() == right[of_old].to_bits()
+        }
+        (Labels::Sets(left), Labels::Sets(right)) => left.row(of_new) == right.row(of_old),
+        (Labels::Values(left), Labels::Values(right)) => {
+            let bits = |row: &[f64]| row.iter().map(|cell| cell.to_bits()).collect::<Vec<_>>();
+            bits(left.row(of_new)) == bits(right.row(of_old))
         }
         _ => false,
     };

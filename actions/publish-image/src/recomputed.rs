@@ -12,7 +12,6 @@ use trainyard_core::evaluation::Evaluation;
 use trainyard_core::figure::figure;
 use trainyard_core::files;
 use trainyard_core::measurement::{Measurement, MetricKey};
-use trainyard_core::model::Task;
 use trainyard_core::numeric_columns::measure_columns;
 use trainyard_core::scored_rows::ScoredRows;
 use trainyard_core::slices::{SliceMetrics, measure_slices};
@@ -31,11 +30,8 @@ pub(crate) fn check(evaluation: &Evaluation, folder: &Path, config: &Config) -> 
     if Sha256Digest::of(&bytes) != stored.sha256 {
         return Err("the predictions have changed since the evaluation".to_owned());
     }
-    let classes = match (evaluation.task, &evaluation.confusion) {
-        (Task::Classification, Some(confusion)) => confusion.classes().to_vec(),
-        (Task::Classification, None) => return Err("the evaluation names no classes".to_owned()),
-        (Task::Regression, _) => Vec::new(),
-    };
+    let classes = evaluation.column_names();
+    let classes = classes.ok_or("the evaluation names no classes")?;
     let rows = ScoredRows::read_archive(Cursor::new(bytes), evaluation.task, classes)?;
     let scoring = &evaluation.scoring;
     let evaluate = &config.evaluate;

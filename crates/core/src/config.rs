@@ -30,8 +30,8 @@ use serde::{Deserialize, Serialize};
 pub use changes::config_changes;
 pub use cross_validation::CrossValidationConfig;
 pub use data::{ColumnType, CsvConfig, DataConfig, DataFiles, DataFormat, Decimal, Missing};
-pub use error::ConfigError;
 use error::Problem;
+pub use error::{ConfigError, nearest as nearest_name};
 pub use evaluate::{
     Binning, Bins, ColumnConfig, EvaluateConfig, ROW_COLUMNS, ScoreKind, SliceConfig,
 };

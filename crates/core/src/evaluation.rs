@@ -12,8 +12,9 @@ use crate::config::EvaluateConfig;
 use crate::digest::Sha256Digest;
 use crate::files::{self, FileError};
 use crate::measurement::{Fold, Measurement, MetricKey, Undefined};
-use crate::metrics::{ClassCurves, Confusion, Reliability, Scoring, catalog};
-use crate::model::{FileEntry, Task};
+use crate::metrics::{ClassCurves, Confusion, LabelledClass, Reliability, Scoring, catalog};
+use crate::model::FileEntry;
+use crate::prediction_task::PredictionTask;
 use crate::row_mask::RowMask;
 use crate::row_set::RowSet;
 use crate::threshold::ChosenThreshold;
@@ -43,7 +44,7 @@ pub struct Evaluation {
     /// Version of this file's layout.
     pub schema_version: u32,
     /// What the model's output means.
-    pub task: Task,
+    pub task: PredictionTask,
     /// Which model was scored.
     pub model: ModelReference,
     /// On which rows.
@@ -53,7 +54,8 @@ pub struct Evaluation {
     /// `[evaluate]` of the configuration that they were scored by, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<EvaluateConfig>,
-    /// From which score on the positive class is predicted; absent where the class with the highest score is.
+    /// From which score on the positive class is predicted, or each class of multilabel rows; absent where the class with the highest score
+    /// is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<AppliedThreshold>,
     /// Every metric that has a value: those of all rows first, then those of classes, slices and folds.
@@ -73,7 +75,7 @@ pub struct Evaluation {
     /// How much the metrics differ from seed to seed; absent where no evaluations of other seeds were named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seeds: Option<SeedTable>,
-    /// Labels against predictions; absent for regression.
+    /// Labels against predictions, where each row has one class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confusion: Option<Confusion>,
     /// How confident the predictions are, and how often right; absent without scores.
@@ -83,7 +85,14 @@ pub struct Evaluation {
     /// scores.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curves: Vec<ClassCurves>,
-    /// The rows predicted wrong, in the canonical order of the row set; absent for regression.
+    /// The classes of multilabel rows, in the order of the columns of the predictions; empty for other tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<LabelledClass>,
+    /// Names of the outputs in that order, where several numbers a row are predicted; else empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<String>,
+    /// The rows predicted wrong, in the canonical order of the row set: of multilabel rows those of which any class is; absent for
+    /// regression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed_rows: Option<RowMask>,
     /// The predictions' file.
@@ -139,7 +148,7 @@ pub struct TrainingReference {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AppliedThreshold {
-    /// The least score at which the positive class is predicted.
+    /// The least score at which the positive class is predicted, or each class of multilabel rows.
     pub value: f64,
     /// How it was chosen; absent where the configuration gives the number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -227,6 +236,19 @@ impl Evaluation {
         Ok((evaluation, Sha256Digest::of(&bytes)))
     }
 
+    /// The names of the columns of scores, or of labels where a row has several: classes or outputs. `None` for a classification that
+    /// does not name its classes.
+    pub fn column_names(&self) -> Option<Vec<String>> {
+        Some(match self.task {
+            PredictionTask::Classification => self.confusion.as_ref()?.classes().to_vec(),
+            PredictionTask::Multilabel => {
+                let classes = self.classes.iter();
+                classes.map(|class| class.class.clone()).collect()
+            }
+            PredictionTask::Regression => self.outputs.clone(),
+        })
+    }
+
     /// The measurement with `key`.
     pub fn measurement(&self, key: &MetricKey) -> Option<&Measurement> {
         self.measurements.iter().find(|found| found.key == *key)
@@ -243,6 +265,17 @@ impl Evaluation {
             fold: Some(Fold::Mean),
             ..key.clone()
         })
+    }
+
+    /// The classes that are neither labelled nor predicted, and so left out of averages.
+    pub fn absent_classes(&self) -> Vec<&str> {
+        let of_confusion = self.confusion.iter();
+        let of_sets = self.classes.iter();
+        let of_sets = of_sets.filter(|class| class.n_labelled + class.n_predicted == 0);
+        of_confusion
+            .flat_map(Confusion::absent_classes)
+            .chain(of_sets.map(|class| class.class.as_str()))
+            .collect()
     }
 
     /// The measurements of all rows.

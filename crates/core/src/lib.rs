@@ -9,10 +9,12 @@ pub mod files;
 pub mod pattern;
 pub mod random;
 pub mod results;
+pub mod table;
 pub mod threshold;
 
 pub mod config;
 pub mod model;
+pub mod prediction_task;
 
 pub mod folds;
 

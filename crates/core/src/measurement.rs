@@ -23,6 +23,9 @@ pub struct MetricKey {
     /// The class that it is of; absent for a metric of all classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
+    /// The output that it is of, where several numbers a row are predicted; absent for the mean over the outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
     /// The slice of rows that it is of, as `column=value`; absent for all rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slice: Option<String>,
@@ -47,6 +50,7 @@ impl MetricKey {
         Self {
             metric: metric.into(),
             class: None,
+            output: None,
             slice: None,
             fold: None,
         }
@@ -60,24 +64,36 @@ impl MetricKey {
         }
     }
 
-    /// Whether it is of all rows and classes.
+    /// A metric of one of several outputs.
+    pub fn of_output(metric: impl Into<String>, output: impl Into<String>) -> Self {
+        Self {
+            output: Some(output.into()),
+            ..Self::overall(metric)
+        }
+    }
+
+    /// Whether it is of all rows, classes and outputs.
     pub const fn is_overall(&self) -> bool {
-        self.class.is_none() && self.slice.is_none() && self.fold.is_none()
+        self.class.is_none() && self.output.is_none() && self.slice.is_none() && self.fold.is_none()
     }
 }
 
-/// For people: `recall of class 7, country=DE, fold 2`. Never read back.
+/// For people: `recall of class 7, country=DE, fold 2`, `rmse of output height`. Never read back.
 impl fmt::Display for MetricKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             metric,
             class,
+            output,
             slice,
             fold,
         } = self;
         formatter.write_str(metric)?;
         if let Some(class) = class {
             write!(formatter, " of class {class}")?;
+        }
+        if let Some(output) = output {
+            write!(formatter, " of output {output}")?;
         }
         if let Some(slice) = slice {
             write!(formatter, ", {slice}")?;

@@ -166,13 +166,14 @@ impl Report<'_> {
     }
 }
 
-/// The metric that stands for the model from commit to commit: that of the first rule, else accuracy, else the first.
+/// The metric that stands for the model from commit to commit: that of the first rule, else accuracy or subset accuracy, else the first.
 pub fn headline_metric(verdict: &Verdict) -> Option<&Comparison> {
     let of = |metric: &str| verdict.headline().find(|row| row.key.metric == metric);
     let mut rules = verdict.rules.iter().filter(|rule| rule.key().is_overall());
     rules
         .find_map(|rule| of(&rule.key().metric))
         .or_else(|| of("accuracy"))
+        .or_else(|| of("subset_accuracy"))
         .or_else(|| verdict.headline().next())
 }
 

@@ -2,17 +2,20 @@
 //! model it came from.
 
 mod archive;
+mod label_texts;
 
 use std::collections::BTreeMap;
 
 use crate::metrics::ranking::RankedItems;
 use crate::metrics::{
-    ClassifiedRows, Measured, MetricError, Scores, Scoring, ValuedRows, add_quantiles, classify,
-    quantile_of, rank, regress,
+    ClassifiedRows, Measured, MetricError, OutputRows, Scores, Scoring, SetRows, ValuedRows,
+    add_quantiles, classify, measure_outputs, measure_sets, quantile_of, rank, regress,
 };
-use crate::model::Task;
+use crate::prediction_task::PredictionTask;
+use crate::table::Table;
 
 pub use archive::COLUMN_PREFIX;
+pub use label_texts::LabelTexts;
 
 /// Labelled rows and what was predicted for them. All columns have one entry a row, in one order.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,11 +24,12 @@ pub struct ScoredRows {
     pub row_ids: Option<Vec<String>>,
     /// What is right.
     pub labels: Labels,
-    /// What was predicted: class indices for a classifier, else numbers.
+    /// What was predicted, in the same form.
     pub predicted: Labels,
-    /// A score of each class, `[n_rows, n_classes]`, where there are any.
+    /// A score of each class, `[n_rows, n_classes]`, where there are any. Those of a row sum to 1, but for [`Labels::Sets`], where each is
+    /// a probability by itself.
     pub scores: Option<ScoreTable>,
-    /// Names of the classes, in the order of their indices; empty for regression.
+    /// Names of the classes, in the order of their indices; of [`Labels::Values`] those of the outputs; empty for one number a row.
     pub classes: Vec<String>,
     /// How much each row counts, finite and not negative; absent where all count the same.
     pub weights: Option<Vec<f64>>,
@@ -44,6 +48,10 @@ pub enum Labels {
     Class(Vec<u32>),
     /// Numbers to predict.
     Value(Vec<f64>),
+    /// Which classes are there, `[n_rows, n_classes]`.
+    Sets(Table<bool>),
+    /// A number of each output, `[n_rows, n_outputs]`.
+    Values(Table<f64>),
 }
 
 /// A score of each class, `[n_rows, n_classes]`, row-major, as precise as it was read.
@@ -86,10 +94,37 @@ impl ScoredRows {
     }
 
     /// What the predictions mean.
-    pub const fn task(&self) -> Task {
+    pub const fn task(&self) -> PredictionTask {
         match self.labels {
-            Labels::Class(_) => Task::Classification,
-            Labels::Value(_) => Task::Regression,
+            Labels::Class(_) => PredictionTask::Classification,
+            Labels::Sets(_) => PredictionTask::Multilabel,
+            Labels::Value(_) | Labels::Values(_) => PredictionTask::Regression,
+        }
+    }
+
+    /// Names of the outputs, where several numbers are predicted; else empty.
+    pub fn outputs(&self) -> &[String] {
+        match self.labels {
+            Labels::Values(_) => &self.classes,
+            Labels::Class(_) | Labels::Value(_) | Labels::Sets(_) => &[],
+        }
+    }
+
+    /// Whether each row has several labels, one a column.
+    pub const fn has_several_labels(&self) -> bool {
+        matches!(self.labels, Labels::Sets(_) | Labels::Values(_))
+    }
+
+    /// Whether the row is predicted right: its class, or the whole set of its classes. `None` for numbers.
+    pub fn is_right(&self, row: usize) -> Option<bool> {
+        match (&self.labels, &self.predicted) {
+            (Labels::Class(labels), Labels::Class(predicted)) => {
+                Some(labels[row] == predicted[row])
+            }
+            (Labels::Sets(labels), Labels::Sets(predicted)) => {
+                Some(labels.row(row) == predicted.row(row))
+            }
+            _ => None,
         }
     }
 
@@ -131,11 +166,14 @@ impl ScoredRows {
         }
     }
 
-    /// The same with the classes in the order of `classes`; or why that cannot be, as a clause. A class that only `classes` has
-    /// scores 0.
+    /// The same with the classes, or outputs, in the order of `classes`; or why that cannot be, as a clause. A class that only `classes`
+    /// has scores 0; where rows have several labels, both must know the same.
     pub fn in_classes_of(&self, classes: &[String]) -> Result<Self, String> {
         if self.classes == classes {
             return Ok(self.clone());
+        }
+        if self.has_several_labels() {
+            return self.with_columns_of(classes);
         }
         let place = |name: &String| {
             let found = classes.iter().position(|class| class == name);
@@ -147,7 +185,7 @@ impl ScoredRows {
                 let answers = answers.iter().map(|&class| places[class as usize] as u32);
                 Labels::Class(answers.collect())
             }
-            values @ Labels::Value(_) => values.clone(),
+            others => others.clone(),
         };
         let scores = self.scores.as_ref().map(|scores| {
             let (old, new) = (self.classes.len(), classes.len());
@@ -165,6 +203,44 @@ impl ScoredRows {
             predicted: moved(&self.predicted),
             scores,
             classes: classes.to_vec(),
+            ..self.clone()
+        })
+    }
+
+    /// Several labels a row with their columns in the order of `names`, of which both must know the same.
+    fn with_columns_of(&self, names: &[String]) -> Result<Self, String> {
+        let what = match self.labels {
+            Labels::Values(_) => "output",
+            _ => "class",
+        };
+        let only_one = |name: &String| format!("only one of the two knows the {what} `{name}`");
+        if let Some(extra) = self.classes.iter().find(|name| !names.contains(name)) {
+            return Err(only_one(extra));
+        }
+        let place = |name: &String| {
+            let found = self.classes.iter().position(|known| known == name);
+            found.ok_or_else(|| only_one(name))
+        };
+        let columns: Vec<usize> = names.iter().map(place).collect::<Result<_, _>>()?;
+        let moved = |answers: &Labels| match answers {
+            Labels::Sets(sets) => Labels::Sets(sets.with_columns(&columns)),
+            Labels::Values(values) => Labels::Values(values.with_columns(&columns)),
+            others => others.clone(),
+        };
+        let scores = self.scores.as_ref().map(|scores| {
+            let (n, scores) = (self.classes.len(), scores.as_scores());
+            let of_row = |row: usize| {
+                columns
+                    .iter()
+                    .map(move |column| scores.at(row * n + column))
+            };
+            ScoreTable::F64((0..self.n_rows()).flat_map(of_row).collect())
+        });
+        Ok(Self {
+            labels: moved(&self.labels),
+            predicted: moved(&self.predicted),
+            scores,
+            classes: names.to_vec(),
             ..self.clone()
         })
     }
@@ -194,8 +270,72 @@ impl ScoredRows {
         Ok(found)
     }
 
+    /// As metrics of multilabel rows see them; `None` for others.
+    pub fn as_sets(&self) -> Option<SetRows<'_>> {
+        let (Labels::Sets(labels), Labels::Sets(predicted)) = (&self.labels, &self.predicted)
+        else {
+            return None;
+        };
+        Some(SetRows {
+            labels,
+            predicted,
+            scores: self.scores.as_ref().map(ScoreTable::as_scores),
+            classes: &self.classes,
+            weights: self.weights.as_deref(),
+            groups: self.groups.as_deref(),
+        })
+    }
+
+    /// One class of multilabel rows by itself, as rows of two classes: `0` where it is not there, `1` where it is; or one of several
+    /// outputs by itself. `None` where rows have one label.
+    #[must_use]
+    pub fn of_column(&self, column: usize) -> Option<Self> {
+        let (labels, predicted, classes) = match (&self.labels, &self.predicted) {
+            (Labels::Sets(labels), Labels::Sets(predicted)) => {
+                let flags = |sets: &Table<bool>| {
+                    Labels::Class(sets.column(column).map(u32::from).collect())
+                };
+                let classes = ["0", "1"].map(str::to_owned).to_vec();
+                (flags(labels), flags(predicted), classes)
+            }
+            (Labels::Values(labels), Labels::Values(predicted)) => {
+                let numbers = |values: &Table<f64>| Labels::Value(values.column(column).collect());
+                (numbers(labels), numbers(predicted), Vec::new())
+            }
+            _ => return None,
+        };
+        let scores = self.scores.as_ref().map(|scores| {
+            let (n, scores) = (self.classes.len(), scores.as_scores());
+            let of_row = |row: usize| scores.at(row * n + column);
+            let rows = (0..self.n_rows()).map(of_row);
+            ScoreTable::F64(rows.flat_map(|score| [1.0 - score, score]).collect())
+        });
+        Some(Self {
+            labels,
+            predicted,
+            scores,
+            classes,
+            ..self.clone()
+        })
+    }
+
+    /// Why predicted quantiles are not measured of several outputs.
+    fn note_on_quantiles(&self) -> Option<String> {
+        let mut columns = self.columns.keys();
+        let column = columns.find(|name| quantile_of(name).is_some())?;
+        Some(format!(
+            "Predicted quantiles such as `{column}` are not measured: they do not say of which output they are. Score each output in a file of its own."
+        ))
+    }
+
     /// Every metric that the rows allow.
     pub fn measure(&self, scoring: &Scoring) -> Result<Measured, MetricError> {
+        if scoring.ranking_k.is_some() && self.has_several_labels() {
+            return Err(MetricError::RankedSeveral);
+        }
+        if let Some(sets) = self.as_sets() {
+            return measure_sets(&sets, scoring);
+        }
         match (&self.labels, &self.predicted) {
             (Labels::Class(labels), Labels::Class(predicted)) => {
                 let rows = ClassifiedRows {
@@ -231,6 +371,19 @@ impl ScoredRows {
                 }
                 Ok(measured)
             }
+            (Labels::Values(labels), Labels::Values(predicted)) => {
+                let rows = OutputRows {
+                    labels,
+                    predicted,
+                    outputs: &self.classes,
+                    objective: scoring.objective,
+                    weights: self.weights.as_deref(),
+                    groups: self.groups.as_deref(),
+                };
+                let mut measured = measure_outputs(&rows, scoring)?;
+                measured.notes.extend(self.note_on_quantiles());
+                Ok(measured)
+            }
             _ => unreachable!("labels and predictions are read for one task"),
         }
     }
@@ -242,6 +395,8 @@ impl Labels {
         match self {
             Self::Class(labels) => labels.len(),
             Self::Value(labels) => labels.len(),
+            Self::Sets(sets) => sets.n_rows(),
+            Self::Values(values) => values.n_rows(),
         }
     }
 
@@ -256,6 +411,8 @@ impl Labels {
         match self {
             Self::Class(labels) => Self::Class(rows.iter().map(|&row| labels[row]).collect()),
             Self::Value(labels) => Self::Value(rows.iter().map(|&row| labels[row]).collect()),
+            Self::Sets(sets) => Self::Sets(sets.gather(rows)),
+            Self::Values(values) => Self::Values(values.gather(rows)),
         }
     }
 }

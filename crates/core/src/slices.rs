@@ -12,8 +12,8 @@ use crate::config::{ColumnConfig, SliceConfig};
 use crate::evaluation::SliceSummary;
 use crate::measurement::{Measurement, MetricKey, Undefined};
 use crate::metrics::{MetricError, Scoring};
-use crate::model::Task;
 use crate::numeric_columns::{self, ColumnError};
+use crate::prediction_task::PredictionTask;
 use crate::scored_rows::ScoredRows;
 
 pub use cut::{Slice, cut};
@@ -34,6 +34,16 @@ pub enum SliceError {
         name: String,
         /// What is there.
         found: String,
+    },
+    /// One label where there are several.
+    #[error(
+        "`[[evaluate.slices]]` names `{name}`, and each row has several: name one of them, such as `{example}`"
+    )]
+    Several {
+        /// What is named.
+        name: String,
+        /// What could be.
+        example: String,
     },
     /// A cell that is not a number where bins are asked for.
     #[error(
@@ -228,24 +238,42 @@ const RANKING: &[&str] = &["ndcg", "mrr", "hit_rate"];
 /// The metrics that are measured in every slice.
 ///
 /// Averages over classes are left out where rows are cut by class: all labels of such a slice are one class.
-fn short_list(task: Task, definition: &SliceConfig, scoring: &Scoring) -> &'static [&'static str] {
+fn short_list(
+    task: PredictionTask,
+    definition: &SliceConfig,
+    scoring: &Scoring,
+) -> &'static [&'static str] {
     if scoring.ranking_k.is_some() {
         return RANKING;
     }
     let is_by_class = definition.columns.iter().any(|name| name == "label");
     match (task, is_by_class) {
-        (Task::Classification, true) => &["accuracy", "loss"],
-        (Task::Classification, false) => &["accuracy", "f1_macro", "recall_macro", "loss"],
-        (Task::Regression, _) => &["mse", "mae", "bias"],
+        (PredictionTask::Classification, true) => &["accuracy", "loss"],
+        (PredictionTask::Classification, false) => {
+            &["accuracy", "f1_macro", "recall_macro", "loss"]
+        }
+        (PredictionTask::Multilabel, _) => &[
+            "subset_accuracy",
+            "hamming_loss",
+            "f1_macro",
+            "recall_macro",
+        ],
+        (PredictionTask::Regression, _) => &["mse", "mae", "bias"],
     }
 }
 
 /// The metrics that are shown of every fold, which are those of slices.
-pub fn shown_in_parts(task: Task, scoring: &Scoring) -> &'static [&'static str] {
+pub fn shown_in_parts(task: PredictionTask, scoring: &Scoring) -> &'static [&'static str] {
     match task {
         _ if scoring.ranking_k.is_some() => RANKING,
-        Task::Classification => &["accuracy", "f1_macro", "recall_macro", "loss"],
-        Task::Regression => &["mse", "rmse", "mae", "bias"],
+        PredictionTask::Classification => &["accuracy", "f1_macro", "recall_macro", "loss"],
+        PredictionTask::Multilabel => &[
+            "subset_accuracy",
+            "hamming_loss",
+            "f1_macro",
+            "recall_macro",
+        ],
+        PredictionTask::Regression => &["mse", "rmse", "mae", "bias"],
     }
 }
 

@@ -2,10 +2,10 @@
 
 use trainyard_core::config::Config;
 use trainyard_core::model::Task;
-use trainyard_core::scored_rows::{Labels, ScoreTable};
+use trainyard_core::scored_rows::{self, ScoreTable};
 use trainyard_core::threshold::{ChosenThreshold, ThresholdAim, ThresholdError};
 
-use crate::data::{DataError, Dataset};
+use crate::data::{DataError, Dataset, Labels};
 use crate::network::Network;
 use crate::predictions::{Predictions, ThresholdError as PositiveClassError, positive_idx};
 use crate::predictor::by_class;
@@ -38,7 +38,7 @@ pub fn choose(
     positive_class: &str,
 ) -> Result<ChosenThreshold, ChooseError> {
     let rows = &predictions.rows;
-    let Labels::Class(labels) = &rows.labels else {
+    let scored_rows::Labels::Class(labels) = &rows.labels else {
         return Err(PositiveClassError::Regression.into());
     };
     let positive = positive_idx(Some(positive_class), true, &rows.classes)?

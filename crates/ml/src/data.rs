@@ -13,6 +13,7 @@ mod labels;
 mod load;
 mod means;
 mod measured;
+mod row_labels;
 mod sample;
 mod table;
 
@@ -26,8 +27,8 @@ pub use folders::Folders;
 pub use images::ImageProblem;
 pub use labels::LabelProblem;
 pub use load::{Split, load, remotes};
+pub use row_labels::Labels;
 pub use table::{Place, TableProblem};
-pub use trainyard_core::scored_rows::Labels;
 pub use trainyard_npz as npz;
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! Predictions of any tool: a CSV or npz file in, labels, predicted classes or numbers and scores out.
 //!
 //! CSV has a header with `label` and `predicted`, or one `score_<class>` column a class, or both; npz has the arrays
-//! `label` and `predicted` or `score`. `row_id`, `weight`, `group` and `fold` are optional in both; every other column of a
+//! `label` and `predicted` or `score`. Of several labels a row (classes that are there or not, or numbers of several outputs) CSV has
+//! `label_<name>`, `predicted_<name>` and `score_<name>`, and npz arrays `[n_rows, n_names]`. `row_id`, `weight`, `group` and `fold` are optional in both; every other column of a
 //! CSV, and every array `column/<name>`, is a further column. What is read as f64 is kept as f64.
 
 mod archive;
 mod binary;
 mod coded;
 mod columns;
+mod flags;
 mod further;
 mod labels;
 mod logits;
@@ -15,9 +17,10 @@ mod names;
 mod places;
 mod problem;
 mod ranking;
+mod resolve;
+mod several;
 mod table;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Cursor, Read as _, Write as _};
@@ -32,9 +35,9 @@ use trainyard_core::metrics::{argmax, predictions as predicted_classes, quantile
 use trainyard_core::model::FileEntry;
 use trainyard_core::row_mask::RowMask;
 use trainyard_core::row_set::RowSet;
-use trainyard_core::scored_rows::{ScoreTable, ScoredRows};
+use trainyard_core::scored_rows::{LabelTexts, Labels, ScoreTable, ScoredRows};
 
-use crate::data::{DataError, Labels, refuse_lfs_pointer};
+use crate::data::{self, DataError, refuse_lfs_pointer};
 
 pub(crate) use binary::positive_idx;
 pub use binary::{ThresholdError, predict_by_threshold};
@@ -53,6 +56,8 @@ pub struct Predictions {
     pub raw_columns: BTreeMap<String, Sha256Digest>,
     /// What a reader should know, in sentences.
     pub notes: Vec<String>,
+    /// Of multilabel rows: from which score on each class is predicted, where scores decide.
+    pub threshold: Option<f64>,
 }
 
 impl Predictions {
@@ -84,7 +89,7 @@ impl Predictions {
 
     /// The predictions of a classifier that gave `scores[n_rows, n_classes]`.
     pub fn of_scores(
-        labels: Labels,
+        labels: data::Labels,
         scores: ScoreTable,
         classes: Vec<String>,
         digest: Sha256Digest,
@@ -93,15 +98,15 @@ impl Predictions {
         Self::of_rows(
             ScoredRows {
                 scores: Some(scores),
-                ..ScoredRows::new(labels, Labels::Class(predicted), classes)
+                ..ScoredRows::new(labels.into(), Labels::Class(predicted), classes)
             },
             digest,
         )
     }
 
     /// The predictions of a regression model.
-    pub const fn of_values(labels: Labels, predicted: Vec<f64>, digest: Sha256Digest) -> Self {
-        let rows = ScoredRows::new(labels, Labels::Value(predicted), Vec::new());
+    pub fn of_values(labels: data::Labels, predicted: Vec<f64>, digest: Sha256Digest) -> Self {
+        let rows = ScoredRows::new(labels.into(), Labels::Value(predicted), Vec::new());
         Self::of_rows(rows, digest)
     }
 
@@ -111,18 +116,15 @@ impl Predictions {
             digest,
             raw_columns: BTreeMap::new(),
             notes: Vec::new(),
+            threshold: None,
         }
     }
 
     /// The identity of the rows, and their canonical order.
     pub fn row_set(&self) -> (RowSet, RowOrder) {
         let rows = &self.rows;
-        let label = |row: usize| -> Cow<'_, str> {
-            match &rows.labels {
-                Labels::Class(labels) => rows.classes[labels[row] as usize].as_str().into(),
-                Labels::Value(labels) => labels[row].to_string().into(),
-            }
-        };
+        let texts = LabelTexts::of(rows);
+        let label = |row: usize| texts.of_row(row);
         let n_rows = rows.n_rows();
         let Some(row_ids) = &rows.row_ids else {
             let set = RowSet::of_positions(n_rows, label, self.raw_columns.clone());
@@ -195,6 +197,7 @@ fn assembled(
         predicted,
         scores,
         classes,
+        threshold,
     } = columns.resolve(given)?;
     let Columns {
         row_ids,
@@ -213,6 +216,11 @@ fn assembled(
     others.retain(|name, _| {
         quantile_of(name).is_none() && !evaluate.columns.iter().any(|column| column.name == *name)
     });
+    if let (Some(threshold), None) = (threshold, evaluate.fixed_threshold()) {
+        notes.push(format!(
+            "A class is predicted where its score is at least {threshold}: set `[evaluate] threshold` for another."
+        ));
+    }
     if evaluate.fixed_threshold().is_none() {
         notes.extend(contradiction(&predicted, scores.as_ref(), classes.len()));
     }
@@ -238,6 +246,7 @@ fn assembled(
         digest,
         raw_columns: others,
         notes,
+        threshold,
     })
 }
 

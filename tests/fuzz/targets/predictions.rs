@@ -3,12 +3,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use trainyard_core::model::Task;
+use trainyard_core::prediction_task::PredictionTask;
 use trainyard_ml::predictions::{Given, Predictions};
 
 fuzz_target!(|bytes: &[u8]| {
     trainyard_fuzz::with_file("predictions", bytes, |base| {
-        for task in [Task::Classification, Task::Regression] {
+        for task in [
+            PredictionTask::Classification,
+            PredictionTask::Multilabel,
+            PredictionTask::Regression,
+        ] {
             if let Ok(predictions) = Predictions::read(
                 &base.join("predictions"),
                 &Given {

@@ -192,10 +192,7 @@ pub(super) fn nearest_name(message: &str) -> Option<&str> {
 }
 
 /// The name nearest to `unknown`, where one is near enough to be what was meant.
-pub(super) fn nearest<'a>(
-    unknown: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(unknown: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let rank = |name: &str| {
         let distance = strsim::damerau_levenshtein(unknown, name);
         let longer = name.len().max(unknown.len());

@@ -29,7 +29,8 @@ pub struct EvaluateConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive_class: Option<String>,
     /// With two classes: predict the positive class where its score is at least this, instead of the class with the higher
-    /// score. A number, or an aim by which it is chosen on validation rows: `{ aim = "min_recall", at = 0.95 }`.
+    /// score. A number, or an aim by which it is chosen on validation rows: `{ aim = "min_recall", at = 0.95 }`. Of a
+    /// multilabel predictions file: a number, from which on each class is predicted; 0.5 if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<Threshold>,
     /// What the scores of a predictions file are.
@@ -54,10 +55,10 @@ pub struct EvaluateConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ScoreKind {
-    /// Probabilities, which sum to 1 in each row.
+    /// Probabilities, which sum to 1 in each row, but of multilabel rows.
     #[default]
     Probabilities,
-    /// Logits: a softmax makes probabilities of them, or a sigmoid where there is one column.
+    /// Logits: a softmax makes probabilities of them, or a sigmoid where there is one column or rows are multilabel.
     Logits,
 }
 
@@ -82,8 +83,8 @@ pub struct ColumnConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SliceConfig {
-    /// Columns of the predictions file, or `label`, `predicted`, `group`, `fold`. Each combination of their values is a
-    /// slice.
+    /// Columns of the predictions file, or `label`, `predicted`, `group`, `fold`; of several labels a row `label_<name>`
+    /// and `predicted_<name>`. Each combination of their values is a slice.
     pub columns: Vec<String>,
     /// Bins of numeric columns: their edges, `[0, 20, 40]`, or a number of bins of about as many rows each, `4`; for one
     /// of several columns, a table by column, `{ age = [0, 20, 40] }`.
@@ -534,7 +535,7 @@ mod tests {
     fn a_mistake_is_named_with_its_line_and_what_to_write() {
         for (text, parts) in [
             (
-                "[evaluate]\nthreshold = 0.3",
+                "[evaluate]\nthreshold = { aim = \"max_f1\" }",
                 ["toml:2:1", "add `positive_class"],
             ),
             (

@@ -20,6 +20,7 @@ pub enum Threshold {
 }
 
 impl Threshold {
+    /// Checks the threshold. A number without a positive class is one of every class, which only predictions files can have.
     pub(super) fn validate(&self, has_positive_class: bool) -> Result<(), Problem> {
         let place = ["evaluate", "threshold"];
         match self {
@@ -34,15 +35,21 @@ impl Threshold {
                     return Err(Problem::at(&place, problem));
                 }
             }
-            Self::Fixed(_) => {}
+            Self::Fixed(_) => return Ok(()),
         }
         if has_positive_class {
             return Ok(());
         }
-        Err(
-            Problem::at(&place, "needs to know whose score it is compared with")
-                .hint("add `positive_class = \"…\"`, the class to be found"),
+        Err(Self::without_class())
+    }
+
+    /// What is wrong with a threshold of one class that is not named.
+    pub(super) fn without_class() -> Problem {
+        Problem::at(
+            &["evaluate", "threshold"],
+            "needs to know whose score it is compared with",
         )
+        .hint("add `positive_class = \"…\"`, the class to be found")
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::error::Problem;
 use super::name::{PLAIN_NAME, is_plain_name};
-use super::{Config, GateConfig, ImageConfig, Model};
+use super::{Config, GateConfig, ImageConfig, Model, Threshold};
 use crate::gate::{CompareRows, Level, Rule, RuleGroup};
 use crate::model::architecture::{self, Activation, Layer};
 use crate::model::{Loss, Task};
@@ -30,6 +30,9 @@ impl Config {
             .hint("remove one of the two"));
         }
         self.evaluate.validate(self.data.classes.as_deref())?;
+        if self.evaluate.threshold.is_some() && self.evaluate.positive_class.is_none() {
+            return Err(Threshold::without_class());
+        }
         if let Some(folds) = &self.evaluate.cross_validation {
             folds.validate_for(self.model.task, &self.data)?;
         }

@@ -23,7 +23,7 @@ pub struct SliceSummary {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WeakSegments {
-    /// Name of the metric that is compared: `accuracy`, or `mae` where numbers are predicted.
+    /// Name of the metric that is compared: `accuracy`, `subset_accuracy` of multilabel rows, or `mae` where numbers are predicted.
     pub metric: String,
     /// Fewest rows of a segment, in either half.
     pub min_rows: u64,

@@ -43,6 +43,7 @@ pub(super) fn absent(key: &MetricKey, card: &Scorecard, old: Option<&Scorecard>)
         .measurements
         .iter()
         .filter(|found| found.key.class.is_some() == key.class.is_some())
+        .filter(|found| found.key.output.is_some() == key.output.is_some())
         .map(|found| found.key.to_string())
         .filter(|name| name.chars().count() <= MAX_CHARS);
     let mut names: Vec<(usize, String)> = names

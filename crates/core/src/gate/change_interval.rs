@@ -4,7 +4,7 @@ use super::computation::Computation;
 use super::pair::{Basis, Pair};
 use super::verdict::PairedComparison;
 use crate::figure::figure;
-use crate::measurement::{Direction, Measurement, MetricKey};
+use crate::measurement::{Direction, Measurement};
 use crate::metrics::interval_at;
 use crate::statistics::{self, Interval};
 
@@ -91,10 +91,7 @@ impl Pair<'_> {
                 Ok(found(interval, detectable, computation))
             }
             // Accuracy needs no more than the rows that each predicts wrong.
-            None if *key == MetricKey::overall("accuracy")
-                && self.new.has_plain_accuracy()
-                && self.old.has_plain_accuracy() =>
-            {
+            None if self.new.is_plain_accuracy(key) && self.old.is_plain_accuracy(key) => {
                 let paired = self.paired(level).ok_or_else(|| self.rows_not_known())?;
                 let PairedComparison {
                     n_rows,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::row_mask::RowMask;
 use crate::scored_rows::{Column, Labels, ScoredRows};
+use crate::table::Table;
 
 /// Rows of each kind that are listed; all are counted.
 const MAX_LISTED: usize = 50;
@@ -79,33 +80,8 @@ pub struct ConfusionChange {
 }
 
 impl Flips {
-    /// The flips from a baseline of which only the rows that it predicted wrong are known, in their canonical order. `order` is
-    /// that order of `rows`. `None` for regression, and where the two have other numbers of rows.
-    pub fn of_masks(rows: &ScoredRows, order: &[usize], old: &RowMask) -> Option<Self> {
-        if old.n_rows() != rows.n_rows() as u64 {
-            return None;
-        }
-        let mut was_wrong = vec![false; rows.n_rows()];
-        for &place in old.rows() {
-            was_wrong[order[place as usize]] = true;
-        }
-        let (Labels::Class(labels), Labels::Class(now)) = (&rows.labels, &rows.predicted) else {
-            return None;
-        };
-        let pairs = labels.iter().zip(now).zip(was_wrong);
-        let flipped = pairs
-            .enumerate()
-            .filter_map(|(row, ((label, now), was_wrong))| {
-                let is_wrong = label != now;
-                // A row that was right was predicted as its label.
-                let before = (!was_wrong).then_some(*label);
-                (is_wrong != was_wrong).then_some((row, before))
-            });
-        Some(Self::new(rows, labels, now, flipped.collect(), Vec::new()))
-    }
-
-    /// The flips between two models on the same rows, in one order. `None` for regression.
-    pub fn of_rows(new: &ScoredRows, old: &ScoredRows) -> Option<Self> {
+    /// As [`Self::of_rows`] of what has one class a row.
+    fn of_classes(new: &ScoredRows, old: &ScoredRows) -> Option<Self> {
         let (Labels::Class(labels), Labels::Class(now), Labels::Class(before)) =
             (&new.labels, &new.predicted, &old.predicted)
         else {
@@ -152,6 +128,43 @@ impl Flips {
             changes.truncate(MAX_CLASSES);
         }
         Some(Self::new(new, labels, now, flipped, changes))
+    }
+
+    /// The flips from a baseline of which only the rows that it predicted wrong are known, in their canonical order. `order` is
+    /// that order of `rows`. `None` for regression, and where the two have other numbers of rows.
+    pub fn of_masks(rows: &ScoredRows, order: &[usize], old: &RowMask) -> Option<Self> {
+        if old.n_rows() != rows.n_rows() as u64 {
+            return None;
+        }
+        let powerset = powerset(rows);
+        let rows = powerset.as_ref().unwrap_or(rows);
+        let mut was_wrong = vec![false; rows.n_rows()];
+        for &place in old.rows() {
+            was_wrong[order[place as usize]] = true;
+        }
+        let (Labels::Class(labels), Labels::Class(now)) = (&rows.labels, &rows.predicted) else {
+            return None;
+        };
+        let pairs = labels.iter().zip(now).zip(was_wrong);
+        let flipped = pairs
+            .enumerate()
+            .filter_map(|(row, ((label, now), was_wrong))| {
+                let is_wrong = label != now;
+                // A row that was right was predicted as its label.
+                let before = (!was_wrong).then_some(*label);
+                (is_wrong != was_wrong).then_some((row, before))
+            });
+        Some(Self::new(rows, labels, now, flipped.collect(), Vec::new()))
+    }
+
+    /// The flips between two models on the same rows, in one order. `None` for regression. Of multilabel rows the whole set of classes
+    /// must be right, and each set of classes is a class of its own (the label powerset).
+    pub fn of_rows(new: &ScoredRows, old: &ScoredRows) -> Option<Self> {
+        match (powerset(new), powerset(old)) {
+            (Some(new), Some(old)) => Self::of_classes(&new, &old),
+            (None, None) => Self::of_classes(new, old),
+            _ => None,
+        }
     }
 
     /// `flipped` are rows with what the baseline predicted, where known.
@@ -213,6 +226,55 @@ impl Flips {
                 .collect(),
             confusion_changes,
         }
+    }
+}
+
+/// Multilabel rows as rows of one class, each set of classes being one; `None` for others.
+fn powerset(rows: &ScoredRows) -> Option<ScoredRows> {
+    let (Labels::Sets(labels), Labels::Sets(predicted)) = (&rows.labels, &rows.predicted) else {
+        return None;
+    };
+    let mut order: Vec<usize> = (0..rows.classes.len()).collect();
+    order.sort_by_key(|&class| &rows.classes[class]);
+    let named: Vec<String> = rows.classes.iter().map(|name| in_list(name)).collect();
+    let mut codes: BTreeMap<String, u32> = BTreeMap::new();
+    let mut coded = |sets: &Table<bool>| {
+        let of_row = |set: &[bool]| {
+            let names = order.iter().filter(|class| set[**class]);
+            let names: Vec<&str> = names.map(|&class| named[class].as_str()).collect();
+            let text = if names.is_empty() {
+                NO_CLASS.to_owned()
+            } else {
+                names.join(", ")
+            };
+            let next = codes.len() as u32;
+            *codes.entry(text).or_insert(next)
+        };
+        Labels::Class(sets.rows().map(of_row).collect())
+    };
+    let (labels, predicted) = (coded(labels), coded(predicted));
+    let mut classes = vec![String::new(); codes.len()];
+    for (text, code) in codes {
+        classes[code as usize] = text;
+    }
+    Some(ScoredRows {
+        labels,
+        predicted,
+        classes,
+        scores: None,
+        ..rows.clone()
+    })
+}
+
+/// The set without a class.
+const NO_CLASS: &str = "(none)";
+
+/// The name of a class in a list of several: in quotes where it could be taken for more than one name, or for none.
+fn in_list(name: &str) -> String {
+    if name.contains([',', '"']) || name == NO_CLASS {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    } else {
+        name.to_owned()
     }
 }
 
@@ -291,6 +353,40 @@ mod tests {
         assert_eq!(flips.lost[0].before.as_deref(), Some("a"));
         assert_eq!(flips.gained[0].before, None);
         assert!(Flips::of_masks(&new, &[2, 1, 0], &RowMask::new(4, vec![]).unwrap()).is_none());
+    }
+
+    /// A row is right where its whole set is, whatever the order of the classes.
+    #[test]
+    fn sets_flip_as_a_whole() {
+        let sets = |cells: &[u8], names: &[&str]| {
+            let cells = cells.iter().map(|&cell| cell == 1).collect();
+            let sets = Labels::Sets(Table::new(cells, names.len()).unwrap());
+            let names = names.iter().map(|&name| name.to_owned()).collect();
+            (sets, names)
+        };
+        let (labels, classes) = sets(&[1, 1, 0, 1, 0, 0], &["dog", "cat"]);
+        let (now, _) = sets(&[1, 0, 0, 1, 0, 0], &["dog", "cat"]);
+        let new = ScoredRows::new(labels, now, classes);
+        let (labels, classes) = sets(&[1, 1, 1, 0, 0, 0], &["cat", "dog"]);
+        let (before, _) = sets(&[1, 1, 0, 0, 0, 1], &["cat", "dog"]);
+        let old = ScoredRows::new(labels, before, classes);
+        let flips = Flips::of_rows(&new, &old).unwrap();
+        assert_eq!((flips.n_lost, flips.n_gained), (1, 2));
+        let lost = &flips.lost[0];
+        let found = (
+            lost.row.as_str(),
+            lost.label.as_str(),
+            lost.before.as_deref(),
+            lost.now.as_str(),
+        );
+        assert_eq!(found, ("0", "cat, dog", Some("cat, dog"), "dog"));
+        let gained: Vec<&str> = flips.gained.iter().map(|flip| flip.now.as_str()).collect();
+        assert_eq!(gained, ["cat", NO_CLASS]);
+        // The rows that the baseline predicted wrong alone tell the same.
+        let mask = RowMask::new(3, vec![1, 2]).unwrap();
+        let by_mask = Flips::of_masks(&new, &[0, 1, 2], &mask).unwrap();
+        assert_eq!((by_mask.n_lost, by_mask.n_gained), (1, 2));
+        assert_eq!(in_list("a, b"), "\"a, b\"");
     }
 
     #[test]

@@ -13,9 +13,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::definition;
+use super::rule::PAIRED_METRIC;
 use super::scorecard::Scorecard;
 use crate::digest::Sha256Digest;
 use crate::figure::count;
+use crate::measurement::MetricKey;
 use crate::row_set::RowMatch;
 use crate::statistics::PairedRows;
 
@@ -188,7 +190,8 @@ impl FreshEvidence {
         if new.is_pooled || old.is_pooled {
             return Err("these rows were predicted by the models of several folds".to_owned());
         }
-        if !(new.has_plain_accuracy() && old.has_plain_accuracy()) {
+        let accuracy = MetricKey::overall(PAIRED_METRIC);
+        if !(new.is_plain_accuracy(&accuracy) && old.is_plain_accuracy(&accuracy)) {
             return Err(
                 "the rows have weights or come in groups, so they are not one wager each: write this rule without `sequential`"
                     .to_owned(),

@@ -47,12 +47,11 @@ impl MustPass {
         let row_ids = rows.row_ids.as_ref().ok_or(
             "the rows have no `row_id`, so a list cannot name them: add that column to the test data",
         )?;
-        let (Labels::Class(labels), Labels::Class(predicted)) = (&rows.labels, &rows.predicted)
-        else {
+        if matches!(rows.labels, Labels::Value(_) | Labels::Values(_)) {
             return Err(
                 "numbers are neither right nor wrong: `must_pass` is for classes".to_owned(),
             );
-        };
+        }
         let places: HashMap<&str, usize> = row_ids
             .iter()
             .enumerate()
@@ -61,7 +60,7 @@ impl MustPass {
         let (mut wrong, mut missing) = (Vec::new(), Vec::new());
         for id in &listed {
             match places.get(id.as_str()) {
-                Some(&row) if labels[row] == predicted[row] => {}
+                Some(&row) if rows.is_right(row) == Some(true) => {}
                 Some(_) => wrong.push(id.clone()),
                 None => missing.push(id.clone()),
             }

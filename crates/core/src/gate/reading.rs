@@ -109,9 +109,10 @@ fn flat(text: &[u8], path: &Path, source_digest: Sha256Digest) -> Result<Scoreca
     for (name, leaf) in leaves {
         let metric = catalog::find(&name);
         let (unit, direction) = metric.map(|metric| (metric.unit, metric.direction)).unzip();
-        match leaf.read(MetricKey::overall(name), unit, direction) {
+        let key = MetricKey::overall(name);
+        match leaf.read(key.clone(), unit, direction) {
             Ok(measurement) => card.measurements.push(measurement),
-            Err(undefined) => card.undefined.push(undefined),
+            Err(reason) => card.undefined.push(Undefined { key, reason }),
         }
     }
     card.notes.extend(not_read(&card.undefined));
@@ -155,15 +156,15 @@ enum Leaf {
 }
 
 impl Leaf {
-    /// The measurement called `key`, or why it has no value.
+    /// The measurement called `key`, or why it has no value, as a clause.
     fn read(
         self,
         key: MetricKey,
         unit: Option<Unit>,
         direction: Option<Direction>,
-    ) -> Result<Measurement, Undefined> {
+    ) -> Result<Measurement, String> {
         const MAX_CHARS: usize = 40;
-        let reason = match self {
+        Err(match self {
             Self::Number(value)
                 if unit == Some(Unit::Proportion) && !(0.0..=1.0).contains(&value) =>
             {
@@ -180,8 +181,7 @@ impl Leaf {
                 format!("it is the text \"{shown}\", not a number: write it without quotes")
             }
             Self::Other(what) => format!("it is {what}, not a number"),
-        };
-        Err(Undefined { key, reason })
+        })
     }
 }
 

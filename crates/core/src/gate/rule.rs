@@ -9,11 +9,14 @@ use super::bound::Bound;
 use crate::measurement::{Direction, Fold, MetricKey};
 use crate::metrics::catalog;
 
-/// In place of a class: each class.
+/// In place of a class or an output: each.
 pub(super) const WILDCARD: &str = "*";
 
-/// The metric of rules on single rows, and the one whose change has an interval by the rows that each of the two predicts wrong alone.
+/// The metric of rules on single rows.
 pub(super) const PAIRED_METRIC: &str = "accuracy";
+
+/// The same of multilabel rows. The change of either has an interval by the rows that each of the two models predicts wrong alone.
+pub(super) const PAIRED_METRIC_OF_SETS: &str = "subset_accuracy";
 
 /// What one metric must reach. Several bounds in one rule must all hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +32,9 @@ pub struct Rule {
     /// Judge the metric of this class only; `*` stands for each class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
+    /// Judge the metric of this output only, where several numbers a row are predicted; `*` stands for each output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
     /// Judge the metric on this slice of the rows only, as `[[evaluate.slices]]` names it: `country=DE`, or
     /// `country=DE, age=[20, 40)`; `country=*` stands for each value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -240,6 +246,7 @@ impl Rule {
         };
         MetricKey {
             class: self.class.clone(),
+            output: self.output.clone(),
             slice: self.slice.clone(),
             fold: self.fold.map(|FoldScope::Mean| Fold::Mean),
             ..MetricKey::overall(metric)
@@ -250,7 +257,9 @@ impl Rule {
     pub fn is_wildcard(&self) -> bool {
         let has_wildcard =
             |slice: &String| slice_parts(slice).iter().any(|part| part.1 == WILDCARD);
-        self.class.as_deref() == Some(WILDCARD) || self.slice.as_ref().is_some_and(has_wildcard)
+        self.class.as_deref() == Some(WILDCARD)
+            || self.output.as_deref() == Some(WILDCARD)
+            || self.slice.as_ref().is_some_and(has_wildcard)
     }
 
     /// The bounds, in a fixed order.

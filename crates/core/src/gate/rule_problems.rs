@@ -1,7 +1,7 @@
 //! What is wrong with a rule by itself: a rule that could never be judged, or that says nothing.
 
 use super::bound::Bound;
-use super::rule::{CompareRows, PAIRED_METRIC, Rule, WILDCARD, slice_parts};
+use super::rule::{CompareRows, PAIRED_METRIC, PAIRED_METRIC_OF_SETS, Rule, WILDCARD, slice_parts};
 use crate::measurement::{MetricKey, Unit};
 use crate::metrics::{Compute, catalog, has_paired_method};
 
@@ -16,22 +16,23 @@ impl Rule {
 
     fn problem_of_bounds(&self) -> Option<(Option<&'static str>, String)> {
         let counts_rows = self.max_new_errors.is_some() || self.must_pass.is_some();
-        let is_of_rows_alone =
-            counts_rows && self.bounds().len() == 1 && self.class.is_none() && self.slice.is_none();
-        if counts_rows && (self.class.is_some() || self.slice.is_some() || self.fold.is_some()) {
+        let is_of_part = self.class.is_some() || self.output.is_some() || self.slice.is_some();
+        let is_of_rows_alone = counts_rows && self.bounds().len() == 1 && !is_of_part;
+        if counts_rows && (is_of_part || self.fold.is_some()) {
             let key = match self.must_pass {
                 Some(_) => "must_pass",
                 None => "max_new_errors",
             };
-            let problem = "is about all rows: remove `class`, `slice` and `fold`";
+            let problem = "is about all rows: remove `class`, `output`, `slice` and `fold`";
             return Some((Some(key), problem.to_owned()));
         }
         if self.metric.trim().is_empty() && !is_of_rows_alone {
             return Some((Some("metric"), "names no metric".to_owned()));
         }
-        if counts_rows && self.key() != MetricKey::overall(PAIRED_METRIC) {
+        let of_rows = [PAIRED_METRIC, PAIRED_METRIC_OF_SETS].map(MetricKey::overall);
+        if counts_rows && !of_rows.contains(&self.key()) {
             let problem = format!(
-                "counts rows, so it goes with `metric = \"{PAIRED_METRIC}\"` or without a metric: write a rule of its own"
+                "counts rows, so it goes with `metric = \"{PAIRED_METRIC}\"` (`\"{PAIRED_METRIC_OF_SETS}\"` of multilabel rows) or without a metric: write a rule of its own"
             );
             let key = match self.must_pass {
                 Some(_) => "must_pass",
@@ -39,9 +40,17 @@ impl Rule {
             };
             return Some((Some(key), problem));
         }
-        if self.fold.is_some() && (self.class.is_some() || self.slice.is_some()) {
-            let problem = "goes with metrics of all rows: remove `class` or `slice`";
+        if self.fold.is_some() && is_of_part {
+            let problem = "goes with metrics of all rows: remove `class`, `output` or `slice`";
             return Some((Some("fold"), problem.to_owned()));
+        }
+        if self.output.is_some() && (self.class.is_some() || self.slice.is_some()) {
+            let problem = if self.class.is_some() {
+                "is of numbers, and `class` of classes: remove one of the two"
+            } else {
+                "goes with all rows, since metrics of an output within a slice are not measured: remove `output` or `slice`"
+            };
+            return Some((Some("output"), problem.to_owned()));
         }
         if self.class.is_some() && self.slice.is_some() {
             let problem = match (self.metric.as_str(), &self.class, &self.slice) {

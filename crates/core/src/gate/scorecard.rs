@@ -5,9 +5,11 @@ use crate::digest::Sha256Digest;
 use crate::evaluation::Evaluation;
 use crate::figure::count;
 use crate::measurement::{Evidence, Fold, Measurement, MetricKey, Undefined};
-use crate::metrics::{Confusion, Scoring};
+use crate::metrics::{Confusion, LabelledClass, Scoring};
 use crate::row_mask::RowMask;
 use crate::row_set::{MatchedBy, RowMatch, RowSet};
+
+use super::rule::{PAIRED_METRIC, PAIRED_METRIC_OF_SETS};
 
 /// Measurements of one model on one set of rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +30,8 @@ pub struct Scorecard {
     pub missed_rows: Option<RowMask>,
     /// Labels against predictions, where known.
     pub confusion: Option<Confusion>,
+    /// The classes of multilabel rows, where known.
+    pub classes: Vec<LabelledClass>,
     /// How the rows were scored, where known.
     pub scoring: Option<Scoring>,
     /// `[evaluate]` of the configuration that they were scored by, where known.
@@ -58,6 +62,7 @@ impl Scorecard {
             predictions_digest: None,
             missed_rows: None,
             confusion: None,
+            classes: Vec::new(),
             scoring: None,
             settings: None,
             measurements,
@@ -83,6 +88,7 @@ impl Scorecard {
                 .map(|predictions| predictions.sha256.clone()),
             missed_rows: evaluation.missed_rows.clone(),
             confusion: evaluation.confusion.clone(),
+            classes: evaluation.classes.clone(),
             scoring: Some(evaluation.scoring.clone()),
             settings: evaluation.settings.clone(),
             measurements: evaluation.measurements.clone(),
@@ -143,12 +149,13 @@ impl Scorecard {
             .or_else(|| key.slice.as_ref().and_then(of_slice))
     }
 
-    /// Whether accuracy is a count of right rows, each for itself: not where rows have weights or come in groups. Figures of
-    /// other tools do not say, and count as such.
-    pub fn has_plain_accuracy(&self) -> bool {
-        let accuracy = self.get(&MetricKey::overall("accuracy"));
-        let evidence = accuracy.and_then(|found| found.evidence.as_ref());
-        evidence.is_none_or(|evidence| matches!(evidence, Evidence::Proportion { .. }))
+    /// Whether `key` is accuracy, or subset accuracy, as a count of right rows, each for itself: not where rows have weights or come in
+    /// groups. Figures of other tools do not say, and count as such.
+    pub fn is_plain_accuracy(&self, key: &MetricKey) -> bool {
+        let names = [PAIRED_METRIC, PAIRED_METRIC_OF_SETS];
+        let evidence = self.get(key).and_then(|found| found.evidence.as_ref());
+        names.map(MetricKey::overall).contains(key)
+            && evidence.is_none_or(|evidence| matches!(evidence, Evidence::Proportion { .. }))
     }
 
     /// Whether its intervals take rows to come in groups.

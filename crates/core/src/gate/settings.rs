@@ -61,10 +61,30 @@ impl<'a> OtherSettings<'a> {
         let any = |is_it: &dyn Fn(&Compute) -> bool| {
             catalog::all().any(|metric| metric.name == name && is_it(&metric.compute))
         };
-        let is_of_predictions =
-            any(&|compute| matches!(compute, Compute::Confusion(_) | Compute::PerClass(_)));
-        let is_of_scores =
-            any(&|compute| matches!(compute, Compute::Probabilities(_) | Compute::Curves { .. }));
+        let is_of_predictions = any(&|compute| {
+            matches!(
+                compute,
+                Compute::Confusion(_)
+                    | Compute::PerClass(_)
+                    | Compute::Sets(_)
+                    | Compute::OfLabel {
+                        of_rows: Some(_),
+                        ..
+                    }
+            )
+        });
+        let is_of_scores = any(&|compute| {
+            matches!(
+                compute,
+                Compute::Probabilities(_)
+                    | Compute::Curves { .. }
+                    | Compute::ScoredSets(_)
+                    | Compute::OfLabel {
+                        of_scores: Some(_),
+                        ..
+                    }
+            )
+        });
         let has_threshold = self
             .sections
             .iter()

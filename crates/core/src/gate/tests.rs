@@ -17,6 +17,7 @@ mod missing;
 mod other_rows;
 mod properties;
 mod refusals;
+mod several_labels;
 mod vocabulary;
 
 fn rule(text: &str) -> Rule {

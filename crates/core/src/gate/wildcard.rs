@@ -26,7 +26,10 @@ pub(super) fn keys(rule: &Rule, card: &Scorecard, old: Option<&Scorecard>) -> Ve
                 .position(|name| class.as_ref() == Some(name))?;
             Some(confusion.occurs(idx))
         });
-        of_class.unwrap_or(true)
+        let mut of_sets = card.classes.iter();
+        let of_sets = of_sets.find(|found| class.as_ref() == Some(&found.class));
+        let of_sets = of_sets.map(|found| found.n_labelled + found.n_predicted > 0);
+        of_class.or(of_sets).unwrap_or(true)
     };
     let undefined = card
         .undefined
@@ -47,10 +50,11 @@ pub(super) fn keys(rule: &Rule, card: &Scorecard, old: Option<&Scorecard>) -> Ve
 
 /// Whether `key` is one that `pattern` stands for.
 fn matches(pattern: &MetricKey, key: &MetricKey) -> bool {
-    let is_class = match (&pattern.class, &key.class) {
+    let is_named = |pattern: &Option<String>, name: &Option<String>| match (pattern, name) {
         (Some(pattern), Some(_)) if pattern == WILDCARD => true,
-        (pattern, class) => pattern == class,
+        (pattern, name) => pattern == name,
     };
+    let is_class = is_named(&pattern.class, &key.class) && is_named(&pattern.output, &key.output);
     let is_slice = match (&pattern.slice, &key.slice) {
         (Some(pattern), Some(slice)) => {
             let (pattern, slice) = (slice_parts(pattern), slice_parts(slice));

@@ -5,7 +5,7 @@ use super::estimate::{Computed, mean, undefined};
 use super::metric::{Compute, Metric, Shown};
 use super::tally::Tally;
 use crate::measurement::{Direction, Unit};
-use crate::model::Task;
+use crate::prediction_task::PredictionTask;
 
 const fn metric(
     name: &'static str,
@@ -20,7 +20,7 @@ const fn metric(
         aliases,
         unit: Unit::None,
         direction: Direction::HigherIsBetter,
-        task: Task::Classification,
+        task: PredictionTask::Classification,
         definition,
         interval: BY_INFLUENCE,
         source,

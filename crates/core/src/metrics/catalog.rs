@@ -6,7 +6,7 @@
 use super::metric::{Compute, Metric, Shown};
 use super::{
     agreement, confusion, curves_metrics, known, probability_metrics, quantile_metrics,
-    ranking_metrics, regression_metrics,
+    ranking_metrics, regression_metrics, set_metrics,
 };
 use crate::measurement::Direction;
 
@@ -17,6 +17,7 @@ pub fn all() -> impl Iterator<Item = &'static Metric> {
         agreement::METRICS,
         probability_metrics::METRICS,
         curves_metrics::METRICS,
+        set_metrics::METRICS,
         regression_metrics::METRICS,
         quantile_metrics::METRICS,
         ranking_metrics::METRICS,
@@ -74,6 +75,13 @@ pub fn is_headline(name: &str) -> bool {
         .is_none_or(|metric| metric.shown == Shown::Headline)
 }
 
+/// Whether every report shows the metric called `name` of each class: also one that the catalog does not know.
+pub fn is_headline_of_class(name: &str) -> bool {
+    let is_called = |metric: &&Metric| metric.name == name;
+    let of_class = |metric: &Metric| metric.is_of_class() && metric.shown == Shown::Headline;
+    all().filter(is_called).any(of_class) || all().filter(is_called).count() == 0
+}
+
 /// Which way `name` is better, where the catalog knows it.
 pub fn direction(name: &str) -> Option<Direction> {
     find(name).map(|metric| metric.direction)
@@ -84,7 +92,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::model::Task;
+    use crate::prediction_task::PredictionTask;
 
     #[test]
     fn known_names_are_found_however_tools_write_them() {
@@ -107,9 +115,18 @@ mod tests {
 
     #[test]
     fn a_name_means_one_metric_of_a_task() {
-        for task in [Task::Classification, Task::Regression] {
+        for (task, is_of_class) in [
+            (PredictionTask::Classification, None),
+            (PredictionTask::Multilabel, Some(false)),
+            (PredictionTask::Multilabel, Some(true)),
+            (PredictionTask::Regression, None),
+        ] {
             let mut seen = BTreeSet::new();
-            for metric in all().filter(|metric| metric.task == task) {
+            // Of multilabel rows, a metric of a class and its average over the classes are two entries.
+            let is_it = |metric: &&Metric| {
+                metric.task == task && is_of_class.is_none_or(|is| metric.is_of_class() == is)
+            };
+            for metric in all().filter(is_it) {
                 for name in metric.aliases.iter().chain([&metric.name]) {
                     assert!(seen.insert(*name), "`{name}` is there twice");
                 }

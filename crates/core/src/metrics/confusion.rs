@@ -2,9 +2,10 @@
 
 use super::estimate::{Computed, Estimate, mean, proportion, undefined};
 use super::metric::{Compute, Metric, Shown};
+use super::part::Part;
 use super::tally::Tally;
 use crate::measurement::{Direction, Evidence, Unit};
-use crate::model::Task;
+use crate::prediction_task::PredictionTask;
 use crate::statistics::{Average, Interval, NoInterval, clopper_pearson, f1_interval};
 
 const PRF: &str = "scikit-learn `precision_recall_fscore_support`";
@@ -27,7 +28,7 @@ const fn metric(
         aliases,
         unit: Unit::Proportion,
         direction: Direction::HigherIsBetter,
-        task: Task::Classification,
+        task: PredictionTask::Classification,
         definition,
         interval,
         source,
@@ -229,36 +230,7 @@ pub(super) static METRICS: &[Metric] = &[
     )),
 ];
 
-/// A metric of one class as a ratio: what a row adds to numerator and denominator depends on whether it is labelled as the class and
-/// whether it is predicted as it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Part {
-    Precision,
-    Recall,
-    /// F-beta, with β.
-    F(f64),
-    Jaccard,
-    Specificity,
-}
-
 impl Part {
-    /// What one row adds to numerator and denominator.
-    fn terms(self, is_labelled: bool, is_predicted: bool) -> (f64, f64) {
-        let is = |is_so| if is_so { 1.0 } else { 0.0 };
-        let is_right = is(is_labelled && is_predicted);
-        match self {
-            Self::Precision => (is_right, is(is_predicted)),
-            Self::Recall => (is_right, is(is_labelled)),
-            Self::F(beta) => {
-                let squared = beta * beta;
-                let denominator = squared * is(is_labelled) + is(is_predicted);
-                ((1.0 + squared) * is_right, denominator)
-            }
-            Self::Jaccard => (is_right, is(is_labelled || is_predicted)),
-            Self::Specificity => (is(!is_labelled && !is_predicted), is(!is_labelled)),
-        }
-    }
-
     /// Numerator and denominator of `class`, per row of all.
     fn sums(self, tally: &Tally, class: usize) -> (f64, f64) {
         let (labelled, predicted, right) = tally.shares(class);
@@ -285,16 +257,6 @@ impl Part {
             Self::Recall => labelled,
             Self::F(_) | Self::Jaccard => labelled + predicted - counts.n_right(class),
             Self::Specificity => counts.n_rows() - labelled,
-        }
-    }
-
-    /// Why a class without such rows has no value.
-    const fn without_rows(self) -> &'static str {
-        match self {
-            Self::Precision => "never predicted",
-            Self::Recall => "no labelled rows",
-            Self::F(_) | Self::Jaccard => "no labelled and no predicted rows",
-            Self::Specificity => "no rows of other classes",
         }
     }
 }

@@ -39,7 +39,8 @@ pub struct Curves {
 const MIN_FOR_THREADS: usize = 100_000;
 
 const NO_POSITIVES: &str = "no labelled rows";
-const NO_NEGATIVES: &str = "no rows of other classes";
+/// Also why a class has no specificity.
+pub(super) const NO_NEGATIVES: &str = "no rows of other classes";
 
 /// The curve of each of these classes: one thread sorts the next rows while another walks over these.
 fn walked<K: Keyed>(

@@ -3,7 +3,7 @@
 use super::curves::{Average, Curves};
 use super::metric::{Compute, Metric, Shown};
 use crate::measurement::{Direction, Unit};
-use crate::model::Task;
+use crate::prediction_task::PredictionTask;
 
 const BY_INFLUENCE: &str = "t by influence";
 
@@ -21,7 +21,7 @@ const fn metric(
         aliases,
         unit: Unit::Proportion,
         direction: Direction::HigherIsBetter,
-        task: Task::Classification,
+        task: PredictionTask::Classification,
         definition,
         interval,
         source,

@@ -2,14 +2,14 @@
 
 use super::metric::{Compute, Metric, Shown};
 use crate::measurement::{Direction, Unit};
-use crate::model::Task;
+use crate::prediction_task::PredictionTask;
 
 const fn metric(
     name: &'static str,
     aliases: &'static [&'static str],
     unit: Unit,
     direction: Direction,
-    task: Task,
+    task: PredictionTask,
     definition: &'static str,
 ) -> Metric {
     Metric {
@@ -28,7 +28,7 @@ const fn metric(
 }
 
 const LOWER: Direction = Direction::LowerIsBetter;
-const CLASSES: Task = Task::Classification;
+const CLASSES: PredictionTask = PredictionTask::Classification;
 
 pub(super) static METRICS: &[Metric] = &[metric(
     "error_rate",

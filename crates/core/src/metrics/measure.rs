@@ -5,6 +5,7 @@ use super::catalog;
 use super::curve_points::ClassCurves;
 use super::curves::Curves;
 use super::estimate::{Computed, Estimate, undefined};
+use super::labelled_class::LabelledClass;
 use super::matrix::Confusion;
 use super::metric::{Compute, Metric, Shown};
 use super::probability::Probabilities;
@@ -22,7 +23,7 @@ use crate::measurement::{Evidence, Measurement, MetricKey, Undefined};
 const TOO_LARGE: &str = "the numbers are too large: a sum of them is beyond 64-bit floating point";
 
 /// Classes up to which each has the metrics of [`Shown::Details`]: those of thousands of classes would be most of the file.
-const MAX_DETAILED_CLASSES: usize = 200;
+pub(super) const MAX_DETAILED_CLASSES: usize = 200;
 
 /// What a set of rows came to.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,8 +32,10 @@ pub struct Measured {
     pub measurements: Vec<Measurement>,
     /// Every metric that has none, with the reason.
     pub undefined: Vec<Undefined>,
-    /// Labels against predictions, in rows; absent for regression.
+    /// Labels against predictions, in rows, where each row has one class.
     pub confusion: Option<Confusion>,
+    /// Of multilabel rows each class; else empty.
+    pub classes: Vec<LabelledClass>,
     /// How confident the predictions are, and how often right; absent without scores.
     pub reliability: Option<Reliability>,
     /// Points of ROC and precision-recall curves; empty without scores.
@@ -209,13 +212,13 @@ pub fn regress(rows: &ValuedRows<'_>, scoring: &Scoring) -> Result<Measured, Met
     let values = Values {
         labels,
         predicted: predicted.as_deref().unwrap_or(rows.predicted),
-        sampling,
+        sampling: &sampling,
         objective: rows.objective,
         quantile: scoring.quantile,
     };
     let mut measured = Measured::default();
     for metric in catalog::by_importance() {
-        if let Compute::Values(compute) = metric.compute {
+        if let Compute::Values { compute, .. } = metric.compute {
             measured.add(
                 metric,
                 MetricKey::overall(metric.name),
@@ -321,7 +324,7 @@ fn gather_rows<T: Copy>(table: &[T], rows: &[usize], n_columns: usize) -> Vec<T>
 }
 
 impl Measured {
-    fn add(&mut self, metric: &Metric, key: MetricKey, computed: Computed) {
+    pub(super) fn add(&mut self, metric: &Metric, key: MetricKey, computed: Computed) {
         match computed {
             // JSON has no word for it, and no rule could judge it.
             Computed::Value(estimate) if !estimate.value.is_finite() => {

@@ -5,9 +5,12 @@ use super::estimate::Computed;
 use super::probability::Probabilities;
 use super::ranking::Ranking;
 use super::regression::Values;
+use super::row_values::{OfRows, RowValues};
+use super::rows::Scores;
+use super::sets::Sets;
 use super::tally::Tally;
 use crate::measurement::{Direction, Unit};
-use crate::model::Task;
+use crate::prediction_task::PredictionTask;
 use crate::statistics::Interval;
 
 /// One metric.
@@ -22,7 +25,7 @@ pub struct Metric {
     /// Which way is better.
     pub direction: Direction,
     /// Which models it is for.
-    pub task: Task,
+    pub task: PredictionTask,
     /// What it is, with its formula.
     pub definition: &'static str,
     /// How its interval is made; empty where it has none.
@@ -43,6 +46,7 @@ impl Metric {
         matches!(
             self.compute,
             Compute::PerClass(_)
+                | Compute::OfLabel { .. }
                 | Compute::Curves {
                     of_class: Some(_),
                     ..
@@ -86,8 +90,25 @@ pub enum Compute {
         /// Of one class against the others.
         of_class: Option<fn(&Curves, usize, f64) -> Computed>,
     },
-    /// From numbers and predicted numbers.
-    Values(fn(&Values<'_>, f64) -> Computed),
+    /// From sets of classes and predicted sets.
+    Sets(fn(&Sets<'_>) -> OfRows),
+    /// From sets of classes and a score of each class.
+    ScoredSets(fn(&Sets<'_>, Scores<'_>) -> OfRows),
+    /// Of multilabel rows, for the class with this index: as the metric of this name of one of two classes. What it is made of row by row
+    /// is for comparisons that two classes have no method for.
+    OfLabel {
+        /// From labels and predictions.
+        of_rows: Option<fn(&Sets<'_>, usize) -> OfRows>,
+        /// From labels and scores.
+        of_scores: Option<fn(&Sets<'_>, Scores<'_>, usize) -> OfRows>,
+    },
+    /// From numbers and predicted numbers, of several outputs the mean over them.
+    Values {
+        /// Of one output.
+        compute: fn(&Values<'_>, f64) -> Computed,
+        /// As a number a row, where it has a value; absent where it is none of that kind.
+        of_rows: Option<fn(&Values<'_>) -> RowValues>,
+    },
     /// From relevances and scores of rows in groups.
     Ranking(fn(&Ranking, f64) -> Computed),
     /// From numbers and predicted quantiles.
@@ -108,7 +129,15 @@ impl Compute {
                 "labels and a score of each class"
             }
             Self::Curves { .. } => "labels and a score of each class; the rule may name a `class`",
-            Self::Values(_) => "numbers and predicted numbers",
+            Self::Sets(_) => "multilabel rows: columns `label_<class>` and `predicted_<class>`",
+            Self::ScoredSets(_) => "multilabel rows: columns `label_<class>` and `score_<class>`",
+            Self::OfLabel {
+                of_rows: Some(_), ..
+            } => "multilabel rows; the rule names a `class`",
+            Self::OfLabel { .. } => "multilabel rows with scores; the rule names a `class`",
+            Self::Values { .. } => {
+                "numbers and predicted numbers; of several outputs the rule may name an `output`"
+            }
             Self::Ranking(_) => "relevances, scores and groups; `[evaluate.ranking]` is set",
             Self::Quantiles => "numbers and columns `quantile_<q>`",
             Self::Elsewhere => "another tool that computes it",

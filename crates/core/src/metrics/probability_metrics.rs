@@ -4,7 +4,7 @@ use super::estimate::{Computed, mean};
 use super::metric::{Compute, Metric, Shown};
 use super::probability::{Probabilities, top_k_accuracy};
 use crate::measurement::{Direction, Unit};
-use crate::model::Task;
+use crate::prediction_task::PredictionTask;
 
 const INTERVAL_OF_MEAN: &str = "skewness-corrected t of the loss of each row";
 
@@ -22,7 +22,7 @@ const fn metric(
         aliases,
         unit,
         direction: Direction::LowerIsBetter,
-        task: Task::Classification,
+        task: PredictionTask::Classification,
         definition,
         interval,
         source,

@@ -6,7 +6,7 @@ use super::metric::{Compute, Metric, Shown};
 use super::regression::pinball;
 use super::sampling::Sampling;
 use crate::measurement::{Direction, Unit};
-use crate::model::Task;
+use crate::prediction_task::PredictionTask;
 
 /// A column of predicted quantiles is called this and the quantile.
 const PREFIX: &str = "quantile_";
@@ -21,7 +21,7 @@ pub(super) const COVERAGE: Metric = Metric {
     aliases: &["coverage"],
     unit: Unit::Proportion,
     direction: Direction::HigherIsBetter,
-    task: Task::Regression,
+    task: PredictionTask::Regression,
     definition: "Share of the labels from the lowest to the highest predicted quantile, both ends included. It should be near the \
                  difference of the two: bound it by `min` and `max`, since wide intervals cover everything.",
     interval: "Clopper–Pearson; of weighted or grouped rows, t by influence",
@@ -36,7 +36,7 @@ pub(super) const WIDTH: Metric = Metric {
     aliases: &["mean_interval_width"],
     unit: Unit::Label,
     direction: Direction::LowerIsBetter,
-    task: Task::Regression,
+    task: PredictionTask::Regression,
     definition: "Mean of the highest predicted quantile less the lowest.",
     interval: "skewness-corrected t of the width of each row",
     source: "by definition; MAPIE `regression_mean_width_score`",

@@ -4,7 +4,7 @@ use super::estimate::{Computed, Spread, mean, proportion, undefined};
 use super::metric::{Compute, Metric, Shown};
 use super::ranking::Ranking;
 use crate::measurement::{Direction, Unit};
-use crate::model::Task;
+use crate::prediction_task::PredictionTask;
 use crate::statistics::Moments;
 
 const NO_RELEVANT: &str = "no group has a relevant row";
@@ -22,7 +22,7 @@ const fn metric(
         aliases,
         unit: Unit::Proportion,
         direction: Direction::HigherIsBetter,
-        task: Task::Regression,
+        task: PredictionTask::Regression,
         definition,
         interval,
         source,

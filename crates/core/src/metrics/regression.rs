@@ -11,7 +11,7 @@ use crate::statistics::{Interval, NoInterval, median_interval};
 pub struct Values<'a> {
     pub(super) labels: &'a [f64],
     pub(super) predicted: &'a [f64],
-    pub(super) sampling: Sampling<'a>,
+    pub(super) sampling: &'a Sampling<'a>,
     /// What training minimised.
     pub(super) objective: Loss,
     /// The quantile that the predictions are of.
@@ -128,7 +128,7 @@ pub(super) fn median_absolute_error(rows: &Values<'_>, confidence: f64) -> Compu
         Err(NoInterval::NoMethod)
     };
     Computed::Value(Estimate {
-        value: quantile(&sorted, 0.5, &rows.sampling),
+        value: quantile(&sorted, 0.5, rows.sampling),
         interval,
         n_rows: rows.n_rows(),
         evidence: None,
@@ -136,7 +136,7 @@ pub(super) fn median_absolute_error(rows: &Values<'_>, confidence: f64) -> Compu
 }
 
 /// The mean label; `None` where they are all equal, since a sum's own rounding is not spread.
-fn mean_label(rows: &Values<'_>) -> Option<f64> {
+pub(super) fn mean_label(rows: &Values<'_>) -> Option<f64> {
     if rows.labels.iter().all(|label| *label == rows.labels[0]) {
         return None;
     }
@@ -191,9 +191,14 @@ pub(super) fn pinball(quantile: f64, error: f64) -> f64 {
     }
 }
 
-pub(super) fn d2_pinball(share: f64, rows: &Values<'_>, confidence: f64) -> Computed {
+/// The quantile of the labels at `share`.
+pub(super) fn labels_at(share: f64, rows: &Values<'_>) -> f64 {
     let sorted = order(rows.labels.len(), |row| rows.labels[row]);
-    let label = quantile(&sorted, share, &rows.sampling);
+    quantile(&sorted, share, rows.sampling)
+}
+
+pub(super) fn d2_pinball(share: f64, rows: &Values<'_>, confidence: f64) -> Computed {
+    let label = labels_at(share, rows);
     let possible = |row: usize| pinball(share, label - rows.labels[row]);
     if rows.mean_of(possible).value() <= 0.0 {
         return undefined(EQUAL_LABELS);
@@ -214,21 +219,35 @@ fn outside(n: usize, one: &str, several: &str) -> Computed {
     })
 }
 
+/// The magnitude of the error as a share of the label's.
+pub(super) fn share_of_label(rows: &Values<'_>, row: usize) -> f64 {
+    rows.error(row).abs() / rows.labels[row].abs()
+}
+
 pub(super) fn mape(rows: &Values<'_>, confidence: f64) -> Computed {
     match rows.count(|row| rows.labels[row] == 0.0) {
         0 => {
-            let share = |row: usize| rows.error(row).abs() / rows.labels[row].abs();
+            let share = |row: usize| share_of_label(rows, row);
             mean(rows.mean_of(share), rows.n_rows(), confidence)
         }
         n => outside(n, "label is 0", "labels are 0"),
     }
 }
 
+/// The sum of the magnitudes of label and prediction.
+fn size(rows: &Values<'_>, row: usize) -> f64 {
+    rows.labels[row].abs() + rows.predicted[row].abs()
+}
+
+/// Twice the magnitude of the error as a share of the size.
+pub(super) fn symmetric_share(rows: &Values<'_>, row: usize) -> f64 {
+    2.0 * rows.error(row).abs() / size(rows, row)
+}
+
 pub(super) fn smape(rows: &Values<'_>, confidence: f64) -> Computed {
-    let size = |row: usize| rows.labels[row].abs() + rows.predicted[row].abs();
-    match rows.count(|row| size(row) == 0.0) {
+    match rows.count(|row| size(rows, row) == 0.0) {
         0 => {
-            let share = |row: usize| 2.0 * rows.error(row).abs() / size(row);
+            let share = |row: usize| symmetric_share(rows, row);
             mean(rows.mean_of(share), rows.n_rows(), confidence)
         }
         n => outside(
@@ -244,19 +263,22 @@ pub(super) fn max_error(rows: &Values<'_>, _: f64) -> Computed {
     without_interval(errors.fold(0.0, f64::max), rows.n_rows())
 }
 
+/// 2 (y ln(y / p) - y + p)
+pub(super) fn poisson_of_row(rows: &Values<'_>, row: usize) -> f64 {
+    let (label, predicted) = (rows.labels[row], rows.predicted[row]);
+    let term = if label > 0.0 {
+        label * (label / predicted).ln()
+    } else {
+        0.0
+    };
+    2.0 * (term - label + predicted)
+}
+
 pub(super) fn poisson_deviance(rows: &Values<'_>, confidence: f64) -> Computed {
     let is_outside = |row: usize| rows.labels[row] < 0.0 || rows.predicted[row] <= 0.0;
     match rows.count(is_outside) {
         0 => {
-            let deviance = |row: usize| {
-                let (label, predicted) = (rows.labels[row], rows.predicted[row]);
-                let term = if label > 0.0 {
-                    label * (label / predicted).ln()
-                } else {
-                    0.0
-                };
-                2.0 * (term - label + predicted)
-            };
+            let deviance = |row: usize| poisson_of_row(rows, row);
             mean(rows.mean_of(deviance), rows.n_rows(), confidence)
         }
         n => outside(
@@ -267,14 +289,17 @@ pub(super) fn poisson_deviance(rows: &Values<'_>, confidence: f64) -> Computed {
     }
 }
 
+/// 2 (ln(p / y) + y / p - 1)
+pub(super) fn gamma_of_row(rows: &Values<'_>, row: usize) -> f64 {
+    let (label, predicted) = (rows.labels[row], rows.predicted[row]);
+    2.0 * ((predicted / label).ln() + label / predicted - 1.0)
+}
+
 pub(super) fn gamma_deviance(rows: &Values<'_>, confidence: f64) -> Computed {
     let is_outside = |row: usize| rows.labels[row] <= 0.0 || rows.predicted[row] <= 0.0;
     match rows.count(is_outside) {
         0 => {
-            let deviance = |row: usize| {
-                let (label, predicted) = (rows.labels[row], rows.predicted[row]);
-                2.0 * ((predicted / label).ln() + label / predicted - 1.0)
-            };
+            let deviance = |row: usize| gamma_of_row(rows, row);
             mean(rows.mean_of(deviance), rows.n_rows(), confidence)
         }
         n => outside(
@@ -297,7 +322,7 @@ mod tests {
             let rows = Values {
                 labels,
                 predicted,
-                sampling: Sampling::new(labels.len(), None, None).unwrap(),
+                sampling: &Sampling::new(labels.len(), None, None).unwrap(),
                 objective: Loss::MeanSquaredError,
                 quantile: 0.5,
             };

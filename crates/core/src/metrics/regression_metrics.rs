@@ -6,8 +6,10 @@ use super::regression::{
     Values, absolute_errors, d2_pinball, explained_variance, gamma_deviance, loss, mape, max_error,
     median_absolute_error, pinball, poisson_deviance, r2, rmse, smape, squared_errors,
 };
+use super::regression_rows as of_rows;
+use super::row_values::RowValues;
 use crate::measurement::{Direction, Unit};
-use crate::model::Task;
+use crate::prediction_task::PredictionTask;
 
 const INTERVAL_OF_MEAN: &str = "skewness-corrected t of the loss of each row";
 const BY_INFLUENCE: &str = "t by influence";
@@ -21,19 +23,20 @@ const fn metric(
     interval: &'static str,
     source: &'static str,
     compute: fn(&Values<'_>, f64) -> Computed,
+    of_rows: Option<fn(&Values<'_>) -> RowValues>,
 ) -> Metric {
     Metric {
         name,
         aliases,
         unit,
         direction: Direction::LowerIsBetter,
-        task: Task::Regression,
+        task: PredictionTask::Regression,
         definition,
         interval,
         source,
         range: (0.0, f64::INFINITY),
         shown: Shown::Headline,
-        compute: Compute::Values(compute),
+        compute: Compute::Values { compute, of_rows },
     }
 }
 
@@ -63,6 +66,7 @@ pub(super) static METRICS: &[Metric] = &[
         INTERVAL_OF_MEAN,
         "Keras `mean_squared_error`, `mean_absolute_error`, `huber`",
         loss,
+        Some(of_rows::loss),
     ),
     metric(
         "mse",
@@ -72,6 +76,7 @@ pub(super) static METRICS: &[Metric] = &[
         INTERVAL_OF_MEAN,
         "scikit-learn `mean_squared_error`",
         |rows, level| mean(squared_errors(rows), rows.n_rows(), level),
+        Some(of_rows::squared_errors),
     ),
     metric(
         "rmse",
@@ -81,6 +86,7 @@ pub(super) static METRICS: &[Metric] = &[
         "square roots of the ends of the interval of `mse`; of grouped rows t by influence",
         "scikit-learn `root_mean_squared_error`",
         rmse,
+        Some(of_rows::rmse),
     ),
     metric(
         "mae",
@@ -90,6 +96,7 @@ pub(super) static METRICS: &[Metric] = &[
         INTERVAL_OF_MEAN,
         "scikit-learn `mean_absolute_error`",
         |rows, level| mean(absolute_errors(rows), rows.n_rows(), level),
+        Some(of_rows::absolute_errors),
     ),
     metric(
         "median_absolute_error",
@@ -99,6 +106,7 @@ pub(super) static METRICS: &[Metric] = &[
         "two of the sorted magnitudes, by the binomial distribution of the rows below a median; of weighted or grouped rows none",
         "scikit-learn `median_absolute_error`",
         median_absolute_error,
+        None,
     ),
     share(metric(
         "r2",
@@ -108,6 +116,7 @@ pub(super) static METRICS: &[Metric] = &[
         BY_INFLUENCE,
         "scikit-learn `r2_score`",
         r2,
+        Some(of_rows::r2),
     )),
     share(detail(metric(
         "explained_variance",
@@ -117,6 +126,7 @@ pub(super) static METRICS: &[Metric] = &[
         BY_INFLUENCE,
         "scikit-learn `explained_variance_score`",
         explained_variance,
+        Some(of_rows::explained_variance),
     ))),
     share(detail(metric(
         "d2_absolute_error",
@@ -126,6 +136,7 @@ pub(super) static METRICS: &[Metric] = &[
         BY_INFLUENCE,
         "scikit-learn `d2_absolute_error_score`",
         |rows, level| d2_pinball(0.5, rows, level),
+        Some(of_rows::d2_absolute_error),
     ))),
     share(detail(metric(
         "d2_pinball",
@@ -135,6 +146,7 @@ pub(super) static METRICS: &[Metric] = &[
         BY_INFLUENCE,
         "scikit-learn `d2_pinball_score`",
         |rows, level| d2_pinball(rows.quantile, rows, level),
+        Some(of_rows::d2_pinball),
     ))),
     detail(metric(
         "mape",
@@ -144,6 +156,7 @@ pub(super) static METRICS: &[Metric] = &[
         INTERVAL_OF_MEAN,
         "scikit-learn `mean_absolute_percentage_error`",
         mape,
+        Some(of_rows::mape),
     )),
     detail(Metric {
         range: (0.0, 2.0),
@@ -155,6 +168,7 @@ pub(super) static METRICS: &[Metric] = &[
             INTERVAL_OF_MEAN,
             "S. Makridakis (1993), in the form of the M4 competition",
             smape,
+            Some(of_rows::smape),
         )
     }),
     detail(metric(
@@ -165,6 +179,7 @@ pub(super) static METRICS: &[Metric] = &[
         NONE,
         "scikit-learn `max_error`",
         max_error,
+        None,
     )),
     detail(metric(
         "pinball_loss",
@@ -177,6 +192,7 @@ pub(super) static METRICS: &[Metric] = &[
             let loss = rows.mean_of(|row| pinball(rows.quantile, rows.error(row)));
             mean(loss, rows.n_rows(), level)
         },
+        Some(of_rows::pinball_loss),
     )),
     detail(metric(
         "poisson_deviance",
@@ -186,6 +202,7 @@ pub(super) static METRICS: &[Metric] = &[
         INTERVAL_OF_MEAN,
         "scikit-learn `mean_poisson_deviance`",
         poisson_deviance,
+        Some(of_rows::poisson_deviance),
     )),
     detail(metric(
         "gamma_deviance",
@@ -195,5 +212,6 @@ pub(super) static METRICS: &[Metric] = &[
         INTERVAL_OF_MEAN,
         "scikit-learn `mean_gamma_deviance`",
         gamma_deviance,
+        Some(of_rows::gamma_deviance),
     )),
 ];

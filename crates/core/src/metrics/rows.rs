@@ -137,7 +137,7 @@ impl ClassifiedRows<'_> {
     }
 }
 
-fn check_weights(weights: Option<&[f64]>) -> Result<(), MetricError> {
+pub(super) fn check_weights(weights: Option<&[f64]>) -> Result<(), MetricError> {
     let Some(weights) = weights else {
         return Ok(());
     };
@@ -203,6 +203,19 @@ pub enum MetricError {
         column: String,
         /// Why.
         problem: &'static str,
+    },
+    /// Rows to be ranked that have several labels.
+    #[error("rows are ranked by one number, and each row has several labels")]
+    RankedSeveral,
+    /// A score that is not a probability by itself.
+    #[error("row {row}, class {class}: the score {score} is not a probability between 0 and 1")]
+    NotProbability {
+        /// Index of the row, from 0.
+        row: usize,
+        /// Name of the class.
+        class: String,
+        /// What stands there.
+        score: f64,
     },
     /// Lengths that do not belong together.
     #[error("{n_labels} labels, but {n_scores} scores of {n_columns} columns")]

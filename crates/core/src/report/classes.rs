@@ -1,8 +1,8 @@
-//! Figures of each class, as tables of the report and of the page show them.
+//! Figures of each class, or of each of several outputs, as tables of the report and of the page show them.
 
 use crate::gate::Comparison;
 use crate::measurement::Measurement;
-use crate::metrics::{Confusion, catalog};
+use crate::metrics::{Confusion, LabelledClass, catalog};
 
 /// One class with its figures.
 pub(super) struct ClassRow<'a, T> {
@@ -25,6 +25,7 @@ pub(super) struct ClassTable<'a, T> {
 /// A measurement, with or without a baseline's beside it.
 pub(super) trait OfClass {
     fn class_and_metric(&self) -> Option<(&str, &str)>;
+    fn output_and_metric(&self) -> Option<(&str, &str)>;
     fn n_rows(&self) -> Option<u64>;
 }
 
@@ -33,6 +34,12 @@ impl OfClass for Measurement {
         let is_of_class = self.key.slice.is_none() && self.key.fold.is_none();
         let class = self.key.class.as_deref().filter(|_| is_of_class)?;
         Some((class, &self.key.metric))
+    }
+
+    fn output_and_metric(&self) -> Option<(&str, &str)> {
+        let is_of_output = self.key.slice.is_none() && self.key.fold.is_none();
+        let output = self.key.output.as_deref().filter(|_| is_of_output)?;
+        Some((output, &self.key.metric))
     }
 
     fn n_rows(&self) -> Option<u64> {
@@ -45,19 +52,28 @@ impl OfClass for Comparison {
         self.measured.as_ref().and_then(OfClass::class_and_metric)
     }
 
+    fn output_and_metric(&self) -> Option<(&str, &str)> {
+        self.measured.as_ref().and_then(OfClass::output_and_metric)
+    }
+
     fn n_rows(&self) -> Option<u64> {
         self.measured.as_ref().and_then(OfClass::n_rows)
     }
 }
 
 impl<'a, T: OfClass> ClassTable<'a, T> {
-    /// The classes in the order of `confusion`, where it is known, else of `figures`.
-    pub(super) fn of(figures: &'a [T], confusion: Option<&'a Confusion>) -> Self {
+    /// The classes in the order of `confusion`, or of `labelled` of multilabel rows, where they are known, else of `figures`.
+    pub(super) fn of(
+        figures: &'a [T],
+        confusion: Option<&'a Confusion>,
+        labelled: &'a [LabelledClass],
+    ) -> Self {
         let (mut metrics, mut classes): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
         let in_order = confusion.iter().flat_map(|confusion| confusion.classes());
         classes.extend(in_order.map(String::as_str));
+        classes.extend(labelled.iter().map(|class| class.class.as_str()));
         for (class, metric) in figures.iter().filter_map(OfClass::class_and_metric) {
-            if !metrics.contains(&metric) && catalog::is_headline(metric) {
+            if !metrics.contains(&metric) && catalog::is_headline_of_class(metric) {
                 metrics.push(metric);
             }
             if !classes.contains(&class) {
@@ -73,6 +89,10 @@ impl<'a, T: OfClass> ClassTable<'a, T> {
                 by_key.insert(key, figure);
             }
         }
+        let n_labelled = |class: &str| {
+            let found = labelled.iter().find(|found| found.class == class);
+            found.map(|found| found.n_labelled)
+        };
         let rows = classes
             .iter()
             .enumerate()
@@ -81,6 +101,7 @@ impl<'a, T: OfClass> ClassTable<'a, T> {
                 support: confusion
                     .filter(|confusion| idx < confusion.classes().len())
                     .map(|confusion| confusion.support(idx))
+                    .or_else(|| n_labelled(class))
                     .or_else(|| {
                         by_key
                             .get(&(*class, "recall"))
@@ -93,6 +114,43 @@ impl<'a, T: OfClass> ClassTable<'a, T> {
                 confused_with: confusion.and_then(|confusion| most_confused(confusion, idx)),
             })
             .collect();
+        Self { metrics, rows }
+    }
+}
+
+/// Each output with its figures: names of the metrics in the order of the file, without details, and the outputs with a cell a metric.
+pub(super) struct OutputTable<'a, T> {
+    pub(super) metrics: Vec<&'a str>,
+    pub(super) rows: Vec<(&'a str, Vec<Option<&'a T>>)>,
+}
+
+impl<'a, T: OfClass> OutputTable<'a, T> {
+    /// Empty where one number a row is predicted.
+    pub(super) fn of(figures: &'a [T]) -> Self {
+        let (mut metrics, mut outputs): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+        let mut by_key = std::collections::BTreeMap::new();
+        for figure in figures {
+            let Some((output, metric)) = figure.output_and_metric() else {
+                continue;
+            };
+            if !catalog::is_headline(metric) {
+                continue;
+            }
+            if !metrics.contains(&metric) {
+                metrics.push(metric);
+            }
+            if !outputs.contains(&output) {
+                outputs.push(output);
+            }
+            by_key.insert((output, metric), figure);
+        }
+        let row = |output: &'a str| {
+            let cells = metrics
+                .iter()
+                .map(|metric| by_key.get(&(output, *metric)).copied());
+            (output, cells.collect())
+        };
+        let rows = outputs.iter().map(|&output| row(output)).collect();
         Self { metrics, rows }
     }
 }

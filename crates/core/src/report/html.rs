@@ -3,7 +3,7 @@
 use minijinja::{AutoEscape, Environment, HtmlEscape, Value, context};
 
 use super::chart;
-use super::classes::ClassTable;
+use super::classes::{ClassTable, OutputTable};
 use super::curve_charts::{precision_recall_chart, reliability_chart, roc_chart};
 use super::parts::{FoldFigures, SliceRow, SliceTable};
 use crate::evaluation::{Evaluation, SeedSpread, SeedTable, WeakSegments};
@@ -25,7 +25,11 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
         evaluation.shown().partition(|found| found.unit.is_some());
     let metrics: Vec<Value> = of_catalog.into_iter().map(shown).collect();
     let columns: Vec<Value> = of_columns.into_iter().map(shown).collect();
-    let table = ClassTable::of(&evaluation.measurements, evaluation.confusion.as_ref());
+    let table = ClassTable::of(
+        &evaluation.measurements,
+        evaluation.confusion.as_ref(),
+        &evaluation.classes,
+    );
     let classes: Vec<Value> = table
         .rows
         .iter()
@@ -37,8 +41,13 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
             context! { name => row.class, support => row.support, cells => cells.collect::<Vec<Value>>() }
         })
         .collect();
-    let confusion = evaluation.confusion.as_ref();
-    let absent = confusion.map(|confusion| confusion.absent_classes().join(", "));
+    let of_outputs = OutputTable::of(&evaluation.measurements);
+    let outputs: Vec<Value> = of_outputs
+        .rows
+        .iter()
+        .map(|(name, of_output)| context! { name => *name, cells => cells(of_output) })
+        .collect();
+    let absent = evaluation.absent_classes().join(", ");
     let curves: Vec<Option<String>> = vec![
         evaluation.reliability.as_ref().and_then(reliability_chart),
         roc_chart(&evaluation.curves),
@@ -56,6 +65,8 @@ pub fn evaluation_page(evaluation: &Evaluation) -> Result<String, minijinja::Err
         class_metrics => table.metrics.iter().map(|&metric| Value::from(metric)).collect::<Vec<Value>>(),
         classes,
         absent_classes => absent,
+        output_metrics => of_outputs.metrics.iter().map(|&metric| Value::from(metric)).collect::<Vec<Value>>(),
+        outputs,
         notes => Value::from(evaluation.notes.clone()),
         rows => count(evaluation.data.rows.n_rows, "row"),
         confidence => percent(evaluation.scoring.confidence),

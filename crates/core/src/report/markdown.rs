@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::classes::{ClassRow, ClassTable};
+use super::classes::{ClassRow, ClassTable, OutputTable};
 use super::text::{escape, escape_url, name, sentence};
 use super::{Report, change_of, cut, flips, mermaid, values_of};
 use crate::figure::{self, count, figure, percent};
 use crate::gate::{
     ChangeScope, Comparison, Decision, Level, Outcome, RuleChange, RuleResult, Verdict, rule_health,
 };
+use crate::measurement::MetricKey;
 use crate::row_set::{MatchedBy, RowMatch};
 
 const NO_BREAK: &str = "\u{a0}";
@@ -65,6 +66,11 @@ pub(super) fn render(report: &Report<'_>, max_chars: usize) -> String {
             name: "classes",
             rank: 5,
             text: classes(report),
+        },
+        Section {
+            name: "outputs",
+            rank: 5,
+            text: outputs(report),
         },
         Section {
             name: "learning curve",
@@ -448,10 +454,10 @@ fn fall(row: &ClassRow<'_, Comparison>) -> f64 {
 }
 
 fn classes(report: &Report<'_>) -> String {
-    let confusion = report
-        .evaluation
-        .and_then(|evaluation| evaluation.confusion.as_ref());
-    let mut table = ClassTable::of(&report.verdict.metrics, confusion);
+    let evaluation = report.evaluation;
+    let confusion = evaluation.and_then(|evaluation| evaluation.confusion.as_ref());
+    let labelled = evaluation.map_or(&[][..], |evaluation| &evaluation.classes);
+    let mut table = ClassTable::of(&report.verdict.metrics, confusion, labelled);
     // The most fallen first; without a baseline the order stays.
     table
         .rows
@@ -492,6 +498,30 @@ fn classes(report: &Report<'_>) -> String {
             );
         }
         line(cells);
+    }
+    text.push_str("\n</details>\n");
+    text
+}
+
+/// Each of several outputs with its figures.
+fn outputs(report: &Report<'_>) -> String {
+    let table = OutputTable::of(&report.verdict.metrics);
+    if table.rows.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("<details><summary>Per output</summary>\n\n| Output |");
+    for metric in &table.metrics {
+        let _ = write!(text, " {} |", name(&titled(metric)));
+    }
+    let _ = writeln!(text, "\n| :-- |{}", " --: |".repeat(table.metrics.len()));
+    for (output, cells) in &table.rows {
+        let _ = write!(text, "| {} |", name(output));
+        for cell in cells {
+            let value = cell.and_then(super::value_and_change);
+            let value = value.map_or_else(|| "–".to_owned(), |value| value.replace(' ', NO_BREAK));
+            let _ = write!(text, " {value} |");
+        }
+        text.push('\n');
     }
     text.push_str("\n</details>\n");
     text
@@ -570,8 +600,14 @@ fn provenance(report: &Report<'_>) -> String {
         };
         rows.push(("Baseline", format!("{}{matched}", escape(&baseline.source))));
         rows.extend(baseline.paired.as_ref().map(|paired| {
+            let of_sets = MetricKey::overall("subset_accuracy");
+            let what = if verdict.metrics.iter().any(|row| row.key == of_sets) {
+                "subset accuracy"
+            } else {
+                "accuracy"
+            };
             let text = format!(
-                "{} gained, {} lost of {}; change of accuracy {} to {} at {} % (Tango); smallest detectable change: about {}",
+                "{} gained, {} lost of {}; change of {what} {} to {} at {} % (Tango); smallest detectable change: about {}",
                 count(paired.n_gained, "row"),
                 paired.n_lost,
                 paired.n_rows,

@@ -30,6 +30,7 @@ impl<'a> SliceTable<'a> {
             let MetricKey {
                 metric,
                 class: None,
+                output: None,
                 slice: Some(slice),
                 fold: None,
             } = &found.key
@@ -93,6 +94,7 @@ impl<'a> FoldFigures<'a> {
             let MetricKey {
                 metric,
                 class: None,
+                output: None,
                 slice: None,
                 fold: Some(fold),
             } = &found.key
@@ -139,8 +141,9 @@ pub(super) mod tests {
     use crate::evaluation::{DataReference, ModelReference};
     use crate::fold_scores::{TrainingRows, measure_folds};
     use crate::metrics::Scoring;
-    use crate::model::{Loss, Task};
+    use crate::model::Loss;
     use crate::numeric_columns::measure_columns;
+    use crate::prediction_task::PredictionTask;
     use crate::row_set::RowSet;
     use crate::scored_rows::{Column, Labels, ScoredRows};
     use crate::slices::{SliceMetrics, measure_slices};
@@ -198,7 +201,7 @@ pub(super) mod tests {
         measurements.extend(of_folds.measurements);
         Evaluation {
             schema_version: 1,
-            task: Task::Classification,
+            task: PredictionTask::Classification,
             model: ModelReference {
                 name: "screening".to_owned(),
                 digest: None,
@@ -221,6 +224,8 @@ pub(super) mod tests {
             confusion: measured.confusion,
             reliability: measured.reliability,
             curves: measured.curves,
+            classes: Vec::new(),
+            outputs: Vec::new(),
             missed_rows: None,
             predictions: None,
             files: Vec::new(),

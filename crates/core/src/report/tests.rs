@@ -349,7 +349,8 @@ mod gallery {
     use crate::gate::{CandidateError, Override};
     use crate::measurement::Measurement;
     use crate::metrics::{self, ClassifiedRows};
-    use crate::model::{Loss, Task};
+    use crate::model::Loss;
+    use crate::prediction_task::PredictionTask;
     use crate::row_mask::RowMask;
     use crate::row_set::RowSet;
 
@@ -386,7 +387,7 @@ mod gallery {
         let label = |row: usize| classes[labels[row] as usize].as_str().into();
         Evaluation {
             schema_version: 1,
-            task: Task::Classification,
+            task: PredictionTask::Classification,
             model: ModelReference {
                 name: "pets".to_owned(),
                 digest: Some(Sha256Digest::of(&[step as u8])),
@@ -409,6 +410,8 @@ mod gallery {
             confusion: measured.confusion,
             reliability: measured.reliability,
             curves: measured.curves,
+            classes: Vec::new(),
+            outputs: Vec::new(),
             missed_rows: RowMask::new(200, missed),
             predictions: None,
             files: Vec::new(),

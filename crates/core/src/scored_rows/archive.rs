@@ -1,7 +1,7 @@
 //! Rows as `predictions.npz`: what `evaluate` and `train` write, and `evaluate` and `gate` read back.
 //!
-//! The arrays `label` and `predicted`, class indices or numbers; where there are any, `row_id`, `score`, `weight`, `group`, `fold`, and
-//! `column/<name>` of each further column.
+//! The arrays `label` and `predicted`, class indices or numbers, or `[n_rows, n_names]` of 0 and 1 (multilabel) or of numbers (several
+//! outputs); where there are any, `row_id`, `score`, `weight`, `group`, `fold`, and `column/<name>` of each further column.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, Write};
@@ -9,7 +9,8 @@ use std::io::{self, Read, Seek, Write};
 use trainyard_npz::{Array, Elements, Values, read_npz_from, write_npz_to};
 
 use super::{Column, Labels, ScoreTable, ScoredRows};
-use crate::model::Task;
+use crate::prediction_task::PredictionTask;
+use crate::table::Table;
 
 /// Before the name of an array that is a further column of the rows.
 pub const COLUMN_PREFIX: &str = "column/";
@@ -31,8 +32,13 @@ impl ScoredRows {
             (None, Some(ids)) => add("row_id", Elements::Text(ids)),
             (None, None) => {}
         }
-        add("label", self.labels.elements());
-        add("predicted", self.predicted.elements());
+        let (labels, predicted) = (flags(&self.labels), flags(&self.predicted));
+        for (name, answers, flags) in [
+            ("label", &self.labels, &labels),
+            ("predicted", &self.predicted, &predicted),
+        ] {
+            arrays.push((name, answers.shape(), answers.elements(flags)));
+        }
         if let Some(scores) = &self.scores {
             let elements = match scores {
                 ScoreTable::F32(scores) => Elements::F32(scores),
@@ -57,11 +63,11 @@ impl ScoredRows {
         write_npz_to(writer, &arrays).map_err(io::Error::from)
     }
 
-    /// Reads rows of `task` that [`Self::write_archive`] wrote, whose class indices are those of `classes`. The error says what is
-    /// wrong, in words.
+    /// Reads rows of `task` that [`Self::write_archive`] wrote, whose class indices are those of `classes`: of regression the names of its
+    /// outputs, none where there is one. The error says what is wrong, in words.
     pub fn read_archive(
         reader: impl Read + Seek,
-        task: Task,
+        task: PredictionTask,
         classes: Vec<String>,
     ) -> Result<Self, String> {
         let mut arrays = read_npz_from(reader)?;
@@ -113,11 +119,34 @@ impl ScoredRows {
 }
 
 impl Labels {
-    fn elements(&self) -> Elements<'_> {
+    fn shape(&self) -> Vec<usize> {
+        match self {
+            Self::Class(_) | Self::Value(_) => vec![self.len()],
+            Self::Sets(sets) => vec![sets.n_rows(), sets.n_columns()],
+            Self::Values(values) => vec![values.n_rows(), values.n_columns()],
+        }
+    }
+
+    /// `flags` are its own.
+    fn elements<'a>(&'a self, flags: &'a [u8]) -> Elements<'a> {
         match self {
             Self::Class(classes) => Elements::U32(classes),
             Self::Value(values) => Elements::F64(values),
+            Self::Sets(_) => Elements::U8(flags),
+            Self::Values(values) => Elements::F64(values.cells()),
         }
+    }
+}
+
+/// 1 for each class that is there and 0 for others, `[n_rows, n_classes]`; empty where labels are not sets.
+fn flags(answers: &Labels) -> Vec<u8> {
+    match answers {
+        Labels::Sets(sets) => sets
+            .cells()
+            .iter()
+            .map(|&is_there| u8::from(is_there))
+            .collect(),
+        Labels::Class(_) | Labels::Value(_) | Labels::Values(_) => Vec::new(),
     }
 }
 
@@ -139,14 +168,30 @@ fn integers(ids: &[String]) -> Option<Vec<i64>> {
     ids.iter().map(integer).collect()
 }
 
-/// Class indices or numbers.
-fn answers(array: Array, task: Task, n_classes: usize) -> Result<Labels, String> {
-    match (task, array.values) {
-        (Task::Classification, Values::I64(values)) => indices(&values, n_classes)
+/// Class indices or numbers, or several a row of as many names.
+fn answers(array: Array, task: PredictionTask, n_names: usize) -> Result<Labels, String> {
+    let Array { shape, values } = array;
+    let other = || "labels or predictions are of another task".to_owned();
+    match (task, values, shape.as_slice()) {
+        (PredictionTask::Classification, Values::I64(values), [_]) => indices(&values, n_names)
             .map(Labels::Class)
             .ok_or_else(|| "a class is outside those of the model".to_owned()),
-        (Task::Regression, Values::F64(values)) => Ok(Labels::Value(values)),
-        _ => Err("labels or predictions are of another task".to_owned()),
+        (PredictionTask::Regression, Values::F64(values), [_]) if n_names == 0 => {
+            Ok(Labels::Value(values))
+        }
+        (PredictionTask::Multilabel, Values::U8(values), [_, n]) if *n == n_names => {
+            let is_there = |value: u8| (value <= 1).then_some(value == 1);
+            let cells: Option<Vec<bool>> = values.into_iter().map(is_there).collect();
+            let sets = cells.and_then(|cells| Table::new(cells, n_names));
+            let problem = "labels or predictions of classes are not 0 or 1";
+            sets.map(Labels::Sets).ok_or_else(|| problem.to_owned())
+        }
+        (PredictionTask::Regression, Values::F64(values), [_, n]) if *n == n_names => {
+            Table::new(values, n_names)
+                .map(Labels::Values)
+                .ok_or_else(other)
+        }
+        _ => Err(other()),
     }
 }
 
@@ -202,7 +247,7 @@ mod tests {
             arrays.iter().map(|(name, array)| (*name, array)).collect();
         let bytes = write_npz(&arrays).unwrap();
         let classes = ["a", "b"].map(str::to_owned).to_vec();
-        ScoredRows::read_archive(Cursor::new(bytes), Task::Classification, classes)
+        ScoredRows::read_archive(Cursor::new(bytes), PredictionTask::Classification, classes)
     }
 
     fn texts_of(values: [&str; 2]) -> Array {
@@ -245,6 +290,45 @@ mod tests {
         let arrays: Vec<(&str, &Array)> =
             arrays.iter().map(|(name, array)| (*name, array)).collect();
         assert_eq!(written.into_inner(), write_npz(&arrays).unwrap());
+    }
+
+    /// Written twice, the bytes are the same, and what is read back is what was written.
+    #[test]
+    fn several_labels_a_row_are_read_back() {
+        let names = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let sets = |cells: [u8; 6]| {
+            let cells = cells.iter().map(|&cell| cell == 1).collect();
+            Labels::Sets(Table::new(cells, 3).unwrap())
+        };
+        let values = |cells: &[f64]| Labels::Values(Table::new(cells.to_vec(), 3).unwrap());
+        let multilabel = ScoredRows {
+            scores: Some(ScoreTable::F64(vec![0.5, 0.25, 1.0, 0.0, 0.75, 0.125])),
+            weights: Some(vec![1.0, 2.0]),
+            ..ScoredRows::new(
+                sets([0, 1, 0, 1, 1, 0]),
+                sets([1, 1, 0, 0, 0, 0]),
+                names.clone(),
+            )
+        };
+        let outputs = ScoredRows::new(
+            values(&[1.5, -2.0, 1e300, 0.1, 0.2, 0.3]),
+            values(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+            names.clone(),
+        );
+        for rows in [multilabel, outputs] {
+            let mut written = Cursor::new(Vec::new());
+            rows.write_archive(&mut written).unwrap();
+            let written = written.into_inner();
+            let read = |names: &[String]| {
+                ScoredRows::read_archive(Cursor::new(&written), rows.task(), names.to_vec())
+            };
+            let found = read(&names).unwrap();
+            assert_eq!(found, rows);
+            let mut again = Cursor::new(Vec::new());
+            found.write_archive(&mut again).unwrap();
+            assert_eq!(again.into_inner(), written);
+            assert!(read(&names[..2]).unwrap_err().contains("another task"));
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Rows and one definition in, the rows of each slice out.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::bins;
@@ -87,39 +88,89 @@ pub fn cut(rows: &ScoredRows, definition: &SliceConfig) -> Result<Vec<Slice>, Sl
 /// The cells of one column.
 enum Cells<'a> {
     Texts(&'a [String]),
-    Numbers(&'a [f64]),
+    Numbers(Cow<'a, [f64]>),
     /// Indices of names.
-    Classes(&'a [u32], &'a [String]),
+    Classes(Cow<'a, [u32]>, Cow<'a, [String]>),
     Folds(&'a [u32]),
 }
 
 fn find<'a>(rows: &'a ScoredRows, name: &str) -> Result<Cells<'a>, SliceError> {
-    let answers = |answers: &'a Labels| match answers {
-        Labels::Class(classes) => Cells::Classes(classes, &rows.classes),
-        Labels::Value(values) => Cells::Numbers(values),
-    };
     let found = match name {
-        "label" => Some(answers(&rows.labels)),
-        "predicted" => Some(answers(&rows.predicted)),
+        "label" => Some(answers(&rows.labels, rows, name)?),
+        "predicted" => Some(answers(&rows.predicted, rows, name)?),
         "group" => rows.groups.as_deref().map(Cells::Texts),
         "fold" => rows.folds.as_deref().map(Cells::Folds),
         _ => rows.columns.get(name).map(|column| match column {
             Column::Texts(texts) => Cells::Texts(texts),
-            Column::Numbers(numbers) => Cells::Numbers(numbers),
+            Column::Numbers(numbers) => Cells::Numbers(numbers.into()),
         }),
     };
+    let found = found.or_else(|| {
+        let of = |prefix: &str, answers: &'a Labels| {
+            one_of_several(answers, rows, name.strip_prefix(prefix)?)
+        };
+        of("label_", &rows.labels).or_else(|| of("predicted_", &rows.predicted))
+    });
     found.ok_or_else(|| {
         let is_there = |name: &&&str| match **name {
             "group" => rows.groups.is_some(),
             "fold" => rows.folds.is_some(),
-            _ => true,
+            // Of several labels a row, one is named: `label_cat`.
+            _ => matches!(rows.labels, Labels::Class(_) | Labels::Value(_)),
         };
         let built_in = ROW_COLUMNS.iter().filter(is_there).copied();
+        let several = match rows.labels {
+            Labels::Class(_) | Labels::Value(_) => Vec::new(),
+            Labels::Sets(_) | Labels::Values(_) => {
+                let names = rows.classes.iter().map(|name| format!("label_{name}"));
+                names.collect()
+            }
+        };
+        let several = several.iter().map(String::as_str);
+        let found = rows.columns.keys().map(String::as_str).chain(built_in);
         SliceError::NoColumn {
             name: name.to_owned(),
-            found: quoted(rows.columns.keys().map(String::as_str).chain(built_in)),
+            found: quoted(found.chain(several)),
         }
     })
+}
+
+/// Labels or predictions, of which there is one a row.
+fn answers<'a>(
+    answers: &'a Labels,
+    rows: &'a ScoredRows,
+    name: &str,
+) -> Result<Cells<'a>, SliceError> {
+    match answers {
+        Labels::Class(classes) => Ok(Cells::Classes(
+            classes.into(),
+            rows.classes.as_slice().into(),
+        )),
+        Labels::Value(values) => Ok(Cells::Numbers(values.into())),
+        Labels::Sets(_) | Labels::Values(_) => Err(SliceError::Several {
+            name: name.to_owned(),
+            example: format!("{name}_{}", rows.classes[0]),
+        }),
+    }
+}
+
+/// The labels or predictions of one of several classes or outputs.
+fn one_of_several<'a>(answers: &Labels, rows: &ScoredRows, name: &str) -> Option<Cells<'a>> {
+    let column = rows.classes.iter().position(|known| known == name)?;
+    match answers {
+        Labels::Class(_) | Labels::Value(_) => None,
+        Labels::Sets(sets) => {
+            let classes: Vec<u32> = sets.column(column).map(u32::from).collect();
+            Some(Cells::Classes(
+                classes.into(),
+                ["0", "1"].map(str::to_owned).to_vec().into(),
+            ))
+        }
+        Labels::Values(values) => {
+            let numbers: Vec<f64> = values.column(column).collect();
+            Some(Cells::Numbers(numbers.into()))
+        }
+    }
 }
 
 impl Cells<'_> {

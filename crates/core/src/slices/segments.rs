@@ -83,7 +83,8 @@ pub fn weak_segments(
     let p_values: Vec<f64> = tests.iter().map(|test| test.p_value).collect();
     let metric = match &rows.labels {
         Labels::Class(_) => "accuracy",
-        Labels::Value(_) => "mae",
+        Labels::Sets(_) => "subset_accuracy",
+        Labels::Value(_) | Labels::Values(_) => "mae",
     };
     let mut segments = Vec::new();
     for (((segment, inside), test), p_value) in candidates.iter().zip(&tests).zip(holm(&p_values)) {
@@ -97,11 +98,7 @@ pub fn weak_segments(
             continue;
         };
         let figure = |loss: f64| {
-            if metric == "accuracy" {
-                1.0 - loss
-            } else {
-                loss
-            }
+            if metric == "mae" { loss } else { 1.0 - loss }
         };
         segments.push((
             test.difference,
@@ -153,10 +150,23 @@ fn hash(bytes: &[u8]) -> u64 {
 
 fn losses(rows: &ScoredRows) -> Vec<f64> {
     match (&rows.labels, &rows.predicted) {
-        (Labels::Class(labels), Labels::Class(predicted)) => {
-            let rows = labels.iter().zip(predicted);
-            rows.map(|(label, predicted)| f64::from(u8::from(label != predicted)))
+        (Labels::Class(_), Labels::Class(_)) | (Labels::Sets(_), Labels::Sets(_)) => {
+            let is_wrong = |row: usize| rows.is_right(row) != Some(true);
+            (0..rows.n_rows())
+                .map(|row| f64::from(u8::from(is_wrong(row))))
                 .collect()
+        }
+        // The mean over the outputs, as the metric has it.
+        (Labels::Values(labels), Labels::Values(predicted)) => {
+            let rows = labels.rows().zip(predicted.rows());
+            rows.map(|(labels, predicted)| {
+                let errors = labels.iter().zip(predicted);
+                let sum: f64 = errors
+                    .map(|(label, predicted)| (label - predicted).abs())
+                    .sum();
+                sum / labels.len() as f64
+            })
+            .collect()
         }
         (Labels::Value(labels), Labels::Value(predicted)) => {
             let rows = labels.iter().zip(predicted);
@@ -197,7 +207,7 @@ impl Test {
         let p_value = if !difference.is_finite() {
             // All weights of one side are 0.
             1.0
-        } else if is_plain && matches!(rows.labels, Labels::Class(_)) {
+        } else if is_plain && matches!(rows.labels, Labels::Class(_) | Labels::Sets(_)) {
             let n_wrong = (sums[0] + sums[1]) as u64;
             fisher_greater(
                 sums[1] as u64,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use trainyard_core::measurement::{Direction, Unit};
 use trainyard_core::metrics::{Compute, Metric, catalog};
-use trainyard_core::model::Task;
+use trainyard_core::prediction_task::PredictionTask;
 
 use crate::Generated;
 use crate::markdown::cell;
@@ -20,11 +20,15 @@ pub(crate) fn file() -> Generated {
          *t by influence*: Student's t interval, corrected for skewness, of each row's influence on the value (the \
          infinitesimal jackknife). Rows with weights have all their intervals so; of rows that come in groups, the \
          influences of each group are summed, and the degrees of freedom are those of the groups. A row of weight 0 is as if \
-         it were not there. Of more than 200 classes, each has precision, recall, F1, ROC AUC and average precision alone.\n",
+         it were not there. Multilabel rows have any number of classes, and each class by itself is measured as one of two: \
+         it is there, or not. Of several outputs a metric of all rows is the mean over the outputs, each counted alike, with t \
+         by influence; where an output has no value the mean has none, and `median_absolute_error` and `max_error` have no \
+         interval then. Of more than 200 classes, each has precision, recall, F1, ROC AUC and average precision alone.\n",
     );
     for (task, title) in [
-        (Task::Classification, "Classification"),
-        (Task::Regression, "Regression"),
+        (PredictionTask::Classification, "Classification"),
+        (PredictionTask::Multilabel, "Multilabel"),
+        (PredictionTask::Regression, "Regression"),
     ] {
         let _ = write!(
             text,

@@ -9,13 +9,13 @@ use trainyard_core::config::{Config, DataFiles, DataFormat, Source};
 use trainyard_core::files;
 use trainyard_core::model::Task;
 
-use super::Labels;
 use super::dataset::Dataset;
 use super::error::DataError;
 use super::features::{Features, MEMORY_BUDGET_BYTES, Stored};
 use super::folders::Folders;
 use super::labels::{self, LabelProblem};
 use super::measured::measure;
+use super::row_labels::Labels;
 use super::{idx, npz};
 
 /// An array of features or labels, whatever file it came from.

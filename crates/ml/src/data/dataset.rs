@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use trainyard_core::digest::{self, DigestBuilder, Sha256Digest};
 use trainyard_core::model::FileEntry;
-use trainyard_core::scored_rows::Labels;
 
 use super::error::DataError;
 use super::features::Features;
 use super::means::means;
+use super::row_labels::Labels;
 use crate::random::{Purpose, Stream};
 
 /// Raw rows and their labels.

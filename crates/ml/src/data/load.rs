@@ -10,7 +10,6 @@ use trainyard_core::config::{
 use trainyard_core::folds::keys;
 use trainyard_core::model::Task;
 
-use super::Labels;
 use super::dataset::Dataset;
 use super::error::DataError;
 use super::excerpt::{Excerpt, Names};
@@ -19,6 +18,7 @@ use super::folders::Folders;
 use super::labels::{self, LabelProblem};
 use super::means::means;
 use super::measured::measure;
+use super::row_labels::Labels;
 use super::table::{self, Table, TableProblem};
 use super::{arrays, column, images, sample};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Labels;
+use super::row_labels::Labels;
 use crate::random::{Purpose, Stream};
 
 /// Not the seed of training: another seed there must not change which rows are tested, nor the digest of the data.

@@ -7,9 +7,13 @@ use trainyard_core::digest::DigestBuilder;
 use trainyard_core::scored_rows::{COLUMN_PREFIX, ScoreTable};
 
 use super::coded::Coded;
-use super::columns::{Answers, Cells, Columns, FurtherColumn, ScoreColumns};
+use super::columns::{
+    AnswerColumns, AnswerForm, Answers, Cells, Columns, FurtherColumn, OneColumn, ScoreColumns,
+    SeveralColumns,
+};
 use super::places::Places;
 use super::problem::{Problem, some};
+use super::several::{LABEL, PREDICTED};
 use crate::data::npz::{self, Array, Values};
 
 /// The columns of an archive with the arrays `label` and `predicted` or `score`.
@@ -19,10 +23,14 @@ pub(super) fn columns(reader: impl Read + Seek) -> Result<Columns, Problem> {
         what: "array",
         name: "label",
         found: some(arrays.keys().map(String::as_str)),
-        hint: "",
+        hint: match arrays.keys().any(|name| name.starts_with(LABEL)) {
+            true => "; several labels a row are one array `label` of the shape [n_rows, n_names]",
+            false => "",
+        },
     })?;
     let n_rows = labels.shape.first().copied().unwrap_or(0);
-    let labels = answers("label", labels, n_rows)?;
+    let is_several = |array: &Array| matches!(array.shape[..], [_, n] if n > 1);
+    let has_several = is_several(&labels);
     let row_ids = match arrays.remove("row_id") {
         Some(array) => match column("row_id", array, n_rows)? {
             Cells::Texts(texts) => Some(texts),
@@ -30,13 +38,35 @@ pub(super) fn columns(reader: impl Read + Seek) -> Result<Columns, Problem> {
         },
         None => None,
     };
-    let predicted = match arrays.remove("predicted") {
-        Some(array) => Some(answers("predicted", array, n_rows)?),
-        None => None,
-    };
+    let predicted = arrays.remove("predicted");
     let scores = match arrays.remove("score") {
         Some(array) => Some(score_columns(array, n_rows)?),
         None => None,
+    };
+    let answers = if has_several {
+        let of_each = |prefix, array| {
+            Ok::<_, Problem>(AnswerColumns {
+                prefix,
+                names: None,
+                columns: several(prefix, array, n_rows)?,
+            })
+        };
+        AnswerForm::Several(SeveralColumns {
+            labels: of_each(LABEL, labels)?,
+            predicted: predicted
+                .map(|array| of_each(PREDICTED, array))
+                .transpose()?,
+            scores,
+            unmatched: Vec::new(),
+        })
+    } else {
+        let one = |name, array| answers(name, array, n_rows);
+        AnswerForm::One(OneColumn {
+            labels: one("label", labels)?,
+            predicted: predicted.map(|array| one("predicted", array)).transpose()?,
+            scores,
+            beside: Vec::new(),
+        })
     };
     let mut others = BTreeMap::new();
     let mut digest_of = |name: &str, array: &Array| {
@@ -72,9 +102,7 @@ pub(super) fn columns(reader: impl Read + Seek) -> Result<Columns, Problem> {
     }
     Ok(Columns {
         row_ids,
-        labels,
-        predicted,
-        scores,
+        answers,
         weights,
         groups,
         folds,
@@ -111,6 +139,54 @@ fn answers(name: &str, array: Array, n_rows: usize) -> Result<Answers, Problem> 
         Values::F32(values) => Answers::Numbers(values.into_iter().map(f64::from).collect()),
         Values::F64(values) => Answers::Numbers(values),
         Values::Text(values) => Answers::Texts(Coded::of_texts(values)),
+    })
+}
+
+/// The columns of an array of several labels or predictions a row.
+fn several(prefix: &'static str, array: Array, n_rows: usize) -> Result<Vec<Answers>, Problem> {
+    fn columns<T: Copy>(values: &[T], n_columns: usize) -> Vec<Vec<T>> {
+        let column = |idx: usize| values.iter().skip(idx).step_by(n_columns).copied();
+        (0..n_columns).map(|idx| column(idx).collect()).collect()
+    }
+    let Array { shape, values } = array;
+    let [n, n_columns] = shape[..] else {
+        return Err(Problem::Shape {
+            name: prefix.trim_end_matches('_').to_owned(),
+            shape,
+            n_rows,
+        });
+    };
+    if n != n_rows || n_columns == 0 {
+        return Err(Problem::Shape {
+            name: prefix.trim_end_matches('_').to_owned(),
+            shape,
+            n_rows,
+        });
+    }
+    let numbers = |columns: Vec<Vec<f64>>| columns.into_iter().map(Answers::Numbers).collect();
+    Ok(match values {
+        Values::I64(values) => columns(&values, n_columns)
+            .iter()
+            .map(|column| Answers::Texts(Coded::of_integers(column)))
+            .collect(),
+        Values::U8(values) => {
+            let values: Vec<i64> = values.into_iter().map(i64::from).collect();
+            columns(&values, n_columns)
+                .iter()
+                .map(|column| Answers::Texts(Coded::of_integers(column)))
+                .collect()
+        }
+        Values::F32(values) => {
+            let values: Vec<f64> = values.into_iter().map(f64::from).collect();
+            numbers(columns(&values, n_columns))
+        }
+        Values::F64(values) => numbers(columns(&values, n_columns)),
+        Values::Text(values) => (0..n_columns)
+            .map(|idx| {
+                let column = values.iter().skip(idx).step_by(n_columns).cloned();
+                Answers::Texts(Coded::of_texts(column.collect()))
+            })
+            .collect(),
     })
 }
 

@@ -38,6 +38,21 @@ pub enum ThresholdError {
         "`[evaluate] positive_class` and `threshold` are for classes, and numbers are predicted: remove them"
     )]
     Regression,
+    /// A threshold of a class that is not named.
+    #[error(
+        "`[evaluate] threshold` needs to know whose score it is compared with: add `positive_class = \"…\"`, the class to be found"
+    )]
+    NoPositive,
+    /// One class of several that a row may have.
+    #[error(
+        "`[evaluate] positive_class` is for rows of one of two classes, and a row here has any number of them: remove it; a rule on one class names it with `class`"
+    )]
+    PositiveOfSets,
+    /// An aim for several classes at once.
+    #[error(
+        "`[evaluate] threshold` by an aim is for rows of one of two classes, and a row here has any number of them: write a number, such as `threshold = 0.5`, from which on each class is predicted, or `predicted_<class>` columns by a threshold of your own for each"
+    )]
+    AimOfSets,
     /// Nothing that a threshold could be compared with.
     #[error(
         "`[evaluate] threshold` needs a score of each class: add `score_<class>` columns (`score` in an npz), or remove the threshold"
@@ -104,10 +119,14 @@ pub fn predict_by_threshold(
     positive_class: Option<&str>,
     threshold: Option<f64>,
 ) -> Result<(), ThresholdError> {
-    if positive_class.is_some() && matches!(rows.labels, Labels::Value(_)) {
+    let is_number = matches!(rows.labels, Labels::Value(_) | Labels::Values(_));
+    if positive_class.is_some() && is_number {
         return Err(ThresholdError::Regression);
     }
     let positive_idx = positive_idx(positive_class, threshold.is_some(), &rows.classes)?;
+    if positive_idx.is_none() && threshold.is_some() {
+        return Err(ThresholdError::NoPositive);
+    }
     if let (Some(idx), Some(threshold)) = (positive_idx, threshold) {
         let scores = rows.scores.as_ref().ok_or(ThresholdError::NoScores)?;
         rows.predicted = Labels::Class(above(scores, idx, threshold));

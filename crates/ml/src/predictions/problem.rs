@@ -23,6 +23,83 @@ pub(super) enum Problem {
     NoAnswers,
     #[error("regression needs a column `predicted`")]
     NoPredictedNumbers,
+    #[error(
+        "there are neither `predicted_<name>` nor `score_<name>` columns beside `label_<name>` (`predicted` or `score` in an npz)"
+    )]
+    NoAnswersOfSeveral,
+    #[error(
+        "regression of several outputs needs a column `predicted_<name>` of each (`predicted` in an npz)"
+    )]
+    NoPredictedOutputs,
+    #[error(
+        "scores are of classes, and numbers are predicted: remove the `score_<name>` columns (`score` in an npz), or write `predicted_<name>`"
+    )]
+    ScoresOfNumbers,
+    #[error("there is no column `{column}`{hint}")]
+    NoColumnOfSeveral { column: String, hint: String },
+    #[error(
+        "there is neither a column `predicted_{name}` nor `score_{name}` for `{label}`: add one, or rename `{label}`{hint}"
+    )]
+    NoCounterpart {
+        label: String,
+        name: String,
+        hint: String,
+    },
+    #[error("there is no column `{label}` for `{column}`: add it, or remove `{column}`{hint}")]
+    ExtraColumn {
+        column: String,
+        label: String,
+        hint: String,
+    },
+    #[error("the column `{column}` is of no class: add it to `[data] classes`, or remove it")]
+    ColumnOfNoClass { column: String },
+    #[error(
+        "the array `{array}` has {n_columns} columns for {n_names} classes or outputs: write one of each, in one order"
+    )]
+    AnswerColumns {
+        array: &'static str,
+        n_columns: usize,
+        n_names: usize,
+    },
+    #[error(
+        "`label_{0}` is the only column of labels: call it `label`, and `predicted_{0}` `predicted`; several labels a row are two or more `label_<name>` columns"
+    )]
+    OneOfSeveral(String),
+    #[error(
+        "there is one label a row, and the task is `multilabel`: write a column `label_<class>` of 0 and 1 for each class"
+    )]
+    OneOfMultilabel,
+    #[error(
+        "there are `label` and `{0}`: remove one of the two, or rename `{0}`; where it is a column to slice by, name it in `[[evaluate.slices]]`"
+    )]
+    LabelBeside(String),
+    #[error(
+        "there are `predicted` and `label_<name>` columns ({labels}): call it `predicted_<name>`, one column for each label"
+    )]
+    PredictedBeside { labels: String },
+    #[error("{place}: `{cell}` in the column `{column}` is neither 0 nor 1{hint}")]
+    NotFlag {
+        place: String,
+        column: String,
+        cell: String,
+        hint: &'static str,
+    },
+    #[error(
+        "{place}: `{cell}` in the column `{column}`, while all labels are 0 or 1: write probabilities of classes as `score_<name>` columns, or set the task to `regression`"
+    )]
+    SetsOrNumbers {
+        place: String,
+        column: String,
+        cell: String,
+    },
+    #[error(
+        "{place}: `{cell}` in the column `{column}` is not a probability between 0 and 1; of logits, say `[evaluate] scores = \"logits\"`"
+    )]
+    NotProbability {
+        place: String,
+        column: String,
+        cell: String,
+    },
     #[error("{place}: the column `{column}` is empty")]
     Empty { place: String, column: String },
     #[error("{place}: {found} cells, but the header has {expected}")]

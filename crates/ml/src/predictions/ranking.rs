@@ -14,6 +14,12 @@ pub(super) fn prepare(
     places: &Places,
 ) -> Result<(), Problem> {
     let refuse = |problem: String| Err(Problem::Ranking(problem));
+    if matches!(rows.labels, Labels::Sets(_) | Labels::Values(_)) {
+        return refuse(
+            "the rows have several labels, and are ranked by one number: write one column `label` of relevances and one `predicted` of scores"
+                .to_owned(),
+        );
+    }
     if rows.weights.is_some() {
         return refuse(
             "the rows have weights, which metrics of ranked rows do not count: remove the column `weight`"

@@ -6,9 +6,13 @@ use trainyard_core::digest::DigestBuilder;
 use trainyard_core::files::without_byte_order_mark;
 
 use super::coded::Coding;
-use super::columns::{Answers, Cells, Columns, FurtherColumn, ScoreColumns};
+use super::columns::{
+    AnswerColumns, AnswerForm, Answers, Cells, Columns, FurtherColumn, OneColumn, ScoreColumns,
+    SeveralColumns,
+};
 use super::places::Places;
 use super::problem::{Problem, shortened, some};
+use super::several::{LABEL, PREDICTED, listed};
 
 /// A score column is called this and the class.
 const SCORE_PREFIX: &str = "score_";
@@ -20,11 +24,89 @@ enum Role {
     Predicted,
     /// The index of its column of scores.
     Score(usize),
+    /// Of several labels a row: the index of its column of labels.
+    LabelOf(usize),
+    /// The index of its column of predictions.
+    PredictedOf(usize),
     Weight,
     Group,
     Fold,
     /// The cells, and a digest: part of what tells rows without ids apart.
     Other(DigestBuilder, Vec<String>),
+}
+
+/// The names of the columns of several labels a row: those of a header without `label`, but with `label_<name>`.
+struct Several {
+    labels: Vec<String>,
+    predicted: Vec<String>,
+    /// Columns called so that have no counterpart.
+    unmatched: Vec<String>,
+}
+
+impl Several {
+    /// `None` where there is one label a row.
+    fn of(header: &[String]) -> Result<Option<Self>, Problem> {
+        let of = |prefix: &str| -> Vec<String> {
+            let names = header
+                .iter()
+                .filter_map(|column| column.strip_prefix(prefix));
+            names
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect()
+        };
+        let (labels, predicted, scores) = (of(LABEL), of(PREDICTED), of(SCORE_PREFIX));
+        if labels.is_empty() || header.iter().any(|column| column == "label") {
+            return Ok(None);
+        }
+        if header.iter().any(|column| column == "predicted") {
+            return Err(match labels.as_slice() {
+                [only] => Problem::OneOfSeveral(only.clone()),
+                labels => Problem::PredictedBeside {
+                    labels: listed(LABEL, labels),
+                },
+            });
+        }
+        let has_counterpart = |name: &String| predicted.contains(name) || scores.contains(name);
+        // Without any, nothing is predicted, which is said later.
+        let has_any = labels.iter().any(has_counterpart);
+        let (matched, lone): (Vec<String>, Vec<String>) = labels
+            .into_iter()
+            .partition(|name| !has_any || has_counterpart(name));
+        let (predicted, extra): (Vec<String>, Vec<String>) = predicted
+            .into_iter()
+            .partition(|name| matched.contains(name));
+        let lone = lone.iter().map(|name| format!("{LABEL}{name}"));
+        let extra = extra.iter().map(|name| format!("{PREDICTED}{name}"));
+        Ok(Some(Self {
+            labels: matched,
+            predicted,
+            unmatched: lone.chain(extra).collect(),
+        }))
+    }
+
+    fn finish(
+        self,
+        labels: Vec<Coding>,
+        predicted: Vec<Coding>,
+        scores: Option<ScoreColumns>,
+    ) -> SeveralColumns {
+        let columns = |prefix, names, codings: Vec<Coding>| AnswerColumns {
+            prefix,
+            names: Some(names),
+            columns: codings
+                .into_iter()
+                .map(|coding| Answers::Texts(coding.finish()))
+                .collect(),
+        };
+        let has_predicted = !self.predicted.is_empty();
+        SeveralColumns {
+            labels: columns(LABEL, self.labels, labels),
+            predicted: has_predicted.then(|| columns(PREDICTED, self.predicted, predicted)),
+            scores,
+            unmatched: self.unmatched,
+        }
+    }
 }
 
 /// The columns of a CSV table with a header.
@@ -39,11 +121,15 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
         .iter()
         .map(str::to_owned)
         .collect();
+    let several = Several::of(&header)?;
     let mut columns = Columns {
         row_ids: None,
-        labels: Answers::Texts(Coding::default().finish()),
-        predicted: None,
-        scores: None,
+        answers: AnswerForm::One(OneColumn {
+            labels: Answers::Texts(Coding::default().finish()),
+            predicted: None,
+            scores: None,
+            beside: Vec::new(),
+        }),
         weights: None,
         groups: None,
         folds: None,
@@ -52,6 +138,7 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
         places: Places::Lines(Vec::new()),
     };
     let mut scores: Vec<(String, Vec<f64>)> = Vec::new();
+    let index = |names: &[String], name: &str| names.iter().position(|known| known == name);
     let mut roles: Vec<Role> = Vec::new();
     for (idx, name) in header.iter().enumerate() {
         if header[..idx].contains(name) {
@@ -68,11 +155,24 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
                 scores.push((class.to_owned(), Vec::new()));
                 Role::Score(scores.len() - 1)
             }
-            (name, None) => Role::Other(DigestBuilder::new(name), Vec::new()),
+            (name, None) => {
+                let of = |prefix: &str, names: &[String]| index(names, name.strip_prefix(prefix)?);
+                let label = several
+                    .as_ref()
+                    .and_then(|several| of(LABEL, &several.labels));
+                let predicted = several
+                    .as_ref()
+                    .and_then(|several| of(PREDICTED, &several.predicted));
+                match (label, predicted) {
+                    (Some(idx), _) => Role::LabelOf(idx),
+                    (_, Some(idx)) => Role::PredictedOf(idx),
+                    (None, None) => Role::Other(DigestBuilder::new(name), Vec::new()),
+                }
+            }
         });
     }
     let has = |wanted: &str| header.iter().any(|name| name == wanted);
-    if !has("label") {
+    if !has("label") && several.is_none() {
         return Err(Problem::NoColumn {
             what: "column",
             name: "label",
@@ -83,9 +183,16 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
             },
         });
     }
-    if !has("predicted") && scores.is_empty() {
+    if several.is_none() && !has("predicted") && scores.is_empty() {
         return Err(Problem::NoAnswers);
     }
+    let n_of_each = |names: fn(&Several) -> &Vec<String>| {
+        several.as_ref().map_or(0, |several| names(several).len())
+    };
+    let mut of_labels: Vec<Coding> = Vec::new();
+    of_labels.resize_with(n_of_each(|several| &several.labels), Coding::default);
+    let mut of_predicted: Vec<Coding> = Vec::new();
+    of_predicted.resize_with(n_of_each(|several| &several.predicted), Coding::default);
     let mut row_ids = Vec::new();
     let (mut labels, mut predicted) = (Coding::default(), Coding::default());
     let (mut weights, mut groups, mut folds) = (Vec::new(), Vec::new(), Vec::new());
@@ -120,6 +227,8 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
                 Role::RowId => row_ids.push(filled()?.to_owned()),
                 Role::Label => labels.push(filled()?),
                 Role::Predicted => predicted.push(filled()?),
+                Role::LabelOf(idx) => of_labels[*idx].push(filled()?),
+                Role::PredictedOf(idx) => of_predicted[*idx].push(filled()?),
                 Role::Weight => {
                     digests[0].text(cell);
                     weights.push(filled()?.to_owned());
@@ -148,9 +257,20 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
     }
     columns.places = Places::Lines(lines);
     columns.row_ids = has("row_id").then_some(row_ids);
-    columns.labels = Answers::Texts(labels.finish());
-    columns.predicted = has("predicted").then(|| Answers::Texts(predicted.finish()));
-    columns.scores = (!scores.is_empty()).then_some(ScoreColumns::Named(scores));
+    let scores = (!scores.is_empty()).then_some(ScoreColumns::Named(scores));
+    columns.answers = match several {
+        Some(several) => AnswerForm::Several(several.finish(of_labels, of_predicted, scores)),
+        None => AnswerForm::One(OneColumn {
+            labels: Answers::Texts(labels.finish()),
+            predicted: has("predicted").then(|| Answers::Texts(predicted.finish())),
+            scores,
+            beside: header
+                .iter()
+                .filter(|name| name.starts_with(LABEL))
+                .cloned()
+                .collect(),
+        }),
+    };
     columns.weights = has("weight").then_some(Cells::Texts(weights));
     columns.groups = has("group").then_some(Cells::Texts(groups));
     columns.folds = has("fold").then_some(Cells::Texts(folds));

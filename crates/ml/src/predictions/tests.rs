@@ -1,15 +1,20 @@
 mod settings;
+mod several;
 
 use super::problem::Problem;
 use super::*;
 use crate::data::npz::{self, Array, Values};
-use trainyard_core::model::Task;
+use trainyard_core::prediction_task::PredictionTask;
 
 fn resolve(columns: Result<Columns, Problem>, given: &Given<'_>) -> Result<Predictions, Problem> {
     assembled(columns?, given, Sha256Digest::of(b"file"))
 }
 
-fn csv(text: &str, task: Option<Task>, classes: Option<&[String]>) -> Result<Predictions, Problem> {
+fn csv(
+    text: &str,
+    task: Option<PredictionTask>,
+    classes: Option<&[String]>,
+) -> Result<Predictions, Problem> {
     let given = Given {
         task,
         classes,
@@ -138,7 +143,7 @@ fn columns_of_an_array_are_in_the_order_of_the_classes_whatever_these_are_called
 #[test]
 fn numbers_are_kept_as_precise_as_they_were_written() {
     let text = "label,predicted\n1000000000,1000000025\n-2,0.5\n";
-    let read = csv(text, Some(Task::Regression), None).unwrap();
+    let read = csv(text, Some(PredictionTask::Regression), None).unwrap();
     assert_eq!(
         read.rows.predicted,
         Labels::Value(vec![1_000_000_025.0, 0.5])
@@ -149,7 +154,7 @@ fn numbers_are_kept_as_precise_as_they_were_written() {
         ("predicted", &Array::numbers(vec![1e9 + 25.0, 2.5])),
     ]);
     let given = Given {
-        task: Some(Task::Regression),
+        task: Some(PredictionTask::Regression),
         ..Given::default()
     };
     let read = resolve(archive::columns(Cursor::new(read.unwrap())), &given).unwrap();
@@ -381,7 +386,12 @@ fn errors_name_the_line_and_what_to_change() {
             .contains("there is no column `score_c`; there are a, b"),
         "{error}"
     );
-    let error = csv("label,predicted\n1,x\n", Some(Task::Regression), None).unwrap_err();
+    let error = csv(
+        "label,predicted\n1,x\n",
+        Some(PredictionTask::Regression),
+        None,
+    )
+    .unwrap_err();
     assert!(
         error
             .to_string()

@@ -3,6 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::scored_rows::{Labels, ScoredRows};
+use crate::table::Table;
+
+use super::several_labels::several;
 
 const CLASSES: [&str; 3] = ["a", "b", "c"];
 
@@ -104,6 +108,73 @@ fn decisions(rules: &[String], card: &Scorecard, baseline: &Baseline) -> Vec<u8>
     (0..rules.len()).map(of_rule).collect()
 }
 
+/// Multilabel rows of three classes.
+#[derive(Debug, Clone)]
+struct SetRows {
+    labels: Vec<bool>,
+    predicted: Vec<bool>,
+}
+
+impl SetRows {
+    fn card(&self) -> Scorecard {
+        let table = |cells: &[bool]| Labels::Sets(Table::new(cells.to_vec(), 3).unwrap());
+        let classes = CLASSES.map(str::to_owned).to_vec();
+        several(&ScoredRows::new(
+            table(&self.labels),
+            table(&self.predicted),
+            classes,
+        ))
+    }
+
+    /// The same with the `nth` right cell predicted wrong; `None` where no cell is right.
+    fn with_one_more_wrong(&self, nth: usize) -> Option<Self> {
+        let right: Vec<usize> = (0..self.labels.len())
+            .filter(|&cell| self.labels[cell] == self.predicted[cell])
+            .collect();
+        let cell = *right.get(nth % right.len().max(1))?;
+        let mut other = self.clone();
+        other.predicted[cell] = !other.predicted[cell];
+        Some(other)
+    }
+}
+
+fn set_rows() -> impl Strategy<Value = SetRows> {
+    // Mostly right, and classes of which there may be no row.
+    let cell = (any::<bool>(), 0_u32..6).prop_map(|(label, drawn)| (label, label != (drawn == 0)));
+    let row = prop::array::uniform3(cell);
+    (prop::collection::vec(row, 1..50), any::<[bool; 3]>()).prop_map(|(rows, is_rare)| {
+        let cells = rows
+            .into_iter()
+            .flat_map(|row| row.into_iter().zip(is_rare));
+        let cells =
+            cells.map(|((label, predicted), is_rare)| (label && !is_rare, predicted && !is_rare));
+        let (labels, predicted) = cells.unzip();
+        SetRows { labels, predicted }
+    })
+}
+
+/// Rules on the good side of metrics of multilabel rows.
+fn good_side_of_sets(bound: f64) -> Vec<String> {
+    let mut rules = vec![
+        format!("metric = 'subset_accuracy'\nmin = {bound}"),
+        format!("metric = 'subset_accuracy'\nmin = {bound}\nconfidence = 0.9"),
+        format!("metric = 'hamming_loss'\nmax = {bound}"),
+    ];
+    for metric in ["precision", "recall", "f1", "jaccard"] {
+        for average in ["macro", "micro", "samples"] {
+            rules.push(format!("metric = '{metric}_{average}'\nmin = {bound}"));
+        }
+        rules.push(format!("metric = '{metric}'\nclass = 'a'\nmin = {bound}"));
+        rules.push(format!("metric = '{metric}'\nclass = '*'\nmin = {bound}"));
+    }
+    for metric in ["precision", "recall", "f1"] {
+        rules.push(format!(
+            "metric = '{metric}'\nclass = 'a'\nmin = {bound}\nconfidence = 0.9"
+        ));
+    }
+    rules
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -116,6 +187,33 @@ proptest! {
         let before = decisions(&rules, &rows.card(), &none());
         let after = decisions(&rules, &worse.card(), &none());
         for ((rule, before), after) in rules.iter().zip(before).zip(after) {
+            prop_assert!(after >= before, "{rule}: {before} became {after}");
+        }
+    }
+
+    #[test]
+    fn one_more_wrong_class_of_a_row_never_makes_a_rule_greener(
+        rows in set_rows(), nth in 0_usize..150, bound in 0.01_f64..1.0,
+    ) {
+        let Some(worse) = rows.with_one_more_wrong(nth) else { return Ok(()) };
+        let rules = good_side_of_sets(bound);
+        let before = decisions(&rules, &rows.card(), &none());
+        let after = decisions(&rules, &worse.card(), &none());
+        for ((rule, before), after) in rules.iter().zip(before).zip(after) {
+            prop_assert!(after >= before, "{rule}: {before} became {after}");
+        }
+        // Nor where it is compared with a baseline.
+        let baseline = ready(&rows.card());
+        let changes = ["subset_accuracy", "f1_micro", "recall_macro"];
+        let mut changes: Vec<String> = changes
+            .iter()
+            .map(|metric| format!("metric = '{metric}'\nmax_drop = {}", bound / 4.0))
+            .collect();
+        changes.push(format!("metric = 'subset_accuracy'\nmax_drop = {}\nconfidence = 0.9", bound / 4.0));
+        changes.push("max_new_errors = 0".to_owned());
+        let before = decisions(&changes, &rows.card(), &baseline);
+        let after = decisions(&changes, &worse.card(), &baseline);
+        for ((rule, before), after) in changes.iter().zip(before).zip(after) {
             prop_assert!(after >= before, "{rule}: {before} became {after}");
         }
     }

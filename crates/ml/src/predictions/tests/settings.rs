@@ -298,7 +298,7 @@ fn a_threshold_predicts_the_positive_class_at_or_above_it() {
     assert!(error(three, positive).contains("`[evaluate] positive_class` is for two classes, and there are 3: dead, ill, well: remove it"));
     let evaluate = evaluate(settings);
     let given = Given {
-        task: Some(Task::Regression),
+        task: Some(PredictionTask::Regression),
         evaluate: Some(&evaluate),
         ..Given::default()
     };
