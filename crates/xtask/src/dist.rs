@@ -191,3 +191,66 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 fn megabytes(size_bytes: u64) -> String {
     format!("{:.1} MB", size_bytes as f64 / 1e6)
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::process;
+
+    /// The two halves meet in a test: what is packed and recorded here is what `run.sh` looks for, holds against its
+    /// digest, unpacks and starts.
+    #[test]
+    fn run_sh_starts_what_was_packed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |relative: &str| folder.path().join(relative);
+        let support = path("suite/actions/support");
+        fs::create_dir_all(&support).unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        fs::copy(root.join("actions/support/run.sh"), support.join("run.sh")).unwrap();
+        fs::copy(root.join("Cargo.toml"), path("suite/Cargo.toml")).unwrap();
+        let program = path("trainyard-train");
+        fs::write(&program, "#!/bin/sh\necho packed\n").unwrap();
+
+        let triple = if cfg!(target_arch = "aarch64") {
+            "aarch64-unknown-linux-gnu"
+        } else {
+            "x86_64-unknown-linux-gnu"
+        };
+        let name = format!("trainyard-{VERSION}-{triple}");
+        let mut contents = archive::Contents::new(&name);
+        contents.program("trainyard-train", &program).unwrap();
+        let archive = contents.pack().unwrap();
+        let mut sums = Sums::new(VERSION);
+        let digest = sums.add(&format!("{name}.tar.gz"), &archive);
+        sums.record(triple, &format!("{name}.tar.gz"), &digest);
+        fs::write(support.join("checksums.json"), sums.json()).unwrap();
+        let releases = path(&format!("releases/v{VERSION}"));
+        fs::create_dir_all(&releases).unwrap();
+        fs::write(releases.join(format!("{name}.tar.gz")), archive).unwrap();
+
+        // On macOS the target is another, and `uname` says so.
+        let uname = path("bin/uname");
+        fs::create_dir_all(path("bin")).unwrap();
+        let machine = triple.split('-').next().unwrap();
+        let said = format!("#!/bin/sh\ncase $1 in -s) echo Linux ;; *) echo {machine} ;; esac\n");
+        fs::write(&uname, said).unwrap();
+        for file in [&uname, &support.join("run.sh")] {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            fs::set_permissions(file, mode).unwrap();
+        }
+        let mut script = Command::new(support.join("run.sh"));
+        script
+            .arg("train")
+            .env_clear()
+            .env("PATH", format!("{}:/usr/bin:/bin", path("bin").display()))
+            .env("RUNNER_TOOL_CACHE", path("tools"))
+            .env(
+                "TRAINYARD_RELEASES",
+                format!("file://{}", path("releases").display()),
+            );
+        assert_eq!(process::stdout(&mut script).unwrap(), "packed\n");
+    }
+}
