@@ -5,9 +5,9 @@
 # this order:
 #   1. the folder $TRAINYARD_BIN;
 #   2. the runner's tool cache;
-#   3. the release of exactly the version in this tree, if its sha256 stands in checksums.json beside this
-#      script. That file is part of the tagged tree, so a replaced asset is refused. $TRAINYARD_RELEASES names
-#      a mirror, for runners that cannot reach github.com;
+#   3. the release of exactly the version in this tree, if checksums.json beside this script has its file and
+#      sha256, as `cargo xtask dist` writes them. That file is part of the tagged tree, so a replaced asset is
+#      refused. $TRAINYARD_RELEASES names a mirror, for runners that cannot reach github.com;
 #   4. the folder $TRAINYARD_BUILDS (by default ~/.cache/trainyard-builds), where a build of this very tree is
 #      kept, which a workflow may cache; `run.sh key` says what such a cache is to be called;
 #   5. a build of this tree.
@@ -19,6 +19,12 @@ note() { printf 'trainyard: %s\n' "$*" >&2; }
 fail() {
   printf '::error title=Trainyard::%s\n' "${1//%/%25}"
   exit "$2"
+}
+
+# Becomes the program in the folder $1, which was found in $2.
+start() {
+  note "running $program $version from $2, found in $SECONDS s"
+  exec "$1/$program"
 }
 
 # The triple that releases and builds of this machine are named by.
@@ -33,12 +39,13 @@ find_target() {
   esac
 }
 
-# The sha256 recorded for $version and $target; empty where there is none. One entry stands on one line.
-recorded_sha256() {
+# File name and sha256 of the release of $version for $target, with a blank between; empty where there is none.
+# An entry stands on one line.
+recorded_release() {
   awk -v version="$version" -v target="$target" '
-    { gsub(/[ \t\r",{]/, ""); n = split($0, field, ":") }
+    { gsub(/[ \t\r"{}]/, ""); n = split($0, field, /[:,]/) }
     n == 2 && field[2] == "" { current = field[1] }
-    n == 2 && current == version && field[1] == target { print field[2] }
+    current == version && field[1] == target && field[2] == "file" && field[4] == "sha256" { print field[3], field[5] }
   ' "$support/checksums.json"
 }
 
@@ -50,30 +57,49 @@ sha256_of() {
   fi
 }
 
-# Puts the released binaries into the folder $1. Returns 1 where the asset cannot be had; ends the step where
-# it is not the one that was released. (Called in a condition, so `set -e` does not watch over it.)
-download_release() {
-  local folder=$1 expected=$2 actual work
-  local url="$releases/v$version/trainyard-$version-$target.tar.gz"
+# Downloads $1 to $2. By itself, curl tries again after the answers of a busy server and a refused connection; here it
+# does after one that broke off too, but for the answers of a server that has no such file (22) and no such path (37).
+download() {
+  local attempt=1 code
+  while :; do
+    code=0
+    curl --fail --silent --show-error --location --connect-timeout 20 --retry 4 --retry-connrefused \
+      --output "$2" "$1" || code=$?
+    case "$code-$attempt" in
+      0-*) return ;;
+      22-* | 37-* | *-4) return 1 ;;
+    esac
+    note "the download broke off (curl ended with $code), so it is tried again"
+    sleep "$attempt"
+    attempt=$((attempt + 1))
+  done
+}
+
+# Puts the released binaries, the file $2 with the sha256 $3, into the folder $1. Returns 1 where the file cannot be
+# had; ends the step where it is not the one that was released. (Called in a condition, so `set -e` does not watch.)
+install_release() {
+  local folder=$1 expected=$3 url="$releases/v$version/$2" actual work file
   mkdir -p "$(dirname "$folder")" && work=$(mktemp -d "$folder.XXXXXX") || return 1
   note "downloading $url"
-  if ! curl --fail --silent --show-error --location --retry 4 --retry-connrefused --output "$work/release.tar.gz" "$url"; then
+  if ! download "$url" "$work/release.tar.gz"; then
     rm -rf "$work"
+    note "$url cannot be downloaded"
     return 1
   fi
   actual=$(sha256_of "$work/release.tar.gz")
   if [ "$actual" != "$expected" ]; then
     rm -rf "$work"
-    fail "$url has sha256 $actual, but version $version was released with $expected; the asset was replaced or damaged, so it is not run" 5
+    fail "$url has sha256 $actual, but version $version was released with $expected; the file was replaced or damaged, so it is not run" 5
   fi
-  mkdir "$work/bin" && tar -xzf "$work/release.tar.gz" -C "$work/bin" || return 1
-  local file
-  for file in "$work/bin"/*; do
+  # From standard input: tar would take the colon of `C:\…` for a host's name.
+  mkdir "$work/bin" && tar -xzf - --strip-components 1 -C "$work/bin" <"$work/release.tar.gz" || return 1
+  for file in "$work/bin"/trainyard-*; do
     sha256_of "$file" >"$file.sha256" || return 1
   done
-  # A job beside this one may have been quicker; its folder holds the same bytes.
-  [ -x "$folder/$program" ] || mv "$work/bin" "$folder" || return 1
-  rm -rf "$work"
+  # A job beside this one may have been quicker: then `mv` fails, or moves into its folder, which holds the same bytes.
+  mv "$work/bin" "$folder" 2>/dev/null || true
+  rm -rf "$work" "${folder:?}/bin"
+  [ -x "$folder/$program" ]
 }
 
 # A digest of all that a build of this tree is made of.
@@ -103,15 +129,15 @@ keep_build() {
   done
 }
 
-# Whether the folder $cached holds the program whole: one that was cut off or changed is not run.
+# Whether the folder $1 holds the program whole: one that was cut off or changed is not run.
 is_cached() {
-  if [ -x "$cached/$program" ] && [ -f "$cached/$program.sha256" ] &&
-    [ "$(sha256_of "$cached/$program")" = "$(cat "$cached/$program.sha256")" ]; then
+  if [ -x "$1/$program" ] && [ -f "$1/$program.sha256" ] &&
+    [ "$(sha256_of "$1/$program")" = "$(cat "$1/$program.sha256")" ]; then
     return 0
   fi
-  if [ -e "$cached/$program" ]; then
-    note "$cached is damaged, so it is fetched again"
-    rm -rf "$cached"
+  if [ -e "$1/$program" ]; then
+    note "$1 is damaged, so it is fetched again"
+    rm -rf "$1"
   fi
   return 1
 }
@@ -148,7 +174,7 @@ case "$target" in *-windows-*) program=$program.exe ;; esac
 if [ "$stage" = key ]; then
   # A released binary is fetched in a second, so nothing is to be cached.
   key=
-  [ -n "${TRAINYARD_BIN:-}$(recorded_sha256)" ] || key=$target-$(digest_of_sources)
+  [ -n "${TRAINYARD_BIN:-}$(recorded_release)" ] || key=$target-$(digest_of_sources)
   printf 'key=%s\n' "$key" >>"${GITHUB_OUTPUT:-/dev/stdout}"
   exit
 fi
@@ -156,23 +182,25 @@ fi
 if [ -n "${TRAINYARD_BIN:-}" ]; then
   [ -x "$TRAINYARD_BIN/$program" ] ||
     fail "TRAINYARD_BIN is $TRAINYARD_BIN, but there is no $program in it; put it there, or unset TRAINYARD_BIN" 2
-  exec "$TRAINYARD_BIN/$program"
+  start "$TRAINYARD_BIN" "TRAINYARD_BIN"
 fi
 
 cached=${RUNNER_TOOL_CACHE:-${RUNNER_TEMP:-$root/target}}/trainyard/$version/$target
-if ! is_cached; then
-  sha256=$(recorded_sha256)
-  if [ -z "$sha256" ] || ! download_release "$cached" "$sha256"; then
-    cached=${TRAINYARD_BUILDS:-${HOME:-$root/target}/.cache/trainyard-builds}/$target-$(digest_of_sources)
-    if ! is_cached; then
-      where=$PWD
-      started=$(date +%s)
-      build_from_source
-      note "built in $(($(date +%s) - started)) s"
-      cd "$where"
-      keep_build "$cached"
-      cached=$root/target/$target/release
-    fi
-  fi
+if is_cached "$cached"; then
+  start "$cached" "the tool cache"
 fi
-exec "$cached/$program"
+read -r file sha256 <<<"$(recorded_release)"
+if [ -z "$sha256" ]; then
+  note "no release of version $version for $target is recorded in this tree"
+elif install_release "$cached" "$file" "$sha256"; then
+  start "$cached" "a release, sha256 $sha256"
+fi
+kept=${TRAINYARD_BUILDS:-${HOME:-$root/target}/.cache/trainyard-builds}/$target-$(digest_of_sources)
+if is_cached "$kept"; then
+  start "$kept" "a kept build"
+fi
+where=$PWD
+build_from_source
+cd "$where"
+keep_build "$kept"
+start "$root/target/$target/release" "a build of this tree"

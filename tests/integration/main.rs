@@ -11,6 +11,7 @@ mod common_rows;
 mod cross_validation;
 mod examples;
 mod explained;
+mod first_use;
 mod folder;
 mod foreign;
 mod fresh_rows;

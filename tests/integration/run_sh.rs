@@ -11,12 +11,12 @@ use tempfile::TempDir;
 use crate::support::{output, repository, run};
 
 /// An action's tree as a runner checks it out, with a tool cache and a place for releases beside it.
-struct Runner {
+pub(crate) struct Runner {
     folder: TempDir,
 }
 
 impl Runner {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let support = folder.path().join("suite/actions/support");
         fs::create_dir_all(&support).unwrap();
@@ -34,12 +34,17 @@ impl Runner {
         Self { folder }
     }
 
-    fn path(&self, relative: &str) -> PathBuf {
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.folder.path().join(relative)
     }
 
     /// Runs `run.sh train`; a stand-in cargo says that it was asked to build, and fails.
     fn train(&self, environment: &[(&str, &Path)]) -> Output {
+        output(self.command().envs(environment.iter().copied()))
+    }
+
+    /// `run.sh train` as [`Self::train`] runs it.
+    pub(crate) fn command(&self) -> Command {
         let cargo = self.path("bin/cargo");
         write_program(&cargo, "echo \"cargo $*\"; exit 101");
         let path = format!(
@@ -52,46 +57,77 @@ impl Runner {
             .arg("train")
             .env_clear()
             .env("PATH", path)
-            .env("INPUT_CONFIG", "model a/trainyard.toml");
-        script
+            .env("INPUT_CONFIG", "model a/trainyard.toml")
             .env("TRAINYARD_RELEASES", releases)
             .env("RUNNER_TOOL_CACHE", self.path("tools"));
-        output(script.envs(environment.iter().copied()))
+        script
     }
 
-    /// Lays down a release asset whose `trainyard-train` prints `answer`, and returns its sha256.
-    fn release(&self, answer: &str) -> String {
-        let folder = self.path("releases/v1.2.3");
-        write_program(
-            &self.path("asset/trainyard-train"),
-            &format!("echo \"{answer} $INPUT_CONFIG\""),
-        );
+    /// Lays down a release whose `trainyard-train` prints `answer`, and returns its sha256.
+    pub(crate) fn release(&self, answer: &str) -> String {
+        let program = self.unpacked_release().join("trainyard-train");
+        write_program(&program, &format!("echo \"{answer} $INPUT_CONFIG\""));
+        self.pack_release()
+    }
+
+    /// What [`Self::pack_release`] packs.
+    pub(crate) fn unpacked_release(&self) -> PathBuf {
+        let folder = self.path("unpacked").join(release_name());
         fs::create_dir_all(&folder).unwrap();
-        let asset = folder.join(format!("trainyard-1.2.3-{}.tar.gz", target()));
+        folder
+    }
+
+    /// Lays down the archive of a release, as `cargo xtask dist` names it, and returns its sha256.
+    pub(crate) fn pack_release(&self) -> String {
+        let archive = self.archive();
+        fs::create_dir_all(archive.parent().unwrap()).unwrap();
         run(Command::new("tar")
             .arg("-czf")
-            .arg(&asset)
+            .arg(&archive)
             .arg("-C")
-            .arg(self.path("asset"))
-            .arg("trainyard-train"));
-        run(Command::new("sha256sum").arg(&asset))
+            .arg(self.path("unpacked"))
+            .arg(release_name()));
+        run(Command::new("sha256sum").arg(&archive))
             .split(' ')
             .next()
             .unwrap()
             .to_owned()
     }
 
-    fn record(&self, sha256: &str) {
-        let checksums = serde_json::json!({
-            "1.2.2": {target(): "0".repeat(64)},
-            "1.2.3": {"sparc-sun-solaris": "1".repeat(64), target(): sha256},
-        });
-        let text = serde_json::to_string_pretty(&checksums).unwrap();
+    /// Where the archive of the release lies.
+    pub(crate) fn archive(&self) -> PathBuf {
+        let name = format!("{}.tar.gz", release_name());
+        self.path("releases/v1.2.3").join(name)
+    }
+
+    /// Records the release as `cargo xtask dist` does; a unit test of it holds the two together.
+    pub(crate) fn record(&self, sha256: &str) {
+        let entry = |target: &str, name: &str, sha256: &str| {
+            format!("    \"{target}\": {{ \"file\": \"{name}.tar.gz\", \"sha256\": \"{sha256}\" }}")
+        };
+        let older = entry(&target(), "older", &"0".repeat(64));
+        let other = entry("sparc-sun-solaris", "other", &"1".repeat(64));
+        let this = entry(&target(), &release_name(), sha256);
+        let text = format!(
+            "{{\n  \"1.2.2\": {{\n{older}\n  }},\n  \"1.2.3\": {{\n{other},\n{this}\n  }}\n}}\n"
+        );
+        serde_json::from_str::<serde_json::Value>(&text).unwrap();
         fs::write(self.path("suite/actions/support/checksums.json"), text).unwrap();
+    }
+
+    /// What is in the tool cache for this version.
+    pub(crate) fn tool_cache(&self) -> Vec<PathBuf> {
+        let folder = fs::read_dir(self.path("tools/trainyard/1.2.3"));
+        let entries = folder.into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
     }
 }
 
-fn target() -> String {
+fn release_name() -> String {
+    format!("trainyard-1.2.3-{}", target())
+}
+
+pub(crate) fn target() -> String {
     let version = run(Command::new("rustc").arg("-vV"));
     version
         .lines()
@@ -106,7 +142,11 @@ fn write_program(path: &Path, body: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-fn stdout(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -126,6 +166,8 @@ fn the_named_folder_comes_first_and_inputs_arrive_with_their_blanks() {
         Some(3),
         "the stage's exit code is the step's"
     );
+    let found = "running trainyard-train 1.2.3 from TRAINYARD_BIN, found in ";
+    assert!(stderr(&output).contains(found), "{}", stderr(&output));
 }
 
 #[test]
@@ -157,11 +199,9 @@ fn a_recorded_release_is_downloaded_once_and_then_found_in_the_tool_cache() {
         "released model a/trainyard.toml\n",
         "{second:?}"
     );
-    let left_behind = fs::read_dir(runner.path("tools/trainyard/1.2.3"))
-        .unwrap()
-        .count();
     assert_eq!(
-        left_behind, 1,
+        runner.tool_cache().len(),
+        1,
         "only the finished folder stays in the tool cache"
     );
 }
@@ -213,6 +253,8 @@ fn a_release_without_a_recorded_digest_is_not_run_and_the_tree_is_built_instead(
         "{}",
         stdout(&output)
     );
+    let reason = format!("no release of version 1.2.3 for {} is recorded", target());
+    assert!(stderr(&output).contains(&reason), "{}", stderr(&output));
 }
 
 #[test]
@@ -221,6 +263,8 @@ fn a_release_that_cannot_be_had_is_built() {
     runner.record(&"2".repeat(64));
     let output = runner.train(&[]);
     assert!(stdout(&output).starts_with("cargo build"), "{output:?}");
+    let reason = "cannot be downloaded";
+    assert!(stderr(&output).contains(reason), "{}", stderr(&output));
 }
 
 /// A build takes minutes, and a fresh runner has nothing but what a workflow's cache gives it.

@@ -12,6 +12,7 @@
 mod bench;
 mod debian;
 mod demo;
+mod dist;
 mod generate;
 mod github;
 mod peers;
@@ -54,6 +55,10 @@ enum Command {
     Test(test::TestArgs),
     /// Measure Trainyard beside its peers, side by side in one run.
     Bench(bench::BenchArgs),
+    /// Build what a release offers: an archive of all binaries, its bill of materials, and digests.
+    ///
+    /// Two checkouts of one commit give the same bytes. Fails where a binary is larger than a release allows.
+    Dist(dist::DistArgs),
     /// Run one fuzz target for minutes or hours; outside CI.
     Soak(soak::SoakArgs),
     /// Write the generated files (`action.yml`, README tables, JSON schemas, reference pages).
@@ -66,6 +71,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::run(&workspace),
         Command::Test(args) => test::run(&args, &workspace),
         Command::Bench(args) => bench::run(&args, &workspace),
+        Command::Dist(args) => dist::run(&args, &workspace),
         Command::Soak(args) => soak::run(&args, &workspace),
         Command::Generate(args) => generate::run(&args, &workspace),
     });

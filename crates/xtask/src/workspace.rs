@@ -16,7 +16,7 @@ use crate::process;
 ///
 /// Cargo gives a crate that several packages of a command depend on the features that any of them asks for. Only `train`
 /// asks for candle, so it is built on its own; built with the others, it would put candle into the server too.
-const BINARY_PACKAGES: [&[&str]; 2] = [
+pub(crate) const BINARY_PACKAGES: [&[&str]; 2] = [
     &["trainyard-train"],
     &[
         "trainyard-evaluate",
@@ -35,6 +35,8 @@ pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     /// Cargo's target folder.
     pub(crate) target: PathBuf,
+    /// Target triple of this machine.
+    pub(crate) host: String,
     cargo: PathBuf,
     linking: Linking,
 }
@@ -78,6 +80,7 @@ impl Workspace {
         Ok(Self {
             root: folder("workspace_root")?,
             target: folder("target_directory")?,
+            host: host.to_owned(),
             cargo,
             linking: Linking::of_host(host, &rustflags),
         })
