@@ -10,13 +10,17 @@ use serde_json::Value;
 use crate::support::{files, repository, run};
 
 /// Package, and the packages of ours that it may depend on.
-const EDGES: [(&str, &[&str]); 17] = [
+const EDGES: [(&str, &[&str]); 18] = [
     ("trainyard-npz", &[]),
     ("trainyard-core", &["trainyard-npz"]),
     ("trainyard-ml", &["trainyard-core", "trainyard-npz"]),
     ("trainyard-runner", &["trainyard-core"]),
     ("trainyard-net", &["trainyard-core"]),
     ("trainyard-oci", &["trainyard-core", "trainyard-net"]),
+    (
+        "trainyard-registry",
+        &["trainyard-core", "trainyard-oci", "trainyard-runner"],
+    ),
     ("trainyard-attest", &["trainyard-core"]),
     ("trainyard-serve", &["trainyard-core", "trainyard-ml"]),
     (
@@ -54,10 +58,12 @@ const EDGES: [(&str, &[&str]); 17] = [
     (
         "trainyard-publish-image",
         &[
+            "trainyard-attest",
             "trainyard-core",
             "trainyard-fetch",
             "trainyard-ml",
             "trainyard-oci",
+            "trainyard-registry",
             "trainyard-runner",
         ],
     ),
