@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::{files, repository, run};
 
 /// Package, and the packages of ours that it may depend on.
-const EDGES: [(&str, &[&str]); 18] = [
+const EDGES: [(&str, &[&str]); 19] = [
     ("trainyard-npz", &[]),
     ("trainyard-core", &["trainyard-npz"]),
     ("trainyard-ml", &["trainyard-core", "trainyard-npz"]),
@@ -68,6 +68,16 @@ const EDGES: [(&str, &[&str]); 18] = [
         ],
     ),
     (
+        "trainyard-verify",
+        &[
+            "trainyard-attest",
+            "trainyard-core",
+            "trainyard-oci",
+            "trainyard-registry",
+            "trainyard-runner",
+        ],
+    ),
+    (
         "trainyard-devtools",
         &[
             "trainyard-core",
@@ -77,6 +87,7 @@ const EDGES: [(&str, &[&str]); 18] = [
             "trainyard-publish-image",
             "trainyard-runner",
             "trainyard-train",
+            "trainyard-verify",
         ],
     ),
     ("xtask", &[]),
@@ -94,7 +105,7 @@ const EDGES: [(&str, &[&str]); 18] = [
 ];
 
 /// What a package must not link, not even through others.
-const BANS: [(&str, &[&str]); 9] = [
+const BANS: [(&str, &[&str]); 10] = [
     ("trainyard-core", &["tokio", "candle-core", "reqwest"]),
     (
         "trainyard-ml",
@@ -117,6 +128,10 @@ const BANS: [(&str, &[&str]); 9] = [
     (
         "trainyard-publish-image",
         &["octocrab", "candle-core", "candle-nn"],
+    ),
+    (
+        "trainyard-verify",
+        &["octocrab", "trainyard-ml", "candle-core", "candle-nn"],
     ),
     (
         "trainyard-serve",
@@ -235,6 +250,7 @@ fn no_built_binary_but_train_holds_candle() {
         ("evaluate", false),
         ("gate", false),
         ("publish-image", false),
+        ("verify", false),
         ("serve", false),
     ] {
         let path = crate::support::binaries().join(format!("trainyard-{stage}"));
@@ -406,7 +422,7 @@ fn events_are_named_in_one_place() {
 /// Each `INPUT_…` that an action passes is an option of the binary that it runs.
 #[test]
 fn every_input_reaches_its_binary() {
-    for stage in ["train", "evaluate", "gate", "publish-image"] {
+    for stage in ["train", "evaluate", "gate", "publish-image", "verify"] {
         let action =
             fs::read_to_string(repository().join(format!("actions/{stage}/action.yml"))).unwrap();
         let help = run(crate::support::stage(stage).arg("--help"));

@@ -22,6 +22,7 @@ const BINARY_PACKAGES: [&[&str]; 2] = [
         "trainyard-evaluate",
         "trainyard-gate",
         "trainyard-publish-image",
+        "trainyard-verify",
         "trainyard-serve",
     ],
 ];
