@@ -159,8 +159,8 @@ build_from_source() {
 
 stage=${1:-}
 case "$stage" in
-  train | evaluate | gate | publish-image | key) ;;
-  *) fail "usage: run.sh train|evaluate|gate|publish-image|key" 2 ;;
+  train | evaluate | gate | publish-image | verify | key) ;;
+  *) fail "usage: run.sh train|evaluate|gate|publish-image|verify|key" 2 ;;
 esac
 
 support=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -15,7 +15,7 @@ use crate::support::{files, output, repository, run, stage};
 const GUIDES: &str = "docs/guides";
 
 /// Stages whose binaries take the inputs of an action as options.
-const STAGES: [&str; 4] = ["train", "evaluate", "gate", "publish-image"];
+const STAGES: [&str; 5] = ["train", "evaluate", "gate", "publish-image", "verify"];
 
 /// A fenced block of a page.
 pub(crate) struct Block {

@@ -9,6 +9,7 @@
 mod chain;
 mod common_rows;
 mod cross_validation;
+mod evidence;
 mod examples;
 mod explained;
 mod first_use;

@@ -9,6 +9,7 @@ mod act;
 mod attest;
 mod download;
 mod events;
+mod evidence;
 mod graphql;
 mod image;
 mod metrics;

@@ -15,8 +15,8 @@ use trainyard_core::digest::Sha256Digest;
 use trainyard_oci::spec::Descriptor;
 use trainyard_oci::tags::TagPlan;
 use trainyard_oci::{
-    Access, ClientOptions, ConnectOptions, Credentials, ImageReference, Layout, Progress,
-    ProgressFn, PushOptions, PushSource, Pushed, Registry, RegistryError, RetryPolicy,
+    Access, Attachment, ClientOptions, ConnectOptions, Credentials, ImageReference, Layout,
+    Progress, ProgressFn, PushOptions, PushSource, Pushed, Registry, RegistryError, RetryPolicy,
 };
 
 use crate::peers::push::layout;
@@ -32,12 +32,13 @@ struct Push<'a> {
     image: (&'a Layout, &'a Descriptor),
     tags: &'a [TagPlan],
     mount_from: &'a [String],
+    attached: &'a [Attachment],
     overwrites: bool,
     options: ConnectOptions,
 }
 
 /// What came out, and each step.
-type Outcome = (Result<Pushed, RegistryError>, Vec<Progress>);
+pub(crate) type Outcome = (Result<Pushed, RegistryError>, Vec<Progress>);
 
 /// Everything that a test may ask to be otherwise.
 fn options(address: &str) -> ConnectOptions {
@@ -85,6 +86,7 @@ impl Push<'_> {
             layout,
             manifest,
             mount_from: self.mount_from,
+            attached: self.attached,
         };
         let overwrites = self.overwrites;
         let result = registry
@@ -95,7 +97,7 @@ impl Push<'_> {
 }
 
 /// Pushes a small image of three blobs under `1.0.0` and `1.0`.
-async fn push(fake: &Fake) -> Outcome {
+pub(crate) async fn push(fake: &Fake) -> Outcome {
     push_with(fake, options(fake.address())).await
 }
 
@@ -116,6 +118,7 @@ async fn push_image(
         image,
         tags: &[TagPlan::version("1.0.0"), TagPlan::floating("1.0")],
         mount_from: &[],
+        attached: &[],
         overwrites: false,
         options,
     };

@@ -10,13 +10,17 @@ use serde_json::Value;
 use crate::support::{files, repository, run};
 
 /// Package, and the packages of ours that it may depend on.
-const EDGES: [(&str, &[&str]); 17] = [
+const EDGES: [(&str, &[&str]); 19] = [
     ("trainyard-npz", &[]),
     ("trainyard-core", &["trainyard-npz"]),
     ("trainyard-ml", &["trainyard-core", "trainyard-npz"]),
     ("trainyard-runner", &["trainyard-core"]),
     ("trainyard-net", &["trainyard-core"]),
     ("trainyard-oci", &["trainyard-core", "trainyard-net"]),
+    (
+        "trainyard-registry",
+        &["trainyard-core", "trainyard-oci", "trainyard-runner"],
+    ),
     ("trainyard-attest", &["trainyard-core"]),
     ("trainyard-serve", &["trainyard-core", "trainyard-ml"]),
     (
@@ -54,10 +58,22 @@ const EDGES: [(&str, &[&str]); 17] = [
     (
         "trainyard-publish-image",
         &[
+            "trainyard-attest",
             "trainyard-core",
             "trainyard-fetch",
             "trainyard-ml",
             "trainyard-oci",
+            "trainyard-registry",
+            "trainyard-runner",
+        ],
+    ),
+    (
+        "trainyard-verify",
+        &[
+            "trainyard-attest",
+            "trainyard-core",
+            "trainyard-oci",
+            "trainyard-registry",
             "trainyard-runner",
         ],
     ),
@@ -71,6 +87,7 @@ const EDGES: [(&str, &[&str]); 17] = [
             "trainyard-publish-image",
             "trainyard-runner",
             "trainyard-train",
+            "trainyard-verify",
         ],
     ),
     ("xtask", &[]),
@@ -88,7 +105,7 @@ const EDGES: [(&str, &[&str]); 17] = [
 ];
 
 /// What a package must not link, not even through others.
-const BANS: [(&str, &[&str]); 9] = [
+const BANS: [(&str, &[&str]); 10] = [
     ("trainyard-core", &["tokio", "candle-core", "reqwest"]),
     (
         "trainyard-ml",
@@ -111,6 +128,10 @@ const BANS: [(&str, &[&str]); 9] = [
     (
         "trainyard-publish-image",
         &["octocrab", "candle-core", "candle-nn"],
+    ),
+    (
+        "trainyard-verify",
+        &["octocrab", "trainyard-ml", "candle-core", "candle-nn"],
     ),
     (
         "trainyard-serve",
@@ -229,6 +250,7 @@ fn no_built_binary_but_train_holds_candle() {
         ("evaluate", false),
         ("gate", false),
         ("publish-image", false),
+        ("verify", false),
         ("serve", false),
     ] {
         let path = crate::support::binaries().join(format!("trainyard-{stage}"));
@@ -400,7 +422,7 @@ fn events_are_named_in_one_place() {
 /// Each `INPUT_…` that an action passes is an option of the binary that it runs.
 #[test]
 fn every_input_reaches_its_binary() {
-    for stage in ["train", "evaluate", "gate", "publish-image"] {
+    for stage in ["train", "evaluate", "gate", "publish-image", "verify"] {
         let action =
             fs::read_to_string(repository().join(format!("actions/{stage}/action.yml"))).unwrap();
         let help = run(crate::support::stage(stage).arg("--help"));

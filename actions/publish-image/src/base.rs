@@ -7,9 +7,8 @@ use serde::Deserialize;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_oci::spec::{self, Descriptor, INDEX, Index, Manifest};
 use trainyard_oci::{Access, ImageReference, Layer, Layout, Platform, Registry};
+use trainyard_registry::Reach;
 use trainyard_runner::{ExitCode, WithExitCode as _};
-
-use crate::destinations::Reach;
 
 /// Docker's own names of what the OCI calls layers.
 const DOCKER_LAYERS: [(&str, &str); 2] = [

@@ -1,25 +1,18 @@
-//! Where the image goes: the repositories, how each is reached, and the push with its progress.
+//! Where the image goes: the repositories, how each is reached, and the push.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::anyhow;
 use trainyard_core::config::Config;
-use trainyard_core::digest::Sha256Digest;
 use trainyard_core::publication::Destination;
 use trainyard_oci::tags::TagPlan;
 use trainyard_oci::{
-    Access, ClientOptions, ConnectOptions, Credentials, ImageReference, Progress, PushOptions,
-    PushSource, Registry, RegistryError, RetryPolicy,
+    ImageReference, PushOptions, PushSource, Registry, RegistryError, RetryPolicy,
 };
-use trainyard_runner::{Environment, ExitCode, WithExitCode as _};
+use trainyard_registry::Reach;
+use trainyard_runner::{ExitCode, WithExitCode as _};
 
 use crate::Inputs;
-
-/// Some registries answer a PUT only once they have hashed the blob.
-const READ_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The repositories that get the image, each once: those of `--push`, else those of `[image]`.
 ///
@@ -75,82 +68,15 @@ fn lowercased(reference: &str) -> String {
     small + rest
 }
 
-/// How registries are reached, by inputs, configuration and environment.
-pub(crate) struct Reach<'a> {
-    pub(crate) inputs: &'a Inputs,
-    pub(crate) config: &'a Config,
-    pub(crate) retry: RetryPolicy,
-}
-
-impl Reach<'_> {
-    /// A connection to the repository of `to`; nothing is sent yet.
-    pub(crate) fn connect(&self, to: &ImageReference, access: Access) -> anyhow::Result<Registry> {
-        let Self {
-            inputs,
-            config,
-            retry,
-        } = self;
-        let of_config = || Some(inputs.stage.base().join(config.image.ca.as_ref()?));
-        let ca = inputs.data.ca.clone().or_else(of_config);
-        let mut plain_http = config.image.plain_http.clone();
-        plain_http.extend(inputs.plain_http.iter().cloned());
-        let options = ConnectOptions {
-            credentials: self.credentials(to)?,
-            access,
-            plain_http,
-            client: ClientOptions {
-                read_timeout: Some(READ_TIMEOUT),
-                ..ClientOptions::default().with_ca(ca.as_deref())
-            },
-            retry: *retry,
-            unfinished: unfinished_folder(),
-        };
-        let shown = Mutex::new(Shown::default());
-        let progress = Arc::new(move |step| {
-            if let Ok(mut shown) = shown.lock() {
-                shown.show(step);
-            }
-        });
-        // Nothing is sent yet: what fails is the address or the file of authorities.
-        Registry::connect(to, options, progress).exit_code(ExitCode::Usage)
+/// How registries are reached, by inputs and configuration.
+pub(crate) fn reach<'a>(inputs: &'a Inputs, config: &'a Config, retry: RetryPolicy) -> Reach<'a> {
+    let of_config = || Some(inputs.stage.base().join(config.image.ca.as_ref()?));
+    Reach {
+        args: &inputs.registry,
+        plain_http: &config.image.plain_http,
+        ca: inputs.data.ca.clone().or_else(of_config),
+        retry,
     }
-
-    /// Given outright, else those of `docker login` or `podman login`, else the workflow's token for GitHub's own registry.
-    fn credentials(&self, to: &ImageReference) -> anyhow::Result<Credentials> {
-        let inputs = self.inputs;
-        if let (Some(username), Some(password)) =
-            (&inputs.registry_username, &inputs.registry_password)
-        {
-            return Ok(Credentials::Basic {
-                username: username.clone(),
-                password: password.clone(),
-            });
-        }
-        let found = Credentials::find(to).exit_code(ExitCode::Service)?;
-        let environment = Environment::from_process();
-        let workflow = environment
-            .get("GITHUB_ACTOR")
-            .zip(environment.get("GITHUB_TOKEN"));
-        match (found, workflow) {
-            (Credentials::Anonymous, Some((username, password))) if to.registry() == "ghcr.io" => {
-                Ok(Credentials::Basic {
-                    username: username.to_owned(),
-                    password: password.to_owned(),
-                })
-            }
-            (found, _) => Ok(found),
-        }
-    }
-}
-
-/// Where a user's programs keep their state; the folder of results is no such place, since it is kept as an artifact.
-fn unfinished_folder() -> Option<PathBuf> {
-    let environment = Environment::from_process();
-    let folder = |name| environment.get(name).map(PathBuf::from);
-    let state = folder("XDG_STATE_HOME")
-        .or_else(|| folder("LOCALAPPDATA"))
-        .or_else(|| Some(folder("HOME")?.join(".local/state")))?;
-    Some(state.join("trainyard/uploads"))
 }
 
 /// Pushes the image through `registry` and returns where it is now.
@@ -182,54 +108,10 @@ pub(crate) async fn push(
     })
 }
 
-/// Turns steps into log lines, a large upload into one each quarter.
-#[derive(Default)]
-struct Shown {
-    quarters: BTreeMap<Sha256Digest, u64>,
-}
-
-impl Shown {
-    fn show(&mut self, step: Progress) {
-        match step {
-            Progress::Present { digest, size } => {
-                tracing::info!("{}  {size} bytes, there already", digest.short());
-            }
-            Progress::Mounted { digest, size, from } => {
-                tracing::info!("{}  {size} bytes, taken from `{from}`", digest.short());
-            }
-            Progress::Uploading { digest, sent, size } => {
-                let quarter = 4 * sent / size.max(1);
-                let before = self.quarters.insert(digest.clone(), quarter);
-                if before.is_some_and(|before| before != quarter) && quarter < 4 && size > 64 << 20
-                {
-                    tracing::info!("{}  {} % of {size} bytes", digest.short(), 25 * quarter);
-                }
-            }
-            Progress::Uploaded { digest, size } => {
-                tracing::info!("{}  {size} bytes, sent", digest.short());
-            }
-            Progress::Tagged(image) => tracing::info!("tagged `{image}`"),
-            Progress::Unchanged(image) => tracing::info!("`{image}` is this image already"),
-            Progress::Left { image, names } => {
-                tracing::info!("`{image}` is left: it names {names}");
-            }
-            Progress::Quirk(text) => tracing::warn!("{text}"),
-            Progress::Retrying {
-                during,
-                n_attempts,
-                wait,
-                reason,
-            } => tracing::warn!(
-                "{during} failed ({reason}); attempt {} follows in {:.1} s",
-                n_attempts + 1,
-                wait.as_secs_f64()
-            ),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use trainyard_core::digest::Sha256Digest;
+
     use super::*;
 
     /// publishing.md row 21.

@@ -62,13 +62,15 @@ fn in_image(name: &str) -> String {
 
 /// The model that was packed: its files have the digests that `model.json` names.
 pub(crate) fn packed_model(folder: &Path, layer: &Layer) -> Result<ModelFolder, ModelError> {
-    ModelFolder::of_digests(folder, |name| {
-        let PackedFile { sha256, size_bytes } = layer.files.get(&in_image(name))?.clone();
-        Some(FileEntry {
-            path: name.to_owned(),
-            sha256,
-            size_bytes,
-        })
+    ModelFolder::of_digests(folder, |name| packed_file(name, layer))
+}
+
+fn packed_file(name: &str, layer: &Layer) -> Option<FileEntry> {
+    let PackedFile { sha256, size_bytes } = layer.files.get(&in_image(name))?.clone();
+    Some(FileEntry {
+        path: name.to_owned(),
+        sha256,
+        size_bytes,
     })
 }
 
@@ -174,10 +176,7 @@ impl Parts<'_> {
         } = &self.config.image;
         let name = &self.model.manifest.name;
         let repository = self.context.repository.as_ref();
-        let version = self.context.tag.as_deref().map(|tag| {
-            let release = ReleaseTag::parse(tag, name);
-            release.map_or_else(|| tag.to_owned(), |release| release.version.to_string())
-        });
+        let version = version(self.context, name);
         let mut extra = std::collections::BTreeMap::new();
         extra.insert("dev.trainyard.model.name".to_owned(), name.clone());
         extra.insert(
@@ -204,19 +203,29 @@ impl Parts<'_> {
     }
 }
 
+/// The version of a model called `name`, where the run is of a tag: that of a release tag, else the tag.
+pub(crate) fn version(context: &Context, name: &str) -> Option<String> {
+    context.tag.as_deref().map(|tag| {
+        let release = ReleaseTag::parse(tag, name);
+        release.map_or_else(|| tag.to_owned(), |release| release.version.to_string())
+    })
+}
+
+/// The model's files as they lie in the layer, by their names in the model's folder.
+pub(crate) fn packed_files(model: &ModelFolder, layer: &Layer) -> Vec<FileEntry> {
+    let names = model.files().into_iter();
+    names
+        .map(|name| {
+            packed_file(name, layer)
+                .expect("a model that was packed has all its files in the layer")
+        })
+        .collect()
+}
+
 /// When the image counts as made, in seconds since 1970: `SOURCE_DATE_EPOCH`, else the commit's time, else 0.
 pub(crate) fn created_s(base: &Path) -> anyhow::Result<u64> {
-    if let Some(text) = Environment::from_process().get("SOURCE_DATE_EPOCH") {
-        let seconds = text
-            .parse()
-            .ok()
-            .filter(|seconds| *seconds <= trainyard_oci::MAX_SECONDS);
-        let seconds = seconds.with_context(|| {
-            format!(
-                "`SOURCE_DATE_EPOCH` is `{text}`, which is not a number of seconds from 1970 to the year 9999"
-            )
-        });
-        return seconds.exit_code(ExitCode::Usage);
+    if let Some(seconds) = source_date_epoch()? {
+        return Ok(seconds);
     }
     let folder = if base.as_os_str().is_empty() {
         Path::new(".")
@@ -230,6 +239,24 @@ pub(crate) fn created_s(base: &Path) -> anyhow::Result<u64> {
         );
     }
     Ok(commit_time.unwrap_or(0))
+}
+
+/// `SOURCE_DATE_EPOCH`, where it is set.
+pub(crate) fn source_date_epoch() -> anyhow::Result<Option<u64>> {
+    let environment = Environment::from_process();
+    let Some(text) = environment.get("SOURCE_DATE_EPOCH") else {
+        return Ok(None);
+    };
+    let seconds = text
+        .parse()
+        .ok()
+        .filter(|seconds| *seconds <= trainyard_oci::MAX_SECONDS);
+    let seconds = seconds.with_context(|| {
+        format!(
+            "`SOURCE_DATE_EPOCH` is `{text}`, which is not a number of seconds from 1970 to the year 9999"
+        )
+    });
+    seconds.map(Some).exit_code(ExitCode::Usage)
 }
 
 /// The time of the commit that is checked out, in seconds since 1970; the error is a clause.

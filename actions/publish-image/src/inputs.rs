@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use trainyard_fetch::DataArgs;
+use trainyard_registry::RegistryArgs;
 use trainyard_runner::StageArgs;
 
 /// Package a model that passed the gate, with its server, as an OCI image, and push it.
@@ -30,9 +31,6 @@ pub struct Inputs {
     /// registry.
     #[arg(long)]
     pub overwrite: bool,
-    /// Registries without TLS, as `host` or `host:port`, beside those of `[image] plain_http`; one per line, or repeated.
-    #[arg(long, value_name = "HOST")]
-    pub plain_http: Vec<String>,
     /// Only check that the image could be pushed: names, tags, login and permission. Nothing is built.
     #[arg(long, conflicts_with = "dry_run")]
     pub preflight: bool,
@@ -46,24 +44,13 @@ pub struct Inputs {
     /// They must be statically linked.
     #[arg(long, value_name = "FILE")]
     pub server: Vec<PathBuf>,
-    /// User name for the registry. By default the logins of Docker and podman are used, and for ghcr.io on GitHub Actions the
-    /// workflow's token.
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "TRAINYARD_REGISTRY_USERNAME",
-        requires = "registry_password"
-    )]
-    pub registry_username: Option<String>,
-    /// Password or token of that user. Prefer the environment variable: arguments are visible to other processes.
-    #[arg(
-        long,
-        value_name = "PASSWORD",
-        env = "TRAINYARD_REGISTRY_PASSWORD",
-        hide_env_values = true,
-        requires = "registry_username"
-    )]
-    pub registry_password: Option<String>,
+    /// Sign what is said about the image with this private key: a PEM file of P-256, P-384 or Ed25519 without a password. The variable
+    /// `TRAINYARD_SIGNING_KEY` holds the text of one instead. Without a key the evaluation alone is attached, unsigned.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Registries.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
     /// Downloads of data.
     #[command(flatten)]
     pub data: DataArgs,

@@ -2,13 +2,16 @@
 
 mod base;
 mod destinations;
+mod evidence;
 mod image;
 mod inputs;
 mod naming;
 mod permit;
 mod preflight;
+mod provenance;
 mod recomputed;
 mod server;
+mod signing;
 mod smoke;
 
 use std::path::Path;
@@ -16,20 +19,26 @@ use std::path::Path;
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
 use trainyard_core::config::Config;
+use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
 use trainyard_core::model::ModelFolder;
-use trainyard_core::publication::{Destination, PUBLICATION_FILE, Publication, SCHEMA_VERSION};
+use trainyard_core::publication::{
+    Destination, PUBLICATION_FILE, Publication, Referrer, SCHEMA_VERSION,
+};
 use trainyard_core::report::escape;
 use trainyard_core::results::ResultFolder;
 use trainyard_ml::data::Split;
 use trainyard_oci::spec::Descriptor;
 use trainyard_oci::tags::TagPlan;
-use trainyard_oci::{Access, ImageReference, Layout, PushOptions, PushSource, RetryPolicy};
+use trainyard_oci::{
+    Access, Attachment, ImageReference, Layout, PushOptions, PushSource, RetryPolicy,
+};
+use trainyard_registry::Reach;
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
 use base::Base;
-use destinations::Reach;
+use evidence::{Attached, Evidence, Subject};
 use image::Parts;
 pub use inputs::{Inputs, OUTPUTS};
 use naming::Naming;
@@ -59,6 +68,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         .map(|tag| tag.name)
         .collect();
     let servers = Server::find_all(&inputs.server, &config.image.platforms)?;
+    let key = signing::find(inputs.key.as_deref(), config.image.sign)?;
     let layout = Layout::create(&folder).exit_code(ExitCode::Data)?;
     // Packed first: each byte of the weights is read once, for the layer and for the digests that all that follows goes by.
     let model_folder = inputs.stage.out.join("model");
@@ -91,11 +101,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
             return withhold(&stage, !targets.is_empty(), by);
         }
     };
-    let reach = Reach {
-        inputs: &inputs,
-        config: &config,
-        retry: RetryPolicy::default(),
-    };
+    let reach = destinations::reach(&inputs, &config, RetryPolicy::default());
     // One thread is enough: what takes time is hashing and sending, one after the other.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -127,26 +133,65 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     )?;
     let manifest = match images.as_slice() {
         [image] => image.clone(),
-        _ => layout.add_index(images).exit_code(ExitCode::Data)?,
+        _ => layout.add_index(images.clone()).exit_code(ExitCode::Data)?,
     };
+    let image_name = targets.first().map(ImageReference::name);
+    let evidence = Evidence {
+        model: &model,
+        files: &image::packed_files(&model, &model_layer),
+        verdict: &verdict,
+        out: &inputs.stage.out,
+        context: &stage.context,
+        image_name: image_name.as_deref().unwrap_or(&model.manifest.name),
+        version: image::version(&stage.context, &model.manifest.name),
+        created_s: parts.created_s,
+        finished_s: evidence::finished_s()?,
+        key: key.as_ref(),
+    };
+    let mut subjects: Vec<Subject<'_>> = (images.iter().zip(&servers))
+        .map(|(manifest, server)| Subject {
+            manifest,
+            server: Some(server),
+        })
+        .collect();
+    if images.len() > 1 {
+        subjects.push(Subject {
+            manifest: &manifest,
+            server: None,
+        });
+    }
+    let Attached {
+        attachments,
+        referrers,
+    } = evidence.attach(&subjects, &layout)?;
 
     naming.warn_of_no_version(&targets);
-    layout.finish(&manifest, &names).exit_code(ExitCode::Data)?;
+    layout
+        .finish(&manifest, &names, &attachments)
+        .exit_code(ExitCode::Data)?;
     tracing::info!(
         "wrote the OCI layout `{}`, {}",
         folder.display(),
         manifest.digest
     );
     if inputs.dry_run {
-        return preflight::show(&stage, &layout, &manifest, &naming, &targets);
+        return preflight::show(&stage, &layout, &manifest, &referrers, &naming, &targets);
     }
-    let pushes = push_all(&reach, &naming, &layout, &manifest, &targets);
+    let pushes = push_all(
+        &reach,
+        &naming,
+        (&layout, &manifest, &attachments),
+        &targets,
+    );
     let destinations = runtime.block_on(pushes)?;
+    for destination in &destinations {
+        stage.declare_image(&destination.image);
+    }
     // A tag that the registry left at another image is not this one's name here either.
     let names = match destinations.first() {
         Some(first) => {
             layout
-                .rename(&manifest, &first.tags)
+                .rename(&manifest, &first.tags, &attachments)
                 .exit_code(ExitCode::Data)?;
             first.tags.clone()
         }
@@ -179,6 +224,8 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         ),
         layout_names: names,
         destinations,
+        referrers,
+        signing_key: key.map(|key| key.public_key().fingerprint()),
         trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: stage.context.head_sha.clone(),
     };
@@ -191,8 +238,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
 async fn push_all(
     reach: &Reach<'_>,
     naming: &Naming<'_>,
-    layout: &Layout,
-    manifest: &Descriptor,
+    (layout, manifest, attached): (&Layout, &Descriptor, &[Attachment]),
     targets: &[ImageReference],
 ) -> anyhow::Result<Vec<Destination>> {
     let mut destinations = Vec::new();
@@ -206,9 +252,10 @@ async fn push_all(
             layout,
             manifest,
             mount_from: &mount_from,
+            attached,
         };
         let options = PushOptions {
-            overwrites: reach.inputs.overwrite,
+            overwrites: naming.inputs.overwrite,
         };
         let tags: Vec<TagPlan> = naming.tags(Some(to))?;
         let registry = reach.connect(to, Access::Push)?;
@@ -316,8 +363,11 @@ fn report(stage: &Stage, publication: &Publication, folder: &Path) -> anyhow::Re
         destinations,
         layout_names,
         run_command,
+        referrers,
+        signing_key,
         ..
     } = publication;
+    let evidence = evidence_in_words(referrers, image_digest, signing_key.as_ref());
     let pushed = destinations.first();
     let tags = pushed.map_or(layout_names, |destination| &destination.tags);
     stage.set_output("digest", image_digest)?;
@@ -342,12 +392,28 @@ fn report(stage: &Stage, publication: &Publication, folder: &Path) -> anyhow::Re
     let platforms = platforms.join(", ");
     stage.summarise(&format!(
         "### {title} · {}\n\n| | |\n| :-- | :-- |\n| Image | {place} |\n| Digest | `{image_digest}` |\n| Tags | {} |\n\
-         | Model | `{model_digest}` |\n| Size | {size:.1} MB, {platforms} |\n\nRun it:\n\n```sh\n{run_command}\n```\n",
+         | Model | `{model_digest}` |\n| Size | {size:.1} MB, {platforms} |\n| Evidence | {evidence} |\n\nRun it:\n\n```sh\n{run_command}\n```\n",
         escape(model_name),
         tags.join(", "),
     ));
     stage.print(&format!(
-        "image  {image_digest}\ntags   {}\nsize   {size:.1} MB, {platforms}\nrun    {run_command}\n",
-        tags.join(", ").replace('`', "")
+        "image     {image_digest}\ntags      {}\nsize      {size:.1} MB, {platforms}\nevidence  {}\nrun       {run_command}\n",
+        tags.join(", ").replace('`', ""),
+        evidence.replace('`', "")
     ))
+}
+
+/// What is attached to the image itself, and who signed it.
+fn evidence_in_words(
+    referrers: &[Referrer],
+    image: &Sha256Digest,
+    key: Option<&Sha256Digest>,
+) -> String {
+    let kinds = referrers.iter().filter(|it| it.subject == *image);
+    let kinds: Vec<&str> = kinds.map(|it| evidence::name_of(&it.kind)).collect();
+    let kinds = kinds.join(", ");
+    match key {
+        Some(key) => format!("{kinds}; signed with the key `{key}`"),
+        None => format!("{kinds}; not signed"),
+    }
 }

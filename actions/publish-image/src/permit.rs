@@ -78,7 +78,7 @@ pub(crate) fn check(
         trust: Trust::Verified,
         overridden,
         model_name: None,
-        commit: None,
+        commit,
         trainyard_version: env!("CARGO_PKG_VERSION"),
         rule_changes: &[],
         must_pass: Some(&must_pass),

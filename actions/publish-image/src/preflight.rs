@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 
 use trainyard_core::config::Config;
+use trainyard_core::publication::Referrer;
 use trainyard_oci::spec::Descriptor;
 use trainyard_oci::tags::{TagKind, TagPlan};
 use trainyard_oci::{Access, ImageReference, Layout, Registry, RegistryError, RetryPolicy};
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
-use crate::destinations::{self, Reach};
+use crate::destinations;
 use crate::naming::Naming;
 use crate::server::Server;
+use crate::signing;
 use crate::{Inputs, OUTPUTS};
 
 /// Checks names, tags and the server to pack, then for each registry that it is reached, knows the user, lets them write, and has no
@@ -34,15 +36,13 @@ pub(crate) fn run(stage: &Stage, inputs: &Inputs) -> anyhow::Result<ExitCode> {
     // Without a destination the layout is what is asked for.
     naming.tags(targets.first())?;
     Server::find_all(&inputs.server, &config.image.platforms)?;
-    let reach = Reach {
-        inputs,
-        config: &config,
-        // A host that is down now may be up when the model is trained, but rarely.
-        retry: RetryPolicy {
-            n_attempts: 3,
-            ..RetryPolicy::default()
-        },
+    signing::find(inputs.key.as_deref(), config.image.sign)?;
+    // A host that is down now may be up when the model is trained, but rarely.
+    let retry = RetryPolicy {
+        n_attempts: 3,
+        ..RetryPolicy::default()
     };
+    let reach = destinations::reach(inputs, &config, retry);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -81,6 +81,7 @@ pub(crate) fn show(
     stage: &Stage,
     layout: &Layout,
     manifest: &Descriptor,
+    referrers: &[Referrer],
     naming: &Naming<'_>,
     targets: &[ImageReference],
 ) -> anyhow::Result<ExitCode> {
@@ -89,6 +90,9 @@ pub(crate) fn show(
     let mut text = format!("manifest  {}\n{json}\n", manifest.digest);
     for blob in document.layers.iter().chain([&document.config]) {
         let _ = writeln!(text, "blob      {}  {} bytes", blob.digest, blob.size);
+    }
+    for Referrer { kind, digest, .. } in referrers {
+        let _ = writeln!(text, "attached  {digest}  {kind}");
     }
     for to in targets {
         for tag in naming.tags(Some(to))? {

@@ -15,6 +15,8 @@ pub(crate) const PROGRAM: &str = "trainyard-serve";
 pub(crate) struct Server {
     pub(crate) path: PathBuf,
     pub(crate) platform: Platform,
+    /// Whether it is the one beside this program, of this program's version.
+    pub(crate) is_ours: bool,
 }
 
 impl Server {
@@ -47,7 +49,7 @@ impl Server {
         };
         let mut servers: Vec<Self> = Vec::new();
         for path in &paths {
-            let server = Self::read(path)?;
+            let server = Self::read(path, named.is_empty())?;
             if !servers
                 .iter()
                 .any(|known| known.platform == server.platform)
@@ -71,7 +73,7 @@ impl Server {
         wanted.collect()
     }
 
-    fn read(path: &Path) -> anyhow::Result<Self> {
+    fn read(path: &Path, is_ours: bool) -> anyhow::Result<Self> {
         let bytes = files::read(path)
             .exit_code(ExitCode::Usage)
             .hint("name the server to pack with `--server`")?;
@@ -86,6 +88,7 @@ impl Server {
         Ok(Self {
             path: path.to_owned(),
             platform,
+            is_ours,
         })
     }
 

@@ -47,14 +47,16 @@ pub use bundle::{BUNDLE_MEDIA_TYPE, Bundle, BundleError, Material, sign};
 pub use dsse::{Envelope, EnvelopeSignature, PAYLOAD_TYPE};
 pub use key::{Algorithm, KeyError, PrivateKey, PublicKey};
 pub use ml_bom::{BomInputs, CYCLONEDX, MlBom, MlBomError, ServerBinary};
-pub use model_signing::{MODEL_SIGNATURE, ModelFile, ModelSigningError, sign_model, verify_model};
+pub use model_signing::{
+    MODEL_SIGNATURE, ModelFile, ModelSigningError, SignedModel, sign_model, verify_model,
+};
 pub use policy::{
     Finding, FindingOutcome, Judgement, PermittedSigner, Policy, PolicyError, PredicateType,
-    ReferencePattern, RequiredVerdict,
+    ReferencePattern, RequiredVerdict, short_name,
 };
 pub use provenance::{
     BUILD_TYPE, Build, BuildDefinition, BuildSystem, Builder, GITHUB_BUILD_TYPE, GitHubRun,
-    PROVENANCE, Provenance, ProvenanceError, RunDetails, RunMetadata, Source,
+    MODEL_FILES, PROVENANCE, Provenance, ProvenanceError, RunDetails, RunMetadata, Source,
 };
 pub use statement::{ResourceDescriptor, Statement, StatementError};
 pub use test_result::{TEST_RESULT, TestOutcome, TestResult};

@@ -46,8 +46,8 @@ pub struct BomInputs<'a> {
 pub struct ServerBinary<'a> {
     /// Its file name.
     pub name: &'a str,
-    /// Its version.
-    pub version: &'a str,
+    /// Its version, where it is known.
+    pub version: Option<&'a str>,
     /// Digest of the file.
     pub sha256: &'a Sha256Digest,
 }
@@ -123,7 +123,7 @@ impl MlBom {
             kind: "application",
             bom_ref: SERVER.to_owned(),
             name: server.name.to_owned(),
-            version: Some(server.version.to_owned()),
+            version: server.version.map(str::to_owned),
             hashes: vec![hash(server.sha256)],
             ..Component::default()
         });

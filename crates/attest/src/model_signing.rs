@@ -143,6 +143,14 @@ pub fn sign_model(
     Ok(bundle::write(&statement, key, &hint)?)
 }
 
+/// A model's signature that a trusted key made and that holds together, whatever files are at hand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SignedModel {
+    verified: Verified,
+    /// Hexadecimal digests by name.
+    files: BTreeMap<String, String>,
+}
+
 /// Checks that one of `keys` signed exactly `files`: those that are going to be used, and not the signature itself.
 ///
 /// The signature's own list of paths to pass over is not heeded, so that no file is used which it does not cover.
@@ -151,74 +159,95 @@ pub fn verify_model(
     keys: &[PublicKey],
     files: &[ModelFile<'_>],
 ) -> Result<Verified, VerifyError> {
-    let (statement, signer) = signed_statement(bundle, keys)?;
-    if statement.predicate_type != MODEL_SIGNATURE {
-        return Err(Unverified::PredicateType {
-            expected: MODEL_SIGNATURE,
-            found: statement.predicate_type,
-        }
-        .into());
-    }
-    let Predicate {
-        serialization,
-        resources,
-    } = Predicate::deserialize(&statement.predicate).map_err(Unverified::Predicate)?;
-    let is_sha256 = |resource: &Resource| resource.algorithm == SHA256;
-    if serialization.method != "files" || !resources.iter().all(is_sha256) {
-        return Err(Unverified::ModelSerialization {
-            method: serialization.method,
-            hash: serialization.hash_type,
-        }
-        .into());
-    }
-    let contradiction = |text: String| VerifyError::from(Contradiction::Content(text));
+    let signed = SignedModel::read(bundle, keys)?;
+    signed.check(files)?;
+    Ok(signed.verified)
+}
 
-    let root = root_digest(resources.iter().map(|resource| resource.digest.as_str()));
-    let is_of_root = |root: &Sha256Digest| match statement.subject.as_slice() {
-        [subject] => subject.is(root),
-        _ => false,
-    };
-    if !root.as_ref().is_some_and(is_of_root) {
-        return Err(contradiction(
-            "the model's signature contradicts itself: its root digest is not that of the files in it"
-                .to_owned(),
-        ));
-    }
-    let mut signed = BTreeMap::new();
-    for resource in &resources {
-        let digest = resource.digest.to_ascii_lowercase();
-        if signed.insert(resource.name.as_str(), digest).is_some() {
-            let name = &resource.name;
-            return Err(contradiction(format!(
-                "the model's signature contradicts itself: it names `{name}` twice"
-            )));
+impl SignedModel {
+    /// Checks that one of `keys` made the signature and that it does not contradict itself. Of which files is not looked at.
+    pub fn read(bundle: &Bundle, keys: &[PublicKey]) -> Result<Self, VerifyError> {
+        let (statement, signer) = signed_statement(bundle, keys)?;
+        if statement.predicate_type != MODEL_SIGNATURE {
+            return Err(Unverified::PredicateType {
+                expected: MODEL_SIGNATURE,
+                found: statement.predicate_type,
+            }
+            .into());
         }
+        let Predicate {
+            serialization,
+            resources,
+        } = Predicate::deserialize(&statement.predicate).map_err(Unverified::Predicate)?;
+        let is_sha256 = |resource: &Resource| resource.algorithm == SHA256;
+        if serialization.method != "files" || !resources.iter().all(is_sha256) {
+            return Err(Unverified::ModelSerialization {
+                method: serialization.method,
+                hash: serialization.hash_type,
+            }
+            .into());
+        }
+        let contradiction = |text: String| VerifyError::from(Contradiction::Content(text));
+
+        let root = root_digest(resources.iter().map(|resource| resource.digest.as_str()));
+        let is_of_root = |root: &Sha256Digest| match statement.subject.as_slice() {
+            [subject] => subject.is(root),
+            _ => false,
+        };
+        if !root.as_ref().is_some_and(is_of_root) {
+            return Err(contradiction(
+                "the model's signature contradicts itself: its root digest is not that of the files in it"
+                    .to_owned(),
+            ));
+        }
+        let mut files = BTreeMap::new();
+        for Resource { name, digest, .. } in resources {
+            if files
+                .insert(name.clone(), digest.to_ascii_lowercase())
+                .is_some()
+            {
+                return Err(contradiction(format!(
+                    "the model's signature contradicts itself: it names `{name}` twice"
+                )));
+            }
+        }
+        Ok(Self {
+            verified: Verified {
+                predicate_type: statement.predicate_type,
+                predicate: statement.predicate,
+                subjects: statement.subject,
+                signer,
+                n_unchecked_log_entries: bundle.n_log_entries,
+            },
+            files,
+        })
     }
-    if let Some(difference) = difference(&signed, files) {
-        return Err(contradiction(difference));
+
+    /// Whether it is of exactly these files.
+    pub fn check(&self, files: &[ModelFile<'_>]) -> Result<(), Contradiction> {
+        difference(&self.files, files).map_or(Ok(()), |words| Err(Contradiction::Content(words)))
     }
-    Ok(Verified {
-        predicate_type: statement.predicate_type,
-        predicate: statement.predicate,
-        subjects: statement.subject,
-        signer,
-        n_unchecked_log_entries: bundle.n_log_entries,
-    })
+
+    /// What the key said.
+    pub const fn verified(&self) -> &Verified {
+        &self.verified
+    }
 }
 
 /// What differs between the signed files and those at hand, in one sentence.
-fn difference(signed: &BTreeMap<&str, String>, files: &[ModelFile<'_>]) -> Option<String> {
+fn difference(signed: &BTreeMap<String, String>, files: &[ModelFile<'_>]) -> Option<String> {
     let found: BTreeSet<&str> = files.iter().map(|file| file.name).collect();
     let is_changed = |file: &&ModelFile<'_>| {
         let digest = signed.get(file.name);
         digest.is_some_and(|digest| digest != file.sha256.hex())
     };
     let changed = files.iter().filter(is_changed).map(|file| file.name);
-    let missing = signed.keys().copied().filter(|name| !found.contains(name));
+    let missing = signed.keys().map(String::as_str);
+    let missing = missing.filter(|name| !found.contains(name));
     let added = found
         .iter()
         .copied()
-        .filter(|name| !signed.contains_key(name));
+        .filter(|name| !signed.contains_key(*name));
     let part = |what: &str, names: &mut dyn Iterator<Item = &str>| {
         let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
         (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")))

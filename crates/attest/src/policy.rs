@@ -11,6 +11,7 @@ use serde::Deserialize;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::pattern;
 
+use crate::key::PublicKey;
 use crate::ml_bom::CYCLONEDX;
 use crate::model_signing::MODEL_SIGNATURE;
 use crate::provenance::PROVENANCE;
@@ -144,6 +145,23 @@ impl Policy {
         })
     }
 
+    /// What holds where no policy is written: one of `keys` signed a verdict, and no verdict of theirs failed.
+    pub fn of_keys(keys: &[PublicKey]) -> Self {
+        let signers = keys.iter();
+        Self {
+            signers: signers
+                .map(|key| PermittedSigner::Key(key.fingerprint()))
+                .collect(),
+            require: vec![PredicateType::known(TEST_RESULT)],
+            verdict: Some(RequiredVerdict::Warn),
+            allow_override: false,
+            max_age_days: None,
+            repository: None,
+            workflow: None,
+            reference: None,
+        }
+    }
+
     /// Whether it trusts certificates, which this build does not check.
     fn names_identities(&self) -> bool {
         let is_identity =
@@ -175,6 +193,12 @@ impl PermittedSigner {
     }
 }
 
+/// The short name that a policy has for a predicate type, or its URI where it has none.
+pub fn short_name(uri: &str) -> &str {
+    let known = TYPES.iter().find(|(_, known)| *known == uri);
+    known.map_or(uri, |(name, _)| name)
+}
+
 impl PredicateType {
     /// The URI.
     pub fn uri(&self) -> &str {
@@ -183,8 +207,7 @@ impl PredicateType {
 
     /// The short name, or the URI where it has none.
     pub fn name(&self) -> &str {
-        let known = TYPES.iter().find(|(_, uri)| *uri == self.0);
-        known.map_or(self.0.as_str(), |(name, _)| name)
+        short_name(&self.0)
     }
 
     fn known(uri: &str) -> Self {

@@ -19,6 +19,9 @@ pub const GITHUB_BUILD_TYPE: &str = "https://actions.github.io/buildtypes/workfl
 pub const BUILD_TYPE: &str =
     "https://github.com/trainyard/trainyard/blob/main/docs/concepts/build-type.md";
 
+/// What the name of a dependency begins with that is a file of the packed model: `models/model.json`.
+pub const MODEL_FILES: &str = "models/";
+
 /// The digest algorithm under which a commit stands.
 const GIT_COMMIT: &str = "gitCommit";
 
@@ -239,6 +242,15 @@ impl Provenance {
                 reference,
                 commit: dependency.digest.get(GIT_COMMIT).map(String::as_str),
             })
+        })
+    }
+
+    /// The files of the model that was packed: name in its folder, and hexadecimal SHA-256 digest.
+    pub fn model_files(&self) -> impl Iterator<Item = (&str, &str)> {
+        let dependencies = self.build_definition.resolved_dependencies.iter();
+        dependencies.filter_map(|dependency| {
+            let name = dependency.name.strip_prefix(MODEL_FILES)?;
+            Some((name, dependency.digest.get("sha256")?.as_str()))
         })
     }
 

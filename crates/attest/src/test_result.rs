@@ -15,6 +15,9 @@ use crate::statement::{ResourceDescriptor, Statement};
 /// The type of the predicate.
 pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
 
+const RULES: &str = "rules";
+const TEST_DATA: &str = "test data";
+
 const DECISION: &str = "dev.trainyard.verdict";
 const REASON: &str = "dev.trainyard.reason";
 const OVERRIDE: &str = "dev.trainyard.override";
@@ -80,10 +83,10 @@ impl TestResult {
         let mut of_verdict = ResourceDescriptor::new(VERDICT_FILE, verdict_digest);
         of_verdict.annotations = annotations(verdict);
         let known = [
-            ("rules", Some(&verdict.rules_digest)),
+            (RULES, Some(&verdict.rules_digest)),
             (EVALUATION_FILE, verdict.evaluation_digest.as_ref()),
             (PREDICTIONS_FILE, predictions),
-            ("test data", verdict.data_digest.as_ref()),
+            (TEST_DATA, verdict.data_digest.as_ref()),
         ];
         let known = known
             .into_iter()
@@ -139,6 +142,37 @@ impl TestResult {
     /// Why the rules came to that, in sentences.
     pub fn reason(&self) -> Option<&str> {
         self.annotation(REASON)?.as_str()
+    }
+
+    /// Digest of the model that was judged, as text.
+    pub fn model(&self) -> Option<&str> {
+        self.annotation(MODEL)?.as_str()
+    }
+
+    /// The commit that was judged.
+    pub fn commit(&self) -> Option<&str> {
+        self.annotation(COMMIT)?.as_str()
+    }
+
+    /// Digest of the rules that judged, as hexadecimal text.
+    pub fn rules(&self) -> Option<&str> {
+        self.digest_of(RULES)
+    }
+
+    /// Digest of the test data's files, as hexadecimal text.
+    pub fn test_data(&self) -> Option<&str> {
+        self.digest_of(TEST_DATA)
+    }
+
+    /// Digest of `evaluation.json`, as hexadecimal text.
+    pub fn evaluation(&self) -> Option<&str> {
+        self.digest_of(EVALUATION_FILE)
+    }
+
+    fn digest_of(&self, name: &str) -> Option<&str> {
+        let mut descriptors = self.configuration.iter();
+        let descriptor = descriptors.find(|descriptor| descriptor.name == name)?;
+        descriptor.digest.get("sha256").map(String::as_str)
     }
 
     fn annotation(&self, key: &str) -> Option<&Value> {

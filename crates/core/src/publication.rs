@@ -12,6 +12,9 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// The file's name in an image folder.
 pub const PUBLICATION_FILE: &str = "publication.json";
 
+/// The media type of an `evaluation.json` that is attached to an image.
+pub const EVALUATION_MEDIA_TYPE: &str = "application/vnd.trainyard.evaluation.v1+json";
+
 /// An image, what is in it and where it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -38,12 +41,29 @@ pub struct Publication {
     pub layout_names: Vec<String>,
     /// Where it was pushed.
     pub destinations: Vec<Destination>,
+    /// What is attached to it, in the layout and wherever it was pushed.
+    pub referrers: Vec<Referrer>,
+    /// Fingerprint of the key that signed it: the digest of the public key in DER. Absent where nothing is signed.
+    pub signing_key: Option<Sha256Digest>,
     /// The one command that runs it.
     pub run_command: String,
     /// Version of Trainyard.
     pub trainyard_version: String,
     /// Commit that was checked out, when known.
     pub commit: Option<String>,
+}
+
+/// Something that is attached to the image, by a manifest whose subject the image is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Referrer {
+    /// What it says: the predicate type of a signed statement, or the media type of what is not signed.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Digest of its manifest.
+    pub digest: Sha256Digest,
+    /// The image, or one image of an index, that it is about.
+    pub subject: Sha256Digest,
 }
 
 /// A registry that has the image.

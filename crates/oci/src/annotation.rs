@@ -5,6 +5,12 @@ use std::collections::BTreeMap;
 /// Annotation of an index entry: the name that tools know the image by.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
+/// Annotation of a blob: the name of the file that it is.
+pub const TITLE: &str = "org.opencontainers.image.title";
+
+/// Annotation of a manifest: when it was made, as RFC 3339.
+pub const CREATED: &str = "org.opencontainers.image.created";
+
 /// What people and registries are told about an image: the same text as labels and as annotations.
 ///
 /// The keys are those of the OCI image specification, annotations.md. Absent fields are left out.
@@ -52,10 +58,7 @@ impl Description {
                 entries.insert(format!("org.opencontainers.image.{key}"), value.clone());
             }
         }
-        entries.insert(
-            "org.opencontainers.image.created".to_owned(),
-            created.to_owned(),
-        );
+        entries.insert(CREATED.to_owned(), created.to_owned());
         entries
     }
 }

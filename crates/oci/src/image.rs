@@ -123,8 +123,10 @@ impl Image {
         let manifest = Manifest {
             schema_version: 2,
             media_type: spec::MANIFEST.to_owned(),
+            artifact_type: None,
             config: Descriptor::of(spec::CONFIG, &config),
             layers: self.layers.iter().map(descriptor).collect(),
+            subject: None,
             annotations: self.description.entries(&rfc3339(self.created_s)),
         };
         let manifest = to_json("manifest", &manifest)?;
@@ -191,6 +193,7 @@ fn descriptor(layer: &Layer) -> Descriptor {
         media_type: layer.media_type.clone(),
         digest: layer.digest.clone(),
         size: layer.size,
+        artifact_type: None,
         platform: None,
         annotations: std::collections::BTreeMap::new(),
     }

@@ -12,6 +12,7 @@ use trainyard_core::digest::Sha256Digest;
 use trainyard_core::files::{self, FileError};
 
 use crate::annotation;
+use crate::attachment::{Artifact, Attachment, EMPTY_CONFIG};
 use crate::image::{Image, ImageError};
 use crate::spec::{ConfigFile, Descriptor, INDEX, Index, LayoutMarker, Manifest, PlatformEntry};
 
@@ -155,11 +156,45 @@ impl Layout {
         Ok(descriptor)
     }
 
-    /// Finishes the layout with one image, or an index of images, under each of `names`: unnamed blobs go, the index comes last.
+    /// Writes `artifact` and the manifest that attaches it to `subject`, an image or an index of this layout.
+    pub fn attach(
+        &self,
+        artifact: &Artifact,
+        subject: &Descriptor,
+    ) -> Result<Attachment, LayoutError> {
+        let manifest = artifact.manifest(subject);
+        let bytes = serde_json::to_vec(&manifest).map_err(|source| FileError::Json {
+            path: self.blobs(),
+            kind: "OCI artifact manifest",
+            source,
+        })?;
+        for bytes in [EMPTY_CONFIG, &artifact.bytes, &bytes] {
+            files::write(&self.blob_path(&Sha256Digest::of(bytes)), bytes)?;
+        }
+        Ok(Attachment {
+            subject: subject.digest.clone(),
+            manifest: Descriptor {
+                artifact_type: manifest.artifact_type,
+                annotations: manifest.annotations,
+                ..Descriptor::of(&manifest.media_type, &bytes)
+            },
+        })
+    }
+
+    /// Finishes the layout with one image, or an index of images, under each of `names`, and with what is attached to it: unnamed
+    /// blobs go, the index comes last.
     ///
     /// Layers were digested when they were written, so their sizes alone are looked at; [`Layout::verify`] reads them.
-    pub fn finish(&self, manifest: &Descriptor, names: &[String]) -> Result<(), LayoutError> {
-        let blobs = self.blobs_of(manifest)?;
+    pub fn finish(
+        &self,
+        manifest: &Descriptor,
+        names: &[String],
+        attached: &[Attachment],
+    ) -> Result<(), LayoutError> {
+        let mut blobs = self.blobs_of(manifest)?;
+        for attachment in attached {
+            blobs.extend(self.blobs_of(&attachment.manifest)?);
+        }
         for blob in &blobs {
             let path = self.blob_path(&blob.digest);
             if !fs::metadata(&path).is_ok_and(|metadata| metadata.len() == blob.size) {
@@ -171,22 +206,28 @@ impl Layout {
             image_layout_version: VERSION.to_owned(),
         };
         files::write_json(&self.root.join(MARKER_FILE), &marker)?;
-        self.rename(manifest, names)
+        self.rename(manifest, names, attached)
     }
 
-    /// Gives the one image of the layout these names instead of those that it has.
-    pub fn rename(&self, manifest: &Descriptor, names: &[String]) -> Result<(), LayoutError> {
+    /// Gives the one image of the layout these names instead of those that it has; what is attached to it has none.
+    pub fn rename(
+        &self,
+        manifest: &Descriptor,
+        names: &[String],
+        attached: &[Attachment],
+    ) -> Result<(), LayoutError> {
         let named = |name: &String| {
             let mut entry = manifest.clone();
             let key = annotation::REF_NAME.to_owned();
             entry.annotations.insert(key, name.clone());
             entry
         };
-        let manifests = if names.is_empty() {
+        let mut manifests = if names.is_empty() {
             vec![manifest.clone()]
         } else {
             names.iter().map(named).collect()
         };
+        manifests.extend(attached.iter().map(|it| it.manifest.clone()));
         let index = Index {
             schema_version: 2,
             media_type: INDEX.to_owned(),
@@ -380,7 +421,7 @@ pub(crate) mod tests {
         };
         let manifest = layout.add_image(&image).unwrap();
         layout
-            .finish(&manifest, &["v1".to_owned(), "latest".to_owned()])
+            .finish(&manifest, &["v1".to_owned(), "latest".to_owned()], &[])
             .unwrap();
         fs::remove_file(source).unwrap();
         (layout, manifest)

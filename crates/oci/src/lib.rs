@@ -4,6 +4,7 @@
 //! [`Credentials::find`] asks Docker's configuration.
 
 pub mod annotation;
+mod attachment;
 mod credentials;
 mod digest_writer;
 mod image;
@@ -17,6 +18,7 @@ pub mod tags;
 mod timestamp;
 mod unpack;
 
+pub use attachment::{Artifact, Attachment};
 pub use credentials::{Credentials, CredentialsError};
 pub use image::{EncodedImage, Image, ImageError, Platform, RuntimeConfig};
 pub use layer::{Compression, Layer, LayerError, LayerFile, LayerPlan, PackedFile};

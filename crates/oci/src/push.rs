@@ -1,7 +1,8 @@
 //! Pushing an image or an index of a layout: what is there already is not sent, and tags are written last.
 //!
 //! The order makes a push that breaks off harmless: version tags are checked before anything is sent, blobs come before
-//! the manifest, the version tag before floating ones. Which of these a release moves is decided by the registry's tags after
+//! the manifest, what is attached to the image before any tag, and the version tag before floating ones: who finds a tag finds the
+//! evidence. Which of these a release moves is decided by the registry's tags after
 //! its own version stands among them, and looked at again once they are written: of two releases at once, the later look sees
 //! both, so that `latest` ends on the higher one whatever the order.
 
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use trainyard_core::digest::Sha256Digest;
 
+use crate::attachment::Attachment;
 use crate::layout::Layout;
 use crate::reference::ImageReference;
 use crate::registry::{BlobSource, Progress, Registry, RegistryError};
@@ -32,6 +34,8 @@ pub struct PushSource<'a> {
     pub manifest: &'a Descriptor,
     /// Other repositories of the registry that may have some of the blobs.
     pub mount_from: &'a [String],
+    /// What is attached to the image, or to images of the index.
+    pub attached: &'a [Attachment],
 }
 
 /// What a push may do.
@@ -141,6 +145,10 @@ impl Registry {
             manifest,
             bytes: layout.read_blob(manifest)?.into(),
         };
+        if !source.attached.is_empty() {
+            self.push_attached(source, &image, trusts_registry, &mut pushed)
+                .await?;
+        }
         for tag in tags {
             let Some(existing) = found.get(&tag.name) else {
                 continue;
@@ -173,6 +181,7 @@ impl Registry {
             layout,
             manifest,
             mount_from,
+            attached: _,
         } = source;
         let blobs = blobs_of(layout, manifest)?;
         let uploads = blobs.values().map(|blob| async move {
@@ -193,6 +202,51 @@ impl Registry {
             let bytes = layout.read_blob(child)?.into();
             self.write_manifest(child.digest.as_str(), &child.media_type, &bytes)
                 .await?;
+        }
+        Ok(())
+    }
+
+    /// Sends what is attached to the image, which comes first under its digest alone: not all registries take a reference to what they
+    /// have not got.
+    async fn push_attached(
+        &self,
+        source: PushSource<'_>,
+        image: &Written<'_>,
+        trusts_registry: bool,
+        pushed: &mut Pushed,
+    ) -> Result<(), RegistryError> {
+        let PushSource {
+            layout,
+            mount_from,
+            attached,
+            ..
+        } = source;
+        let Descriptor {
+            media_type, digest, ..
+        } = image.manifest;
+        self.write_manifest(digest.as_str(), media_type, &image.bytes)
+            .await?;
+        let mut blobs = BTreeMap::new();
+        for attachment in attached {
+            blobs.extend(blobs_of(layout, &attachment.manifest)?);
+        }
+        for blob in blobs.values() {
+            if self.push_blob(blob, mount_from, !trusts_registry).await? {
+                pushed.n_uploaded += 1;
+                pushed.uploaded_bytes += blob.size;
+            } else {
+                pushed.n_present += 1;
+            }
+        }
+        // One after the other: where the list is a tag, each is a change of the same index.
+        for attachment in attached {
+            let Attachment { subject, manifest } = attachment;
+            let bytes = layout.read_blob(manifest)?.into();
+            self.attach(subject, manifest, &bytes).await?;
+            self.report(Progress::Attached {
+                manifest: manifest.digest.clone(),
+                subject: subject.clone(),
+            });
         }
         Ok(())
     }

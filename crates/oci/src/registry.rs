@@ -92,6 +92,13 @@ pub enum Progress {
         /// Its size.
         size: u64,
     },
+    /// Something refers to the image now.
+    Attached {
+        /// What refers to it.
+        manifest: Sha256Digest,
+        /// The image, or one of an index.
+        subject: Sha256Digest,
+    },
     /// A tag names the image now.
     Tagged(ImageReference),
     /// A tag names the image already.

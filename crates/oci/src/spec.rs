@@ -15,6 +15,9 @@ use trainyard_core::digest::Sha256Digest;
 /// A layer by Zstandard (layer.md), which oci-client has no name for.
 pub const LAYER_TAR_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 
+/// The type of `{}`, the configuration of what has none (manifest.md, "Guidelines for Artifact Usage").
+pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+
 /// A blob by type, digest and size (descriptor.md).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,6 +28,10 @@ pub struct Descriptor {
     pub digest: Sha256Digest,
     /// Number of its bytes.
     pub size: u64,
+    /// What a manifest is of, where it is not an image; in an index only. Other tools write wrong types here, so the manifest itself
+    /// is to be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     /// Which machines the image is for; in an index only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<PlatformEntry>,
@@ -40,6 +47,7 @@ impl Descriptor {
             media_type: media_type.to_owned(),
             digest: Sha256Digest::of(bytes),
             size: bytes.len() as u64,
+            artifact_type: None,
             platform: None,
             annotations: BTreeMap::new(),
         }
@@ -80,10 +88,16 @@ pub struct Manifest {
     pub schema_version: u32,
     /// Always [`MANIFEST`].
     pub media_type: String,
+    /// What it is of, where it is not an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     /// The configuration.
     pub config: Descriptor,
     /// The layers, lowest first.
     pub layers: Vec<Descriptor>,
+    /// The manifest that it refers to, where it is attached to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
     /// Notes for people and tools.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,

@@ -9,6 +9,7 @@ mod jenkins;
 mod payload;
 mod travis;
 mod trust;
+mod workflow;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ use trainyard_core::files::FileError;
 
 pub use event::Event;
 pub use trust::Trust;
+pub use workflow::Workflow;
 
 use crate::environment::Environment;
 
@@ -137,6 +139,10 @@ pub struct Context {
     pub workspace: Option<PathBuf>,
     /// The repository's default branch.
     pub default_branch: Option<String>,
+    /// Address of the CI server, where it is not GitHub's.
+    pub ci_url: Option<String>,
+    /// The run as GitHub describes it; in GitHub Actions alone.
+    pub workflow: Option<Workflow>,
 }
 
 impl Context {

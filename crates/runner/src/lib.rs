@@ -10,6 +10,7 @@ pub mod context;
 pub mod inputs;
 
 mod arguments;
+mod artifacts;
 
 pub mod annotate;
 pub mod log;
@@ -28,7 +29,8 @@ mod timestamp;
 
 pub use annotate::{Annotation, Annotator, Level, path_in_repository};
 pub use arguments::StageArgs;
-pub use context::{Comment, Context, ContextError, Event, Provider, Trust};
+pub use artifacts::{Artifacts, ArtifactsError};
+pub use context::{Comment, Context, ContextError, Event, Provider, Trust, Workflow};
 pub use ending::run;
 pub use environment::Environment;
 pub use exit::{Failure, WithExitCode};

@@ -15,7 +15,7 @@ const MASK: &str = "***";
 const MIN_SECRET_BYTES: usize = 4;
 
 /// A variable is secret when its name is one of these, or ends with `_` and one of these.
-const SECRET_NAMES: [&str; 9] = [
+const SECRET_NAMES: [&str; 10] = [
     "TOKEN",
     "PASSWORD",
     "PASSWD",
@@ -25,6 +25,7 @@ const SECRET_NAMES: [&str; 9] = [
     "API_KEY",
     "ACCESS_KEY",
     "PRIVATE_KEY",
+    "SIGNING_KEY",
 ];
 
 /// Replaces secrets in text. Cloning is cheap.

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::annotate::{Annotation, Annotator, neutralise, path_in_repository};
+use crate::artifacts::Artifacts;
 use crate::context::Context;
 use crate::environment::Environment;
 use crate::exit::{ExitCode, WithExitCode as _};
@@ -23,6 +24,8 @@ pub struct Stage {
     pub summary: Summary,
     /// Its annotations.
     pub annotator: Annotator,
+    /// What it made, for GitHub's attestations.
+    pub artifacts: Artifacts,
     redactor: Redactor,
 }
 
@@ -36,6 +39,7 @@ impl Stage {
             outputs: Outputs::from_environment(&environment),
             summary: Summary::from_environment(&environment),
             annotator: Annotator::from_environment(&environment),
+            artifacts: Artifacts::from_environment(&environment),
             redactor: Redactor::from_environment(&environment),
         })
     }
@@ -69,6 +73,14 @@ impl Stage {
         printed
             .and_then(|()| stdout.flush())
             .exit_code(ExitCode::Data)
+    }
+
+    /// Declares a pushed image, by digest, to the runner, so that `actions/attest` without inputs is about it; a failure is a warning,
+    /// since that action says itself that it found nothing.
+    pub fn declare_image(&self, image: &str) {
+        if let Err(error) = self.artifacts.declare_image(image) {
+            tracing::warn!("the image could not be declared to `actions/attest`: {error}");
+        }
     }
 
     /// Annotates; a failure is a warning, since a report never decides.

@@ -22,6 +22,7 @@ pub(crate) const BINARY_PACKAGES: [&[&str]; 2] = [
         "trainyard-evaluate",
         "trainyard-gate",
         "trainyard-publish-image",
+        "trainyard-verify",
         "trainyard-serve",
     ],
 ];

@@ -186,7 +186,7 @@ fn best(scores: impl Iterator<Item = f64>) -> usize {
 fn the_layout_runs_by_the_command_that_is_printed() {
     let project = Project::passed();
     let said = project.run("publish-image", &[], 0);
-    said.has_output("run    podman run --rm --publish 8080:8080 oci:trainyard-out/image:latest");
+    said.has_output("run       podman run --rm --publish 8080:8080 oci:trainyard-out/image:latest");
     let storage = tempfile::tempdir().unwrap();
     let container = Container::start_in(
         &project.path(""),

@@ -60,7 +60,7 @@ pub(crate) fn layout(folder: &Path, model: &[u8]) -> (Layout, Descriptor) {
         created_s: 1_700_000_000,
     };
     let manifest = layout.add_image(&image).unwrap();
-    layout.finish(&manifest, &["v1".to_owned()]).unwrap();
+    layout.finish(&manifest, &["v1".to_owned()], &[]).unwrap();
     (layout, manifest)
 }
 
@@ -109,6 +109,7 @@ pub(crate) fn push_as(
         layout,
         manifest,
         mount_from: &[],
+        attached: &[],
     };
     let result = block_on(registry.push(source, tags, PushOptions::default()));
     let steps = steps.lock().unwrap().clone();

@@ -217,6 +217,7 @@ async fn blobs_are_taken_from_another_repository() {
             image: (&layout, &manifest),
             tags: &[TagPlan::version("1.0.0")],
             mount_from: &[REPOSITORY.to_owned()],
+            attached: &[],
             overwrites: false,
             options: options(fake.address()),
         };
@@ -251,6 +252,7 @@ async fn a_version_is_moved_only_where_that_is_asked_for() {
         image: (&layout, &manifest),
         tags: &tags,
         mount_from: &[],
+        attached: &[],
         overwrites,
         options: options(fake.address()),
     };

@@ -26,6 +26,7 @@ fn release(address: &str, version: &str) -> Pushed {
         image: (&layout, &manifest),
         tags: &planned(version),
         mount_from: &[],
+        attached: &[],
         overwrites: false,
         options: options(address),
     };
@@ -110,6 +111,7 @@ fn a_commits_tag_is_left_at_its_first_image() {
             image: (&layout, &manifest),
             tags: &tags::plan(&event).unwrap(),
             mount_from: &[],
+            attached: &[],
             overwrites: false,
             options: options(fake.address()),
         };

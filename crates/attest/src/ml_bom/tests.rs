@@ -20,7 +20,7 @@ fn bom(change: impl FnOnce(&mut BomInputs<'_>)) -> Value {
         version: Some("1.2.3"),
         server: Some(ServerBinary {
             name: "trainyard-serve",
-            version: "0.1.0",
+            version: Some("0.1.0"),
             sha256: &server,
         }),
         timestamp: Some("2026-03-04T05:06:07Z"),

@@ -48,6 +48,8 @@ pub struct ImageConfig {
     pub port: u16,
     /// Number of held-out rows in the smoke test: before the push, the packaged server must match the evaluation on them.
     pub smoke_test_rows: usize,
+    /// Whether an image without signed evidence is refused. It is signed wherever `--key` or `TRAINYARD_SIGNING_KEY` gives a key.
+    pub sign: bool,
 }
 
 /// A file that goes into the image as it is.
@@ -92,6 +94,7 @@ impl Default for ImageConfig {
             platforms: Vec::new(),
             port: 8080,
             smoke_test_rows: 32,
+            sign: false,
         }
     }
 }

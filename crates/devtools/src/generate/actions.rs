@@ -110,6 +110,7 @@ struct Stage {
     outputs: &'static [(&'static str, &'static str)],
 }
 
+/// The stages of the chain.
 fn stages() -> [Stage; 4] {
     [
         Stage {
@@ -139,9 +140,19 @@ fn stages() -> [Stage; 4] {
     ]
 }
 
+/// Checks an image that the chain published, wherever it is going to be used.
+fn verify() -> Stage {
+    Stage {
+        name: "verify",
+        icon: "check-circle",
+        command: trainyard_verify::Inputs::command(),
+        outputs: trainyard_verify::OUTPUTS,
+    }
+}
+
 /// The actions of the stages, and last that of the chain.
 pub(crate) fn all() -> Vec<Action> {
-    let mut actions: Vec<Action> = stages().iter().map(of_stage).collect();
+    let mut actions: Vec<Action> = stages().iter().chain([&verify()]).map(of_stage).collect();
     actions.push(of_chain(&stages()));
     actions
 }
@@ -431,8 +442,16 @@ impl Action {
             if let Some(fixed) = step.fixed {
                 let _ = writeln!(yaml, "        {fixed}");
             }
-            if step.stage == "publish-image" {
-                yaml.push_str("        # For ghcr.io, where nothing else says who pushes.\n");
+            let asks = match step.stage {
+                "publish-image" => Some("pushes"),
+                "verify" => Some("pulls"),
+                _ => None,
+            };
+            if let Some(asks) = asks {
+                let _ = writeln!(
+                    yaml,
+                    "        # For ghcr.io, where nothing else says who {asks}."
+                );
                 yaml.push_str("        GITHUB_TOKEN: ${{ github.token }}\n");
             }
             let _ = writeln!(yaml, "      run: '\"{script}\" {}'", step.stage);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use trainyard_core::files;
 
 use super::payload::{CheckRun, Issue, Payload, PullRequest, Repository, WorkflowRun};
-use super::{CiRun, Comment, Context, ContextError, Event};
+use super::{CiRun, Comment, Context, ContextError, Event, Workflow};
 use crate::environment::Environment;
 
 /// The login that Dependabot starts runs as.
@@ -41,6 +41,7 @@ pub(super) fn context(
         workflow_file: environment
             .get("GITHUB_WORKFLOW_REF")
             .and_then(workflow_file),
+        workflow: Some(Workflow::from_environment(environment)),
         ..Context::default()
     };
     let Payload {

@@ -50,6 +50,7 @@ pub(super) fn context(environment: &Environment) -> Context {
                 url: environment.text("BUILD_URL"),
             }),
         workspace: environment.get("WORKSPACE").map(PathBuf::from),
+        ci_url: environment.text("JENKINS_URL"),
         ..Context::default()
     }
 }

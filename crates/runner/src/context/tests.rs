@@ -69,6 +69,12 @@ fn a_pull_request_is_its_head_and_not_the_merge_commit() {
             workflow_file: None,
             workspace: Some(PathBuf::from("/home/runner/work/Hello-World/Hello-World")),
             default_branch: some("master"),
+            ci_url: None,
+            workflow: Some(Workflow {
+                reference: some("refs/pull/2/merge"),
+                trigger: some("pull_request"),
+                ..Workflow::default()
+            }),
         }
     );
 }

@@ -49,6 +49,14 @@ pub(super) fn context(environment: &Environment) -> Context {
             url: environment.text("TRAVIS_BUILD_WEB_URL"),
         }),
         workspace: environment.get("TRAVIS_BUILD_DIR").map(PathBuf::from),
+        ci_url: environment.get("TRAVIS_BUILD_WEB_URL").and_then(server_of),
         ..Context::default()
     }
+}
+
+/// `https://app.travis-ci.com` of the address of a build there.
+fn server_of(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let host = rest.split('/').next().filter(|host| !host.is_empty())?;
+    Some(format!("{scheme}://{host}"))
 }

@@ -21,7 +21,7 @@ pub(super) fn bom(is_full: bool) -> Value {
     let (model_digest, sha256) = (Sha256Digest::of(b"model"), Sha256Digest::of(b"server"));
     let server = ServerBinary {
         name: "trainyard-serve",
-        version: "0.1.0",
+        version: Some("0.1.0"),
         sha256: &sha256,
     };
     let inputs = BomInputs {

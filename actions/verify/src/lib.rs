@@ -1,0 +1,270 @@
+//! The `verify` stage: a published image, public keys and a policy in; what is signed about the image, whether that holds, and what
+//! could not be checked out.
+//!
+//! It writes no file. What contradicts is told apart from what is missing, by the exit code too: a change of what was signed, or a
+//! policy that does not hold, from evidence that is not there.
+
+mod attached;
+mod inputs;
+mod rejudge;
+mod report;
+mod statements;
+
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+use trainyard_attest::{FindingOutcome, Policy, PublicKey, TEST_RESULT, TestResult, Verified};
+use trainyard_core::digest::Sha256Digest;
+use trainyard_core::error_chain::in_one_line;
+use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation};
+use trainyard_core::files;
+use trainyard_core::model::{FileEntry, ModelFolder};
+use trainyard_oci::{Access, ImageReference, RegistryError, RetryPolicy};
+use trainyard_registry::Reach;
+use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
+
+use attached::{Attached, Blob};
+pub use inputs::{Inputs, OUTPUTS};
+use rejudge::Rejudged;
+use report::{Report, word};
+use statements::Statements;
+
+/// Runs the stage.
+pub fn verify_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
+    let stage = Stage::start("verify", &inputs.log)?;
+    for (name, _) in OUTPUTS {
+        stage.set_output(name, "")?;
+    }
+    let named: ImageReference = inputs.image().parse().exit_code(ExitCode::Usage)?;
+    let keys = inputs.key.iter().map(|path| public_key(path));
+    let keys: Vec<PublicKey> = keys.collect::<anyhow::Result<_>>()?;
+    let policy = match &inputs.policy {
+        Some(path) => {
+            let text = files::read_text(path).exit_code(ExitCode::Usage)?;
+            Policy::parse(&text, path).exit_code(ExitCode::Usage)?
+        }
+        None => Policy::of_keys(&keys),
+    };
+    let model = inputs.model.as_deref().map(model_files).transpose()?;
+
+    let reach = Reach {
+        args: &inputs.registry,
+        plain_http: &[],
+        ca: inputs.ca.clone(),
+        retry: RetryPolicy::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .exit_code(ExitCode::Bug)?;
+    let registry = reach.connect(&named, Access::Pull)?;
+    let pulled = runtime.block_on(async {
+        let reference = reference_of(&named);
+        let Some(found) = registry.read_manifest(&reference).await? else {
+            return Ok(None);
+        };
+        let digest = found.descriptor.digest;
+        let attached = Attached::pull(&registry, &digest).await?;
+        Ok::<_, RegistryError>(Some((digest, attached)))
+    });
+    let (digest, attached) = pulled
+        .exit_code(ExitCode::Service)?
+        .with_context(|| format!("`{named}` is not there, or may not be read by this user"))
+        .exit_code(ExitCode::Service)?;
+    let image = named.with_digest(&digest);
+
+    let Statements {
+        verified,
+        contradictions,
+        not_checked,
+    } = Statements::of(&attached.bundles, &keys, &digest, model.as_deref());
+    let mut report = Report::of(image.to_string(), digest.to_string(), &verified);
+    report.contradictions = contradictions;
+    report.not_checked = not_checked;
+    report.not_checked.extend(attached.skipped);
+    let judgement = policy.judge(&verified, now_s());
+    report.add_findings(&judgement.findings);
+    report.not_checked.extend(judgement.passed_over.clone());
+    let of_policy = judgement.outcome();
+    let of_evaluation = look_at_evaluation(
+        &mut report,
+        &attached.evaluations,
+        &verdicts(&verified, &policy),
+        inputs.rules.as_deref(),
+    )?;
+    let of_statements = match report.contradictions.is_empty() {
+        true => FindingOutcome::Held,
+        false => FindingOutcome::Contradicted,
+    };
+    let outcome = of_policy.max(of_evaluation).max(of_statements);
+    report.outcome = word(outcome);
+    tell(&stage, &report, inputs.json)?;
+    match outcome {
+        FindingOutcome::Held => Ok(ExitCode::Success),
+        FindingOutcome::NotChecked => Err(anyhow!(
+            "`{image}` is not verified: evidence is missing, or cannot be verified"
+        ))
+        .exit_code(ExitCode::Inconclusive),
+        FindingOutcome::Contradicted => Err(anyhow!(
+            "`{image}` is contradicted by what is signed, or by the policy"
+        ))
+        .exit_code(ExitCode::GateFailed),
+    }
+}
+
+/// The digest where one is given, since a tag beside it may have moved; else the tag.
+fn reference_of(image: &ImageReference) -> String {
+    match (image.digest(), image.tag()) {
+        (Some(digest), _) => digest.to_string(),
+        (None, Some(tag)) => tag.to_owned(),
+        (None, None) => "latest".to_owned(),
+    }
+}
+
+fn public_key(path: &Path) -> anyhow::Result<PublicKey> {
+    let text = files::read_text(path).exit_code(ExitCode::Usage)?;
+    let key = PublicKey::from_pem(&text)
+        .map_err(|error| {
+            let context = format!("`{}` is not a public key to verify with", path.display());
+            anyhow::Error::new(error).context(context)
+        })
+        .exit_code(ExitCode::Usage)?;
+    tracing::info!("`{}` is the key {}", path.display(), key.fingerprint());
+    Ok(key)
+}
+
+/// The files of the model in a folder, checked against its manifest.
+fn model_files(folder: &Path) -> anyhow::Result<Vec<FileEntry>> {
+    let model = ModelFolder::open(folder).exit_code(ExitCode::Data)?;
+    let names = model.files().into_iter();
+    let files = names.map(|name| FileEntry::measure(folder, name));
+    files.collect::<Result<_, _>>().exit_code(ExitCode::Data)
+}
+
+/// The verdicts by signers whom the policy names.
+fn verdicts(verified: &[Verified], policy: &Policy) -> Vec<TestResult> {
+    let verdicts = verified
+        .iter()
+        .filter(|found| found.predicate_type == TEST_RESULT && policy.permits(&found.signer));
+    verdicts
+        .filter_map(|found| TestResult::from_predicate(&found.predicate).ok())
+        .collect()
+}
+
+/// Whether an attached evaluation is the one that a signed verdict names, and what `rules` come to on it, where they are given.
+///
+/// An evaluation is attached unsigned: one with another digest than the verdict's proves nothing, and is a contradiction where no
+/// other is there.
+fn look_at_evaluation(
+    report: &mut Report,
+    evaluations: &[Blob],
+    verdicts: &[TestResult],
+    rules: Option<&Path>,
+) -> anyhow::Result<FindingOutcome> {
+    let unchecked = |report: &mut Report, text: String| {
+        report.not_checked.push(text);
+        // Missing only where it was asked for.
+        if rules.is_some() {
+            FindingOutcome::NotChecked
+        } else {
+            FindingOutcome::Held
+        }
+    };
+    let mut evaluations = evaluations
+        .iter()
+        .map(|blob| (Sha256Digest::of(&blob.bytes), blob));
+    let is_named =
+        |digest: &Sha256Digest, verdict: &TestResult| verdict.evaluation() == Some(digest.hex());
+    let Some((first, _)) = evaluations.clone().next() else {
+        let text = "the evaluation: it is not attached".to_owned();
+        return Ok(unchecked(report, text));
+    };
+    if verdicts.is_empty() {
+        report.evaluation = Some(format!("{first} attached, and no signed verdict names one"));
+        let text = "the evaluation: no signed verdict says which one was judged".to_owned();
+        return Ok(unchecked(report, text));
+    }
+    let named = evaluations.find_map(|(digest, blob)| {
+        let verdict = verdicts.iter().find(|verdict| is_named(&digest, verdict))?;
+        Some((digest, blob, verdict))
+    });
+    let Some((digest, blob, verdict)) = named else {
+        report.evaluation = Some(format!("{first} attached, which no signed verdict names"));
+        report.contradictions.push(format!(
+            "the attached evaluation is {first}, not the one that the verdict names"
+        ));
+        return Ok(FindingOutcome::Contradicted);
+    };
+    report.evaluation = Some(format!("{digest} attached, the one that the verdict names"));
+    let Some(rules) = rules else {
+        report.not_checked.push(
+            "the verdict against the attached evaluation: `--rules FILE` judges it again"
+                .to_owned(),
+        );
+        return Ok(FindingOutcome::Held);
+    };
+    let evaluation = match Evaluation::parse(&blob.bytes, Path::new(EVALUATION_FILE)) {
+        Ok(evaluation) => evaluation,
+        Err(error) => {
+            let text = format!("the evaluation cannot be read: {}", in_one_line(&error));
+            return Ok(unchecked(report, text));
+        }
+    };
+    Ok(
+        match rejudge::rejudge(rules, &evaluation, &digest, verdict)? {
+            Rejudged::Same { n_same, n_skipped } => {
+                tracing::info!("{n_same} bounds come out as the verdict says");
+                if n_skipped > 0 {
+                    report.not_checked.push(format!(
+                        "bounds that compare, or need what is not attached: {n_skipped}"
+                    ));
+                }
+                if n_same == 0 {
+                    FindingOutcome::NotChecked
+                } else {
+                    FindingOutcome::Held
+                }
+            }
+            Rejudged::OtherRules(text) => unchecked(report, text),
+            Rejudged::Different(text) => {
+                report.contradictions.push(text);
+                FindingOutcome::Contradicted
+            }
+        },
+    )
+}
+
+/// Outputs, and what was asked for on standard output.
+fn tell(stage: &Stage, report: &Report, is_json: bool) -> anyhow::Result<()> {
+    stage.set_output("outcome", report.outcome)?;
+    stage.set_output("image", &report.image)?;
+    stage.set_output("digest", &report.digest)?;
+    let verdict = report.verdicts.first().map_or("", |verdict| verdict.result);
+    stage.set_output("verdict", verdict)?;
+    let commit = report
+        .builds
+        .first()
+        .and_then(|build| build.commit.as_deref());
+    stage.set_output("commit", commit.unwrap_or_default())?;
+    let text = report.text();
+    // No text of others ends the block.
+    let block = text.replace("```", "'''");
+    stage.summarise(&format!(
+        "### Verified: {}\n\n```text\n{block}```\n",
+        report.outcome
+    ));
+    if is_json {
+        let mut json = serde_json::to_string_pretty(report).exit_code(ExitCode::Bug)?;
+        json.push('\n');
+        return stage.print(&json);
+    }
+    stage.print(&text)
+}
+
+/// Seconds since 1970.
+fn now_s() -> i64 {
+    let since = std::time::UNIX_EPOCH.elapsed();
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
+}
