@@ -169,7 +169,7 @@ fn an_evaluation_of_another_model_is_3() {
         .has_output("run `trainyard-evaluate` again");
     project
         .run("publish-image", &[], 3)
-        .has_error("run `trainyard-evaluate` again");
+        .has_error("run `trainyard-evaluate` and `trainyard-gate` again");
 }
 
 #[test]

@@ -184,7 +184,7 @@ fn without_a_key_the_evaluation_alone_is_attached() {
 fn the_same_inputs_and_time_give_the_same_evidence() {
     let project = Project::passed();
     let fake = Fake::start(Behaviour::default());
-    let mut of_key = |key: &str| publish(&project, &fake, key)["referrers"].clone();
+    let of_key = |key: &str| publish(&project, &fake, key)["referrers"].clone();
     let first = of_key("ed25519.pem");
     assert_eq!(first.as_array().unwrap().len(), 4);
     assert_eq!(of_key("ed25519.pem"), first);

@@ -173,6 +173,7 @@ mod tests {
 
     /// The table of the design, and what lies between its rows.
     #[test]
+    #[expect(clippy::large_stack_arrays, reason = "a table of cases")]
     fn one_name_has_one_meaning() {
         use ComparedWith as C;
         use Event as E;

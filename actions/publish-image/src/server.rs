@@ -171,7 +171,7 @@ mod tests {
         assert!(problem(&elf(62, 3)).contains("linked dynamically"));
         assert!(problem(&elf(3, 1)).contains("not known here"));
         assert!(problem(&elf(62, 1)[..64]).contains("cut off"));
-        assert!(problem(b"#!/bin/sh").contains("no 64-bit Linux program"));
+        assert!(problem(b"#!/bin/sh").contains("not a 64-bit Linux program"));
     }
 
     /// The shell of this machine is linked dynamically.

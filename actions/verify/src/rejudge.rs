@@ -49,6 +49,7 @@ pub(crate) fn rejudge(
     let card = Scorecard::of_evaluation(evaluation, digest.clone());
     let baseline = Baseline::NotConfigured("it is not attached".to_owned());
     let now = Case {
+        evaluate: Some(&config.evaluate),
         rules: RulesInForce {
             gate: &config.gate,
             digest: rules_digest,

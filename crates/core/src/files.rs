@@ -89,6 +89,14 @@ pub fn is_there(path: &Path) -> bool {
     path.is_file()
 }
 
+/// Opens the file to read it in parts.
+pub fn open(path: &Path) -> Result<fs::File, FileError> {
+    fs::File::open(path).map_err(|source| FileError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// Reads the whole file.
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     fs::read(path).map_err(|source| FileError::Read {

@@ -356,6 +356,7 @@ fn a_registry_with_tls_on_this_machine_is_spoken_to_by_tls() {
     let source = PushSource {
         layout: &layout,
         manifest: &manifest,
+        attached: &[],
         mount_from: &[],
     };
     let push = |ca| {

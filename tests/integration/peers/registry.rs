@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ impl Registry {
         let mut registry = Self::start_as(|folder, config| {
             let file = |name: &str| folder.join(name);
             let openssl = |arguments: &[&str]| {
-                run(Command::new("openssl").args(arguments).current_dir(folder));
+                run(program("openssl").args(arguments).current_dir(folder));
             };
             // A certificate that signs itself is refused as a server's: an authority, and a certificate of it.
             openssl(&[

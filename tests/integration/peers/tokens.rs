@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use super::program;
 use crate::support::run;
 
 /// Seconds that a token lasts.
@@ -20,7 +21,7 @@ const LIFETIME_S: u64 = 3;
 /// What the registry must be told of the server.
 pub(super) fn start(folder: &Path) -> Value {
     let (key, certificate) = (folder.join("token.key"), folder.join("token.pem"));
-    run(Command::new("openssl")
+    run(program("openssl")
         .args([
             "req",
             "-x509",
@@ -107,7 +108,7 @@ fn token(query: &str, key: &Path, certificate: &Path) -> String {
         .unwrap()
         .as_secs();
     let der = run_bytes(
-        Command::new("openssl")
+        program("openssl")
             .args(["x509", "-outform", "der", "-in"])
             .arg(certificate),
     );
@@ -121,7 +122,7 @@ fn token(query: &str, key: &Path, certificate: &Path) -> String {
     let mut payload = tempfile::NamedTempFile::new().unwrap();
     payload.write_all(signed.as_bytes()).unwrap();
     let signature = run_bytes(
-        Command::new("openssl")
+        program("openssl")
             .args(["dgst", "-sha256", "-sign"])
             .arg(key)
             .arg(payload.path()),

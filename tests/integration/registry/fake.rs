@@ -220,22 +220,21 @@ fn serve(
 ) -> io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut stream = stream;
-    // A connection is kept, as real registries do: a client that mixes up answers would be seen.
-    while answer(&mut reader, &mut stream, address, client, state)? {}
-    Ok(())
+    // One request a connection: where a test pauses the time, an idle connection would let it run.
+    answer(&mut reader, &mut stream, address, client, state)
 }
 
-/// One request; whether the connection stays.
+/// One request.
 fn answer(
     reader: &mut BufReader<TcpStream>,
     stream: &mut TcpStream,
     address: &str,
     client: usize,
     shared: &(Mutex<State>, Condvar),
-) -> io::Result<bool> {
+) -> io::Result<()> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
-        return Ok(false);
+        return Ok(());
     }
     let mut words = line.split(' ').map(str::to_owned);
     let (method, target) = (
@@ -310,7 +309,7 @@ fn answer(
     let is_cut = cut.is_some_and(|cut| cut < size);
     if is_cut || is_broken {
         state.keep_part(&request, &body);
-        return Ok(false);
+        return Ok(());
     }
     let answer = if is_too_large {
         says("413 Payload Too Large", "")
@@ -324,9 +323,8 @@ fn answer(
         headers,
         body,
     } = answer;
-    let keeps = if is_too_large { "close" } else { "keep-alive" };
     let head = format!(
-        "HTTP/1.1 {status}\r\n{headers}Connection: {keeps}\r\nContent-Length: {}\r\n\r\n",
+        "HTTP/1.1 {status}\r\n{headers}Connection: close\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes())?;
@@ -338,9 +336,9 @@ fn answer(
         // What is still sent is read, or the connection would be reset before the answer is.
         stream.shutdown(std::net::Shutdown::Write)?;
         let _ = io::copy(reader, &mut io::sink());
-        return Ok(false);
+        return Ok(());
     }
-    Ok(true)
+    Ok(())
 }
 
 /// What decides how two releases at once end: the version, the look at the tags, and `latest`.

@@ -116,11 +116,13 @@ fn slice(key: &MetricKey) -> Option<String> {
     let MetricKey {
         metric: _,
         class,
+        output,
         slice,
         fold,
     } = key;
     let parts = [
         class.as_ref().map(|class| format!("class={class}")),
+        output.as_ref().map(|output| format!("output={output}")),
         slice.clone(),
         fold.map(|fold| match fold {
             Fold::Index(idx) => format!("fold={idx}"),

@@ -80,8 +80,7 @@ impl ModelFolder {
             })
         };
         let mut found = BTreeMap::new();
-        let file = std::fs::File::open(path).map_err(unreadable)?;
-        let mut archive = tar::Archive::new(std::io::BufReader::new(file));
+        let mut archive = tar::Archive::new(std::io::BufReader::new(files::open(path)?));
         for entry in archive.entries().map_err(unreadable)? {
             let mut entry = entry.map_err(unreadable)?;
             if !entry.header().entry_type().is_file() {

@@ -1,11 +1,10 @@
 //! Rows that are ranked within groups: the column of the groups takes its place.
 
 use trainyard_core::config::RankingConfig;
-use trainyard_core::scored_rows::{Column, ScoredRows};
+use trainyard_core::scored_rows::{Column, Labels, ScoredRows};
 
 use super::places::Places;
 use super::problem::{Problem, some};
-use crate::data::Labels;
 
 /// Puts the column that `ranking` names in place of the rows' groups, and checks that the rows can be ranked.
 pub(super) fn prepare(

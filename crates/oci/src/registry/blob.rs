@@ -81,6 +81,10 @@ impl Registry {
         });
         let step = done.await?;
         let is_sent = matches!(step, Progress::Uploaded { .. });
+        if !is_sent {
+            // An earlier push may have ended between the upload and this.
+            self.forget(blob);
+        }
         self.report(step);
         Ok(is_sent)
     }

@@ -88,7 +88,7 @@ impl Registry {
         }
     }
 
-    fn forget(&self, blob: &BlobSource) {
+    pub(super) fn forget(&self, blob: &BlobSource) {
         self.unfinished.forget(&self.repository, &blob.digest);
     }
 

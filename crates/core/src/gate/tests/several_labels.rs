@@ -81,6 +81,7 @@ fn compared(rules: &[&str], new: &ScoredRows, old: &ScoredRows) -> Verdict {
         of_candidate: side(&new_card),
         of_baseline: side(&old_card),
         has_other_weights: false,
+        has_baselines_groups: false,
         changes,
         no_changes: Vec::new(),
     };

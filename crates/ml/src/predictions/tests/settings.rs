@@ -382,7 +382,7 @@ fn a_column_of_numbers_with_a_gap_is_noted() {
 fn regression(text: &str, settings: &str) -> Result<Predictions, String> {
     let evaluate = evaluate(settings);
     let given = Given {
-        task: Some(Task::Regression),
+        task: Some(PredictionTask::Regression),
         evaluate: Some(&evaluate),
         ..Given::default()
     };
