@@ -213,6 +213,28 @@ fn every_configuration_is_valid_and_has_rules() {
     }
 }
 
+/// The files of several labels a row that the guide shows, judged by the rules below each.
+#[test]
+fn the_predictions_files_of_a_guide_pass_the_rules_below_them() {
+    let blocks = guide("another-tools-model.md").blocks;
+    let files = blocks.iter().enumerate();
+    let files: Vec<_> = files.filter(|(_, block)| block.language == "csv").collect();
+    assert_eq!(files.len(), 2);
+    for (idx, table) in files {
+        let rules = &blocks[idx + 1];
+        assert_eq!(rules.language, "toml", "{rules}");
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("predictions.csv", &table.text);
+        write("trainyard.toml", &rules.text);
+        run(stage("evaluate")
+            .args(["--predictions", "predictions.csv"])
+            .current_dir(folder.path()));
+        let said = run(stage("gate").current_dir(folder.path()));
+        assert!(said.contains("verdict: pass"), "{table}: {said}");
+    }
+}
+
 #[test]
 fn every_yaml_block_is_a_workflow_or_a_list_of_steps() {
     let found = blocks("yaml");

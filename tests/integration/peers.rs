@@ -16,6 +16,7 @@ mod metrics;
 pub(crate) mod push;
 mod registry;
 mod scikit_learn;
+mod several_labels;
 mod thresholds;
 mod tokens;
 mod yaml;
