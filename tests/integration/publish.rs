@@ -378,7 +378,12 @@ fn a_tag_that_was_left_is_not_in_the_layout() {
     let fake = Fake::start(Behaviour::default());
     let to = format!("{}/acme/m", fake.address());
     let release = |tag: &str| {
+        project.write(
+            "event.json",
+            json!({"ref": format!("refs/tags/{tag}")}).to_string(),
+        );
         let mut publish = project.stage("publish-image", &["--push", &to]);
+        publish.env("GITHUB_EVENT_PATH", project.path("event.json"));
         publish
             .env("GITHUB_ACTIONS", "true")
             .env("GITHUB_EVENT_NAME", "push");

@@ -57,12 +57,9 @@ const UNDEFINED: [(&str, &str); 15] = [
     ),
     ("1 label is 0", "x/0; scikit-learn: divides by 2.2e-16"),
     ("labels are 0", "x/0; scikit-learn: divides by 2.2e-16"),
+    ("a label and a prediction of 0", "0/0; not in scikit-learn"),
     (
-        "row has a label and a prediction of 0",
-        "0/0; not in scikit-learn",
-    ),
-    (
-        "have a label below 0, or a prediction that is not above it",
+        "a label below 0, or a prediction that is not above it",
         "scikit-learn: an error",
     ),
     (
