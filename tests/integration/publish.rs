@@ -371,7 +371,7 @@ fn a_time_that_is_not_known_is_warned_of_with_gits_own_words() {
     Said::of(publish.env("SOURCE_DATE_EPOCH", "99999999999999"), 2).has_error("SOURCE_DATE_EPOCH");
 }
 
-/// publishing.md row 21: what the registry left at another image is no name of this one in the layout either.
+/// publishing.md row 21: a tag that the registry left at another image does not name this one in the layout either.
 #[test]
 fn a_tag_that_was_left_is_not_in_the_layout() {
     let project = Project::passed();

@@ -63,7 +63,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         context: &stage.context,
         model: &config.model.name,
     };
-    // What is no tag is said before anything is built.
+    // A wrong tag is said before anything is built.
     let names: Vec<String> = (naming.tags(targets.first())?.into_iter())
         .map(|tag| tag.name)
         .collect();

@@ -29,7 +29,7 @@ impl Naming<'_> {
         }
     }
 
-    /// The tags for `to`, or for the layout alone, in the order in which they are written. What is no tag ends with
+    /// The tags for `to`, or for the layout alone, in the order in which they are written. A wrong tag ends with
     /// [`ExitCode::Usage`].
     pub(crate) fn tags(&self, to: Option<&ImageReference>) -> anyhow::Result<Vec<TagPlan>> {
         if !self.inputs.tag.is_empty() {

@@ -2,7 +2,7 @@
 
 mod progress;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -114,12 +114,12 @@ fn credentials(args: &RegistryArgs, to: &ImageReference) -> anyhow::Result<Crede
     }
 }
 
-/// Where a user's programs keep their state; the folder of results is no such place, since it is kept as an artifact.
+/// Where a user's programs keep their state; the folder of results is not the place for it, since it is kept as an artifact.
 fn unfinished_folder() -> Option<PathBuf> {
     let environment = Environment::from_process();
     let folder = |name| environment.get(name).map(PathBuf::from);
     let state = folder("XDG_STATE_HOME")
         .or_else(|| folder("LOCALAPPDATA"))
         .or_else(|| Some(folder("HOME")?.join(".local/state")))?;
-    Some(state.join(Path::new("trainyard/uploads")))
+    Some(state.join("trainyard/uploads"))
 }

@@ -2,6 +2,7 @@
 
 use super::binary::ThresholdError;
 pub(super) use super::names::{shortened, some};
+use super::places::Places;
 
 /// Why a file cannot be read as predictions.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -214,4 +215,30 @@ pub(super) enum Problem {
         "the column `score_{0}` is of no class: add it to `[data] classes`, or remove the column"
     )]
     ExtraScoreColumn(String),
+}
+
+/// Refuses predictions that are not those of the threshold in force, row by row.
+pub(super) fn refuse_other_threshold<T: PartialEq>(
+    predicted: impl Iterator<Item = T>,
+    expected: impl Iterator<Item = T>,
+    threshold: f64,
+    places: &Places,
+) -> Result<(), Problem> {
+    let (mut first, mut n_other, mut n_rows) = (None, 0, 0);
+    for (row, (predicted, expected)) in predicted.zip(expected).enumerate() {
+        n_rows += 1;
+        if predicted != expected {
+            first.get_or_insert(row);
+            n_other += 1;
+        }
+    }
+    match first {
+        None => Ok(()),
+        Some(first) => Err(Problem::OtherThreshold {
+            place: places.of(first),
+            threshold,
+            n_other,
+            n_rows,
+        }),
+    }
 }

@@ -16,7 +16,7 @@ use super::further;
 use super::labels::{self, Texts};
 use super::logits::{self, Scale};
 use super::places::Places;
-use super::problem::{Problem, shortened};
+use super::problem::{Problem, refuse_other_threshold, shortened};
 
 impl Columns {
     /// Number of rows; 0 once the answers are resolved.
@@ -171,7 +171,7 @@ impl Answered<'_> {
                 let indices = predicted.indices(&classes)?;
                 labels::refuse_mismatch(&label_indices, &indices, &classes, is_declared)?;
                 if let Some((expected, threshold)) = &by_threshold {
-                    refuse_other_threshold(&indices, expected, *threshold, places)?;
+                    refuse_other_threshold(indices.iter(), expected.iter(), *threshold, places)?;
                 }
                 indices
             }
@@ -219,26 +219,6 @@ fn probabilities(
         Scale::Probabilities => Ok(in_order),
         Scale::Logits => logits::softmax(&in_order, classes, places),
     }
-}
-
-/// Refuses predictions that are not those of the threshold in force.
-fn refuse_other_threshold(
-    predicted: &[u32],
-    expected: &[u32],
-    threshold: f64,
-    places: &Places,
-) -> Result<(), Problem> {
-    let pairs = predicted.iter().zip(expected).enumerate();
-    let mut others = pairs.filter(|(_, (predicted, expected))| predicted != expected);
-    let Some((first, _)) = others.next() else {
-        return Ok(());
-    };
-    Err(Problem::OtherThreshold {
-        place: places.of(first),
-        threshold,
-        n_other: 1 + others.count(),
-        n_rows: predicted.len(),
-    })
 }
 
 /// The scores of a file with one column of them, which for a regression are its predictions.

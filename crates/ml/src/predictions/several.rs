@@ -11,7 +11,7 @@ use super::columns::{
 };
 use super::flags::{self, Flags};
 use super::places::Places;
-use super::problem::{Problem, some};
+use super::problem::{Problem, refuse_other_threshold, some};
 
 /// A class is predicted from this probability on, where the configuration gives no other.
 const DEFAULT_THRESHOLD: f64 = 0.5;
@@ -329,7 +329,7 @@ impl Sets {
             (Some(_), None, Some(_)) => return Err(ThresholdError::NoScores.into()),
             (None, Some(above), _) => (above, Some(threshold)),
             (Some(predicted), Some(above), Some(threshold)) => {
-                refuse_other_threshold(&predicted, &above, threshold, places)?;
+                refuse_other_threshold(predicted.rows(), above.rows(), threshold, places)?;
                 (predicted, Some(threshold))
             }
             (Some(predicted), _, None) => (predicted, None),
@@ -342,26 +342,6 @@ impl Sets {
             threshold,
         })
     }
-}
-
-/// Refuses predictions that are not those of the threshold in force.
-fn refuse_other_threshold(
-    predicted: &Table<bool>,
-    above: &Table<bool>,
-    threshold: f64,
-    places: &Places,
-) -> Result<(), Problem> {
-    let pairs = predicted.rows().zip(above.rows()).enumerate();
-    let mut others = pairs.filter(|(_, (predicted, above))| predicted != above);
-    let Some((first, _)) = others.next() else {
-        return Ok(());
-    };
-    Err(Problem::OtherThreshold {
-        place: places.of(first),
-        threshold,
-        n_other: 1 + others.count(),
-        n_rows: predicted.n_rows(),
-    })
 }
 
 /// A probability of each class by itself, in the order of `names`.

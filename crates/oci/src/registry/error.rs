@@ -34,7 +34,7 @@ pub enum RegistryError {
     },
     /// A version tag names another image already.
     #[error(
-        "`{image}` is {existing} already, not {ours}; a version is not overwritten: release the next one, or say `--overwrite` where nobody uses this one yet"
+        "`{image}` is {existing} already, not {ours}; a version is not overwritten: release the next one, or say `--overwrite` if this one is not in use yet"
     )]
     VersionTaken {
         /// The tag.

@@ -87,7 +87,7 @@ impl Registry {
             };
             let media_type = answer.headers().get(CONTENT_TYPE);
             let media_type = media_type.and_then(|text| text.to_str().ok());
-            // Parameters such as `; charset=utf-8` are no part of the type.
+            // Without parameters such as `; charset=utf-8`.
             let media_type = media_type.and_then(|text| text.split(';').next());
             let media_type = media_type.unwrap_or_default().trim().to_owned();
             let bytes = self.bounded(answer, MAX_MANIFEST_BYTES).await?;

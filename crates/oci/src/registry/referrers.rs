@@ -1,7 +1,7 @@
 //! Manifests that refer to another one by `subject`: signatures and other evidence (distribution specification, "Referrers").
 //!
-//! Where the registry keeps no list of them, it is an index under the tag `sha256-<hex>` of the subject, which whoever attaches
-//! something has to write.
+//! Where the registry keeps no list of them, it is an index under the tag `sha256-<hex>` of the subject, which the client that
+//! attaches something has to write.
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, LINK};
