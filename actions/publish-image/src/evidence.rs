@@ -35,6 +35,7 @@ pub(crate) struct Evidence<'a> {
     /// The model's files as they were packed.
     pub(crate) files: &'a [FileEntry],
     pub(crate) verdict: &'a Verdict,
+    pub(crate) evaluation: &'a Evaluation,
     /// The output folder of all stages.
     pub(crate) out: &'a Path,
     pub(crate) context: &'a Context,
@@ -71,7 +72,7 @@ impl Evidence<'_> {
         subjects: &[Subject<'_>],
         layout: &Layout,
     ) -> anyhow::Result<Attached> {
-        let (evaluation, evaluation_bytes) = self.evaluation()?;
+        let evaluation = self.evaluation_file()?;
         let mut attached = Attached {
             attachments: Vec::new(),
             referrers: Vec::new(),
@@ -79,13 +80,13 @@ impl Evidence<'_> {
         for subject in subjects {
             let artifact = Artifact {
                 media_type: EVALUATION_MEDIA_TYPE.to_owned(),
-                bytes: evaluation_bytes.clone(),
+                bytes: evaluation.clone(),
                 title: Some(EVALUATION_FILE.to_owned()),
                 annotations: self.annotations([]),
             };
             attached.add(EVALUATION_MEDIA_TYPE, &artifact, subject, layout)?;
             let Some(key) = self.key else { continue };
-            for (kind, bundle) in self.signed(subject, &evaluation, key)? {
+            for (kind, bundle) in self.signed(subject, key)? {
                 let artifact = Artifact {
                     media_type: BUNDLE_MEDIA_TYPE.to_owned(),
                     bytes: bundle,
@@ -109,8 +110,8 @@ impl Evidence<'_> {
         Ok(attached)
     }
 
-    /// The evaluation that was judged, and its very bytes.
-    fn evaluation(&self) -> anyhow::Result<(Evaluation, Vec<u8>)> {
+    /// The very bytes of the evaluation that was judged.
+    fn evaluation_file(&self) -> anyhow::Result<Vec<u8>> {
         let path = self.out.join("evaluation").join(EVALUATION_FILE);
         let bytes = files::read(&path).exit_code(ExitCode::Data)?;
         if Some(&Sha256Digest::of(&bytes)) != self.verdict.evaluation_digest.as_ref() {
@@ -120,8 +121,7 @@ impl Evidence<'_> {
             ))
             .exit_code(ExitCode::Data);
         }
-        let evaluation = Evaluation::parse(&bytes, &path).exit_code(ExitCode::Data)?;
-        Ok((evaluation, bytes))
+        Ok(bytes)
     }
 
     fn annotations<const N: usize>(&self, further: [(&str, &str); N]) -> BTreeMap<String, String> {
@@ -134,11 +134,10 @@ impl Evidence<'_> {
     fn signed(
         &self,
         subject: &Subject<'_>,
-        evaluation: &Evaluation,
         key: &PrivateKey,
     ) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
         let mut bundles = Vec::new();
-        for (kind, statement) in self.statements(subject, evaluation)? {
+        for (kind, statement) in self.statements(subject)? {
             bundles.push((kind, sign(&statement, key).exit_code(ExitCode::Usage)?));
         }
         // It has no Ed25519, which was said.
@@ -156,11 +155,7 @@ impl Evidence<'_> {
         Ok(bundles)
     }
 
-    fn statements(
-        &self,
-        subject: &Subject<'_>,
-        evaluation: &Evaluation,
-    ) -> anyhow::Result<[(&'static str, Statement); 3]> {
+    fn statements(&self, subject: &Subject<'_>) -> anyhow::Result<[(&'static str, Statement); 3]> {
         let about = || ResourceDescriptor::new(self.image_name, &subject.manifest.digest);
         let verdict_path = self.out.join("verdict").join(VERDICT_FILE);
         let (verdict_digest, _) = files::measure(&verdict_path).exit_code(ExitCode::Data)?;
@@ -168,7 +163,10 @@ impl Evidence<'_> {
         let verdict = TestResult::of(
             self.verdict,
             &verdict_digest,
-            evaluation.predictions.as_ref().map(|file| &file.sha256),
+            self.evaluation
+                .predictions
+                .as_ref()
+                .map(|file| &file.sha256),
             run.and_then(|run| run.url.as_deref()),
         );
         let build = provenance::build(
@@ -192,7 +190,7 @@ impl Evidence<'_> {
         let bom = MlBom::of(&BomInputs {
             manifest: &self.model.manifest,
             model_digest: &self.model.digest,
-            evaluation,
+            evaluation: self.evaluation,
             version: self.version.as_deref(),
             server: server.as_ref().map(|(server, sha256)| ServerBinary {
                 name: PROGRAM,

@@ -28,6 +28,7 @@ use trainyard_core::publication::{
 };
 use trainyard_core::report::escape;
 use trainyard_core::results::ResultFolder;
+use trainyard_core::scored_rows::ScoredRows;
 use trainyard_ml::data::Split;
 use trainyard_oci::spec::Descriptor;
 use trainyard_oci::tags::TagPlan;
@@ -42,7 +43,7 @@ use evidence::{Attached, Evidence, Subject};
 use image::Parts;
 pub use inputs::{Inputs, OUTPUTS};
 use naming::Naming;
-use permit::Permit;
+use permit::{Granted, Permit};
 use server::Server;
 use smoke::{Packed, Sample};
 
@@ -91,8 +92,12 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         // Nothing of a model that may not be published stays in a folder for images.
         files::remove(&model_layer.path).exit_code(ExitCode::Data)?;
     }
-    let verdict = match permit? {
-        Permit::Granted(verdict) => *verdict,
+    let Granted {
+        verdict,
+        evaluation,
+        rows,
+    } = match permit? {
+        Permit::Granted(granted) => *granted,
         Permit::Withheld(verdict) => {
             let by = verdict
                 .overridden
@@ -129,8 +134,17 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         images.push(layout.add_image(&image).exit_code(ExitCode::Data)?);
     }
     let n_smoke_test_rows = smoke_test(
-        &config, &inputs, &model, &servers, &layout, &images, &runtime,
+        &config,
+        &inputs,
+        &model,
+        (&evaluation, &rows),
+        &servers,
+        &layout,
+        &images,
+        &runtime,
     )?;
+    // As large as the test data may be, and of no use any more.
+    drop(rows);
     let manifest = match images.as_slice() {
         [image] => image.clone(),
         _ => layout.add_index(images.clone()).exit_code(ExitCode::Data)?,
@@ -140,6 +154,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         model: &model,
         files: &image::packed_files(&model, &model_layer),
         verdict: &verdict,
+        evaluation: &evaluation,
         out: &inputs.stage.out,
         context: &stage.context,
         image_name: image_name.as_deref().unwrap_or(&model.manifest.name),
@@ -287,6 +302,7 @@ fn smoke_test(
     config: &Config,
     inputs: &Inputs,
     model: &ModelFolder,
+    (evaluation, rows): (&Evaluation, &ScoredRows),
     servers: &[Server],
     layout: &Layout,
     images: &[Descriptor],
@@ -323,9 +339,7 @@ fn smoke_test(
             model.manifest.columns.as_deref(),
         )
         .hint(LEAVE_OUT)?;
-    let folder = inputs.stage.out.join("evaluation");
-    let (evaluation, _) = Evaluation::open(&folder).exit_code(ExitCode::Inconclusive)?;
-    let sample = Sample::take(&evaluation, &folder, &dataset, n_rows)
+    let sample = Sample::take(evaluation, rows, &dataset, n_rows)
         .exit_code(ExitCode::Inconclusive)
         .hint("run `trainyard-evaluate` again on this data")?;
     let packed = Packed::of(layout, image).exit_code(ExitCode::Data)?;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use serde::de::DeserializeOwned;
 use trainyard_core::config::{Config, GateConfig};
 use trainyard_core::error_chain::in_one_line;
+use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
 use trainyard_core::gate::{
     BASELINE_FILE, Baseline, Candidate, Case, Decision, FRESH_ROWS_FILE, FreshEvidence, KeptLooks,
@@ -14,6 +15,7 @@ use trainyard_core::gate::{
     RulesOrigin, SHARED_ROWS_FILE, SharedRows, StoredRules, Trust, Verdict,
 };
 use trainyard_core::model::ModelFolder;
+use trainyard_core::scored_rows::ScoredRows;
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
 use crate::recomputed;
@@ -23,9 +25,18 @@ const JUDGE_AGAIN: &str = "run `trainyard-evaluate` and `trainyard-gate` again f
 /// What may become of a model.
 pub(crate) enum Permit {
     /// It may be published: by the rules, or by a person's word where that is to count.
-    Granted(Box<Verdict>),
+    Granted(Box<Granted>),
     /// A person let it through, and this workflow does not publish such models.
     Withheld(Box<Verdict>),
+}
+
+/// What a model is published by.
+pub(crate) struct Granted {
+    pub(crate) verdict: Verdict,
+    /// What was judged.
+    pub(crate) evaluation: Evaluation,
+    /// The predictions that its figures are of.
+    pub(crate) rows: ScoredRows,
 }
 
 /// Whether exactly `model` may be published; everything else is an error with the right exit code.
@@ -93,14 +104,18 @@ pub(crate) fn check(
         notes: &[],
     }
     .judge();
-    if let Ok((_, Some(evaluation))) = &read {
-        recomputed::check(evaluation, &out.join("evaluation"), config)
-            .map_err(|problem| {
-                anyhow!("the evaluation is not what its predictions give: {problem}")
-            })
-            .exit_code(ExitCode::Inconclusive)
-            .hint(JUDGE_AGAIN)?;
-    }
+    let evaluated = match read {
+        Ok((_, Some(evaluation))) => {
+            let rows = recomputed::check(&evaluation, &out.join("evaluation"), config)
+                .map_err(|problem| {
+                    anyhow!("the evaluation is not what its predictions give: {problem}")
+                })
+                .exit_code(ExitCode::Inconclusive)
+                .hint(JUDGE_AGAIN)?;
+            Some((evaluation, rows))
+        }
+        _ => None,
+    };
     if let Some(difference) = difference(&stored, &now, model) {
         return Err(anyhow!("the verdict is not about this model: {difference}"))
             .exit_code(ExitCode::Inconclusive)
@@ -114,10 +129,20 @@ pub(crate) fn check(
         .exit_code(ExitCode::Inconclusive)
         .hint("add a rule that needs no baseline, such as `min`");
     }
+    let grant = |verdict: Verdict| {
+        let (evaluation, rows) = evaluated
+            .context("a verdict on this model is of an evaluation")
+            .exit_code(ExitCode::Bug)?;
+        Ok(Permit::Granted(Box::new(Granted {
+            verdict,
+            evaluation,
+            rows,
+        })))
+    };
     match now.verdict {
-        _ if now.overridden.is_some() && allows_override => Ok(Permit::Granted(Box::new(now))),
+        _ if now.overridden.is_some() && allows_override => grant(now),
         _ if now.overridden.is_some() => Ok(Permit::Withheld(Box::new(now))),
-        Decision::Pass | Decision::Warn => Ok(Permit::Granted(Box::new(now))),
+        Decision::Pass | Decision::Warn => grant(now),
         Decision::Fail => Err(anyhow!(
             "the gate failed, so nothing is published: {}",
             now.summary

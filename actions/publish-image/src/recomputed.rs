@@ -1,6 +1,6 @@
 //! Whether the evaluation says what its predictions give: a figure that was edited is not published by.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Cursor;
 use std::path::Path;
 
@@ -19,10 +19,15 @@ use trainyard_core::slices::{SliceMetrics, measure_slices};
 /// Of the larger of two values: what another processor's arithmetic changes is less.
 const TOLERANCE: f64 = 1e-9;
 
-/// Measures the predictions in `folder` again, on all rows, classes, columns and slices; the error says what differs, as a clause.
+/// Measures the predictions in `folder` again, on all rows, classes, columns and slices, and returns them; the error says what
+/// differs, as a clause.
 ///
 /// Figures of folds that were trained for themselves are not: their rows are not kept with the evaluation.
-pub(crate) fn check(evaluation: &Evaluation, folder: &Path, config: &Config) -> Result<(), String> {
+pub(crate) fn check(
+    evaluation: &Evaluation,
+    folder: &Path,
+    config: &Config,
+) -> Result<ScoredRows, String> {
     let stored = evaluation.predictions.as_ref();
     let stored =
         stored.ok_or("the evaluation holds no predictions, so its figures cannot be recomputed")?;
@@ -50,15 +55,18 @@ pub(crate) fn check(evaluation: &Evaluation, folder: &Path, config: &Config) -> 
     };
     let of_slices = measure_slices(&rows, &evaluate.slices, metrics, scoring);
     found.extend(of_slices.map_err(|error| in_one_line(&error))?.measurements);
-    compare(&evaluation.measurements, &found)
+    compare(&evaluation.measurements, &found)?;
+    Ok(rows)
 }
 
 /// Every figure that is not of a fold must be among those that were `found`, and the same.
 fn compare(stated: &[Measurement], found: &[Measurement]) -> Result<(), String> {
+    // Thousands of classes have tens of thousands of figures.
+    let found: HashMap<&MetricKey, &Measurement> =
+        found.iter().map(|found| (&found.key, found)).collect();
     for stated in stated.iter().filter(|stated| stated.key.fold.is_none()) {
-        let of_key = |found: &&Measurement| found.key == stated.key;
-        let key: &MetricKey = &stated.key;
-        let Some(found) = found.iter().find(of_key) else {
+        let key = &stated.key;
+        let Some(found) = found.get(key) else {
             return Err(format!("it holds {key}, which its predictions do not give"));
         };
         // With what intervals are computed from, which rules judge too.

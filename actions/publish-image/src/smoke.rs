@@ -1,6 +1,7 @@
 //! The smoke test: the server is started from the packed layers and must answer as the evaluated model did.
 
-use std::path::{Path, PathBuf};
+use std::borrow::Cow;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -13,13 +14,11 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use trainyard_core::digest::Sha256Digest;
-use trainyard_core::evaluation::{Evaluation, PREDICTIONS_FILE};
-use trainyard_core::files;
+use trainyard_core::evaluation::Evaluation;
 use trainyard_core::metrics::argmax;
 use trainyard_core::model::{ModelManifest, Task};
+use trainyard_core::scored_rows::{Labels, ScoreTable, ScoredRows};
 use trainyard_ml::data::Dataset;
-use trainyard_ml::data::npz;
 use trainyard_ml::predictor::by_class;
 use trainyard_oci::spec::Descriptor;
 use trainyard_oci::{Layout, unpack_file};
@@ -44,10 +43,10 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// `n_rows` rows spread evenly over the test data.
+    /// `n_rows` rows spread evenly over the test data, with what is `recorded` for them.
     pub(crate) fn take(
         evaluation: &Evaluation,
-        folder: &Path,
+        recorded: &ScoredRows,
         dataset: &Dataset,
         n_rows: usize,
     ) -> anyhow::Result<Self> {
@@ -56,30 +55,18 @@ impl Sample {
                 && dataset.n_rows() as u64 == evaluation.data.rows.n_rows,
             "the test data is not what the model was evaluated on"
         );
-        let path = folder.join(PREDICTIONS_FILE);
-        let bytes = files::read(&path)?;
-        let digest = evaluation.predictions.as_ref().map(|file| &file.sha256);
         ensure!(
-            digest == Some(&Sha256Digest::of(&bytes)),
-            "`{}` has changed since it was evaluated",
-            path.display()
+            recorded.n_rows() == dataset.n_rows(),
+            "the predictions are of another number of rows than the test data"
         );
-        let arrays =
-            npz::read_npz(&bytes).map_err(|problem| anyhow!("`{}`: {problem}", path.display()))?;
         // A regression has no scores but its predictions.
-        let recorded = arrays
-            .get("score")
-            .or_else(|| arrays.get("predicted"))
-            .with_context(|| format!("`{}` holds no scores", path.display()))?;
-        let n_outputs = recorded.shape.get(1).copied().unwrap_or(1);
-        ensure!(
-            recorded.shape.first() == Some(&dataset.n_rows()),
-            "`{}` holds another number of rows than the test data",
-            path.display()
-        );
-        let recorded = recorded
-            .to_f32()
-            .with_context(|| format!("`{}` holds texts in place of scores", path.display()))?;
+        let recorded: Cow<'_, [f32]> = match (&recorded.scores, &recorded.predicted) {
+            (Some(ScoreTable::F32(scores)), _) => scores.into(),
+            (Some(ScoreTable::F64(scores)), _) => scores.iter().map(|&it| it as f32).collect(),
+            (None, Labels::Value(values)) => values.iter().map(|&it| it as f32).collect(),
+            (None, _) => bail!("the predictions hold no scores"),
+        };
+        let n_outputs = recorded.len() / dataset.n_rows();
         let n_rows = n_rows.min(dataset.n_rows());
         let chosen: Vec<u32> = (0..n_rows)
             .map(|i| (i * dataset.n_rows() / n_rows) as u32)
