@@ -1,14 +1,8 @@
-//! Where the image goes: the repositories, how each is reached, and the push.
-
-use std::time::Instant;
+//! Where the image goes: the repositories, and how each is reached.
 
 use anyhow::anyhow;
 use trainyard_core::config::Config;
-use trainyard_core::publication::Destination;
-use trainyard_oci::tags::TagPlan;
-use trainyard_oci::{
-    ImageReference, PushOptions, PushSource, Registry, RegistryError, RetryPolicy,
-};
+use trainyard_oci::{ImageReference, RetryPolicy};
 use trainyard_registry::Reach;
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
@@ -77,35 +71,6 @@ pub(crate) fn reach<'a>(inputs: &'a Inputs, config: &'a Config, retry: RetryPoli
         ca: inputs.data.ca.clone().or_else(of_config),
         retry,
     }
-}
-
-/// Pushes the image through `registry` and returns where it is now.
-pub(crate) async fn push(
-    registry: &Registry,
-    source: PushSource<'_>,
-    tags: &[TagPlan],
-    options: PushOptions,
-) -> anyhow::Result<Destination> {
-    let started = Instant::now();
-    let pushed = registry.push(source, tags, options).await;
-    let code = match &pushed {
-        Err(RegistryError::Layout(_)) => ExitCode::Data,
-        _ => ExitCode::Service,
-    };
-    let pushed = pushed.exit_code(code)?;
-    tracing::info!(
-        "pushed `{}`: {} blobs sent ({:.1} MB), {} there already, in {:.0} ms",
-        pushed.image,
-        pushed.n_uploaded,
-        pushed.uploaded_bytes as f64 / 1e6,
-        pushed.n_present,
-        started.elapsed().as_secs_f64() * 1e3
-    );
-    Ok(Destination {
-        image: pushed.image.to_string(),
-        tags: pushed.tags,
-        left_tags: pushed.left,
-    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::publication::EVALUATION_MEDIA_TYPE;
 use trainyard_oci::spec::{Descriptor, Manifest};
-use trainyard_oci::{Registry, RegistryError};
+use trainyard_oci::{MODEL_PACK, Registry, RegistryError};
 
 /// What bundles of any version begin their media type with.
 const BUNDLES: &str = "application/vnd.dev.sigstore.bundle";
@@ -76,6 +76,10 @@ impl Attached {
         referrer: &Sha256Digest,
         manifest: &Manifest,
     ) -> Result<(), RegistryError> {
+        if manifest.artifact_type.as_deref() == Some(MODEL_PACK) {
+            // The image's model once more, and no evidence of anything.
+            return Ok(());
+        }
         let [blob] = manifest.layers.as_slice() else {
             self.skip(referrer, "it does not have one blob, as bundles do");
             return Ok(());
