@@ -8,7 +8,7 @@ use trainyard_core::config::{Config, ImageCompression, ImageConfig, ImageFile};
 use trainyard_core::gate::Verdict;
 use trainyard_core::model::{FileEntry, MANIFEST_FILE, ModelError, ModelFolder, ModelManifest};
 use trainyard_core::release_tag::ReleaseTag;
-use trainyard_oci::annotation::Description;
+use trainyard_oci::annotation::{self, Description};
 use trainyard_oci::spec::HealthCheck;
 use trainyard_oci::{
     Compression, Image, Layer, LayerFile, LayerPlan, Layout, PackedFile, RuntimeConfig,
@@ -180,7 +180,7 @@ impl Parts<'_> {
         let mut extra = std::collections::BTreeMap::new();
         extra.insert("dev.trainyard.model.name".to_owned(), name.clone());
         extra.insert(
-            "dev.trainyard.model.digest".to_owned(),
+            annotation::MODEL_DIGEST.to_owned(),
             self.model.digest.to_string(),
         );
         extra.insert(

@@ -83,7 +83,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         &config,
         inputs.stage.base(),
         &inputs.stage.out,
-        inputs.baseline.as_deref(),
+        inputs.baseline.as_ref(),
         &model,
         stage.context.head_sha.as_deref().filter(|_| is_trusted),
         inputs.allow_override,

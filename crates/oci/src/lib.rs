@@ -26,8 +26,8 @@ pub use layout::{Layout, LayoutError};
 pub use push::{PushOptions, PushSource, Pushed};
 pub use reference::{ImageReference, ReferenceError};
 pub use registry::{
-    Access, BlobSource, Challenge, ConnectOptions, Fetched, Progress, ProgressFn, Registry,
-    RegistryError, RequestError, Server, WrittenManifest,
+    Access, Attached, AttachedFile, BlobSource, Challenge, ConnectOptions, Fetched, Progress,
+    ProgressFn, Registry, RegistryError, RequestError, Server, WrittenManifest,
 };
 pub use timestamp::{MAX_SECONDS, rfc3339};
 pub use trainyard_net::{ClientOptions, RetryPolicy};
