@@ -231,10 +231,6 @@ fn each_image_of_an_index_has_its_evidence() {
 #[test]
 fn the_model_is_attached_as_a_model_pack_over_the_same_layer() {
     let project = Project::passed();
-    project.edit(
-        "[image]\n",
-        "[image]\ntitle = \"Digits\"\nlicenses = \"MIT\"\n",
-    );
     let fake = Fake::start(Behaviour::default());
     let to = format!("{}/{REPOSITORY}", fake.address());
     project.run("publish-image", &["--push", &to, "--tag", "1.0.0"], 0);
@@ -256,7 +252,7 @@ fn the_model_is_attached_as_a_model_pack_over_the_same_layer() {
     );
     assert_eq!(pack["subject"]["digest"], publication["image_digest"]);
     let config = blob(&pack["config"]["digest"]);
-    assert_eq!(config["descriptor"]["title"], "Digits");
+    assert_eq!(config["descriptor"]["title"], "MNIST digits");
     assert_eq!(
         config["modelfs"]["diffIds"][0],
         layers.last().unwrap()["digest"]

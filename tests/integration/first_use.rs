@@ -211,7 +211,11 @@ fn jobs_that_begin_at_once_do_not_disturb_each_other() {
             let answer = "released model a/trainyard.toml\n";
             assert_eq!(stdout(&output), answer, "{begin}: {}", stderr(&output));
         }
-        assert_eq!(runner.tool_cache(), [folder.clone()], "{begin}");
+        assert_eq!(
+            runner.tool_cache(),
+            std::slice::from_ref(&folder),
+            "{begin}"
+        );
         assert!(
             !folder.join("bin").exists(),
             "{begin}: a later job's folder stayed"

@@ -11,6 +11,7 @@ mod looks;
 mod matrix;
 mod one_head;
 mod overrides;
+mod published;
 mod records;
 mod rows;
 mod unchanged;

@@ -10,7 +10,7 @@ use trainyard_core::model::{
     Artifact, FileEntry, MANIFEST_FILE, ModelError, ModelFolder, ModelManifest,
 };
 use trainyard_core::release_tag::ReleaseTag;
-use trainyard_oci::annotation::Description;
+use trainyard_oci::annotation::{self, Description};
 use trainyard_oci::spec::HealthCheck;
 use trainyard_oci::{
     Compression, Image, Layer, LayerFile, LayerPlan, Layout, ModelDescription, ModelPack,
@@ -231,7 +231,7 @@ impl Parts<'_> {
         let mut extra = std::collections::BTreeMap::new();
         extra.insert("dev.trainyard.model.name".to_owned(), name.clone());
         extra.insert(
-            "dev.trainyard.model.digest".to_owned(),
+            annotation::MODEL_DIGEST.to_owned(),
             self.model.digest.to_string(),
         );
         extra.insert(

@@ -94,14 +94,16 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         &config,
         inputs.stage.base(),
         &inputs.stage.out,
-        inputs.baseline.as_deref(),
+        inputs.baseline.as_ref(),
         &model,
         stage.context.head_sha.as_deref().filter(|_| is_trusted),
         inputs.allow_override,
     );
     if !matches!(permit, Ok(Permit::Granted(_))) {
         // Nothing of a model that may not be published stays in a folder for images.
-        files::remove(&model_layer.path).exit_code(ExitCode::Data)?;
+        for layer in [&model_layer].into_iter().chain(&server_layers) {
+            files::remove(&layer.path).exit_code(ExitCode::Data)?;
+        }
     }
     let Granted {
         verdict,

@@ -225,7 +225,10 @@ mod tests {
         let servers = both.map(|platform| format!("{PROGRAM}-{}", platform.replace('/', "-")));
         assert_eq!(find("linux", &[]).unwrap(), [PROGRAM]);
         for system in ["macos", "windows"] {
-            assert_eq!(find(system, &[]).unwrap(), [of_this_machine.clone()]);
+            assert_eq!(
+                find(system, &[]).unwrap(),
+                std::slice::from_ref(&of_this_machine)
+            );
         }
         for system in ["linux", "macos", "windows"] {
             assert_eq!(find(system, &both).unwrap(), servers);

@@ -28,8 +28,8 @@ pub use model_pack::{MODEL_PACK, ModelDescription, ModelPack};
 pub use push::{PushOptions, PushSource, Pushed, Uploaded};
 pub use reference::{ImageReference, ReferenceError};
 pub use registry::{
-    Access, BlobSource, Challenge, ConnectOptions, Fetched, Progress, ProgressFn, Registry,
-    RegistryError, RequestError, Server, WrittenManifest,
+    Access, Attached, AttachedFile, BlobSource, Challenge, ConnectOptions, Fetched, Progress,
+    ProgressFn, Registry, RegistryError, RequestError, Server, WrittenManifest,
 };
 pub use timestamp::{MAX_SECONDS, rfc3339};
 pub use trainyard_net::{ClientOptions, RetryPolicy};
