@@ -266,14 +266,14 @@ fn what_another_job_mended_is_left_alone() {
 #[test]
 fn a_damaged_server_in_the_tool_cache_is_replaced_before_it_is_packed() {
     let runner = Runner::new();
-    let program = |name: &str, body: &str| {
+    let lay_down = |name: &str, body: &str| {
         write_program(&runner.unpacked_release().join(name), body);
     };
-    program(
+    lay_down(
         "trainyard-publish-image",
         "exec \"$(dirname \"$0\")/trainyard-serve\"",
     );
-    program("trainyard-serve", "echo released");
+    lay_down("trainyard-serve", "echo released");
     runner.record(&runner.pack_release());
     let answer = || stdout(&output(&mut runner.stage("publish-image")));
     assert_eq!(answer(), "released\n");

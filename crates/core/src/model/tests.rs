@@ -153,7 +153,7 @@ fn the_digest_covers_the_manifest_and_every_file_of_the_artifact() {
         let (opened, contents) = ModelFolder::read_with(folder.path(), read).unwrap();
         assert_eq!(opened.files(), files);
         let contents: Vec<_> = contents.into_iter().map(Result::unwrap).collect();
-        let stored = |file: &&str| std::fs::read(folder.path().join(file)).unwrap();
+        let stored = |file: &&str| files::read(&folder.path().join(file)).unwrap();
         let expected: Vec<_> = files[1..].iter().map(stored).collect();
         assert_eq!(contents, expected);
         let measured: Vec<_> = files
@@ -190,7 +190,7 @@ fn a_model_in_an_archive_is_the_one_in_the_folder() {
     let archive = folder.path().join("layer.tar");
     let mut builder = tar::Builder::new(Vec::new());
     for name in [WEIGHTS_FILE, "other", MANIFEST_FILE] {
-        let bytes = std::fs::read(folder.path().join(name)).unwrap_or_default();
+        let bytes = files::read(&folder.path().join(name)).unwrap_or_default();
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
