@@ -43,10 +43,7 @@ pub(crate) fn run(stage: &Stage, inputs: &Inputs) -> anyhow::Result<ExitCode> {
         ..RetryPolicy::default()
     };
     let reach = destinations::reach(inputs, &config, retry);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .exit_code(ExitCode::Bug)?;
+    let runtime = crate::runtime()?;
     for to in &targets {
         let tags = naming.tags(Some(to))?;
         let registry = reach.connect(to, Access::Push)?;

@@ -1,7 +1,7 @@
 //! Pushing an image or an index of a layout: what is there already is not sent, and tags are written last.
 //!
 //! A push has two parts, so that an image can be tried while its blobs are on their way: [`Registry::upload_image`] checks version tags and
-//! sends blobs, which nobody finds yet; [`Registry::name_image`] writes manifests and tags. The order makes a push that breaks off
+//! sends blobs, which nothing names yet; [`Registry::name_image`] writes manifests and tags. The order makes a push that breaks off
 //! harmless: blobs come before the manifest, what is attached to the image before any tag, and the version tag before floating ones:
 //! who finds a tag finds the evidence. Which of these a release moves is decided by the registry's tags after
 //! its own version stands among them, and looked at again once they are written: of two releases at once, the later look sees
