@@ -9,7 +9,6 @@ mod naming;
 mod permit;
 mod preflight;
 mod provenance;
-mod recomputed;
 mod server;
 mod signing;
 mod smoke;

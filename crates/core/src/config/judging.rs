@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::data::check_classes;
 use super::{Config, ConfigError, ConfigFile, DataFiles, EvaluateConfig, GateConfig, ModelConfig};
+use crate::digest::Sha256Digest;
 use crate::model::Task;
 
 /// The configuration as `gate` and `evaluate --predictions` see it: another tool's model needs no `[model]` and `[data]`.
@@ -12,6 +14,10 @@ pub struct JudgingConfig {
     pub model_name: Option<String>,
     /// `[model] task`, where there is a model.
     pub task: Option<Task>,
+    /// The task that an evaluation must be of: not where it was merely left at its default for another tool's model.
+    pub required_task: Option<Task>,
+    /// Digest of the settings that decide the weights, without the seed, where a network is described.
+    pub training: Option<Sha256Digest>,
     /// `[data] classes`, where there are any.
     pub classes: Option<Vec<String>>,
     /// How predictions are scored.
@@ -60,10 +66,9 @@ impl JudgingConfig {
         // Classes and a name alone describe another tool's model.
         let has_network = |model: &ModelConfig| !model.layers.is_empty() || model.keras.is_some();
         if file.model.as_ref().is_some_and(has_network) && file.data.is_some() {
-            let config = Config::parse(text, path)?;
             return Ok(Self {
                 files,
-                ..Self::from(config)
+                ..Self::of(Config::parse(text, path)?)?
             });
         }
         let ConfigFile {
@@ -74,14 +79,19 @@ impl JudgingConfig {
             ..
         } = file;
         let classes = data.and_then(|data| data.classes);
-        let gate = evaluate
-            .validate(classes.as_deref())
+        let gate = check_classes(classes.as_deref().unwrap_or_default())
+            .and_then(|()| evaluate.validate(classes.as_deref()))
             .and_then(|()| gate.resolve(&evaluate))
             .and_then(|gate| gate.validate().map(|()| gate))
             .map_err(|problem| problem.located(path, text))?;
         Ok(Self {
             model_name: model.as_ref().map(|model| model.name.clone()),
+            required_task: model
+                .as_ref()
+                .map(|model| model.task)
+                .filter(|task| *task == Task::Regression),
             task: model.map(|model| model.task),
+            training: None,
             classes,
             evaluate,
             gate,
@@ -94,10 +104,10 @@ impl JudgingConfig {
         let text = crate::files::read_text(path).map_err(ConfigError::Unreadable)?;
         Self::parse(&text, path)
     }
-}
 
-impl From<Config> for JudgingConfig {
-    fn from(config: Config) -> Self {
+    /// What judging needs of `config`.
+    pub fn of(config: Config) -> Result<Self, ConfigError> {
+        let training = config.seedless_training_digest()?;
         let Config {
             model,
             data,
@@ -105,13 +115,16 @@ impl From<Config> for JudgingConfig {
             gate,
             ..
         } = config;
-        Self {
+        Ok(Self {
             model_name: Some(model.name),
             task: Some(model.task),
+            // What is ranked are numbers, whatever the model's task.
+            required_task: Some(model.task).filter(|_| evaluate.ranking.is_none()),
+            training: Some(training),
             classes: data.classes,
             evaluate,
             gate,
             files: ModelFiles::default(),
-        }
+        })
     }
 }
