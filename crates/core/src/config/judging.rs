@@ -119,7 +119,7 @@ impl JudgingConfig {
             model_name: Some(model.name),
             task: Some(model.task),
             // What is ranked are numbers, whatever the model's task.
-            required_task: Some(model.task).filter(|_| evaluate.ranking.is_none()),
+            required_task: evaluate.ranking.is_none().then_some(model.task),
             training: Some(training),
             classes: data.classes,
             evaluate,

@@ -180,13 +180,13 @@ impl Leaf {
                     told_apart(value, nearest)
                 )
             }
-            Self::Number(value) => match impossible(&key.metric, value) {
-                Some(reason) => reason,
-                None => {
+            Self::Number(value) => {
+                let Some(reason) = impossible(&key.metric, value) else {
                     let direction = catalog::direction(&key.metric);
                     return Ok(Measurement::bare(key, value, unit, direction));
-                }
-            },
+                };
+                reason
+            }
             Self::NonFinite(text) => format!("it is {text}, which is not a finite number"),
             Self::Text(text) => {
                 let shown: String = text.chars().take(MAX_CHARS).collect();

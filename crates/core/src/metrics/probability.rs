@@ -245,8 +245,8 @@ impl Probabilities {
 /// Refuses scores `[n_rows, n_classes]` that are not probabilities of each row's classes.
 pub fn check_probabilities(scores: Scores<'_>, n_classes: usize) -> Result<(), MetricError> {
     fn all<T: Copy + Into<f64>>(scores: &[T], n_classes: usize) -> Result<(), MetricError> {
-        let rows = scores.chunks_exact(n_classes).enumerate();
-        rows.map(|(row, scores)| check(row, scores)).collect()
+        let mut rows = scores.chunks_exact(n_classes).enumerate();
+        rows.try_for_each(|(row, scores)| check(row, scores))
     }
     match scores {
         Scores::F32(scores) => all(scores, n_classes),
