@@ -96,10 +96,24 @@ install_release() {
   for file in "$work/bin"/trainyard-*; do
     sha256_of "$file" >"$file.sha256" || return 1
   done
-  # A job beside this one may have been quicker: then `mv` fails, or moves into its folder, which holds the same bytes.
-  mv "$work/bin" "$folder" 2>/dev/null || true
+  # Whole at once where there is no such folder. A job beside this one may have been quicker: then `mv` fails, or moves
+  # into its folder, which holds the same bytes.
+  [ -e "$folder" ] || mv "$work/bin" "$folder" 2>/dev/null || true
+  [ ! -d "$work/bin" ] || mend "$folder" "$work/bin"
   rm -rf "$work" "${folder:?}/bin"
-  [ -x "$folder/$program" ]
+  is_cached "$folder"
+}
+
+# Replaces the files of the folder $1 that differ from those in $2, each by a rename. Nothing is deleted and a good file
+# is left alone, since a job beside this one may have mended the folder and be about to start what is in it.
+mend() {
+  local file name
+  for file in "$2"/*; do
+    name=${file##*/}
+    if ! cmp -s "$file" "$1/$name" || { [ -x "$file" ] && [ ! -x "$1/$name" ]; }; then
+      mv -f "$file" "$1/$name" || true
+    fi
+  done
 }
 
 # A digest of all that a build of this tree is made of.
@@ -118,28 +132,31 @@ digest_of_sources() {
   printf '%s\n' "$digest"
 }
 
-# Keeps what was built in $1, so that the next job or a workflow's cache need not build it again.
+# Keeps what was built in $1, so that the next job or a workflow's cache need not build it again. The program comes
+# last: who sees it sees the server beside it.
 keep_build() {
   local folder=$1 work file
-  mkdir -p "$(dirname "$folder")" "$folder" || return 0
-  for file in "$program" trainyard-serve; do
+  mkdir -p "$folder" || return 0
+  for file in "trainyard-serve$suffix" "$program"; do
     [ -x "$root/target/$target/release/$file" ] || continue
     work=$(mktemp "$folder/$file.XXXXXX") && cp -p "$root/target/$target/release/$file" "$work" || return 0
     sha256_of "$work" >"$folder/$file.sha256" && mv "$work" "$folder/$file" || return 0
   done
 }
 
-# Whether the folder $1 holds the program whole: one that was cut off or changed is not run.
+# Whether the folder $1 holds the program whole, and the servers it packs: what was cut off or changed is not run.
 is_cached() {
-  if [ -x "$1/$program" ] && [ -f "$1/$program.sha256" ] &&
-    [ "$(sha256_of "$1/$program")" = "$(cat "$1/$program.sha256")" ]; then
-    return 0
-  fi
-  if [ -e "$1/$program" ]; then
-    note "$1 is damaged, so it is fetched again"
-    rm -rf "$1"
-  fi
-  return 1
+  local record file
+  [ -d "$1" ] || return 1
+  set -- "$1/$program.sha256"
+  [ "$stage" != publish-image ] || set -- "$1" "${1%/*}"/trainyard-serve*.sha256
+  for record in "$@"; do
+    file=${record%.sha256}
+    if [ ! -x "$file" ] || [ ! -f "$record" ] || [ "$(sha256_of "$file")" != "$(cat "$record")" ]; then
+      [ ! -e "$file" ] || note "$file is damaged, so it is replaced"
+      return 1
+    fi
+  done
 }
 
 build_from_source() {
@@ -168,8 +185,9 @@ root=$(dirname "$(dirname "$support")")
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
 target=$(find_target)
 releases=${TRAINYARD_RELEASES:-https://github.com/trainyard/trainyard/releases/download}
-program=trainyard-$stage
-case "$target" in *-windows-*) program=$program.exe ;; esac
+suffix=
+case "$target" in *-windows-*) suffix=.exe ;; esac
+program=trainyard-$stage$suffix
 
 if [ "$stage" = key ]; then
   # A released binary is fetched in a second, so nothing is to be cached.

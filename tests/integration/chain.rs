@@ -357,7 +357,7 @@ fn a_run_that_was_cut_off_is_resumed_to_the_same_model() {
     said.has_error("going on after");
     let weights =
         |out: &str| fs::read(project.path(&format!("{out}/model/weights.safetensors"))).unwrap();
-    assert!(weights("trainyard-out") == weights("whole"));
+    assert_eq!(weights("trainyard-out"), weights("whole"));
     assert!(!checkpoint.exists());
     let history =
         |out: &str| fs::read_to_string(project.path(&format!("{out}/model/history.tsv"))).unwrap();

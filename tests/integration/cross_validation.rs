@@ -89,7 +89,7 @@ fn every_training_row_is_predicted_by_a_fold_that_does_not_train_on_it() {
     assert_eq!(record["folds"][2]["n_test"], 110);
 
     table.trained(&["--threads", "3", "--out", "other"]);
-    assert!(table.result("other") == table.result("trainyard-out"));
+    assert_eq!(table.result("other"), table.result("trainyard-out"));
 
     table
         .trained(&[])
@@ -99,7 +99,7 @@ fn every_training_row_is_predicted_by_a_fold_that_does_not_train_on_it() {
     let said = table.trained(&[]);
     said.has_error("nothing to train");
     said.has_error("fold 3 of 3: ");
-    assert!(table.result("other") == table.result("trainyard-out"));
+    assert_eq!(table.result("other"), table.result("trainyard-out"));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn an_interrupted_cross_validation_goes_on_after_its_last_fold() {
     let said = table.trained(&[]);
     said.has_error("nothing to train");
     said.has_error("fold 1 of 3: kept from an earlier run");
-    assert!(table.result("trainyard-out") == table.result("whole"));
+    assert_eq!(table.result("trainyard-out"), table.result("whole"));
     assert!(!kept.exists());
 }
 

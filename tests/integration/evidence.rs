@@ -12,9 +12,9 @@ use trainyard_attest::{
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::publication::EVALUATION_MEDIA_TYPE;
 use trainyard_oci::spec::{Descriptor, MANIFEST};
-use trainyard_oci::{Artifact, Layout};
+use trainyard_oci::{Artifact, Layout, MODEL_PACK};
 
-use crate::project::{Project, Said};
+use crate::project::{Project, Said, read_json};
 use crate::registry::{Behaviour, Fake, push};
 use crate::support::{repository, stage};
 
@@ -77,6 +77,7 @@ fn a_published_image_brings_its_evidence_and_is_verified_by_it() {
             kinds,
             [
                 EVALUATION_MEDIA_TYPE,
+                MODEL_PACK,
                 TEST_RESULT,
                 PROVENANCE,
                 CYCLONEDX,
@@ -149,16 +150,19 @@ fn another_model_and_other_rules_are_noticed() {
         .has_output("the model's files are not those that were signed (changed:");
 }
 
-/// Without a key the evaluation is attached alone. A key that is asked for and not there is said before anything is built.
+/// Without a key the evaluation and the model are attached. A key that is asked for and not there is said before anything is built.
 #[test]
-fn without_a_key_the_evaluation_alone_is_attached() {
+fn without_a_key_no_statement_is_attached() {
     let project = Project::passed();
     let fake = Fake::start(Behaviour::default());
     let to = format!("{}/{REPOSITORY}", fake.address());
     project.run("publish-image", &["--push", &to, "--tag", "1.0.0"], 0);
     let publication = project.json("image/publication.json");
-    assert_eq!(publication["referrers"].as_array().unwrap().len(), 1);
-    assert_eq!(publication["referrers"][0]["type"], EVALUATION_MEDIA_TYPE);
+    let kinds = |publication: &Value| {
+        let referrers = publication["referrers"].as_array().unwrap().iter();
+        referrers.map(|it| it["type"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&publication), [EVALUATION_MEDIA_TYPE, MODEL_PACK]);
     assert_eq!(publication["signing_key"], Value::Null);
     verified(&fake, &[], 3).has_output("no signed verdict names one");
 
@@ -186,11 +190,11 @@ fn the_same_inputs_and_time_give_the_same_evidence() {
     let fake = Fake::start(Behaviour::default());
     let of_key = |key: &str| publish(&project, &fake, key)["referrers"].clone();
     let first = of_key("ed25519.pem");
-    assert_eq!(first.as_array().unwrap().len(), 4);
+    assert_eq!(first.as_array().unwrap().len(), 5);
     assert_eq!(of_key("ed25519.pem"), first);
     let (one, two) = (of_key("p256.pem"), of_key("p256.pem"));
-    assert_eq!(one[0], two[0]);
-    assert_ne!(one[1], two[1]);
+    assert_eq!((&one[0], &one[1]), (&two[0], &two[1]));
+    assert_ne!(one[2], two[2]);
 }
 
 /// Each image of an index has its own evidence, and so has the index.
@@ -212,15 +216,62 @@ fn each_image_of_an_index_has_its_evidence() {
     Said::of(&mut publish, 0);
     let publication = project.json("image/publication.json");
     let referrers = publication["referrers"].as_array().unwrap();
-    assert_eq!(referrers.len(), 3 * 5);
-    for referrer in referrers.iter().step_by(5) {
+    assert_eq!(referrers.len(), 3 * 6);
+    for referrer in referrers.iter().step_by(6) {
         let subject = referrer["subject"].as_str().unwrap();
         let mut verify = stage("verify");
         verify.arg(format!("{to}@{subject}"));
         verify.arg("--key").arg(key_file("p256.pub"));
         Said::of(&mut verify, 0);
     }
-    assert_eq!(referrers[10]["subject"], publication["image_digest"]);
+    assert_eq!(referrers[12]["subject"], publication["image_digest"]);
+}
+
+/// The model is there for tools that know ModelPack, over the layer that is in the image.
+#[test]
+fn the_model_is_attached_as_a_model_pack_over_the_same_layer() {
+    let project = Project::passed();
+    let fake = Fake::start(Behaviour::default());
+    let to = format!("{}/{REPOSITORY}", fake.address());
+    project.run("publish-image", &["--push", &to, "--tag", "1.0.0"], 0);
+    let publication = project.json("image/publication.json");
+    let referrers = publication["referrers"].as_array().unwrap();
+    let pack = referrers.iter().find(|it| it["type"] == MODEL_PACK);
+    let layout = Layout::open(&project.path("trainyard-out/image")).unwrap();
+    let blob = |digest: &Value| {
+        let digest = digest.as_str().unwrap().parse().unwrap();
+        read_json(&layout.blob_path(&digest))
+    };
+    let pack = blob(&pack.unwrap()["digest"]);
+    assert_eq!(pack["artifactType"], MODEL_PACK);
+    let image = blob(&publication["image_digest"]);
+    let layers = image["layers"].as_array().unwrap();
+    assert_eq!(
+        pack["layers"][0]["digest"],
+        layers.last().unwrap()["digest"]
+    );
+    assert_eq!(pack["subject"]["digest"], publication["image_digest"]);
+    let config = blob(&pack["config"]["digest"]);
+    assert_eq!(config["descriptor"]["title"], "MNIST digits");
+    assert_eq!(
+        config["modelfs"]["diffIds"][0],
+        layers.last().unwrap()["digest"]
+    );
+
+    // The same again: the registry lists all that is attached, so nothing of it is sent or written.
+    let n_requests = fake.state().requests.len();
+    project.run("publish-image", &["--push", &to, "--tag", "1.0.0"], 0);
+    let requests = fake.state().requests.clone();
+    let made: Vec<&str> = requests[n_requests..]
+        .iter()
+        .map(|it| it.line.as_str())
+        .collect();
+    assert!(made.len() <= 6, "{made:#?}");
+    assert!(
+        made.iter()
+            .all(|line| !line.starts_with("PUT") && !line.starts_with("POST")),
+        "{made:#?}"
+    );
 }
 
 /// A small image in a registry, and what others attach to it.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::run_sh::{Runner, stderr, stdout};
+use crate::run_sh::{Runner, stderr, stdout, target};
 use crate::support::{binaries, output, repository, run};
 
 /// Serves the files of a folder for as long as this test runs.
@@ -201,16 +201,31 @@ fn jobs_that_begin_at_once_do_not_disturb_each_other() {
     .unwrap();
     runner.record(&runner.release("released"));
     let releases = Releases::serve(runner.path("releases"), 0);
-    let mut command = train(&runner, &releases);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let jobs: Vec<Child> = (0..6).map(|_| command.spawn().unwrap()).collect();
-    for job in jobs {
-        let output = job.wait_with_output().unwrap();
-        let answer = "released model a/trainyard.toml\n";
-        assert_eq!(stdout(&output), answer, "{}", stderr(&output));
-    }
-    let [folder] = &runner.tool_cache()[..] else {
-        panic!("{:?}", runner.tool_cache());
+    let folder = runner.path("tools/trainyard/1.2.3").join(target());
+    let check = |begin: &str| {
+        let mut command = train(&runner, &releases);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let jobs: Vec<Child> = (0..6).map(|_| command.spawn().unwrap()).collect();
+        for job in jobs {
+            let output = job.wait_with_output().unwrap();
+            let answer = "released model a/trainyard.toml\n";
+            assert_eq!(stdout(&output), answer, "{begin}: {}", stderr(&output));
+        }
+        assert_eq!(
+            runner.tool_cache(),
+            std::slice::from_ref(&folder),
+            "{begin}"
+        );
+        assert!(
+            !folder.join("bin").exists(),
+            "{begin}: a later job's folder stayed"
+        );
     };
-    assert!(!folder.join("bin").exists(), "a later job's folder stayed");
+    check("nothing in the cache");
+    for n_times in 1..=3 {
+        fs::write(folder.join("trainyard-train"), "cut o").unwrap();
+        check(&format!("a damaged program, {n_times}"));
+    }
+    fs::remove_file(folder.join("trainyard-train.sha256")).unwrap();
+    check("a program without its digest");
 }

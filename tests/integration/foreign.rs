@@ -151,7 +151,7 @@ fn ranked_rows_are_measured_over_their_groups() {
         .iter()
         .filter_map(|found| found["no_interval"].as_str())
         .collect();
-    assert!(!reasons.is_empty());
+    assert_ne!(reasons.len(), 0);
     assert!(
         reasons
             .iter()

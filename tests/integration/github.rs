@@ -11,6 +11,7 @@ mod looks;
 mod matrix;
 mod one_head;
 mod overrides;
+mod published;
 mod records;
 mod rows;
 mod unchanged;
@@ -321,7 +322,7 @@ fn a_refusal_names_what_to_do_and_a_storm_ends() {
             .unwrap_err()
             .to_string();
         assert!(error.contains(expected), "{error}");
-        assert!(repository.bodies().is_empty());
+        assert_eq!(repository.bodies().len(), 0);
     }
 }
 

@@ -25,6 +25,7 @@ mod peer_failures;
 mod peers;
 mod project;
 mod publish;
+mod published_baseline;
 mod push;
 mod registry;
 mod release;

@@ -316,24 +316,77 @@ fn n_files(folder: &Path) -> usize {
     fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
-/// publishing.md row 15: what the system says of a full disk, here of a limit on files, and not that the weights changed.
+/// `sh` with this script, which gets the stage's program as `$0`, and its arguments, folder and environment.
 #[cfg(unix)]
-#[test]
-fn a_disk_that_takes_no_more_is_said() {
-    let project = Project::passed();
-    let publish = project.stage("publish-image", &[]);
+fn by_shell(script: &str, stage: &Command) -> Command {
     let mut shell = Command::new("sh");
-    // Ignored, the signal lets the write fail as on a full disk. 64 blocks are 32 or 64 KiB.
-    shell.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\""]);
-    shell
-        .arg(publish.get_program())
-        .current_dir(project.path(""));
-    for (name, value) in publish.get_envs() {
+    shell.args(["-c", script]).arg(stage.get_program());
+    shell.args(stage.get_args());
+    shell.current_dir(stage.get_current_dir().unwrap());
+    for (name, value) in stage.get_envs() {
         match value {
             Some(value) => shell.env(name, value),
             None => shell.env_remove(name),
         };
     }
+    shell
+}
+
+/// publishing.md row 22, as Linux counts what the stage and its server read: the weights once to be packed, their layer once by the
+/// server and once to be sent.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_weights_are_read_once_and_their_layer_twice() {
+    let project = Project::new();
+    project.edit("units = 128", "units = 1500");
+    for stage in ["train", "evaluate", "gate"] {
+        project.run(stage, &[], 0);
+    }
+    let fake = Fake::start(Behaviour::default());
+    let to = format!("{}/acme/m", fake.address());
+    let publish = |arguments: &[&str]| {
+        let stage = project.stage("publish-image", arguments);
+        // What a process read becomes its parent's when it ends.
+        let script = "\"$0\" \"$@\" || exit; cat /proc/$$/io";
+        let said = Said::of(&mut by_shell(script, &stage), 0);
+        let counted = said.stdout.lines().filter_map(|line| {
+            let (name, n_bytes) = line.split_once(": ")?;
+            Some((name.to_owned(), n_bytes.trim().parse::<u64>().ok()?))
+        });
+        counted.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let weights = fs::metadata(project.path("trainyard-out/model/weights.safetensors"));
+    let weights = weights.unwrap().len();
+    let counted = publish(&["--push", &to, "--tag", "1.0.0"]);
+    let share = counted["rchar"] as f64 / weights as f64;
+    // The server's program, configuration and data are read too.
+    assert!((3.0..4.0).contains(&share), "{share} times {weights} bytes");
+}
+
+/// publishing.md row 23.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_forbids_programs_is_said() {
+    let project = Project::passed();
+    project.write("forbidden/README", "");
+    // A namespace of mounts of its own, which ends with the process.
+    let script = "exec unshare --map-root-user --mount sh -c '
+        mount -t tmpfs -o noexec tmpfs forbidden && TMPDIR=$PWD/forbidden exec \"$0\"' \"$0\"";
+    let stage = project.stage("publish-image", &[]);
+    let said = Said::of(&mut by_shell(script, &stage), 4);
+    said.has_error("the packed server could not be started from");
+    said.has_error("`noexec`");
+    assert!(!project.path("trainyard-out/image/index.json").exists());
+}
+
+/// publishing.md row 15: what the system says of a full disk, here of a limit on files, and not that the weights changed.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_takes_no_more_is_said() {
+    let project = Project::passed();
+    // Ignored, the signal lets the write fail as on a full disk. 64 blocks are 32 or 64 KiB.
+    let script = "trap '' XFSZ; ulimit -f 64; exec \"$0\"";
+    let mut shell = by_shell(script, &project.stage("publish-image", &[]));
     let said = Said::of(&mut shell, 4);
     said.has_error("cannot write a layer into");
     said.has_error("File too large");

@@ -20,7 +20,7 @@ use trainyard_oci::{
 };
 
 use crate::peers::push::layout;
-pub(crate) use fake::{Behaviour, Fake, Login};
+pub(crate) use fake::{Behaviour, Fake, Login, says};
 
 /// The repository of most tests.
 const REPOSITORY: &str = "acme/m";

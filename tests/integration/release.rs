@@ -149,7 +149,15 @@ fn a_commit_may_be_released_once_when_ci_has_passed_and_the_changes_are_written(
         "# Changes\n\n## 0.2.0-rc.1\n\n- New.\n",
     )
     .unwrap();
-    assert_refused(&silent.release(&["check"], &[]), "below a line '## 0.2.0'");
+    let rename = "rename its line '## Unreleased' to '## 0.2.0'";
+    assert_refused(&silent.release(&["check"], &[]), rename);
+    let left = "# Changes\n\n## Unreleased\n\n- Newer.\n\n## 0.2.0 - 2026-12-01\n\n- New.\n";
+    fs::write(silent.path("checkout/CHANGELOG.md"), left).unwrap();
+    let forgotten = "changes below '## Unreleased'";
+    assert_refused(&silent.release(&["check"], &[]), forgotten);
+    let dated = left.replace("- Newer.\n", "");
+    fs::write(silent.path("checkout/CHANGELOG.md"), dated).unwrap();
+    assert!(silent.release(&["check"], &[]).status.success());
     assert_refused(
         &Checkout::new("2.0.0").release(&["check"], &[]),
         "guides name v1",

@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -45,6 +45,11 @@ impl Runner {
 
     /// `run.sh train` as [`Self::train`] runs it.
     pub(crate) fn command(&self) -> Command {
+        self.stage("train")
+    }
+
+    /// `run.sh` for that stage.
+    fn stage(&self, stage: &str) -> Command {
         let cargo = self.path("bin/cargo");
         write_program(&cargo, "echo \"cargo $*\"; exit 101");
         let path = format!(
@@ -54,7 +59,7 @@ impl Runner {
         let releases = format!("file://{}", self.path("releases").display());
         let mut script = Command::new(self.path("suite/actions/support/run.sh"));
         script
-            .arg("train")
+            .arg(stage)
             .env_clear()
             .env("PATH", path)
             .env("INPUT_CONFIG", "model a/trainyard.toml")
@@ -219,6 +224,66 @@ fn a_damaged_program_in_the_tool_cache_is_fetched_again() {
     write_program(&cached, "echo damaged");
     let output = runner.train(&[]);
     assert_eq!(stdout(&output), "released model a/trainyard.toml\n");
+    let mode = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(&cached, mode).unwrap();
+    let output = runner.train(&[]);
+    assert_eq!(stdout(&output), "released model a/trainyard.toml\n");
+}
+
+/// What replaced the damaged file in the meantime may be running: it is neither deleted nor replaced once more.
+#[test]
+fn what_another_job_mended_is_left_alone() {
+    let runner = Runner::new();
+    runner.record(&runner.release("released"));
+    runner.train(&[]);
+    let folder = runner.path("tools/trainyard/1.2.3").join(target());
+    let cached = folder.join("trainyard-train");
+    let mended = runner.path("mended");
+    fs::rename(&cached, &mended).unwrap();
+    let inode = fs::metadata(&mended).unwrap().ino();
+    write_program(&cached, "echo damaged");
+    // The other job is quicker by the time of the download.
+    write_program(
+        &runner.path("bin/curl"),
+        &format!(
+            "mv '{}' '{}' || exit 1; exec /usr/bin/curl \"$@\"",
+            mended.display(),
+            cached.display()
+        ),
+    );
+    let output = runner.train(&[]);
+    assert_eq!(stdout(&output), "released model a/trainyard.toml\n");
+    let said = stderr(&output);
+    assert!(
+        said.contains("/trainyard-train is damaged, so it is replaced"),
+        "{said}"
+    );
+    assert_eq!(fs::metadata(&cached).unwrap().ino(), inode);
+    assert_eq!(runner.tool_cache(), [folder]);
+}
+
+/// The image's server is the other half of what `publish-image` runs.
+#[test]
+fn a_damaged_server_in_the_tool_cache_is_replaced_before_it_is_packed() {
+    let runner = Runner::new();
+    let program = |name: &str, body: &str| {
+        write_program(&runner.unpacked_release().join(name), body);
+    };
+    program(
+        "trainyard-publish-image",
+        "exec \"$(dirname \"$0\")/trainyard-serve\"",
+    );
+    program("trainyard-serve", "echo released");
+    runner.record(&runner.pack_release());
+    let answer = || stdout(&output(&mut runner.stage("publish-image")));
+    assert_eq!(answer(), "released\n");
+    let folder = runner.path("tools/trainyard/1.2.3").join(target());
+    write_program(&folder.join("trainyard-serve"), "echo damaged");
+    assert_eq!(answer(), "released\n");
+    for file in ["trainyard-serve", "trainyard-serve.sha256"] {
+        fs::remove_file(folder.join(file)).unwrap();
+    }
+    assert_eq!(answer(), "released\n");
 }
 
 #[test]

@@ -23,8 +23,8 @@ pub(crate) fn images(n: usize) -> Value {
     dataset
         .gather(&(0..n as u32).collect::<Vec<_>>(), &mut pixels)
         .unwrap();
-    let rows = pixels.chunks_exact(784).map(|image| {
-        let lines = image.chunks_exact(28);
+    let rows = pixels.as_chunks::<784>().0.iter().map(|image| {
+        let lines = image.as_chunks::<28>().0.iter();
         lines
             .map(|line| line.iter().map(|pixel| vec![*pixel]).collect::<Vec<_>>())
             .collect::<Vec<_>>()

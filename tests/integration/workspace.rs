@@ -53,7 +53,13 @@ const EDGES: [(&str, &[&str]); 19] = [
     ),
     (
         "trainyard-gate",
-        &["trainyard-core", "trainyard-github", "trainyard-runner"],
+        &[
+            "trainyard-core",
+            "trainyard-github",
+            "trainyard-oci",
+            "trainyard-registry",
+            "trainyard-runner",
+        ],
     ),
     (
         "trainyard-publish-image",
@@ -123,7 +129,7 @@ const BANS: [(&str, &[&str]); 10] = [
     ),
     (
         "trainyard-gate",
-        &["trainyard-ml", "candle-core", "candle-nn", "oci-client"],
+        &["trainyard-ml", "candle-core", "candle-nn"],
     ),
     (
         "trainyard-publish-image",

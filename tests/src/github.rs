@@ -128,7 +128,7 @@ async fn answer(
         repository.note(&method, &uri);
         repository.next_fault(&method, &rest)
     });
-    let mut carry_out = || {
+    let carry_out = || {
         all.with(&owner, &name, |repository| {
             if !headers.contains_key("authorization") {
                 return json_answer(401, json!({ "message": "Requires authentication", "documentation_url": "https://docs.github.com/rest" }));
@@ -149,7 +149,7 @@ async fn answer(
             if let Some(delay_ms) = fault.delay_ms {
                 tokio::time::sleep(Duration::from_millis(delay_ms)).await;
             }
-            let done = (fault.status.is_none() || fault.is_carried_out).then(&mut carry_out);
+            let done = (fault.status.is_none() || fault.is_carried_out).then(carry_out);
             match (fault.status, done) {
                 (None, Some(done)) if fault.is_cut_off => cut_off(done).await,
                 (None, Some(done)) => done,

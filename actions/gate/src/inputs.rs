@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
+use trainyard_core::gate::BaselinePlace;
+use trainyard_registry::RegistryArgs;
 use trainyard_runner::StageArgs;
 
 /// Judge an evaluation by the rules in the configuration.
@@ -20,10 +22,11 @@ pub struct Inputs {
     /// Judge this JSON of metrics from any tool (DVC's layout) instead of an evaluation.
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
-    /// Compare with this `evaluation.json` or JSON of metrics instead of `[gate] baseline` and the records of earlier
-    /// commits on GitHub.
-    #[arg(long, value_name = "FILE")]
-    pub baseline: Option<PathBuf>,
+    /// Compare with this instead of `[gate] baseline` and the records of earlier commits on GitHub: an `evaluation.json` or
+    /// JSON of metrics; or `oci://HOST/NAME`, with `:TAG` or `@DIGEST` or without, the evaluation attached to that image, by
+    /// default of its highest version.
+    #[arg(long, value_name = "PLACE")]
+    pub baseline: Option<BaselinePlace>,
     /// Compare with this `evaluation.json` of the baseline's model, scored on today's rows by `trainyard-evaluate --model`. It
     /// counts only if its model is the one that the baseline names.
     #[arg(long, value_name = "FILE")]
@@ -70,6 +73,9 @@ pub struct Inputs {
     /// Reporting on GitHub.
     #[command(flatten)]
     pub github: GitHubArgs,
+    /// Registries, where the baseline lies in one.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
 }
 
 /// Reporting on GitHub. Nothing is written without a token or outside GitHub Actions.
@@ -96,7 +102,7 @@ pub struct GitHubArgs {
     /// PEM file of certificate authorities to trust in addition to the system's.
     #[arg(long, value_name = "FILE", env = "TRAINYARD_CA")]
     pub ca: Option<PathBuf>,
-    /// Print what would be written on GitHub instead of writing it. Needs no token and sends no request.
+    /// Print what would be written on GitHub instead of writing it. Needs no token and sends no request to GitHub.
     #[arg(long)]
     pub dry_run: bool,
 }

@@ -6,6 +6,7 @@
 mod aa;
 mod answer;
 mod artifact;
+mod chosen;
 mod fresh_rows;
 mod github;
 mod inputs;
@@ -14,6 +15,7 @@ mod judge;
 mod look_up;
 mod output;
 mod plan;
+mod published;
 mod role;
 mod shared;
 mod stored;
@@ -51,6 +53,7 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
         return answer::answer(&stage, &inputs.github);
     }
     refuse_hostile_output(&stage.context, &inputs)?;
+    published::check_named(inputs.baseline.as_ref()).exit_code(ExitCode::Usage)?;
     if let Some(folder) = &inputs.aa {
         let config = JudgingConfig::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
         return aa::run(&mut stage, &inputs, &config, folder);
@@ -59,7 +62,8 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let results = ResultFolder::begin(&folder, VERDICT_FILE)?;
     output::remove_files(results.path())?;
     refuse_comment(&stage.context)?;
-    let config = JudgingConfig::read(&inputs.stage.config);
+    let config = JudgingConfig::read(&inputs.stage.config)
+        .and_then(|config| published::checked(config, &inputs.stage.config));
     let mut context = stage.context.clone();
     let link = open_link(&mut stage, &mut context, &inputs.github);
     let patterns = match &link {
@@ -402,7 +406,7 @@ fn keep_case(results: &ResultFolder, looked_up: &LookedUp) -> anyhow::Result<()>
     }
     match (&looked_up.kept_file, &looked_up.record) {
         (Some(text), _) => files::write(&baseline, text.as_bytes())?,
-        (None, Some(record)) if looked_up.gate.baseline.is_none() => {
+        (None, Some(record)) if looked_up.is_record => {
             files::write_json(&baseline, record).map(|_| ())?;
         }
         _ => {

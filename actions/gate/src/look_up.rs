@@ -14,8 +14,10 @@ use trainyard_core::gate::{
 use trainyard_runner::{Context, Event};
 
 use crate::Inputs;
+use crate::chosen::{Chosen, Places, Searched};
 use crate::fresh_rows;
 use crate::github::{Compared, OwnRecord, ReadError, Reporter, has_own_checkout, parsed};
+use crate::published::Published;
 use crate::shared::{self, Candidate, Origin};
 
 /// What was looked up.
@@ -34,8 +36,11 @@ pub(crate) struct LookedUp {
     pub(crate) tree_sha: Option<String>,
     /// What other pull requests with this head left in the check of this run's name; `None` where it was not read.
     pub(crate) other_marks: Option<Vec<Mark>>,
-    /// The base branch's baseline file, or the baseline's model scored again.
+    /// The text of a baseline that does not lie here: the base branch's file, the evaluation of an image, or the baseline's
+    /// model scored again.
     pub(crate) kept_file: Option<String>,
+    /// Whether the baseline is `record`.
+    pub(crate) is_record: bool,
     /// The rows that one of the two models predicts right and the other wrong, where known.
     pub(crate) flips: Option<Flips>,
     /// How the rows that rules list came out, by the file as the rule names it.
@@ -61,26 +66,6 @@ impl LookedUp {
         let rules = Rules::find(config, context, reporter, &inputs.stage.config);
         let compared = reporter.map(|reporter| reporter.baseline(model_name));
         let base = inputs.stage.base();
-        let mut kept_file = None;
-        let configured = match (&rules.origin, &rules.gate.baseline, reporter) {
-            // A file that the base branch's rules name is read from the base branch.
-            (RulesOrigin::Base(reference), Some(file), Some(reporter)) => {
-                let (baseline, text) = of_base(reporter, &base.join(file), reference);
-                kept_file = text;
-                Some(baseline)
-            }
-            _ => Baseline::configured(&rules.gate, base),
-        };
-        let named = inputs.baseline.as_ref();
-        let named = named.map(|path| Baseline::read(path, &path.display().to_string()));
-        let origin = match (&inputs.baseline, &rules.origin, &rules.gate.baseline) {
-            (Some(path), ..) => Some(Origin::File(path.clone())),
-            (None, RulesOrigin::Base(_), Some(_)) => Some(Origin::Elsewhere(
-                "the baseline is a file of the base branch, which has none beside it",
-            )),
-            (None, _, Some(path)) => Some(Origin::File(base.join(path))),
-            (None, _, None) => None,
-        };
         let compared = compared.unwrap_or_else(|| {
             Compared::with(Baseline::NotConfigured(
                 "no baseline is configured, and earlier commits are known on GitHub alone"
@@ -89,17 +74,37 @@ impl LookedUp {
         });
         let Compared {
             baseline: found,
+            is_at_bound,
             record,
-            mut notes,
+            notes,
             own_record,
             tree_sha,
             other_marks,
         } = compared;
-        if origin.is_some() {
-            notes.clear();
-        }
-        let mut origin = origin.or_else(|| Some(Origin::Record(record.as_ref()?, reporter?)));
-        let mut baseline = named.or(configured).unwrap_or(found);
+        let places = Places {
+            inputs,
+            gate: &rules.gate,
+            origin: &rules.origin,
+            reporter,
+            published: Published {
+                inputs,
+                config: &config.image,
+                context,
+                model_name,
+            },
+        };
+        let Chosen {
+            mut baseline,
+            mut origin,
+            text: mut kept_file,
+            mut notes,
+        } = places.choose(Searched {
+            baseline: found,
+            is_at_bound,
+            record: record.as_ref(),
+            notes,
+        });
+        let is_record = matches!(origin, Some(Origin::Record(..)));
         if let Some(path) = &inputs.rescored {
             match shared::rescored(path, &baseline) {
                 Ok((rescored, text)) => {
@@ -157,6 +162,7 @@ impl LookedUp {
             tree_sha,
             other_marks,
             kept_file,
+            is_record,
             flips,
             looks,
             fresh_rows,
@@ -178,6 +184,7 @@ impl LookedUp {
             tree_sha: None,
             other_marks: None,
             kept_file: None,
+            is_record: false,
             flips: None,
             looks: Ok(None),
             fresh_rows: None,
@@ -277,7 +284,6 @@ impl Rules {
     }
 }
 
-/// The baseline in a file of the base branch, and the file's text where it could be had.
 impl Rules {
     /// How the rows that rules list came out. A list is read from where the rules are read.
     fn listed(
@@ -306,14 +312,6 @@ impl Rules {
         files
             .map(|file| (file.display().to_string(), judge(file)))
             .collect()
-    }
-}
-
-fn of_base(reporter: &Reporter<'_>, path: &Path, reference: &str) -> (Baseline, Option<String>) {
-    let source = format!("{} of {reference}", path.display());
-    match reporter.base_file(path, reference) {
-        Ok(text) => (Baseline::parse(text.as_bytes(), path, &source), Some(text)),
-        Err(error) => (Baseline::Unavailable(format!("`{source}`: {error}")), None),
     }
 }
 

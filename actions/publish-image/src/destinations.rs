@@ -1,15 +1,9 @@
-//! Where the image goes: the repositories, how each is reached, and the push.
-
-use std::time::Instant;
+//! Where the image goes: the repositories, and how each is reached.
 
 use anyhow::anyhow;
 use trainyard_core::config::Config;
-use trainyard_core::publication::Destination;
-use trainyard_oci::tags::TagPlan;
-use trainyard_oci::{
-    ImageReference, PushOptions, PushSource, Registry, RegistryError, RetryPolicy,
-};
-use trainyard_registry::Reach;
+use trainyard_oci::{ImageReference, RetryPolicy};
+use trainyard_registry::{Reach, image_reference};
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
 use crate::Inputs;
@@ -32,7 +26,11 @@ fn parsed(named: impl IntoIterator<Item = impl AsRef<str>>) -> anyhow::Result<Ve
     let mut targets: Vec<ImageReference> = Vec::new();
     for text in named {
         let text = text.as_ref();
-        let target: ImageReference = lowercased(text).parse().exit_code(ExitCode::Usage)?;
+        let target = image_reference(text).exit_code(ExitCode::Usage)?;
+        let name = target.name();
+        if text.to_lowercase().starts_with(&name) && !text.starts_with(&name) {
+            tracing::info!("image repositories are in small letters: `{name}`");
+        }
         if target.digest().is_some() {
             return Err(anyhow!(
                 "`{text}` names an image by its digest, which only the push can tell"
@@ -53,21 +51,6 @@ fn parsed(named: impl IntoIterator<Item = impl AsRef<str>>) -> anyhow::Result<Ve
     Ok(targets)
 }
 
-/// The reference with its repository in small letters, which registries insist on and `${{ github.repository }}` does not
-/// have; a tag keeps its letters.
-fn lowercased(reference: &str) -> String {
-    let name_end = reference.rfind('/').map_or(0, |slash| {
-        let rest = &reference[slash..];
-        slash + rest.find([':', '@']).unwrap_or(rest.len())
-    });
-    let (name, rest) = reference.split_at(name_end);
-    let small = name.to_lowercase();
-    if small != name {
-        tracing::info!("image repositories are in small letters: `{small}`");
-    }
-    small + rest
-}
-
 /// How registries are reached, by inputs and configuration.
 pub(crate) fn reach<'a>(inputs: &'a Inputs, config: &'a Config, retry: RetryPolicy) -> Reach<'a> {
     let of_config = || Some(inputs.stage.base().join(config.image.ca.as_ref()?));
@@ -76,36 +59,8 @@ pub(crate) fn reach<'a>(inputs: &'a Inputs, config: &'a Config, retry: RetryPoli
         plain_http: &config.image.plain_http,
         ca: inputs.data.ca.clone().or_else(of_config),
         retry,
+        token: None,
     }
-}
-
-/// Pushes the image through `registry` and returns where it is now.
-pub(crate) async fn push(
-    registry: &Registry,
-    source: PushSource<'_>,
-    tags: &[TagPlan],
-    options: PushOptions,
-) -> anyhow::Result<Destination> {
-    let started = Instant::now();
-    let pushed = registry.push(source, tags, options).await;
-    let code = match &pushed {
-        Err(RegistryError::Layout(_)) => ExitCode::Data,
-        _ => ExitCode::Service,
-    };
-    let pushed = pushed.exit_code(code)?;
-    tracing::info!(
-        "pushed `{}`: {} blobs sent ({:.1} MB), {} there already, in {:.0} ms",
-        pushed.image,
-        pushed.n_uploaded,
-        pushed.uploaded_bytes as f64 / 1e6,
-        pushed.n_present,
-        started.elapsed().as_secs_f64() * 1e3
-    );
-    Ok(Destination {
-        image: pushed.image.to_string(),
-        tags: pushed.tags,
-        left_tags: pushed.left,
-    })
 }
 
 #[cfg(test)]
@@ -130,20 +85,5 @@ mod tests {
         let tags = ["ghcr.io/acme/m:1", "ghcr.io/acme/m:2"];
         assert!(of(&tags).unwrap_err().contains("named twice"));
         assert!(of(&["acme/m"]).unwrap_err().contains("names no registry"));
-    }
-
-    #[test]
-    fn a_repository_is_in_small_letters_and_a_tag_as_it_is() {
-        for (given, expected) in [
-            ("ghcr.io/Acme/Digits", "ghcr.io/acme/digits"),
-            ("ghcr.io/Acme/Digits:V1-RC", "ghcr.io/acme/digits:V1-RC"),
-            (
-                "localhost:5000/A/b@sha256:AB",
-                "localhost:5000/a/b@sha256:AB",
-            ),
-            ("ghcr.io/acme/digits", "ghcr.io/acme/digits"),
-        ] {
-            assert_eq!(lowercased(given), expected);
-        }
     }
 }

@@ -1,4 +1,5 @@
-//! What is attached to an image: the evaluation as it is, and, where there is a key, signed statements about the image.
+//! What is attached to an image: the evaluation as it is, the model as an artifact for tools that know no images of ours, and, where
+//! there is a key, signed statements about the image.
 //!
 //! Of an index, each of its images and the index itself has its own, since a runtime pulls the one and a person names the other.
 
@@ -18,7 +19,9 @@ use trainyard_core::gate::{VERDICT_FILE, Verdict};
 use trainyard_core::model::{FileEntry, ModelFolder};
 use trainyard_core::publication::{EVALUATION_MEDIA_TYPE, Referrer};
 use trainyard_oci::spec::Descriptor;
-use trainyard_oci::{Artifact, Attachment, Layout, annotation, rfc3339};
+use trainyard_oci::{
+    Artifact, Attachment, Layer, Layout, MODEL_PACK, ModelPack, annotation, rfc3339,
+};
 use trainyard_runner::{Context, ExitCode, WithExitCode as _};
 
 use crate::image;
@@ -34,6 +37,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) model: &'a ModelFolder,
     /// The model's files as they were packed.
     pub(crate) files: &'a [FileEntry],
+    pub(crate) model_pack: &'a ModelPack,
+    pub(crate) model_layer: &'a Layer,
     pub(crate) verdict: &'a Verdict,
     pub(crate) evaluation: &'a Evaluation,
     /// The output folder of all stages.
@@ -84,7 +89,10 @@ impl Evidence<'_> {
                 title: Some(EVALUATION_FILE.to_owned()),
                 annotations: self.annotations([]),
             };
-            attached.add(EVALUATION_MEDIA_TYPE, &artifact, subject, layout)?;
+            attached.add_artifact(EVALUATION_MEDIA_TYPE, &artifact, subject, layout)?;
+            let attachment =
+                layout.attach_model(self.model_pack, self.model_layer, subject.manifest);
+            attached.add(MODEL_PACK, attachment.exit_code(ExitCode::Data)?);
             let Some(key) = self.key else { continue };
             for (kind, bundle) in self.signed(subject, key)? {
                 let artifact = Artifact {
@@ -94,7 +102,7 @@ impl Evidence<'_> {
                     annotations: self
                         .annotations([(CONTENT, "dsse-envelope"), (PREDICATE_TYPE, kind)]),
                 };
-                attached.add(kind, &artifact, subject, layout)?;
+                attached.add_artifact(kind, &artifact, subject, layout)?;
             }
         }
         if let Some(key) = self.key {
@@ -210,32 +218,34 @@ impl Evidence<'_> {
 }
 
 impl Attached {
-    fn add(
+    fn add_artifact(
         &mut self,
         kind: &str,
         artifact: &Artifact,
         subject: &Subject<'_>,
         layout: &Layout,
     ) -> anyhow::Result<()> {
-        let attachment = layout
-            .attach(artifact, subject.manifest)
-            .exit_code(ExitCode::Data)?;
+        let attachment = layout.attach(artifact, subject.manifest);
+        self.add(kind, attachment.exit_code(ExitCode::Data)?);
+        Ok(())
+    }
+
+    fn add(&mut self, kind: &str, attachment: Attachment) {
         self.referrers.push(Referrer {
             kind: kind.to_owned(),
             digest: attachment.manifest.digest.clone(),
             subject: attachment.subject.clone(),
         });
         self.attachments.push(attachment);
-        Ok(())
     }
 }
 
 /// What is attached, for people.
 pub(crate) fn name_of(kind: &str) -> &str {
-    if kind == EVALUATION_MEDIA_TYPE {
-        "evaluation"
-    } else {
-        trainyard_attest::short_name(kind)
+    match kind {
+        EVALUATION_MEDIA_TYPE => "evaluation",
+        MODEL_PACK => "ModelPack",
+        statement => trainyard_attest::short_name(statement),
     }
 }
 

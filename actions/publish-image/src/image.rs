@@ -6,12 +6,15 @@ use std::process::{Command, Stdio};
 use anyhow::Context as _;
 use trainyard_core::config::{Config, ImageCompression, ImageConfig, ImageFile};
 use trainyard_core::gate::Verdict;
-use trainyard_core::model::{FileEntry, MANIFEST_FILE, ModelError, ModelFolder, ModelManifest};
+use trainyard_core::model::{
+    Artifact, FileEntry, MANIFEST_FILE, ModelError, ModelFolder, ModelManifest,
+};
 use trainyard_core::release_tag::ReleaseTag;
-use trainyard_oci::annotation::Description;
+use trainyard_oci::annotation::{self, Description};
 use trainyard_oci::spec::HealthCheck;
 use trainyard_oci::{
-    Compression, Image, Layer, LayerFile, LayerPlan, Layout, PackedFile, RuntimeConfig,
+    Compression, Image, Layer, LayerFile, LayerPlan, Layout, ModelDescription, ModelPack,
+    PackedFile, RuntimeConfig, rfc3339,
 };
 use trainyard_runner::{Context, Environment, ExitCode, WithExitCode as _};
 
@@ -55,6 +58,33 @@ pub(crate) fn pack_model(
     )
 }
 
+/// The server as a layer.
+pub(crate) fn pack_server(
+    server: &Server,
+    config: &ImageConfig,
+    layout: &Layout,
+) -> anyhow::Result<Layer> {
+    let binary = LayerFile {
+        source: server.path.clone(),
+        target: server_path(),
+        is_executable: true,
+    };
+    layer(
+        "trainyard-publish-image: server",
+        vec![binary],
+        compression(config),
+        layout,
+    )
+}
+
+const fn compression(config: &ImageConfig) -> Compression {
+    match config.compression {
+        ImageCompression::None => Compression::None,
+        ImageCompression::Gzip => Compression::Gzip,
+        ImageCompression::Zstd => Compression::Zstd,
+    }
+}
+
 /// Where a file of the model lies in the image.
 fn in_image(name: &str) -> String {
     format!("{MODEL_FOLDER}/{name}")
@@ -90,7 +120,7 @@ fn layer(
     plan.build(&layout.blobs()).exit_code(ExitCode::Data)
 }
 
-/// What an image is made of, beside the server.
+/// What an image is made of, beside the server and its layer.
 pub(crate) struct Parts<'a> {
     pub(crate) config: &'a Config,
     /// The folder that paths in the configuration are relative to.
@@ -106,24 +136,13 @@ impl Parts<'_> {
     /// Builds the image with `server`, on `base` where there is one, into the layout. The same parts give the same bytes.
     pub(crate) fn build(
         &self,
-        server: &Server,
+        (server, server_layer): (&Server, &Layer),
         base: Option<&Base>,
         layout: &Layout,
     ) -> anyhow::Result<Image> {
         let config = &self.config.image;
-        let compression = match config.compression {
-            ImageCompression::None => Compression::None,
-            ImageCompression::Gzip => Compression::Gzip,
-            ImageCompression::Zstd => Compression::Zstd,
-        };
-        let binary = LayerFile {
-            source: server.path.clone(),
-            target: server_path(),
-            is_executable: true,
-        };
         let mut layers = base.map_or_else(Vec::new, |base| base.layers.clone());
-        let created_by = "trainyard-publish-image: server";
-        layers.push(layer(created_by, vec![binary], compression, layout)?);
+        layers.push(server_layer.clone());
         if !config.files.is_empty() {
             let file = |file: &ImageFile| LayerFile {
                 source: self.folder.join(&file.source),
@@ -132,7 +151,7 @@ impl Parts<'_> {
             };
             let files = config.files.iter().map(file).collect();
             let created_by = "trainyard-publish-image: files";
-            layers.push(layer(created_by, files, compression, layout)?);
+            layers.push(layer(created_by, files, compression(config), layout)?);
         }
         layers.push(self.model_layer.clone());
         // A variable, so that `--env PORT=…` moves the server.
@@ -167,6 +186,38 @@ impl Parts<'_> {
         })
     }
 
+    /// The model as an artifact of its own, over the same layer.
+    pub(crate) fn model_pack(&self) -> ModelPack {
+        let Description {
+            title,
+            description,
+            version,
+            revision,
+            source,
+            licenses,
+            extra: _,
+        } = self.description();
+        let (format, precision) = match &self.model.manifest.artifact {
+            Artifact::Network(_) => ("safetensors", Some("float32")),
+            Artifact::Onnx(_) => ("onnx", None),
+        };
+        ModelPack {
+            description: ModelDescription {
+                created_at: rfc3339(self.created_s),
+                name: self.model.manifest.name.clone(),
+                title,
+                description,
+                version,
+                revision,
+                source,
+                licenses: licenses.into_iter().collect(),
+            },
+            format: format.to_owned(),
+            precision: precision.map(str::to_owned),
+            folder: MODEL_FOLDER.trim_start_matches('/').to_owned(),
+        }
+    }
+
     fn description(&self) -> Description {
         let ImageConfig {
             title,
@@ -180,7 +231,7 @@ impl Parts<'_> {
         let mut extra = std::collections::BTreeMap::new();
         extra.insert("dev.trainyard.model.name".to_owned(), name.clone());
         extra.insert(
-            "dev.trainyard.model.digest".to_owned(),
+            annotation::MODEL_DIGEST.to_owned(),
             self.model.digest.to_string(),
         );
         extra.insert(

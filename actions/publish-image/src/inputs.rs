@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use trainyard_core::gate::BaselinePlace;
 use trainyard_fetch::DataArgs;
 use trainyard_registry::RegistryArgs;
 use trainyard_runner::StageArgs;
@@ -37,9 +38,10 @@ pub struct Inputs {
     /// Build and try the image, and print what would be pushed; no registry is asked.
     #[arg(long)]
     pub dry_run: bool,
-    /// The baseline that `gate` was given, if any.
-    #[arg(long, value_name = "FILE")]
-    pub baseline: Option<PathBuf>,
+    /// The baseline that `gate` was given, if any. Of an image, `gate` has kept the evaluation beside the verdict, and no
+    /// registry is asked.
+    #[arg(long, value_name = "PLACE")]
+    pub baseline: Option<BaselinePlace>,
     /// Package these servers instead of the `trainyard-serve` next to this program, one for each platform; one per line, or repeated.
     /// They must be statically linked.
     #[arg(long, value_name = "FILE")]

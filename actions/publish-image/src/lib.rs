@@ -9,11 +9,14 @@ mod naming;
 mod permit;
 mod preflight;
 mod provenance;
+mod pushing;
 mod server;
 mod signing;
 mod smoke;
 
+use std::panic;
 use std::path::Path;
+use std::thread;
 
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
@@ -22,19 +25,13 @@ use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
 use trainyard_core::model::ModelFolder;
-use trainyard_core::publication::{
-    Destination, PUBLICATION_FILE, Publication, Referrer, SCHEMA_VERSION,
-};
+use trainyard_core::publication::{PUBLICATION_FILE, Publication, Referrer, SCHEMA_VERSION};
 use trainyard_core::report::escape;
 use trainyard_core::results::ResultFolder;
 use trainyard_core::scored_rows::ScoredRows;
 use trainyard_ml::data::Split;
 use trainyard_oci::spec::Descriptor;
-use trainyard_oci::tags::TagPlan;
-use trainyard_oci::{
-    Access, Attachment, ImageReference, Layout, PushOptions, PushSource, RetryPolicy,
-};
-use trainyard_registry::Reach;
+use trainyard_oci::{ImageReference, Layer, Layout, RetryPolicy};
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
 use base::Base;
@@ -43,6 +40,7 @@ use image::Parts;
 pub use inputs::{Inputs, OUTPUTS};
 use naming::Naming;
 use permit::{Granted, Permit};
+use pushing::Pushing;
 use server::Server;
 use smoke::{Packed, Sample};
 
@@ -75,21 +73,36 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let manifest = ModelFolder::read_manifest(&model_folder)
         .exit_code(ExitCode::Data)
         .hint("run `trainyard-train` first")?;
-    let model_layer = image::pack_model(&model_folder, &manifest, &layout)?;
+    let pack_servers = || -> anyhow::Result<Vec<Layer>> {
+        let pack = |server| image::pack_server(server, &config.image, &layout);
+        servers.iter().map(pack).collect()
+    };
+    let (model_layer, server_layers) = thread::scope(|scope| {
+        let packing = scope.spawn(pack_servers);
+        let model_layer = image::pack_model(&model_folder, &manifest, &layout);
+        let server_layers = packing.join();
+        (
+            model_layer,
+            server_layers.unwrap_or_else(|payload| panic::resume_unwind(payload)),
+        )
+    });
+    let (model_layer, server_layers) = (model_layer?, server_layers?);
     let model = image::packed_model(&model_folder, &model_layer).exit_code(ExitCode::Data)?;
     let is_trusted = !stage.context.is_unverified();
     let permit = permit::check(
         &config,
         inputs.stage.base(),
         &inputs.stage.out,
-        inputs.baseline.as_deref(),
+        inputs.baseline.as_ref(),
         &model,
         stage.context.head_sha.as_deref().filter(|_| is_trusted),
         inputs.allow_override,
     );
     if !matches!(permit, Ok(Permit::Granted(_))) {
         // Nothing of a model that may not be published stays in a folder for images.
-        files::remove(&model_layer.path).exit_code(ExitCode::Data)?;
+        for layer in [&model_layer].into_iter().chain(&server_layers) {
+            files::remove(&layer.path).exit_code(ExitCode::Data)?;
+        }
     }
     let Granted {
         verdict,
@@ -106,11 +119,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         }
     };
     let reach = destinations::reach(&inputs, &config, RetryPolicy::default());
-    // One thread is enough: what takes time is hashing and sending, one after the other.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .exit_code(ExitCode::Bug)?;
+    let runtime = runtime()?;
     let parts = Parts {
         config: &config,
         folder: inputs.stage.base(),
@@ -121,7 +130,8 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         created_s: image::created_s(inputs.stage.base())?,
     };
     let mut images = Vec::new();
-    for server in &servers {
+    for packed in servers.iter().zip(&server_layers) {
+        let (server, _) = packed;
         let base = match &config.image.base {
             Some(base) => {
                 let copied = Base::copy(base, &server.platform, &reach, &layout);
@@ -129,21 +139,9 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
             }
             None => None,
         };
-        let image = parts.build(server, base.as_ref(), &layout)?;
+        let image = parts.build(packed, base.as_ref(), &layout)?;
         images.push(layout.add_image(&image).exit_code(ExitCode::Data)?);
     }
-    let n_smoke_test_rows = smoke_test(
-        &config,
-        &inputs,
-        &model,
-        (&evaluation, &rows),
-        &servers,
-        &layout,
-        &images,
-        &runtime,
-    )?;
-    // As large as the test data may be, and of no use any more.
-    drop(rows);
     let manifest = match images.as_slice() {
         [image] => image.clone(),
         _ => layout.add_index(images.clone()).exit_code(ExitCode::Data)?,
@@ -152,6 +150,8 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let evidence = Evidence {
         model: &model,
         files: &image::packed_files(&model, &model_layer),
+        model_pack: &parts.model_pack(),
+        model_layer: &model_layer,
         verdict: &verdict,
         evaluation: &evaluation,
         out: &inputs.stage.out,
@@ -180,6 +180,26 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     } = evidence.attach(&subjects, &layout)?;
 
     naming.warn_of_no_version(&targets);
+    let pushing = Pushing {
+        reach: &reach,
+        naming: &naming,
+        layout: &layout,
+        manifest: &manifest,
+        attachments: &attachments,
+        targets: if inputs.dry_run { &[] } else { &targets },
+    };
+    let (n_smoke_test_rows, sent) = pushing.upload_during(&runtime, || {
+        smoke_test(
+            &config,
+            &inputs,
+            &model,
+            &evaluation,
+            rows,
+            &servers,
+            &layout,
+            &images,
+        )
+    })?;
     layout
         .finish(&manifest, &names, &attachments)
         .exit_code(ExitCode::Data)?;
@@ -191,13 +211,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     if inputs.dry_run {
         return preflight::show(&stage, &layout, &manifest, &referrers, &naming, &targets);
     }
-    let pushes = push_all(
-        &reach,
-        &naming,
-        (&layout, &manifest, &attachments),
-        &targets,
-    );
-    let destinations = runtime.block_on(pushes)?;
+    let destinations = runtime.block_on(pushing.name(sent))?;
     for destination in &destinations {
         stage.declare_image(&destination.image);
     }
@@ -248,36 +262,6 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
-/// Pushes the image to each target; a later one of the same registry takes the blobs from an earlier one.
-async fn push_all(
-    reach: &Reach<'_>,
-    naming: &Naming<'_>,
-    (layout, manifest, attached): (&Layout, &Descriptor, &[Attachment]),
-    targets: &[ImageReference],
-) -> anyhow::Result<Vec<Destination>> {
-    let mut destinations = Vec::new();
-    for (idx, to) in targets.iter().enumerate() {
-        let mount_from: Vec<String> = targets[..idx]
-            .iter()
-            .filter(|earlier| earlier.registry() == to.registry())
-            .map(|earlier| earlier.repository().to_owned())
-            .collect();
-        let source = PushSource {
-            layout,
-            manifest,
-            mount_from: &mount_from,
-            attached,
-        };
-        let options = PushOptions {
-            overwrites: naming.inputs.overwrite,
-        };
-        let tags: Vec<TagPlan> = naming.tags(Some(to))?;
-        let registry = reach.connect(to, Access::Push)?;
-        destinations.push(destinations::push(&registry, source, &tags, options).await?);
-    }
-    Ok(destinations)
-}
-
 /// Publishes nothing though a person let the model through. Where no push is asked for, that is no failure of this run.
 fn withhold(stage: &Stage, has_target: bool, by: &str) -> anyhow::Result<ExitCode> {
     if has_target {
@@ -296,16 +280,24 @@ fn withhold(stage: &Stage, has_target: bool, by: &str) -> anyhow::Result<ExitCod
     Ok(ExitCode::Success)
 }
 
+/// Of one thread: what is waited for are other processes and machines.
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .exit_code(ExitCode::Bug)
+}
+
 /// How many rows the packed server answered as it should.
 fn smoke_test(
     config: &Config,
     inputs: &Inputs,
     model: &ModelFolder,
-    (evaluation, rows): (&Evaluation, &ScoredRows),
+    evaluation: &Evaluation,
+    rows: ScoredRows,
     servers: &[Server],
     layout: &Layout,
     images: &[Descriptor],
-    runtime: &Runtime,
 ) -> anyhow::Result<usize> {
     const LEAVE_OUT: &str = "`[image] smoke_test_rows = 0` leaves the smoke test out";
     let n_rows = config.image.smoke_test_rows;
@@ -338,11 +330,13 @@ fn smoke_test(
             model.manifest.columns.as_deref(),
         )
         .hint(LEAVE_OUT)?;
-    let sample = Sample::take(evaluation, rows, &dataset, n_rows)
+    let sample = Sample::take(evaluation, &rows, &dataset, n_rows)
         .exit_code(ExitCode::Inconclusive)
         .hint("run `trainyard-evaluate` again on this data")?;
+    // As large as the test data may be, and of no use any more.
+    drop(rows);
     let packed = Packed::of(layout, image).exit_code(ExitCode::Data)?;
-    runtime
+    runtime()?
         .block_on(smoke::test(&packed, &model.manifest, &sample))
         .context("the image does not answer as the evaluated model did, so it is not published")?;
     tracing::info!(

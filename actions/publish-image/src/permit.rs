@@ -10,9 +10,10 @@ use trainyard_core::error_chain::in_one_line;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    BASELINE_FILE, Baseline, Candidate, Case, Decision, Expected, FRESH_ROWS_FILE, FreshEvidence,
-    KeptLooks, LOOKS_FILE, MUST_PASS_FILE, MustPass, NO_BASELINE_FILE, NoBaseline, RULES_FILE,
-    RulesInForce, RulesOrigin, SHARED_ROWS_FILE, SharedRows, StoredRules, Trust, Verdict,
+    BASELINE_FILE, Baseline, BaselinePlace, Candidate, Case, Decision, Expected, FRESH_ROWS_FILE,
+    FreshEvidence, KeptLooks, LOOKS_FILE, MUST_PASS_FILE, MustPass, NO_BASELINE_FILE, NoBaseline,
+    RULES_FILE, RulesInForce, RulesOrigin, SHARED_ROWS_FILE, SharedRows, StoredRules, Trust,
+    Verdict,
 };
 use trainyard_core::model::ModelFolder;
 use trainyard_core::recomputed;
@@ -47,7 +48,7 @@ pub(crate) fn check(
     config: &Config,
     base: &Path,
     out: &Path,
-    baseline: Option<&Path>,
+    baseline: Option<&BaselinePlace>,
     model: &ModelFolder,
     commit: Option<&str>,
     allows_override: bool,
@@ -193,10 +194,20 @@ fn stored<T: DeserializeOwned>(path: &Path, what: &'static str) -> anyhow::Resul
         .hint(JUDGE_AGAIN)
 }
 
-/// The baseline that the gate compared with: a file that is named, what the gate found on GitHub or why it found nothing,
-/// or the configured file.
-fn find_baseline(gate: &GateConfig, base: &Path, folder: &Path, named: Option<&Path>) -> Baseline {
+/// The baseline that the gate compared with: a file that is named, what the gate found elsewhere or why it found nothing, or the
+/// configured file. A registry is not asked: its tags may have moved since.
+fn find_baseline(
+    gate: &GateConfig,
+    base: &Path,
+    folder: &Path,
+    named: Option<&BaselinePlace>,
+) -> Baseline {
     let found = folder.join(BASELINE_FILE);
+    let image = [named, gate.baseline.as_ref()]
+        .into_iter()
+        .flatten()
+        .find(|place| place.file().is_none());
+    let named = named.and_then(BaselinePlace::file);
     let path = named.or_else(|| found.exists().then_some(found.as_path()));
     let none = folder.join(NO_BASELINE_FILE);
     let none = || {
@@ -208,6 +219,10 @@ fn find_baseline(gate: &GateConfig, base: &Path, folder: &Path, named: Option<&P
     };
     path.map(|path| Baseline::read(path, &path.display().to_string()))
         .or_else(none)
+        .or_else(|| {
+            let reason = format!("the gate kept no copy of `{}` beside the verdict", image?);
+            Some(Baseline::Unavailable(reason))
+        })
         .or_else(|| Baseline::configured(gate, base))
         .unwrap_or_else(|| Baseline::NotConfigured("no baseline is configured".to_owned()))
         .under(gate.on_missing_baseline)

@@ -22,28 +22,12 @@ pub(crate) struct Server {
 impl Server {
     /// The servers in `named`, or else those beside this program: one for each of `platforms`, where these are given.
     pub(crate) fn find_all(named: &[PathBuf], platforms: &[String]) -> anyhow::Result<Vec<Self>> {
-        let beside = || {
+        let paths = if named.is_empty() {
             let program = std::env::current_exe()
                 .context("finding this program's folder")
                 .exit_code(ExitCode::Bug)?;
-            let of_platform = |platform: &String| {
-                // As releases name them.
-                let name = format!("{PROGRAM}-{}", platform.replace('/', "-"));
-                let path = program.with_file_name(name);
-                if path.is_file() {
-                    path
-                } else {
-                    program.with_file_name(PROGRAM)
-                }
-            };
-            anyhow::Ok(if platforms.is_empty() {
-                vec![program.with_file_name(PROGRAM)]
-            } else {
-                platforms.iter().map(of_platform).collect()
-            })
-        };
-        let paths = if named.is_empty() {
-            beside()?
+            let folder = program.parent().unwrap_or(Path::new("."));
+            beside(folder, std::env::consts::OS, platforms)?
         } else {
             named.to_vec()
         };
@@ -94,13 +78,48 @@ impl Server {
 
     /// Whether this machine can start it.
     pub(crate) fn runs_here(&self) -> bool {
-        let here = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            other => other,
-        };
-        cfg!(target_os = "linux") && self.platform.architecture == here
+        cfg!(target_os = "linux") && self.platform.architecture == architecture()
     }
+}
+
+/// This machine's architecture, as images name it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// The servers for `platforms` in the folder of this program, which runs on `system`.
+///
+/// A release has `trainyard-serve` for its own system, and one for each platform of an image under that platform's name.
+/// Without `platforms`, the image is for this machine's architecture; it is of Linux wherever it is built.
+fn beside(folder: &Path, system: &str, platforms: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+    let is_linux = system == "linux";
+    if is_linux && platforms.is_empty() {
+        return Ok(vec![folder.join(PROGRAM)]);
+    }
+    let own = [format!("linux/{}", architecture())];
+    let platforms = if platforms.is_empty() {
+        &own[..]
+    } else {
+        platforms
+    };
+    let servers = platforms.iter().map(|platform| {
+        let name = format!("{PROGRAM}-{}", platform.replace('/', "-"));
+        let path = folder.join(&name);
+        if path.is_file() {
+            return Ok(path);
+        }
+        if is_linux {
+            return Ok(folder.join(PROGRAM));
+        }
+        Err(anyhow!("the server in an image runs on Linux, and there is no `{name}` in `{}`", folder.display()))
+            .exit_code(ExitCode::Usage)
+            .hint(format!("copy `{name}` from the archive of a release, which holds it on every system, or name a server with `--server`; a build on {system} makes none"))
+    });
+    servers.collect()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +191,48 @@ mod tests {
         assert!(problem(&elf(3, 1)).contains("not known here"));
         assert!(problem(&elf(62, 1)[..64]).contains("cut off"));
         assert!(problem(b"#!/bin/sh").contains("not a 64-bit Linux program"));
+    }
+
+    #[test]
+    fn an_image_is_of_linux_wherever_it_is_built() {
+        let folder = tempfile::tempdir().unwrap();
+        let find = |system: &str, platforms: &[&str]| {
+            let platforms: Vec<String> = platforms.iter().map(|name| (*name).to_owned()).collect();
+            let found = beside(folder.path(), system, &platforms)?;
+            let names = found.iter().filter_map(|path| path.file_name()?.to_str());
+            anyhow::Ok(names.map(str::to_owned).collect::<Vec<_>>())
+        };
+        let of_this_machine = format!("{PROGRAM}-linux-{}", architecture());
+        assert_eq!(find("linux", &[]).unwrap(), [PROGRAM]);
+        assert_eq!(find("linux", &["linux/arm64"]).unwrap(), [PROGRAM]);
+        for system in ["macos", "windows"] {
+            let error = find(system, &[]).unwrap_err().to_string();
+            let problem = format!("runs on Linux, and there is no `{of_this_machine}` in `");
+            assert!(error.contains(&problem), "{error}");
+        }
+
+        // As a release lays them down.
+        let other = if architecture() == "amd64" {
+            "arm64"
+        } else {
+            "amd64"
+        };
+        let of_the_other = format!("{PROGRAM}-linux-{other}");
+        for name in [PROGRAM, &of_this_machine, &of_the_other] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let both = ["linux/amd64", "linux/arm64"];
+        let servers = both.map(|platform| format!("{PROGRAM}-{}", platform.replace('/', "-")));
+        assert_eq!(find("linux", &[]).unwrap(), [PROGRAM]);
+        for system in ["macos", "windows"] {
+            assert_eq!(
+                find(system, &[]).unwrap(),
+                std::slice::from_ref(&of_this_machine)
+            );
+        }
+        for system in ["linux", "macos", "windows"] {
+            assert_eq!(find(system, &both).unwrap(), servers);
+        }
     }
 
     /// The shell of this machine is linked dynamically.

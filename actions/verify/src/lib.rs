@@ -4,7 +4,6 @@
 //! It writes no file. What contradicts is told apart from what is missing, by the exit code too: a change of what was signed, or a
 //! policy that does not hold, from evidence that is not there.
 
-mod attached;
 mod inputs;
 mod rejudge;
 mod report;
@@ -19,11 +18,11 @@ use trainyard_core::error_chain::in_one_line;
 use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation};
 use trainyard_core::files;
 use trainyard_core::model::{FileEntry, ModelFolder};
-use trainyard_oci::{Access, ImageReference, RegistryError, RetryPolicy};
+use trainyard_core::publication::EVALUATION_MEDIA_TYPE;
+use trainyard_oci::{Access, AttachedFile, ImageReference, RegistryError, RetryPolicy};
 use trainyard_registry::Reach;
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
-use attached::{Attached, Blob};
 pub use inputs::{Inputs, OUTPUTS};
 use rejudge::Rejudged;
 use report::{Report, word};
@@ -52,6 +51,7 @@ pub fn verify_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         plain_http: &[],
         ca: inputs.ca.clone(),
         retry: RetryPolicy::default(),
+        token: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -64,7 +64,8 @@ pub fn verify_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
             return Ok(None);
         };
         let digest = found.descriptor.digest;
-        let attached = Attached::pull(&registry, &digest).await?;
+        let is_wanted = |kind: &str| is_bundle(kind) || kind == EVALUATION_MEDIA_TYPE;
+        let attached = registry.read_attached(&digest, is_wanted).await?;
         Ok::<_, RegistryError>(Some((digest, attached)))
     });
     let (digest, attached) = pulled
@@ -72,12 +73,14 @@ pub fn verify_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("`{named}` is not there, or may not be read by this user"))
         .exit_code(ExitCode::Service)?;
     let image = named.with_digest(&digest);
+    let (bundles, evaluations): (Vec<_>, Vec<_>) =
+        (attached.files.into_iter()).partition(|file| is_bundle(&file.media_type));
 
     let Statements {
         verified,
         contradictions,
         not_checked,
-    } = Statements::of(&attached.bundles, &keys, &digest, model.as_deref());
+    } = Statements::of(&bundles, &keys, &digest, model.as_deref());
     let mut report = Report::of(image.to_string(), digest.to_string(), &verified);
     report.contradictions = contradictions;
     report.not_checked = not_checked;
@@ -88,7 +91,7 @@ pub fn verify_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let of_policy = judgement.outcome();
     let of_evaluation = look_at_evaluation(
         &mut report,
-        &attached.evaluations,
+        &evaluations,
         &verdicts(&verified, &policy),
         inputs.rules.as_deref(),
     )?;
@@ -110,6 +113,11 @@ pub fn verify_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         ))
         .exit_code(ExitCode::GateFailed),
     }
+}
+
+/// Whether it is the media type of a Sigstore bundle, of any version.
+fn is_bundle(media_type: &str) -> bool {
+    media_type.starts_with("application/vnd.dev.sigstore.bundle")
 }
 
 /// The digest where one is given, since a tag beside it may have moved; else the tag.
@@ -157,7 +165,7 @@ fn verdicts(verified: &[Verified], policy: &Policy) -> Vec<TestResult> {
 /// other is there.
 fn look_at_evaluation(
     report: &mut Report,
-    evaluations: &[Blob],
+    evaluations: &[AttachedFile],
     verdicts: &[TestResult],
     rules: Option<&Path>,
 ) -> anyhow::Result<FindingOutcome> {
@@ -172,7 +180,7 @@ fn look_at_evaluation(
     };
     let mut evaluations = evaluations
         .iter()
-        .map(|blob| (Sha256Digest::of(&blob.bytes), blob));
+        .map(|file| (Sha256Digest::of(&file.bytes), file));
     let is_named =
         |digest: &Sha256Digest, verdict: &TestResult| verdict.evaluation() == Some(digest.hex());
     let Some((first, _)) = evaluations.clone().next() else {
@@ -184,11 +192,11 @@ fn look_at_evaluation(
         let text = "the evaluation: no signed verdict says which one was judged".to_owned();
         return Ok(unchecked(report, text));
     }
-    let named = evaluations.find_map(|(digest, blob)| {
+    let named = evaluations.find_map(|(digest, file)| {
         let verdict = verdicts.iter().find(|verdict| is_named(&digest, verdict))?;
-        Some((digest, blob, verdict))
+        Some((digest, file, verdict))
     });
-    let Some((digest, blob, verdict)) = named else {
+    let Some((digest, file, verdict)) = named else {
         report.evaluation = Some(format!("{first} attached, which no signed verdict names"));
         report.contradictions.push(format!(
             "the attached evaluation is {first}, not the one that the verdict names"
@@ -203,7 +211,7 @@ fn look_at_evaluation(
         );
         return Ok(FindingOutcome::Held);
     };
-    let evaluation = match Evaluation::parse(&blob.bytes, Path::new(EVALUATION_FILE)) {
+    let evaluation = match Evaluation::parse(&file.bytes, Path::new(EVALUATION_FILE)) {
         Ok(evaluation) => evaluation,
         Err(error) => {
             let text = format!("the evaluation cannot be read: {}", in_one_line(&error));

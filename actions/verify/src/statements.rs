@@ -6,8 +6,7 @@ use trainyard_attest::{
 };
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::model::FileEntry;
-
-use crate::attached::Blob;
+use trainyard_oci::AttachedFile;
 
 /// What came of the bundles.
 #[derive(Debug, Default)]
@@ -23,14 +22,17 @@ pub(crate) struct Statements {
 impl Statements {
     /// Verifies each bundle. `model` are the files of a model at hand, where there are any.
     pub(crate) fn of(
-        bundles: &[Blob],
+        bundles: &[AttachedFile],
         keys: &[PublicKey],
         image: &Sha256Digest,
         model: Option<&[FileEntry]>,
     ) -> Self {
         let mut statements = Self::default();
         let mut of_models = Vec::new();
-        for Blob { referrer, bytes } in bundles {
+        for AttachedFile {
+            referrer, bytes, ..
+        } in bundles
+        {
             let bundle = match Bundle::from_json(bytes) {
                 Ok(bundle) => bundle,
                 Err(error) => {

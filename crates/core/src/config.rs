@@ -47,7 +47,7 @@ pub use train::TrainConfig;
 pub use training::Training;
 
 use crate::digest::Sha256Digest;
-use crate::gate::{CompareRows, MissingBaseline, Rule, RuleGroup, RulesFrom};
+use crate::gate::{BaselinePlace, CompareRows, MissingBaseline, Rule, RuleGroup, RulesFrom};
 use crate::model::Task;
 use crate::model::architecture::NamedLayer;
 
@@ -138,9 +138,12 @@ pub struct ModelConfig {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GateConfig {
-    /// An `evaluation.json` or a flat JSON of metrics to compare with, relative to the configuration file.
+    /// What to compare with: an `evaluation.json` or a flat JSON of metrics, relative to the configuration file; or
+    /// `oci://HOST/NAME`, with `:TAG` or `@DIGEST` or without: the evaluation attached to that image, by default of its
+    /// highest version, where GitHub has no record of an earlier commit.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub baseline: Option<PathBuf>,
+    #[schemars(with = "Option<String>")]
+    pub baseline: Option<BaselinePlace>,
     /// What happens if the baseline cannot be read: the file is missing or invalid, or a request failed.
     pub on_missing_baseline: MissingBaseline,
     /// Whose rules judge a pull request.

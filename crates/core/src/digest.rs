@@ -123,6 +123,41 @@ impl DigestBuilder {
     }
 }
 
+/// Passes bytes on and keeps their digest and number.
+pub(crate) struct DigestReader<R> {
+    inner: R,
+    hasher: Sha256,
+    n_bytes: u64,
+}
+
+impl<R: Read> DigestReader<R> {
+    pub(crate) fn new(inner: R) -> Self {
+        Self {
+            inner,
+            hasher: Sha256::new(),
+            n_bytes: 0,
+        }
+    }
+
+    /// Digest and number of all bytes, those that nobody read included.
+    pub(crate) fn finish(mut self) -> io::Result<(Sha256Digest, u64)> {
+        io::copy(&mut self, &mut io::sink())?;
+        Ok((
+            Sha256Digest::of_hash(&self.hasher.finalize().into()),
+            self.n_bytes,
+        ))
+    }
+}
+
+impl<R: Read> Read for DigestReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n_read = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..n_read]);
+        self.n_bytes += n_read as u64;
+        Ok(n_read)
+    }
+}
+
 impl fmt::Display for Sha256Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)

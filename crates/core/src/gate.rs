@@ -3,6 +3,7 @@
 
 mod absent;
 mod baseline;
+mod baseline_place;
 mod bound;
 mod candidate;
 mod case;
@@ -40,6 +41,7 @@ mod verdict;
 mod wildcard;
 
 pub use baseline::{Baseline, NO_BASELINE_FILE, NoBaseline, NoBaselineState};
+pub use baseline_place::{BaselinePlace, BaselinePlaceError};
 pub use bound::Bound;
 pub use candidate::{Candidate, CandidateError};
 pub use case::{Case, Trust};

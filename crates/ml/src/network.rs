@@ -14,7 +14,7 @@ mod rows;
 mod step;
 mod workspace;
 
-use safetensors::{SafeTensorError, SafeTensors};
+use safetensors::SafeTensorError;
 use trainyard_core::model::Preprocessing;
 use trainyard_core::model::architecture::{
     self, Initializer, NamedLayer, ParameterSpec, ShapeError,
@@ -23,7 +23,8 @@ use trainyard_core::model::architecture::{
 use crate::kernels::Buffer;
 use crate::kernels::isa::with_avx2;
 use crate::random::{Purpose, Stream};
-use crate::weights::{self, Floats};
+pub use crate::weights::ReadTensorsError;
+use crate::weights::{self, Floats, Tensors};
 pub(crate) use batch::load;
 pub use buffers::Workspace;
 pub use mode::Mode;
@@ -64,9 +65,12 @@ pub enum NetworkError {
         /// Its name.
         name: String,
     },
-    /// The weights cannot be read or written.
+    /// The weights cannot be read.
     #[error("the weights are not a file of safetensors")]
-    Format(#[from] SafeTensorError),
+    Format(#[from] ReadTensorsError),
+    /// The weights cannot be written.
+    #[error("the weights cannot be written as safetensors")]
+    Write(#[from] SafeTensorError),
 }
 
 impl Network {
@@ -106,23 +110,23 @@ impl Network {
     }
 
     /// A network whose parameters are taken from `tensors`, by name.
-    pub fn with_weights(
+    pub(crate) fn with_weights(
         layers: &[NamedLayer],
         input_shape: &[usize],
         preprocessing: &[Preprocessing],
-        tensors: &SafeTensors<'_>,
+        mut tensors: Tensors,
     ) -> Result<Self, NetworkError> {
         let mut network = Self::empty(layers, input_shape, preprocessing)?;
-        let is_stray = |name: &&&str| network.specs.iter().all(|spec| spec.name != **name);
-        if let Some(name) = tensors.names().iter().find(is_stray) {
+        let is_stray = |name: &&str| network.specs.iter().all(|spec| spec.name != **name);
+        if let Some(name) = tensors.names().find(is_stray) {
             return Err(NetworkError::Stray {
-                name: (*name).to_owned(),
+                name: name.to_owned(),
             });
         }
         for (spec, own) in network.specs.iter().zip(&mut network.parameters) {
-            let tensor = tensors.tensor(&spec.name).ok();
-            let tensor = tensor.filter(|tensor| tensor.shape() == spec.shape);
-            let values = tensor.and_then(|tensor| weights::values(&tensor));
+            let tensor = tensors.take(&spec.name);
+            let tensor = tensor.filter(|tensor| tensor.shape == spec.shape);
+            let values = tensor.and_then(|tensor| tensor.values);
             *own = values.ok_or_else(|| NetworkError::Parameter {
                 name: spec.name.clone(),
                 shape: spec.shape.clone(),

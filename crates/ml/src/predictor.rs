@@ -2,17 +2,18 @@
 //! the scores.
 
 use std::borrow::Cow;
+use std::io::Read;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use safetensors::SafeTensors;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::metrics::argmax;
-use trainyard_core::model::{Artifact, ModelError, ModelFolder, ModelManifest, NetworkArtifact};
+use trainyard_core::model::{Artifact, FileEntry, ModelError, ModelFolder, ModelManifest};
 
 use crate::data::{DataError, Dataset};
-use crate::network::{Network, NetworkError, Workspace, load};
+use crate::network::{Network, NetworkError, ReadTensorsError, Workspace, load};
 use crate::threads::Threads;
+use crate::weights::Tensors;
 
 /// Rows scored at a time, which bounds memory.
 const BATCH_ROWS: usize = 128;
@@ -78,29 +79,21 @@ impl Predictor {
     /// Opens the model in `folder`, or in a tar archive, such as a layer of an image. Each of its files is read once: what is computed
     /// with has the digests that were checked.
     pub fn open(folder: &Path, threads: Threads) -> Result<Self, PredictError> {
-        let (folder, files) = if folder.is_file() {
-            ModelFolder::read_archive(folder)?
-        } else {
-            ModelFolder::read(folder)?
-        };
+        let (folder, networks) = ModelFolder::read_with(folder, network)?;
         let place = || folder.path.display().to_string();
-        let network = match &folder.manifest.artifact {
-            Artifact::Network(artifact) => {
-                let weights = files.first().map(Vec::as_slice).unwrap_or_default();
-                network(&folder.manifest, artifact, weights).map_err(|source| {
-                    PredictError::Weights {
-                        folder: place(),
-                        source,
-                    }
-                })?
-            }
-            Artifact::Onnx(onnx) => {
-                return Err(PredictError::Onnx {
-                    folder: place(),
-                    graph: onnx.graph.path.clone(),
-                });
-            }
-        };
+        if let Artifact::Onnx(onnx) = &folder.manifest.artifact {
+            return Err(PredictError::Onnx {
+                folder: place(),
+                graph: onnx.graph.path.clone(),
+            });
+        }
+        let network = networks.into_iter().flatten().next();
+        let network = network
+            .unwrap_or_else(|| Err(ReadTensorsError::Header("there is none".to_owned()).into()))
+            .map_err(|source| PredictError::Weights {
+                folder: place(),
+                source,
+            })?;
         Ok(Self {
             folder,
             network,
@@ -223,18 +216,26 @@ impl Predictor {
     }
 }
 
-/// The network of an artifact, filled from the bytes of its weights.
+/// The network that a file of weights fills; `None` for a file of another artifact.
 fn network(
     manifest: &ModelManifest,
-    artifact: &NetworkArtifact,
-    weights: &[u8],
-) -> Result<Network, NetworkError> {
-    Network::with_weights(
-        &artifact.architecture,
-        &manifest.input.shape,
-        &manifest.preprocessing,
-        &SafeTensors::deserialize(weights)?,
-    )
+    file: &FileEntry,
+    reader: &mut dyn Read,
+) -> Option<Result<Network, NetworkError>> {
+    let Artifact::Network(artifact) = &manifest.artifact else {
+        return None;
+    };
+    let network = Tensors::read(reader, file.size_bytes)
+        .map_err(NetworkError::from)
+        .and_then(|tensors| {
+            Network::with_weights(
+                &artifact.architecture,
+                &manifest.input.shape,
+                &manifest.preprocessing,
+                tensors,
+            )
+        });
+    Some(network)
 }
 
 /// For programs that compute with candle: raw rows `[n, …]` in, scores `[n, n_outputs]` out.

@@ -78,7 +78,7 @@ impl Schedule {
                 let remaining = self.n_steps.saturating_sub(warmup_steps).max(1);
                 let decay_steps = decay_steps.unwrap_or(remaining);
                 let share = ((step - warmup_steps) as f64 / decay_steps as f64).min(1.0);
-                let cosine = 0.5 * (1.0 + (std::f64::consts::PI * share).cos());
+                let cosine = f64::midpoint(1.0, (std::f64::consts::PI * share).cos());
                 rate * ((1.0 - alpha) * cosine + alpha)
             }
             config::Schedule::ReduceOnPlateau {

@@ -11,6 +11,9 @@ pub const TITLE: &str = "org.opencontainers.image.title";
 /// Annotation of a manifest: when it was made, as RFC 3339.
 pub const CREATED: &str = "org.opencontainers.image.created";
 
+/// Annotation of an image: digest of the model in it.
+pub const MODEL_DIGEST: &str = "dev.trainyard.model.digest";
+
 /// What people and registries are told about an image: the same text as labels and as annotations.
 ///
 /// The keys are those of the OCI image specification, annotations.md. Absent fields are left out.
@@ -28,7 +31,7 @@ pub struct Description {
     pub source: Option<String>,
     /// SPDX licence expression.
     pub licenses: Option<String>,
-    /// Further entries, such as `dev.trainyard.model.digest`.
+    /// Further entries, such as [`MODEL_DIGEST`].
     pub extra: BTreeMap<String, String>,
 }
 

@@ -48,13 +48,7 @@ impl Artifact {
             artifact_type: Some(self.media_type.clone()),
             config: Descriptor::of(EMPTY, EMPTY_CONFIG),
             layers: vec![blob],
-            // Its place in an index, and the notes there, are nothing that it is known by.
-            subject: Some(Descriptor {
-                artifact_type: None,
-                platform: None,
-                annotations: BTreeMap::new(),
-                ..subject.clone()
-            }),
+            subject: Some(subject.without_place()),
             annotations: self.annotations.clone(),
         }
     }

@@ -14,6 +14,8 @@ use trainyard_core::files::{self, FileError};
 use crate::annotation;
 use crate::attachment::{Artifact, Attachment, EMPTY_CONFIG};
 use crate::image::{Image, ImageError};
+use crate::layer::Layer;
+use crate::model_pack::ModelPack;
 use crate::spec::{ConfigFile, Descriptor, INDEX, Index, LayoutMarker, Manifest, PlatformEntry};
 
 const MARKER_FILE: &str = "oci-layout";
@@ -163,12 +165,30 @@ impl Layout {
         subject: &Descriptor,
     ) -> Result<Attachment, LayoutError> {
         let manifest = artifact.manifest(subject);
-        let bytes = serde_json::to_vec(&manifest).map_err(|source| FileError::Json {
-            path: self.blobs(),
-            kind: "OCI artifact manifest",
-            source,
-        })?;
-        for bytes in [EMPTY_CONFIG, &artifact.bytes, &bytes] {
+        self.write_attached(manifest, subject, &[EMPTY_CONFIG, &artifact.bytes])
+    }
+
+    /// Writes the manifest that attaches the model of `layer`, which is in this layout, to `subject` as an artifact of its own.
+    pub fn attach_model(
+        &self,
+        model: &ModelPack,
+        layer: &Layer,
+        subject: &Descriptor,
+    ) -> Result<Attachment, LayoutError> {
+        let (config, manifest) = model
+            .encode(layer, subject)
+            .map_err(|source| self.unencoded(source))?;
+        self.write_attached(manifest, subject, &[&config])
+    }
+
+    fn write_attached(
+        &self,
+        manifest: Manifest,
+        subject: &Descriptor,
+        blobs: &[&[u8]],
+    ) -> Result<Attachment, LayoutError> {
+        let bytes = serde_json::to_vec(&manifest).map_err(|source| self.unencoded(source))?;
+        for bytes in blobs.iter().copied().chain([bytes.as_slice()]) {
             files::write(&self.blob_path(&Sha256Digest::of(bytes)), bytes)?;
         }
         Ok(Attachment {
@@ -179,6 +199,15 @@ impl Layout {
                 ..Descriptor::of(&manifest.media_type, &bytes)
             },
         })
+    }
+
+    fn unencoded(&self, source: serde_json::Error) -> LayoutError {
+        FileError::Json {
+            path: self.blobs(),
+            kind: "OCI artifact manifest",
+            source,
+        }
+        .into()
     }
 
     /// Finishes the layout with one image, or an index of images, under each of `names`, and with what is attached to it: unnamed

@@ -10,6 +10,7 @@ mod digest_writer;
 mod image;
 mod layer;
 mod layout;
+mod model_pack;
 mod push;
 mod reference;
 mod registry;
@@ -23,11 +24,12 @@ pub use credentials::{Credentials, CredentialsError};
 pub use image::{EncodedImage, Image, ImageError, Platform, RuntimeConfig};
 pub use layer::{Compression, Layer, LayerError, LayerFile, LayerPlan, PackedFile};
 pub use layout::{Layout, LayoutError};
-pub use push::{PushOptions, PushSource, Pushed};
+pub use model_pack::{MODEL_PACK, ModelDescription, ModelPack};
+pub use push::{PushOptions, PushSource, Pushed, Uploaded};
 pub use reference::{ImageReference, ReferenceError};
 pub use registry::{
-    Access, BlobSource, Challenge, ConnectOptions, Fetched, Progress, ProgressFn, Registry,
-    RegistryError, RequestError, Server, WrittenManifest,
+    Access, Attached, AttachedFile, BlobSource, Challenge, ConnectOptions, Fetched, Progress,
+    ProgressFn, Registry, RegistryError, RequestError, Server, WrittenManifest,
 };
 pub use timestamp::{MAX_SECONDS, rfc3339};
 pub use trainyard_net::{ClientOptions, RetryPolicy};

@@ -1,12 +1,14 @@
 //! Pushing an image or an index of a layout: what is there already is not sent, and tags are written last.
 //!
-//! The order makes a push that breaks off harmless: version tags are checked before anything is sent, blobs come before
-//! the manifest, what is attached to the image before any tag, and the version tag before floating ones: who finds a tag finds the
-//! evidence. Which of these a release moves is decided by the registry's tags after
+//! A push has two parts, so that an image can be tried while its blobs are on their way: [`Registry::upload_image`] checks version tags and
+//! sends blobs, which nobody finds yet; [`Registry::name_image`] writes manifests and tags. The order makes a push that breaks off
+//! harmless: blobs come before the manifest, what is attached to the image before any tag, and the version tag before floating ones:
+//! who finds a tag finds the evidence. Which of these a release moves is decided by the registry's tags after
 //! its own version stands among them, and looked at again once they are written: of two releases at once, the later look sees
 //! both, so that `latest` ends on the higher one whatever the order.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -62,6 +64,24 @@ pub struct Pushed {
     pub uploaded_bytes: u64,
 }
 
+/// An image whose blobs the registry has, and which nothing names yet.
+#[derive(Debug)]
+pub struct Uploaded {
+    found: Found,
+    /// Whether the registry has the image itself already.
+    is_there: bool,
+    /// What the registry lists as attached to the image, or to images of the index, already.
+    listed: BTreeSet<Sha256Digest>,
+    counts: Counts,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    n_uploaded: usize,
+    n_present: usize,
+    uploaded_bytes: u64,
+}
+
 impl Registry {
     /// Pushes `source` and gives it the `tags`, in their order.
     pub async fn push(
@@ -70,16 +90,56 @@ impl Registry {
         tags: &[TagPlan],
         options: PushOptions,
     ) -> Result<Pushed, RegistryError> {
+        let uploaded = self.upload_image(source, tags, options).await?;
+        self.name_image(source, tags, uploaded).await
+    }
+
+    /// The first part of a push: looks whether the `tags` may be written, and sends the blobs that the registry has not got.
+    pub async fn upload_image(
+        &self,
+        source: PushSource<'_>,
+        tags: &[TagPlan],
+        options: PushOptions,
+    ) -> Result<Uploaded, RegistryError> {
         if tags.is_empty() {
             return Err(RegistryError::NoTag(self.repository().name()));
         }
         let found = self.look_up(tags, source.manifest, options).await?;
-        match self.push_all(source, tags, &found, true).await {
+        let ours = Some(source.manifest.digest.as_str());
+        let mut uploaded = Uploaded {
+            is_there: found.values().any(|existing| existing.as_deref() == ours),
+            found,
+            listed: BTreeSet::new(),
+            counts: Counts::default(),
+        };
+        if uploaded.is_there {
+            let subjects = source.attached.iter().map(|it| &it.subject);
+            for subject in subjects.collect::<BTreeSet<_>>() {
+                let listed = self.referrers(subject).await?.into_iter();
+                uploaded.listed.extend(listed.map(|it| it.digest));
+            }
+        }
+        self.send_blobs(source, true, &mut uploaded).await?;
+        Ok(uploaded)
+    }
+
+    /// The second part: writes the manifest, what is attached to it, and the `tags`, in their order.
+    pub async fn name_image(
+        &self,
+        source: PushSource<'_>,
+        tags: &[TagPlan],
+        mut uploaded: Uploaded,
+    ) -> Result<Pushed, RegistryError> {
+        match self.write_all(source, tags, &uploaded).await {
             Err(error) if error.is_of_missing_blob() => {
                 self.quirk(
                     "the registry said that it has a blob that the image needs, and then that it has not: every blob is sent",
                 );
-                self.push_all(source, tags, &found, false).await
+                uploaded.is_there = false;
+                uploaded.listed.clear();
+                uploaded.counts = Counts::default();
+                self.send_blobs(source, false, &mut uploaded).await?;
+                self.write_all(source, tags, &uploaded).await
             }
             pushed => pushed,
         }
@@ -114,47 +174,82 @@ impl Registry {
         Ok(found)
     }
 
-    async fn push_all(
+    /// Sends the blobs of the image, or of each image of an index, and of what is attached; the largest first, so that the others
+    /// are sent beside it.
+    async fn send_blobs(
+        &self,
+        source: PushSource<'_>,
+        trusts_registry: bool,
+        uploaded: &mut Uploaded,
+    ) -> Result<(), RegistryError> {
+        let PushSource {
+            layout,
+            manifest,
+            mount_from,
+            attached,
+        } = source;
+        let mut blobs = blobs_of(layout, manifest)?;
+        if uploaded.is_there {
+            // A registry takes a manifest only with all that it names.
+            uploaded.counts.n_present = blobs.len();
+            blobs.clear();
+        }
+        for attachment in uploaded.missing(attached) {
+            blobs.extend(blobs_of(layout, &attachment.manifest)?);
+        }
+        let mut blobs: Vec<BlobSource> = blobs.into_values().collect();
+        blobs.sort_by_key(|blob| Reverse(blob.size));
+        let uploads = blobs.iter().map(|blob| async move {
+            let is_sent = self.push_blob(blob, mount_from, !trusts_registry).await?;
+            Ok::<_, RegistryError>((blob.size, is_sent))
+        });
+        let mut uploads = stream::iter(uploads).buffer_unordered(N_UPLOADS);
+        while let Some((size, is_sent)) = uploads.try_next().await? {
+            uploaded.counts.add(size, is_sent);
+        }
+        Ok(())
+    }
+
+    async fn write_all(
         &self,
         source: PushSource<'_>,
         tags: &[TagPlan],
-        found: &Found,
-        trusts_registry: bool,
+        uploaded: &Uploaded,
     ) -> Result<Pushed, RegistryError> {
         let PushSource {
             layout, manifest, ..
         } = source;
+        let Counts {
+            n_uploaded,
+            n_present,
+            uploaded_bytes,
+        } = uploaded.counts;
         let mut pushed = Pushed {
             image: self.repository().with_digest(&manifest.digest),
             tags: Vec::new(),
             left: Vec::new(),
-            n_uploaded: 0,
-            n_present: 0,
-            uploaded_bytes: 0,
+            n_uploaded,
+            n_present,
+            uploaded_bytes,
         };
-        let is_ours =
-            |existing: &Option<String>| existing.as_deref() == Some(manifest.digest.as_str());
-        if trusts_registry && found.values().any(is_ours) {
-            // A registry takes a manifest only with all that it names.
-            pushed.n_present = blobs_of(layout, manifest)?.len();
-        } else {
-            self.push_content(source, trusts_registry, &mut pushed)
-                .await?;
+        if manifest.media_type == INDEX && !uploaded.is_there {
+            for child in &layout.images_of(manifest)? {
+                let bytes = layout.read_blob(child)?.into();
+                self.write_manifest(child.digest.as_str(), &child.media_type, &bytes)
+                    .await?;
+            }
         }
         let image = Written {
             manifest,
             bytes: layout.read_blob(manifest)?.into(),
         };
-        if !source.attached.is_empty() {
-            self.push_attached(source, &image, trusts_registry, &mut pushed)
-                .await?;
-        }
+        self.write_attached(source, &image, uploaded).await?;
         for tag in tags {
-            let Some(existing) = found.get(&tag.name) else {
+            let Some(existing) = uploaded.found.get(&tag.name) else {
                 continue;
             };
-            let is_left = tag.kind == TagKind::Once && existing.is_some() && !is_ours(existing);
-            if is_left {
+            let is_ours = existing.as_deref() == Some(manifest.digest.as_str());
+            if tag.kind == TagKind::Once && existing.is_some() && !is_ours {
                 self.report(Progress::Left {
                     image: self.repository().with_tag(&tag.name)?,
                     names: "an earlier image of this commit".to_owned(),
@@ -170,78 +265,26 @@ impl Registry {
         Ok(pushed)
     }
 
-    /// Sends the blobs of an image; of an index, those of each image and their manifests.
-    async fn push_content(
-        &self,
-        source: PushSource<'_>,
-        trusts_registry: bool,
-        pushed: &mut Pushed,
-    ) -> Result<(), RegistryError> {
-        let PushSource {
-            layout,
-            manifest,
-            mount_from,
-            attached: _,
-        } = source;
-        let blobs = blobs_of(layout, manifest)?;
-        let uploads = blobs.values().map(|blob| async move {
-            let is_sent = self.push_blob(blob, mount_from, !trusts_registry).await?;
-            Ok::<_, RegistryError>((blob.size, is_sent))
-        });
-        let mut uploads = stream::iter(uploads).buffer_unordered(N_UPLOADS);
-        while let Some((size, is_sent)) = uploads.try_next().await? {
-            if is_sent {
-                pushed.n_uploaded += 1;
-                pushed.uploaded_bytes += size;
-            } else {
-                pushed.n_present += 1;
-            }
-        }
-        let is_index = manifest.media_type == INDEX;
-        for child in layout.images_of(manifest)?.iter().filter(|_| is_index) {
-            let bytes = layout.read_blob(child)?.into();
-            self.write_manifest(child.digest.as_str(), &child.media_type, &bytes)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Sends what is attached to the image, which comes first under its digest alone: not all registries take a reference to what they
+    /// Writes the references to the image, which comes first under its digest alone: not all registries take a reference to what they
     /// have not got.
-    async fn push_attached(
+    async fn write_attached(
         &self,
         source: PushSource<'_>,
         image: &Written<'_>,
-        trusts_registry: bool,
-        pushed: &mut Pushed,
+        uploaded: &Uploaded,
     ) -> Result<(), RegistryError> {
-        let PushSource {
-            layout,
-            mount_from,
-            attached,
-            ..
-        } = source;
+        let mut missing = uploaded.missing(source.attached).peekable();
         let Descriptor {
             media_type, digest, ..
         } = image.manifest;
-        self.write_manifest(digest.as_str(), media_type, &image.bytes)
-            .await?;
-        let mut blobs = BTreeMap::new();
-        for attachment in attached {
-            blobs.extend(blobs_of(layout, &attachment.manifest)?);
-        }
-        for blob in blobs.values() {
-            if self.push_blob(blob, mount_from, !trusts_registry).await? {
-                pushed.n_uploaded += 1;
-                pushed.uploaded_bytes += blob.size;
-            } else {
-                pushed.n_present += 1;
-            }
+        if missing.peek().is_some() && !uploaded.is_there {
+            self.write_manifest(digest.as_str(), media_type, &image.bytes)
+                .await?;
         }
         // One after the other: where the list is a tag, each is a change of the same index.
-        for attachment in attached {
+        for attachment in missing {
             let Attachment { subject, manifest } = attachment;
-            let bytes = layout.read_blob(manifest)?.into();
+            let bytes = source.layout.read_blob(manifest)?.into();
             self.attach(subject, manifest, &bytes).await?;
             self.report(Progress::Attached {
                 manifest: manifest.digest.clone(),
@@ -363,6 +406,24 @@ impl Registry {
             self.write_tag(to, &image, None).await?;
         }
         Ok(())
+    }
+}
+
+impl Uploaded {
+    fn missing<'a>(&self, attached: &'a [Attachment]) -> impl Iterator<Item = &'a Attachment> {
+        let missing = |it: &&Attachment| !self.listed.contains(&it.manifest.digest);
+        attached.iter().filter(missing)
+    }
+}
+
+impl Counts {
+    const fn add(&mut self, size: u64, is_sent: bool) {
+        if is_sent {
+            self.n_uploaded += 1;
+            self.uploaded_bytes += size;
+        } else {
+            self.n_present += 1;
+        }
     }
 }
 

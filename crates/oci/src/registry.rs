@@ -4,6 +4,7 @@
 //! [`crate::push`]'s.
 
 mod answer;
+mod attached;
 mod blob;
 mod challenge;
 mod error;
@@ -25,6 +26,7 @@ use trainyard_net::{ClientOptions, Jitter, RetryPolicy, Retrying, Trouble};
 
 use answer::Attempt;
 pub use answer::{RequestError, Server};
+pub use attached::{Attached, AttachedFile};
 pub use blob::BlobSource;
 pub use challenge::Challenge;
 pub use error::RegistryError;
@@ -232,7 +234,8 @@ impl Registry {
         };
         let done = self.retry.run(Jitter::default(), attempt, on_retry).await;
         done.map_err(|given_up| {
-            RegistryError::of_request(given_up, during, &self.repository, self.username.clone())
+            let (image, username) = (&self.repository, self.username.clone());
+            RegistryError::of_request(given_up, during, image, username, self.session.access())
         })
     }
 }

@@ -52,6 +52,19 @@ impl Descriptor {
             annotations: BTreeMap::new(),
         }
     }
+
+    /// The same blob as what another manifest refers to: its place in an index, and the notes there, are nothing that it is known by.
+    #[must_use]
+    pub fn without_place(&self) -> Self {
+        Self {
+            media_type: self.media_type.clone(),
+            digest: self.digest.clone(),
+            size: self.size,
+            artifact_type: None,
+            platform: None,
+            annotations: BTreeMap::new(),
+        }
+    }
 }
 
 /// Operating system and processor of an index entry.

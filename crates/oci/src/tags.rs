@@ -133,6 +133,20 @@ impl Series {
     }
 }
 
+/// Of `tags`, the one of the highest version `below` that one, or of all where there is none: the highest stable version, else
+/// the highest prerelease. `None` where no tag names a version.
+///
+/// Versions that differ in build metadata alone are none below the other.
+pub fn highest_version<'a>(tags: &'a [String], below: Option<&Version>) -> Option<&'a str> {
+    let versions = tags.iter().filter_map(|tag| {
+        // As users write it by `--tag`.
+        let version = tagged_version(tag.strip_prefix('v').unwrap_or(tag))?;
+        let is_below = below.is_none_or(|below| version.cmp_precedence(below).is_lt());
+        is_below.then_some((version.pre.is_empty(), version, tag.as_str()))
+    });
+    versions.max().map(|(_, _, tag)| tag)
+}
+
 /// The tags for `event`, in the order in which they are written; empty when nothing is known.
 pub fn plan(event: &Event<'_>) -> Result<Vec<TagPlan>, TagError> {
     let mut tags = Vec::new();
@@ -383,6 +397,38 @@ mod tests {
         }
         for tag in ["1.2", "latest", "nightly", "v1.2"] {
             assert_eq!(TagPlan::written(tag), TagPlan::floating(tag));
+        }
+    }
+
+    #[test]
+    fn the_highest_version_is_a_stable_one_where_there_is_any() {
+        let highest = |tags: &[&str], below: Option<&str>| {
+            let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
+            let below = below.map(|below| Version::parse(below).unwrap());
+            highest_version(&tags, below.as_ref()).map(str::to_owned)
+        };
+        let of_all = |tags: &[&str]| highest(tags, None);
+        for none in [
+            &[][..],
+            &["latest", "1", "1.2", "main", "pr-7", "nightly"],
+            &["sha-0123456789ab", "sha256-00"],
+        ] {
+            assert_eq!(of_all(none), None, "{none:?}");
+        }
+        let tags = ["1.9.0", "1.10.0", "1.10", "latest", "2.0.0-rc.1"];
+        assert_eq!(of_all(&tags).as_deref(), Some("1.10.0"));
+        let prereleases = ["2.0.0-rc.1", "2.0.0-rc.2"];
+        assert_eq!(of_all(&prereleases).as_deref(), Some("2.0.0-rc.2"));
+        let written = ["v1.2.0", "1.1.0_gpu"];
+        assert_eq!(of_all(&written).as_deref(), Some("v1.2.0"));
+        // A release is not compared with itself or a later one.
+        for (below, expected) in [
+            ("1.10.0", Some("1.9.0")),
+            ("1.10.0+gpu", Some("1.9.0")),
+            ("3.0.0", Some("1.10.0")),
+            ("1.9.0", None),
+        ] {
+            assert_eq!(highest(&tags, Some(below)).as_deref(), expected, "{below}");
         }
     }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use clap::Args;
 use trainyard_oci::{
-    Access, ClientOptions, ConnectOptions, Credentials, ImageReference, Registry, RetryPolicy,
+    Access, ClientOptions, ConnectOptions, Credentials, ImageReference, ReferenceError, Registry,
+    RetryPolicy,
 };
 use trainyard_runner::{Environment, ExitCode, WithExitCode as _};
 
@@ -54,6 +55,8 @@ pub struct Reach<'a> {
     pub ca: Option<PathBuf>,
     /// When a request is made again.
     pub retry: RetryPolicy,
+    /// The workflow's token, for GitHub's own registry, where it may be another than the environment's.
+    pub token: Option<&'a str>,
 }
 
 impl Reach<'_> {
@@ -67,9 +70,10 @@ impl Reach<'_> {
             plain_http,
             ca,
             retry,
+            token,
         } = self;
         let options = ConnectOptions {
-            credentials: credentials(args, to)?,
+            credentials: credentials(args, *token, to)?,
             access,
             plain_http: plain_http.iter().chain(&args.plain_http).cloned().collect(),
             client: ClientOptions {
@@ -91,7 +95,11 @@ impl Reach<'_> {
 }
 
 /// Given outright, else those of `docker login` or `podman login`, else the workflow's token for GitHub's own registry.
-fn credentials(args: &RegistryArgs, to: &ImageReference) -> anyhow::Result<Credentials> {
+fn credentials(
+    args: &RegistryArgs,
+    token: Option<&str>,
+    to: &ImageReference,
+) -> anyhow::Result<Credentials> {
     if let (Some(username), Some(password)) = (&args.registry_username, &args.registry_password) {
         return Ok(Credentials::Basic {
             username: username.clone(),
@@ -102,7 +110,7 @@ fn credentials(args: &RegistryArgs, to: &ImageReference) -> anyhow::Result<Crede
     let environment = Environment::from_process();
     let workflow = environment
         .get("GITHUB_ACTOR")
-        .zip(environment.get("GITHUB_TOKEN"));
+        .zip(token.or_else(|| environment.get("GITHUB_TOKEN")));
     match (found, workflow) {
         (Credentials::Anonymous, Some((username, password))) if to.registry() == "ghcr.io" => {
             Ok(Credentials::Basic {
@@ -122,4 +130,40 @@ fn unfinished_folder() -> Option<PathBuf> {
         .or_else(|| folder("LOCALAPPDATA"))
         .or_else(|| Some(folder("HOME")?.join(".local/state")))?;
     Some(state.join("trainyard/uploads"))
+}
+
+/// The image that a user writes. Its repository is taken in small letters, which registries insist on and
+/// `${{ github.repository }}` does not have.
+pub fn image_reference(written: &str) -> Result<ImageReference, ReferenceError> {
+    lowercased(written).parse()
+}
+
+/// The reference with its repository in small letters; a tag keeps its letters.
+fn lowercased(reference: &str) -> String {
+    let name_end = reference.rfind('/').map_or(0, |slash| {
+        let rest = &reference[slash..];
+        slash + rest.find([':', '@']).unwrap_or(rest.len())
+    });
+    let (name, rest) = reference.split_at(name_end);
+    name.to_lowercase() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_in_small_letters_and_a_tag_as_it_is() {
+        for (given, expected) in [
+            ("ghcr.io/Acme/Digits", "ghcr.io/acme/digits"),
+            ("ghcr.io/Acme/Digits:V1-RC", "ghcr.io/acme/digits:V1-RC"),
+            (
+                "localhost:5000/A/b@sha256:AB",
+                "localhost:5000/a/b@sha256:AB",
+            ),
+            ("ghcr.io/acme/digits", "ghcr.io/acme/digits"),
+        ] {
+            assert_eq!(lowercased(given), expected);
+        }
+    }
 }

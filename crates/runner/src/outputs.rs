@@ -98,7 +98,7 @@ pub(crate) fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
     let mut last = [0];
     file.seek(SeekFrom::End(-1))?;
     file.read_exact(&mut last)?;
-    Ok(last != [b'\n'])
+    Ok(last != *b"\n")
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ mod notices;
 mod sbom;
 mod target;
 
+#[cfg(test)]
+mod binstall;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -140,7 +143,7 @@ fn pack(targets: &[Target], workspace: &Workspace, binaries: &Path, out: &Path) 
         let folder = binaries.join(target.triple());
         build::check_sizes(target, &folder)?;
         let components = components::linked(target, workspace)?;
-        let name = format!("trainyard-{VERSION}-{}", target.triple());
+        let name = release_name(target);
 
         let mut contents = archive::Contents::new(&name);
         for program in build::programs() {
@@ -166,7 +169,7 @@ fn pack(targets: &[Target], workspace: &Workspace, binaries: &Path, out: &Path) 
         contents.text("THIRD-PARTY-LICENSES.txt", &notices::text(&components)?);
 
         let archive = contents.pack()?;
-        let archive_name = format!("{name}.tar.gz");
+        let archive_name = archive_name(target);
         let digest = sums.add(&archive_name, &archive);
         sums.record(target.triple(), &archive_name, &digest);
         write(&out.join(&archive_name), &archive)?;
@@ -184,6 +187,15 @@ fn pack(targets: &[Target], workspace: &Workspace, binaries: &Path, out: &Path) 
     Ok(())
 }
 
+/// The folder in a target's archive, and what the archive's name begins with.
+fn release_name(target: &Target) -> String {
+    format!("trainyard-{VERSION}-{}", target.triple())
+}
+
+fn archive_name(target: &Target) -> String {
+    format!("{}.tar.gz", release_name(target))
+}
+
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(path, bytes).with_context(|| format!("writing `{}`", path.display()))
 }
@@ -199,6 +211,29 @@ mod tests {
 
     use super::*;
     use crate::process;
+
+    #[test]
+    fn the_install_page_names_every_target_and_this_version() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let page = fs::read_to_string(root.join("docs/guides/install.md")).unwrap();
+        for target in Target::all() {
+            let row = format!("| `{}` |", target.triple());
+            assert!(page.contains(&row), "{row}");
+        }
+        for platform in ["linux-gnu", "apple-darwin", "windows-msvc"] {
+            let names = page
+                .split(['=', ' ', '"'])
+                .filter(|word| word.starts_with("trainyard-") && word.trim().ends_with(platform));
+            let names: Vec<&str> = names.collect();
+            let known: Vec<String> = Target::all().map(|target| release_name(&target)).collect();
+            assert!(!names.is_empty(), "{platform}");
+            for name in names {
+                assert!(known.iter().any(|known| known == name), "{name}");
+            }
+        }
+        assert!(page.contains(&format!("version=v{VERSION}")));
+        assert!(page.contains(&format!("/releases/download/v{VERSION}\"")));
+    }
 
     /// The two halves meet in a test: what is packed and recorded here is what `run.sh` looks for, holds against its
     /// digest, unpacks and starts.

@@ -274,7 +274,7 @@ fn a_comment_only_for_failures_is_not_made_for_a_pass_but_turns_green_again() {
     let run = Run::of_pull_request("failures").with_history();
     let quiet = ["--comment", "failures", "--no-check"];
     run.gate(1, &quiet, 0);
-    assert!(run.repository.bodies().is_empty());
+    assert_eq!(run.repository.bodies().len(), 0);
     run.project.edit("min = 0.5", "min = 0.9999");
     run.gate(2, &quiet, 1);
     assert!(run.repository.bodies()[0].contains("### ❌ Fail"));

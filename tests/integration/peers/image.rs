@@ -166,9 +166,8 @@ fn evaluated(project: &Project) -> Vec<usize> {
     let bytes = fs::read(project.path("trainyard-out/evaluation/predictions.npz")).unwrap();
     let arrays = npz::read_npz(&bytes).unwrap();
     let scores = arrays["score"].to_f64().unwrap();
-    scores
-        .chunks_exact(10)
-        .take(N_IMAGES)
+    let rows = scores.as_chunks::<10>().0.iter();
+    rows.take(N_IMAGES)
         .map(|row| best(row.iter().copied()))
         .collect()
 }

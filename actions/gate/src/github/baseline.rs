@@ -25,6 +25,8 @@ pub(crate) enum OwnRecord {
 /// What a model is compared with, and what was learnt on the way.
 pub(crate) struct Compared {
     pub(crate) baseline: Baseline,
+    /// Whether the search for a record ended at its bound, so that an older one may exist.
+    pub(crate) is_at_bound: bool,
     /// The record, which brings the history.
     pub(crate) record: Option<BaselineRecord>,
     pub(crate) notes: Vec<String>,
@@ -40,6 +42,7 @@ impl Compared {
     pub(crate) fn with(baseline: Baseline) -> Self {
         Self {
             baseline,
+            is_at_bound: false,
             record: None,
             notes: Vec::new(),
             // Where it is not known, nothing is put in its place.
@@ -100,6 +103,7 @@ impl Reporter<'_> {
             own_record = OwnRecord::There;
         }
         let mut record = None;
+        let is_at_bound = matches!(outcome, SearchOutcome::NoneAmong(_));
         let baseline = match outcome {
             SearchOutcome::Found(found) => {
                 let Found {
@@ -155,6 +159,7 @@ impl Reporter<'_> {
         };
         Compared {
             baseline,
+            is_at_bound,
             record,
             notes: passed_over_note(&passed_over).into_iter().collect(),
             own_record,

@@ -137,7 +137,7 @@ mod tests {
                 (Some("train.epochs = 10"), Some("train.epochs = 1"), false),
             ]
         );
-        assert!(config_changes(before, before).is_empty());
-        assert!(config_changes(before, "not toml").is_empty());
+        assert_eq!(config_changes(before, before).len(), 0);
+        assert_eq!(config_changes(before, "not toml").len(), 0);
     }
 }

@@ -216,9 +216,9 @@ label = \"y\"
                 seed: Some(0)
             }
         );
-        assert!(
-            config.training_digest().unwrap()
-                == parse("n_splits = 3").unwrap().training_digest().unwrap()
+        assert_eq!(
+            config.training_digest().unwrap(),
+            parse("n_splits = 3").unwrap().training_digest().unwrap()
         );
     }
 

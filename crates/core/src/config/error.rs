@@ -99,6 +99,12 @@ impl Problem {
 }
 
 impl ConfigError {
+    /// A problem with the value at `place` of the configuration at `path`, whose text is `text`: one that only the reader of
+    /// that value can see.
+    pub fn at(place: &[&str], problem: impl Into<String>, path: &Path, text: &str) -> Self {
+        Problem::at(place, problem).located(path, text)
+    }
+
     pub(super) fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let message = error.message().trim_end().replace('\n', "; ");
         let hint = nearest_name(&message).map(|name| format!("did you mean `{name}`?"));

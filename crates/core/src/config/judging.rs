@@ -3,8 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::data::check_classes;
-use super::{Config, ConfigError, ConfigFile, DataFiles, EvaluateConfig, GateConfig, ModelConfig};
+use super::{
+    Config, ConfigError, ConfigFile, DataFiles, EvaluateConfig, GateConfig, ImageConfig,
+    ModelConfig,
+};
 use crate::digest::Sha256Digest;
+use crate::gate::BaselinePlace;
 use crate::model::Task;
 
 /// The configuration as `gate` and `evaluate --predictions` see it: another tool's model needs no `[model]` and `[data]`.
@@ -24,6 +28,8 @@ pub struct JudgingConfig {
     pub evaluate: EvaluateConfig,
     /// What the model must reach.
     pub gate: GateConfig,
+    /// How registries are reached, where the baseline lies in one.
+    pub image: ImageConfig,
     /// What decides what the model is.
     pub files: ModelFiles,
 }
@@ -42,10 +48,11 @@ impl ModelFiles {
         let data = file.data.iter().flat_map(|data| [&data.train, &data.test]);
         let data = data.flat_map(DataFiles::local_paths).map(Path::to_owned);
         let model = file.model.as_ref();
+        let baseline = file.gate.baseline.as_ref().and_then(BaselinePlace::file);
         Self {
             paths: data
                 .chain(model.and_then(|model| model.keras.clone()))
-                .chain(file.gate.baseline.clone())
+                .chain(baseline.map(Path::to_owned))
                 .chain(
                     file.gate
                         .rules
@@ -76,6 +83,7 @@ impl JudgingConfig {
             data,
             evaluate,
             gate,
+            image,
             ..
         } = file;
         let classes = data.and_then(|data| data.classes);
@@ -95,6 +103,7 @@ impl JudgingConfig {
             classes,
             evaluate,
             gate,
+            image,
             files,
         })
     }
@@ -113,6 +122,7 @@ impl JudgingConfig {
             data,
             evaluate,
             gate,
+            image,
             ..
         } = config;
         Ok(Self {
@@ -124,6 +134,7 @@ impl JudgingConfig {
             classes: data.classes,
             evaluate,
             gate,
+            image,
             files: ModelFiles::default(),
         })
     }

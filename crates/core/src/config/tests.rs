@@ -340,3 +340,30 @@ fn a_setting_of_another_format_is_refused() {
         );
     }
 }
+
+/// A place that is not a path is not among the files that decide what a model is.
+#[test]
+fn a_baseline_is_a_path_or_a_published_image() {
+    let with = |baseline: &str| {
+        let text =
+            format!("[gate]\nbaseline = \"{baseline}\"\n[image]\nplain_http = [\"office:5000\"]\n");
+        JudgingConfig::parse(&text, Path::new("trainyard.toml"))
+    };
+    let of_file = with("old/evaluation.json").unwrap();
+    assert_eq!(of_file.files.paths, [Path::new("old/evaluation.json")]);
+    let of_image = with("oci://office:5000/digits:1.0").unwrap();
+    let expected = BaselinePlace::Image("office:5000/digits:1.0".to_owned());
+    assert_eq!(of_image.gate.baseline, Some(expected));
+    assert_eq!(of_image.files.paths.len(), 0);
+    assert_eq!(of_image.image.plain_http, ["office:5000"]);
+    let written = toml::to_string(&of_image.gate).unwrap();
+    assert!(
+        written.contains("baseline = \"oci://office:5000/digits:1.0\""),
+        "{written}"
+    );
+    let wrong = with("https://office:5000/digits").unwrap_err().to_string();
+    assert!(
+        wrong.starts_with("trainyard.toml:2:") && wrong.contains("write a path such as"),
+        "{wrong}"
+    );
+}

@@ -146,7 +146,7 @@ fn groups_are_numbered_by_value_or_text() {
     assert_eq!(number(&["b", "9", "10", "b"]), [2, 1, 0, 2]);
     // One number, but two names.
     assert_eq!(number(&["1", "1.0", "0"]), [1, 2, 0]);
-    assert!(number(&[]).is_empty());
+    assert_eq!(number(&[]).len(), 0);
 }
 
 #[test]

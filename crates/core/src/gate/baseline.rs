@@ -112,9 +112,10 @@ impl Baseline {
         }
     }
 
-    /// The file that `[gate] baseline` names, relative to `base`; `None` where it names none.
+    /// The file that `[gate] baseline` names, relative to `base`; `None` where it names none. The evaluation of an image is
+    /// not asked for here.
     pub fn configured(gate: &GateConfig, base: &Path) -> Option<Self> {
-        let path = gate.baseline.as_ref()?;
+        let path = gate.baseline.as_ref()?.file()?;
         Some(Self::read(&base.join(path), &path.display().to_string()))
     }
 

@@ -117,7 +117,7 @@ mod tests {
                 ("steady", 0, 0, true)
             ]
         );
-        assert!(rule_health(&history[..4]).is_empty());
-        assert!(rule_health(&[]).is_empty());
+        assert_eq!(rule_health(&history[..4]).len(), 0);
+        assert_eq!(rule_health(&[]).len(), 0);
     }
 }

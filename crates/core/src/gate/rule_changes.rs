@@ -102,6 +102,6 @@ mod tests {
                 (Some("loss max 1.0"), None),
             ]
         );
-        assert!(rule_changes(&before, &before).is_empty());
+        assert_eq!(rule_changes(&before, &before).len(), 0);
     }
 }

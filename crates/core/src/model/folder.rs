@@ -1,11 +1,11 @@
 //! A model folder: `model.json` and the artifact's files, checked against each other by digest.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::{FileEntry, MANIFEST_FILE, ModelManifest, SCHEMA_VERSION};
-use crate::digest::{self, Sha256Digest};
+use crate::digest::{self, DigestReader, Sha256Digest};
 use crate::files::{self, FileError};
 
 /// Why a model folder cannot be used.
@@ -57,61 +57,30 @@ impl ModelFolder {
         Self::check(path, |entry| Ok(FileEntry::measure(path, &entry.path)?))
     }
 
-    /// Opens a folder as [`ModelFolder::open`] does, and gives the bytes of each of the artifact's files: the very ones
-    /// whose digests were checked.
-    pub fn read(path: &Path) -> Result<(Self, Vec<Vec<u8>>), ModelError> {
-        let mut contents = Vec::new();
-        let folder = Self::check(path, |entry| {
-            let bytes = files::read(&path.join(&entry.path))?;
-            let found = FileEntry::of_bytes(&entry.path, &bytes);
-            contents.push(bytes);
-            Ok(found)
-        })?;
-        Ok((folder, contents))
-    }
-
-    /// Opens the model in a tar archive, such as a layer of an image, whose files lie in one folder of it, as [`ModelFolder::read`]
-    /// does.
-    pub fn read_archive(path: &Path) -> Result<(Self, Vec<Vec<u8>>), ModelError> {
-        let unreadable = |source| {
-            ModelError::File(FileError::Read {
-                path: path.to_owned(),
+    /// Opens a folder, or a tar archive whose files lie in one folder of it, such as a layer of an image, as [`ModelFolder::open`] does,
+    /// and gives what `consume` made of each of the artifact's files: of the very bytes whose digests were checked.
+    pub fn read_with<T>(
+        path: &Path,
+        mut consume: impl FnMut(&ModelManifest, &FileEntry, &mut dyn Read) -> T,
+    ) -> Result<(Self, Vec<T>), ModelError> {
+        let files = Files::of(path)?;
+        let mut made = Vec::new();
+        let bytes = files.read(MANIFEST_FILE)?;
+        let folder = Self::check_bytes(path, &bytes, |manifest, entry| {
+            let unreadable = |source| FileError::Read {
+                path: path.join(&entry.path),
                 source,
-            })
-        };
-        let mut found = BTreeMap::new();
-        let mut archive = tar::Archive::new(std::io::BufReader::new(files::open(path)?));
-        for entry in archive.entries().map_err(unreadable)? {
-            let mut entry = entry.map_err(unreadable)?;
-            if !entry.header().entry_type().is_file() {
-                continue;
-            }
-            let name = entry.path().map_err(unreadable)?.into_owned();
-            let Some(name) = name.file_name().and_then(|name| name.to_str()) else {
-                continue;
             };
-            let size = usize::try_from(entry.size()).unwrap_or(0);
-            let mut bytes = Vec::with_capacity(size);
-            entry.read_to_end(&mut bytes).map_err(unreadable)?;
-            found.insert(name.to_owned(), bytes);
-        }
-        let missing = |name: &str| {
-            ModelError::File(FileError::Read {
-                path: path.join(name),
-                source: std::io::ErrorKind::NotFound.into(),
+            let mut reader = DigestReader::new(files.open(&entry.path)?);
+            made.push(consume(manifest, entry, &mut reader));
+            let (sha256, size_bytes) = reader.finish().map_err(unreadable)?;
+            Ok(FileEntry {
+                path: entry.path.clone(),
+                sha256,
+                size_bytes,
             })
-        };
-        let manifest = found.remove(MANIFEST_FILE);
-        let manifest = manifest.ok_or_else(|| missing(MANIFEST_FILE))?;
-        let mut contents = Vec::new();
-        let folder = Self::check_bytes(path, &manifest, |entry| {
-            let bytes = found.remove(&entry.path);
-            let bytes = bytes.ok_or_else(|| missing(&entry.path))?;
-            let found = FileEntry::of_bytes(&entry.path, &bytes);
-            contents.push(bytes);
-            Ok(found)
         })?;
-        Ok((folder, contents))
+        Ok((folder, made))
     }
 
     /// Opens a folder whose files were read and digested already: each is `found` by its name. `None` there is a file that was not.
@@ -145,18 +114,18 @@ impl ModelFolder {
         mut measure: impl FnMut(&FileEntry) -> Result<FileEntry, ModelError>,
     ) -> Result<Self, ModelError> {
         let bytes = files::read(&path.join(MANIFEST_FILE))?;
-        Self::check_bytes(path, &bytes, &mut measure)
+        Self::check_bytes(path, &bytes, |_, entry| measure(entry))
     }
 
     fn check_bytes(
         path: &Path,
         bytes: &[u8],
-        mut measure: impl FnMut(&FileEntry) -> Result<FileEntry, ModelError>,
+        mut measure: impl FnMut(&ModelManifest, &FileEntry) -> Result<FileEntry, ModelError>,
     ) -> Result<Self, ModelError> {
         let manifest = parse(&path.join(MANIFEST_FILE), bytes)?;
         let mut entries = vec![FileEntry::of_bytes(MANIFEST_FILE, bytes)];
         for entry in manifest.artifact.files() {
-            let found = measure(entry)?;
+            let found = measure(&manifest, entry)?;
             if found != *entry {
                 return Err(ModelError::Digest {
                     path: path.join(&entry.path),
@@ -184,6 +153,83 @@ impl ModelFolder {
             .into_iter()
             .chain(artifact.into_iter().map(|file| file.path.as_str()))
             .collect()
+    }
+}
+
+/// Where the files of a model lie.
+enum Files<'a> {
+    Folder(&'a Path),
+    /// A tar archive, by the file names in it.
+    Archive {
+        path: &'a Path,
+        places: BTreeMap<String, Place>,
+    },
+}
+
+/// Bytes of an archive.
+struct Place {
+    offset: u64,
+    size: u64,
+}
+
+impl<'a> Files<'a> {
+    fn of(path: &'a Path) -> Result<Self, ModelError> {
+        if !path.is_file() {
+            return Ok(Self::Folder(path));
+        }
+        let unreadable = |source| FileError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let mut places = BTreeMap::new();
+        let mut archive = tar::Archive::new(files::open(path)?);
+        for entry in archive.entries_with_seek().map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            if !entry.header().entry_type().is_file() {
+                continue;
+            }
+            let name = entry.path().map_err(unreadable)?;
+            let Some(name) = name.file_name().and_then(|name| name.to_str()) else {
+                continue;
+            };
+            let place = Place {
+                offset: entry.raw_file_position(),
+                size: entry.size(),
+            };
+            places.insert(name.to_owned(), place);
+        }
+        Ok(Self::Archive { path, places })
+    }
+
+    fn open(&self, name: &str) -> Result<Box<dyn Read>, FileError> {
+        match self {
+            Self::Folder(path) => Ok(Box::new(files::open(&path.join(name))?)),
+            Self::Archive { path, places } => {
+                let unreadable = |source| FileError::Read {
+                    path: path.join(name),
+                    source,
+                };
+                let place = places.get(name);
+                let Place { offset, size } =
+                    place.ok_or_else(|| unreadable(io::ErrorKind::NotFound.into()))?;
+                let mut file = files::open(path)?;
+                file.seek(SeekFrom::Start(*offset)).map_err(unreadable)?;
+                Ok(Box::new(file.take(*size)))
+            }
+        }
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>, FileError> {
+        let mut bytes = Vec::new();
+        let read = self.open(name)?.read_to_end(&mut bytes);
+        read.map_err(|source| {
+            let (Self::Folder(path) | Self::Archive { path, .. }) = self;
+            FileError::Read {
+                path: path.join(name),
+                source,
+            }
+        })?;
+        Ok(bytes)
     }
 }
 

@@ -1,3 +1,4 @@
+use std::io::Read;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -145,9 +146,16 @@ fn the_digest_covers_the_manifest_and_every_file_of_the_artifact() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &serde_json::to_value(&manifest).unwrap());
-        let (opened, contents) = ModelFolder::read(folder.path()).unwrap();
+        let read = |_: &ModelManifest, _: &FileEntry, reader: &mut dyn Read| {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).map(|_| bytes)
+        };
+        let (opened, contents) = ModelFolder::read_with(folder.path(), read).unwrap();
         assert_eq!(opened.files(), files);
-        assert_eq!(contents.len(), files.len() - 1);
+        let contents: Vec<_> = contents.into_iter().map(Result::unwrap).collect();
+        let stored = |file: &&str| std::fs::read(folder.path().join(file)).unwrap();
+        let expected: Vec<_> = files[1..].iter().map(stored).collect();
+        assert_eq!(contents, expected);
         let measured: Vec<_> = files
             .iter()
             .map(|file| FileEntry::measure(folder.path(), file).unwrap())
@@ -160,6 +168,54 @@ fn the_digest_covers_the_manifest_and_every_file_of_the_artifact() {
         assert_eq!(opened.digest, expected);
         assert_eq!(opened, ModelFolder::open(folder.path()).unwrap());
     }
+}
+
+#[test]
+fn a_file_that_is_read_in_part_is_digested_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &serde_json::to_value(manifest()).unwrap());
+    let (opened, _) = ModelFolder::read_with(folder.path(), |_, _, _| ()).unwrap();
+    assert_eq!(opened, ModelFolder::open(folder.path()).unwrap());
+    let longer = [WEIGHTS, b"!"].concat();
+    files::write(&folder.path().join(WEIGHTS_FILE), &longer).unwrap();
+    let error = ModelFolder::read_with(folder.path(), |_, _, _| ()).unwrap_err();
+    assert!(error.to_string().contains("does not match the digest"));
+}
+
+/// An archive with its files in any order, below any folder, and with others beside them.
+#[test]
+fn a_model_in_an_archive_is_the_one_in_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &serde_json::to_value(manifest()).unwrap());
+    let archive = folder.path().join("layer.tar");
+    let mut builder = tar::Builder::new(Vec::new());
+    for name in [WEIGHTS_FILE, "other", MANIFEST_FILE] {
+        let bytes = std::fs::read(folder.path().join(name)).unwrap_or_default();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        let path = format!("models/{name}");
+        builder
+            .append_data(&mut header, path, bytes.as_slice())
+            .unwrap();
+    }
+    files::write(&archive, &builder.into_inner().unwrap()).unwrap();
+    let read = |_: &ModelManifest, entry: &FileEntry, reader: &mut dyn Read| {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).unwrap();
+        (entry.path.clone(), bytes)
+    };
+    let (opened, contents) = ModelFolder::read_with(&archive, read).unwrap();
+    assert_eq!(contents, [(WEIGHTS_FILE.to_owned(), WEIGHTS.to_vec())]);
+    let unpacked = ModelFolder::open(folder.path()).unwrap();
+    assert_eq!(opened.digest, unpacked.digest);
+
+    files::write(&archive, b"").unwrap();
+    let error = ModelFolder::read_with(&archive, read).unwrap_err();
+    assert!(
+        error.to_string().contains("layer.tar/model.json"),
+        "{error}"
+    );
 }
 
 #[test]

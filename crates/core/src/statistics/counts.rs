@@ -118,7 +118,7 @@ mod tests {
         let counts = Counts::new(3, [(2, 0, 4), (0, 0, 1), (0, 1, 2), (0, 0, 5), (1, 1, 0)]);
         assert_eq!(counts.cells(), [(0, 0, 6), (0, 1, 2), (2, 0, 4)]);
         assert_eq!(counts.of_label(0), [(0, 0, 6), (0, 1, 2)]);
-        assert!(counts.of_label(1).is_empty());
+        assert_eq!(counts.of_label(1).len(), 0);
         assert_eq!((counts.at(2, 0), counts.at(2, 1)), (4, 0));
         assert_eq!((counts.n_labelled(0), counts.n_predicted(0)), (8, 10));
         assert_eq!((counts.n_right(0), counts.n_rows()), (6, 12));

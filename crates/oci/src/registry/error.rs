@@ -5,6 +5,7 @@ use trainyard_core::digest::Sha256Digest;
 use trainyard_net::{ClientError, Failure, GivenUp, PermanentCause, attempts};
 
 use super::answer::RequestError;
+use super::session::Access;
 
 use crate::layout::LayoutError;
 use crate::reference::{ImageReference, ReferenceError};
@@ -13,22 +14,28 @@ use crate::reference::{ImageReference, ReferenceError};
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// The registry does not accept who we are.
-    #[error("`{registry}` does not accept {}: {}", identity(username.as_deref()), login_hint(registry))]
+    #[error("`{registry}` does not accept {}: {}", identity(username.as_deref()), login_hint(registry, *access))]
     Unauthorized {
         /// The registry.
         registry: String,
         /// The user, where one was given.
         username: Option<String>,
+        /// What was wanted.
+        access: Access,
         /// What the registry said.
         source: Box<RequestError>,
     },
     /// The registry knows who we are, but that is not enough.
-    #[error("`{}` does not let {} push: {}", image.registry(), identity(username.as_deref()), permission_hint(image, source))]
+    #[error(
+        "`{}` does not let {} {}: {}", image.registry(), identity(username.as_deref()), wanted(*access), permission_hint(image, *access, source)
+    )]
     Forbidden {
         /// The image.
         image: Box<ImageReference>,
         /// The user, where one was given.
         username: Option<String>,
+        /// What was wanted.
+        access: Access,
         /// What the registry said.
         source: Box<RequestError>,
     },
@@ -69,7 +76,7 @@ pub enum RegistryError {
     },
     /// No connection, or none that lasts.
     #[error(
-        "cannot reach `{registry}` ({during}, {}); check the address, or push again later", attempts(*n_attempts)
+        "cannot reach `{registry}` ({during}, {}); check the address, or try again later", attempts(*n_attempts)
     )]
     Unreachable {
         /// The registry.
@@ -153,6 +160,7 @@ impl RegistryError {
         during: &str,
         image: &ImageReference,
         username: Option<String>,
+        access: Access,
     ) -> Self {
         let GivenUp {
             error,
@@ -177,11 +185,13 @@ impl RegistryError {
             Some(StatusCode::UNAUTHORIZED) => Self::Unauthorized {
                 registry,
                 username,
+                access,
                 source,
             },
             Some(StatusCode::FORBIDDEN) => Self::Forbidden {
                 image: Box::new(image.clone()),
                 username,
+                access,
                 source,
             },
             _ if is_transient => Self::Unreachable {
@@ -206,20 +216,42 @@ fn identity(username: Option<&str>) -> String {
     )
 }
 
-fn login_hint(registry: &str) -> String {
+const fn wanted(access: Access) -> &'static str {
+    match access {
+        Access::Pull => "pull",
+        Access::Push => "push",
+    }
+}
+
+/// The right that is wanted, as `permissions:` of a workflow and registries call it.
+const fn right(access: Access) -> &'static str {
+    match access {
+        Access::Pull => "read",
+        Access::Push => "write",
+    }
+}
+
+fn login_hint(registry: &str, access: Access) -> String {
     let common = "set `TRAINYARD_REGISTRY_USERNAME` and `TRAINYARD_REGISTRY_PASSWORD`";
     if registry == "ghcr.io" {
         format!(
             "{common} to `${{{{ github.actor }}}}` and `${{{{ github.token }}}}`, and give the job `permissions: \
-             {{ packages: write }}`"
+             {{ packages: {} }}`",
+            right(access)
         )
     } else {
         format!("{common}, or log in with `docker login {registry}`")
     }
 }
 
-fn permission_hint(image: &ImageReference, said: &RequestError) -> String {
-    if image.registry() == "ghcr.io" {
+fn permission_hint(image: &ImageReference, access: Access, said: &RequestError) -> String {
+    if image.registry() == "ghcr.io" && access == Access::Pull {
+        format!(
+            "give the job `permissions: {{ packages: read }}`, and the package `{}` access for this repository (package settings, \
+             Manage Actions access)",
+            image.repository()
+        )
+    } else if image.registry() == "ghcr.io" {
         const OF_JOB: &str = "give the job `permissions: { packages: write }`";
         let of_package = format!(
             "the package `{}` exists and does not belong to this repository: link it (package settings, Manage Actions access, role \
@@ -237,7 +269,8 @@ fn permission_hint(image: &ImageReference, said: &RequestError) -> String {
         }
     } else {
         format!(
-            "give the user the right to write to `{}`",
+            "give the user the right to {} `{}`",
+            right(access),
             image.repository()
         )
     }
@@ -263,6 +296,7 @@ mod tests {
             let error = RegistryError::Forbidden {
                 image: Box::new("ghcr.io/owner/name:1".parse().unwrap()),
                 username: Some("octocat".to_owned()),
+                access: Access::Push,
                 source: Box::new(answered(403, words)),
             };
             let text = error.to_string();
@@ -280,6 +314,7 @@ mod tests {
         let error = RegistryError::Unauthorized {
             registry: "ghcr.io".to_owned(),
             username: None,
+            access: Access::Push,
             source: Box::new(answered(401, "")),
         };
         let text = error.to_string();

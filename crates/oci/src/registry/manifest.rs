@@ -10,7 +10,7 @@ use trainyard_core::digest::Sha256Digest;
 
 use super::answer::{Server, malformed};
 use super::{Registry, RegistryError, unless_missing};
-use crate::spec::Descriptor;
+use crate::spec::{Descriptor, Index, Manifest};
 
 /// The specification asks registries to take manifests up to this size; larger ones are not read.
 const MAX_MANIFEST_BYTES: u64 = 4 << 20;
@@ -30,6 +30,18 @@ pub struct Fetched {
     pub descriptor: Descriptor,
     /// The document.
     pub bytes: Bytes,
+}
+
+impl Fetched {
+    /// The document, where it is a manifest.
+    pub fn manifest(&self) -> Option<Manifest> {
+        serde_json::from_slice(&self.bytes).ok()
+    }
+
+    /// The document, where it is an index of manifests.
+    pub fn index(&self) -> Option<Index> {
+        serde_json::from_slice(&self.bytes).ok()
+    }
 }
 
 /// What the registry said of a manifest that was written.

@@ -94,6 +94,11 @@ impl Session {
         }
     }
 
+    /// What is asked for.
+    pub(super) const fn access(&self) -> Access {
+        self.access
+    }
+
     /// An address below the repository.
     pub(super) fn url(&self, rest: &str) -> Attempt<Url> {
         join(self.base()?, &format!("/v2/{}/{rest}", self.repository))

@@ -38,14 +38,17 @@ impl Target {
         })
     }
 
+    /// Every target of a release.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        TARGETS.into_iter().map(|(triple, image_platform)| Self {
+            triple,
+            image_platform,
+        })
+    }
+
     /// Those whose server runs in images.
     pub(crate) fn linux() -> impl Iterator<Item = Self> {
-        let all = TARGETS.into_iter();
-        all.filter(|(_, platform)| platform.is_some())
-            .map(|(triple, image_platform)| Self {
-                triple,
-                image_platform,
-            })
+        Self::all().filter(|target| target.image_platform.is_some())
     }
 
     /// Its name to the compiler.

@@ -265,7 +265,10 @@ fn a_threshold_predicts_the_positive_class_at_or_above_it() {
     );
     // A column of predictions must be what the threshold gives, and nothing is then noted about the scores.
     let with = "label,predicted,score_ill,score_well\nill,ill,0.3,0.7\nill,ill,0.4,0.6\n";
-    assert!(read(with, settings).unwrap().notes.is_empty());
+    assert_eq!(
+        read(with, settings).unwrap().notes,
+        [] as [std::string::String; 0]
+    );
     let problem = error(&with.replace("ill,ill,0.4", "ill,well,0.4"), settings);
     assert!(
         problem.starts_with("line 3: `predicted` is not what"),
