@@ -39,3 +39,4 @@ mod support;
 mod thresholds;
 mod why;
 mod workspace;
+mod wrong_subject;

@@ -6,7 +6,7 @@ use std::path::Path;
 use trainyard_core::config::{Config, ConfigError, EvaluateConfig, JudgingConfig, ROW_COLUMNS};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::{
-    AppliedThreshold, EpochRecord, ModelReference, TrainingReference,
+    AppliedThreshold, EpochRecord, ModelReference, NAMELESS, OTHER_TRAINING, TrainingReference,
 };
 use trainyard_core::files;
 use trainyard_core::metrics::Scoring;
@@ -87,7 +87,7 @@ impl Subject {
         let name = inputs.name.clone().or(config.model_name);
         Ok(Self {
             model: ModelReference {
-                name: name.unwrap_or_else(|| "model".to_owned()),
+                name: name.unwrap_or_else(|| NAMELESS.to_owned()),
                 digest: None,
                 size_bytes: None,
                 training: None,
@@ -309,7 +309,7 @@ fn overriding_inputs(
         let run = files::read_json::<RunRecord>(&folder.join(RUN_FILE), "record of a run").ok();
         let named = run.map_or_else(Vec::new, |run| run.overriding_inputs);
         if named.is_empty() {
-            overriding.push("another configuration of training".to_owned());
+            overriding.push(OTHER_TRAINING.to_owned());
         }
         overriding.extend(named);
     }

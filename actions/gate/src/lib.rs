@@ -26,12 +26,14 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use trainyard_core::config::{ConfigError, JudgingConfig};
 use trainyard_core::error_chain::in_one_line;
+use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation, NAMELESS};
 use trainyard_core::files;
 use trainyard_core::gate::{
-    self, BASELINE_FILE, Baseline, BaselineRecord, CandidateError, Decision, FRESH_ROWS_FILE,
-    KeptLooks, LOOKS_FILE, MUST_PASS_FILE, Mark, NO_BASELINE_FILE, Override, RULES_FILE,
-    RulesOrigin, SHARED_ROWS_FILE, StoredRules, VERDICT_FILE, Verdict,
+    self, BASELINE_FILE, Baseline, BaselineRecord, CandidateError, Decision, Expected,
+    FRESH_ROWS_FILE, KeptLooks, LOOKS_FILE, MUST_PASS_FILE, Mark, NO_BASELINE_FILE, Override,
+    RULES_FILE, RulesOrigin, SHARED_ROWS_FILE, StoredRules, VERDICT_FILE, Verdict,
 };
+use trainyard_core::recomputed;
 use trainyard_core::report::Report;
 use trainyard_core::results::ResultFolder;
 use trainyard_runner::{Context, Event, ExitCode, Stage, Trust, WithExitCode as _};
@@ -43,9 +45,6 @@ use look_up::LookedUp;
 use plan::Plan;
 use role::Role;
 use shared::Candidate;
-
-/// What a model is called that was not given a name.
-const NAMELESS: &str = "model";
 
 /// Runs the stage.
 pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
@@ -118,9 +117,18 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
 
     // Read once, so that what is judged is what its digest says.
     let place = Place::of(&inputs);
+    // A fork's configuration is not the one at hand, and its evaluation is judged by the base branch's rules alone.
+    let expected = match context.trust() {
+        Trust::UnverifiedArtifact => Expected::default(),
+        _ => Expected::of(&config),
+    };
     let read = place
         .candidate(&context)
-        .and_then(|candidate| candidate.read());
+        .and_then(|candidate| candidate.read(&expected))
+        .and_then(|(card, evaluation)| {
+            place.check_figures(evaluation.as_ref(), &config, &context)?;
+            Ok((card, evaluation))
+        });
     // `--start` knew no evaluation yet, and the check that it opened is to be completed.
     let evaluated_name = read
         .as_ref()
@@ -304,6 +312,28 @@ impl<'a> Place<'a> {
                 model: (!is_hostile).then_some(self.model.as_path()),
             },
         })
+    }
+
+    /// Refuses an evaluation whose figures are not those of its predictions. A fork's predictions are not read: its figures prove nothing
+    /// either way.
+    fn check_figures(
+        &self,
+        evaluation: Option<&Evaluation>,
+        config: &JudgingConfig,
+        context: &Context,
+    ) -> Result<(), CandidateError> {
+        let evaluation = evaluation.filter(|evaluation| {
+            evaluation.predictions.is_some() && context.trust() != Trust::UnverifiedArtifact
+        });
+        let Some(evaluation) = evaluation else {
+            return Ok(());
+        };
+        recomputed::check(evaluation, &self.evaluation, &config.evaluate)
+            .map(|_| ())
+            .map_err(|problem| CandidateError::Edited {
+                evaluation: self.evaluation.join(EVALUATION_FILE),
+                problem,
+            })
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use trainyard_core::config::{ConfigError, GateConfig, JudgingConfig, config_changes};
 use trainyard_core::error_chain::in_one_line;
+use trainyard_core::evaluation::{EVALUATION_FILE, METRICS_FILE};
 use trainyard_core::files;
 use trainyard_core::gate::{
     Baseline, BaselineRecord, ChangeScope, Flips, FreshEvidence, Looks, Mark, MustPass, RuleChange,
@@ -113,6 +114,16 @@ impl LookedUp {
                 }
                 Err(reason) => notes.push(format!("`{}` was not used: {reason}.", path.display())),
             }
+        }
+        if let Some(Origin::File(path)) = &origin
+            && is_judged_file(path, inputs)
+        {
+            // Kept beside the verdict, so that `publish-image` judges by it too.
+            kept_file = None;
+            baseline = Baseline::Unavailable(format!(
+                "`{}` is the evaluation that is judged: name an earlier one",
+                path.display()
+            ));
         }
         let mut flips = None;
         if let (Some(candidate), Some(origin)) = (candidate, &origin) {
@@ -302,6 +313,22 @@ impl Rules {
             .map(|file| (file.display().to_string(), judge(file)))
             .collect()
     }
+}
+
+/// Whether the baseline at `path` is what is judged: the very file, or another one of the same evaluation.
+fn is_judged_file(path: &Path, inputs: &Inputs) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    let Some(named) = real(path) else {
+        return false;
+    };
+    if let Some(metrics) = &inputs.metrics {
+        return real(metrics).as_ref() == Some(&named);
+    }
+    let default = || inputs.stage.out.join("evaluation");
+    let folder = inputs.evaluation.clone().unwrap_or_else(default);
+    [EVALUATION_FILE, METRICS_FILE]
+        .iter()
+        .any(|name| real(&folder.join(name)).as_ref() == Some(&named))
 }
 
 /// Where a change wants to go; `None` where nothing is changed, and where the rules at hand are the base's already, as in a

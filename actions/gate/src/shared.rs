@@ -170,7 +170,7 @@ fn find(
     let new = own_stored(candidate)?;
     let of_baseline =
         |reason: String| format!("the baseline's predictions cannot be had: {reason}");
-    if old.predictions_digest.as_ref() == Some(new.digest()) {
+    if candidate.card.has_predictions_of(old) {
         return new
             .shared_with(&new, asked)
             .map_err(|error| error.to_string());

@@ -80,11 +80,6 @@ impl StoredPredictions {
         })
     }
 
-    /// Digest of the file.
-    pub(crate) const fn digest(&self) -> &Sha256Digest {
-        &self.digest
-    }
-
     /// The ids of the rows, in their canonical order.
     pub(crate) fn row_ids(&self) -> Option<Vec<String>> {
         let mut row_ids = self.rows.row_ids.clone()?;

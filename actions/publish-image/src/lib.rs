@@ -10,7 +10,6 @@ mod permit;
 mod preflight;
 mod provenance;
 mod pushing;
-mod recomputed;
 mod server;
 mod signing;
 mod smoke;

@@ -5,21 +5,20 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use serde::de::DeserializeOwned;
-use trainyard_core::config::{Config, GateConfig};
+use trainyard_core::config::{Config, GateConfig, JudgingConfig};
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
 use trainyard_core::gate::{
-    BASELINE_FILE, Baseline, BaselinePlace, Candidate, Case, Decision, FRESH_ROWS_FILE,
+    BASELINE_FILE, Baseline, BaselinePlace, Candidate, Case, Decision, Expected, FRESH_ROWS_FILE,
     FreshEvidence, KeptLooks, LOOKS_FILE, MUST_PASS_FILE, MustPass, NO_BASELINE_FILE, NoBaseline,
     RULES_FILE, RulesInForce, RulesOrigin, SHARED_ROWS_FILE, SharedRows, StoredRules, Trust,
     Verdict,
 };
 use trainyard_core::model::ModelFolder;
+use trainyard_core::recomputed;
 use trainyard_core::scored_rows::ScoredRows;
 use trainyard_runner::{ExitCode, WithExitCode as _};
-
-use crate::recomputed;
 
 const JUDGE_AGAIN: &str = "run `trainyard-evaluate` and `trainyard-gate` again for this model";
 
@@ -64,12 +63,13 @@ pub(crate) fn check(
         Some(rules) => (&rules.gate, RulesOrigin::Base(rules.reference.clone())),
         None => (&config.gate, RulesOrigin::Own),
     };
+    let judging = JudgingConfig::of(config.clone()).exit_code(ExitCode::Usage)?;
     let read = Candidate::Evaluation {
         folder: &out.join("evaluation"),
         // Its digest is known, and compared below.
         model: None,
     }
-    .read();
+    .read(&Expected::of(&judging));
     let mut baseline = find_baseline(gate, base, &folder, baseline);
     if let (Ok((card, _)), Some(shared)) = (&read, stored_shared_rows(&folder)?) {
         baseline = baseline.on_shared_rows(card, Ok(Box::new(shared)));
@@ -107,7 +107,7 @@ pub(crate) fn check(
     .judge();
     let evaluated = match read {
         Ok((_, Some(evaluation))) => {
-            let rows = recomputed::check(&evaluation, &out.join("evaluation"), config)
+            let rows = recomputed::check(&evaluation, &out.join("evaluation"), &config.evaluate)
                 .map_err(|problem| {
                     anyhow!("the evaluation is not what its predictions give: {problem}")
                 })

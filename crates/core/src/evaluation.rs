@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::EvaluateConfig;
 use crate::digest::Sha256Digest;
+use crate::figure::{figure, slack};
 use crate::files::{self, FileError};
 use crate::measurement::{Fold, Measurement, MetricKey, Undefined};
 use crate::metrics::{ClassCurves, Confusion, LabelledClass, Reliability, Scoring, catalog};
@@ -17,6 +18,7 @@ use crate::model::FileEntry;
 use crate::prediction_task::PredictionTask;
 use crate::row_mask::RowMask;
 use crate::row_set::RowSet;
+use crate::statistics::{Interval, IntervalMethod};
 use crate::threshold::ChosenThreshold;
 
 pub use parts::{
@@ -36,6 +38,12 @@ pub const METRICS_FILE: &str = "metrics.json";
 
 /// The predictions beside it.
 pub const PREDICTIONS_FILE: &str = "predictions.npz";
+
+/// What a model is called that was not given a name.
+pub const NAMELESS: &str = "model";
+
+/// Among the overriding inputs: no input is known by which the model is another than the configuration's.
+pub const OTHER_TRAINING: &str = "another configuration of training";
 
 /// What a model scored, and on what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -198,6 +206,18 @@ pub enum EvaluationError {
         /// The version it states.
         found: u32,
     },
+    /// A figure outside of its own interval.
+    #[error("`{}` says that {key} is {value}, outside of its own interval {interval}: it was changed by hand; run `trainyard-evaluate` again", path.display())]
+    Figure {
+        /// The file.
+        path: PathBuf,
+        /// What was measured.
+        key: String,
+        /// Its value.
+        value: String,
+        /// The interval beside it.
+        interval: String,
+    },
     /// The predictions are not those that were scored.
     #[error("`{}` does not match the digest in {EVALUATION_FILE}: the folder was changed or only partly written; run `trainyard-evaluate` again", path.display())]
     Predictions {
@@ -216,7 +236,35 @@ impl Evaluation {
                 found: evaluation.schema_version,
             });
         }
+        if let Some((edited, interval)) = evaluation.outside_of_its_interval() {
+            return Err(EvaluationError::Figure {
+                path: path.to_owned(),
+                key: edited.key.to_string(),
+                value: figure(edited.value),
+                interval: format!("{} to {}", figure(interval.lower), figure(interval.upper)),
+            });
+        }
         Ok(evaluation)
+    }
+
+    /// A measurement whose value is not in its interval, though the method's intervals hold the value; others, such as the
+    /// bootstrap's, need not.
+    fn outside_of_its_interval(&self) -> Option<(&Measurement, Interval)> {
+        let holds_value = |method: IntervalMethod| {
+            use IntervalMethod::{ClopperPearson, CorrectedResampledT, Delong, StudentT};
+            matches!(
+                method,
+                ClopperPearson | CorrectedResampledT | Delong | StudentT
+            )
+        };
+        let all = self.measurements.iter();
+        all.filter_map(|found| Some((found, found.interval?)))
+            .find(|(found, interval)| {
+                let slack = slack(&[found.value, interval.lower, interval.upper]);
+                let is_within =
+                    (interval.lower - slack..=interval.upper + slack).contains(&found.value);
+                holds_value(interval.method) && !is_within
+            })
     }
 
     /// Reads the evaluation in `folder` and checks the predictions beside it. The digest is that of the very bytes of

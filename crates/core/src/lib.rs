@@ -2,6 +2,7 @@
 //!
 //! No network, no clock, no environment, no async runtime and no tensor library: only [`files`] touches the disk.
 
+pub mod csv_text;
 pub mod digest;
 pub mod error_chain;
 pub mod figure;
@@ -29,6 +30,7 @@ pub mod scored_rows;
 pub mod evaluation;
 pub mod fold_scores;
 pub mod numeric_columns;
+pub mod recomputed;
 pub mod seed_scores;
 pub mod slices;
 

@@ -49,6 +49,7 @@ pub use matrix::Confusion;
 pub use measure::{Measured, add_quantiles, classify, rank, regress};
 pub use metric::{Compute, Metric, Shown};
 pub use output_measure::{OutputRows, measure_outputs};
+pub use probability::check_probabilities;
 pub use quantile_metrics::quantile_of;
 pub use rows::{ClassifiedRows, MetricError, Scores, ValuedRows, argmax, predictions};
 

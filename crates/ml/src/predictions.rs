@@ -241,6 +241,10 @@ fn assembled(
     if let Some(ranking) = &evaluate.ranking {
         ranking::prepare(&mut rows, ranking, &places)?;
     }
+    if given.classes.is_none() {
+        notes.extend(labels::note_on_writing(&rows.classes));
+    }
+    let rows = in_order_of_ids(rows);
     Ok(Predictions {
         rows,
         digest,
@@ -248,6 +252,21 @@ fn assembled(
         notes,
         threshold,
     })
+}
+
+/// The rows by their ids, the shorter first, as integers are counted: rows of a file in another order are then the same bytes, and so the
+/// same predictions. Without ids they stay as they are.
+fn in_order_of_ids(rows: ScoredRows) -> ScoredRows {
+    let Some(ids) = &rows.row_ids else {
+        return rows;
+    };
+    let key = |row: usize| (ids[row].len(), ids[row].as_str());
+    if (1..ids.len()).all(|row| key(row - 1) <= key(row)) {
+        return rows;
+    }
+    let mut order: Vec<usize> = (0..ids.len()).collect();
+    order.sort_unstable_by(|&left, &right| key(left).cmp(&key(right)));
+    rows.gather(&order)
 }
 
 /// A note that names the columns that nothing is made of.

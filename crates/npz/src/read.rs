@@ -254,7 +254,9 @@ impl<R: Read> Rest<'_, R> {
 fn unreadable(descr: &str, code: &str) -> String {
     let what = match code.as_bytes().first() {
         Some(b'c') => "complex numbers; save real and imaginary part as columns of their own",
-        Some(b'O') => "Python objects; save a plain array (`array.astype(\"float32\")`)",
+        Some(b'O') => {
+            "Python objects; save a plain array: of texts `array.astype(str)`, of numbers `array.astype(\"float64\")`"
+        }
         Some(b'a') => "text; save numbers (`array.astype(\"float32\")`)",
         Some(b'M' | b'm') => "times; save numbers (`array.astype(\"int64\")`)",
         _ => {

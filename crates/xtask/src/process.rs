@@ -87,10 +87,15 @@ pub(crate) fn tee_stderr(command: &mut Command) -> Result<(ExitStatus, Vec<Strin
     Ok((status, lines))
 }
 
-/// The command as one would type it, without its folder and environment.
+/// The command as one would type it in the folder that it runs in, without its environment. A program below that folder is on no search
+/// path, so it is named by its own.
 fn display(command: &Command) -> String {
-    let program = Path::new(command.get_program());
-    let program = program.file_name().unwrap_or(program.as_os_str());
+    let path = Path::new(command.get_program());
+    let own = command.get_current_dir();
+    let program = match own.and_then(|folder| path.strip_prefix(folder).ok()) {
+        Some(own) => own.as_os_str(),
+        None => path.file_name().unwrap_or(path.as_os_str()),
+    };
     let words = iter::once(program).chain(command.get_args());
     words
         .map(|word| quoted(&word.to_string_lossy()))
@@ -129,5 +134,8 @@ mod tests {
             display(&command),
             r"cargo nextest -E 'package(xtask)' -- 'it'\''s' ''"
         );
+        let mut command = Command::new("/work/repository/target/release/trainyard-gate");
+        command.current_dir("/work/repository").arg("--explain");
+        assert_eq!(display(&command), "target/release/trainyard-gate --explain");
     }
 }

@@ -116,7 +116,7 @@ fn two_more_test_rows_are_compared_on_those_that_both_have() {
     );
     let settings = "compare_rows = \"common\"\nmax_rows_lost = 30";
     let (_, said) = change("more-rows", settings, &easy, 0);
-    said.has_output("30 are of the baseline gone or relabelled.");
+    said.has_output("30 of the baseline are gone or relabelled.");
 }
 
 #[test]

@@ -344,20 +344,7 @@ impl DataConfig {
             }
             _ => {}
         }
-        let classes = self.classes.as_deref().unwrap_or_default();
-        for (class_idx, class) in classes.iter().enumerate() {
-            if class.trim().is_empty() || classes[..class_idx].contains(class) {
-                let problem = format!("the class name `{class}` is empty or a duplicate");
-                return Err(Problem::at(&["data", "classes"], problem));
-            }
-            // Cells of a table lose the blanks around them, so such a name would match none.
-            if class.trim() != class {
-                let problem = format!("the class name `{class}` begins or ends with a space");
-                return Err(Problem::at(&["data", "classes"], problem)
-                    .hint(format!("write `{:?}`", class.trim())));
-            }
-        }
-        Ok(())
+        check_classes(self.classes.as_deref().unwrap_or_default())
     }
 
     /// Each format has its own keys.
@@ -434,4 +421,21 @@ impl DataConfig {
         }
         Ok(())
     }
+}
+
+/// Names of classes tell them apart, whoever trains the model.
+pub(super) fn check_classes(classes: &[String]) -> Result<(), Problem> {
+    for (class_idx, class) in classes.iter().enumerate() {
+        if class.trim().is_empty() || classes[..class_idx].contains(class) {
+            let problem = format!("the class name `{class}` is empty or a duplicate");
+            return Err(Problem::at(&["data", "classes"], problem));
+        }
+        // Cells of a table lose the blanks around them, so such a name would match none.
+        if class.trim() != class {
+            let problem = format!("the class name `{class}` begins or ends with a space");
+            return Err(Problem::at(&["data", "classes"], problem)
+                .hint(format!("write `{:?}`", class.trim())));
+        }
+    }
+    Ok(())
 }

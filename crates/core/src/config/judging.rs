@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::data::check_classes;
 use super::{
     Config, ConfigError, ConfigFile, DataFiles, EvaluateConfig, GateConfig, ImageConfig,
     ModelConfig,
 };
+use crate::digest::Sha256Digest;
 use crate::gate::BaselinePlace;
 use crate::model::Task;
 
@@ -16,6 +18,10 @@ pub struct JudgingConfig {
     pub model_name: Option<String>,
     /// `[model] task`, where there is a model.
     pub task: Option<Task>,
+    /// The task that an evaluation must be of: not where it was merely left at its default for another tool's model.
+    pub required_task: Option<Task>,
+    /// Digest of the settings that decide the weights, without the seed, where a network is described.
+    pub training: Option<Sha256Digest>,
     /// `[data] classes`, where there are any.
     pub classes: Option<Vec<String>>,
     /// How predictions are scored.
@@ -67,10 +73,9 @@ impl JudgingConfig {
         // Classes and a name alone describe another tool's model.
         let has_network = |model: &ModelConfig| !model.layers.is_empty() || model.keras.is_some();
         if file.model.as_ref().is_some_and(has_network) && file.data.is_some() {
-            let config = Config::parse(text, path)?;
             return Ok(Self {
                 files,
-                ..Self::from(config)
+                ..Self::of(Config::parse(text, path)?)?
             });
         }
         let ConfigFile {
@@ -82,14 +87,19 @@ impl JudgingConfig {
             ..
         } = file;
         let classes = data.and_then(|data| data.classes);
-        let gate = evaluate
-            .validate(classes.as_deref())
+        let gate = check_classes(classes.as_deref().unwrap_or_default())
+            .and_then(|()| evaluate.validate(classes.as_deref()))
             .and_then(|()| gate.resolve(&evaluate))
             .and_then(|gate| gate.validate().map(|()| gate))
             .map_err(|problem| problem.located(path, text))?;
         Ok(Self {
             model_name: model.as_ref().map(|model| model.name.clone()),
+            required_task: model
+                .as_ref()
+                .map(|model| model.task)
+                .filter(|task| *task == Task::Regression),
             task: model.map(|model| model.task),
+            training: None,
             classes,
             evaluate,
             gate,
@@ -103,10 +113,10 @@ impl JudgingConfig {
         let text = crate::files::read_text(path).map_err(ConfigError::Unreadable)?;
         Self::parse(&text, path)
     }
-}
 
-impl From<Config> for JudgingConfig {
-    fn from(config: Config) -> Self {
+    /// What judging needs of `config`.
+    pub fn of(config: Config) -> Result<Self, ConfigError> {
+        let training = config.seedless_training_digest()?;
         let Config {
             model,
             data,
@@ -115,14 +125,17 @@ impl From<Config> for JudgingConfig {
             image,
             ..
         } = config;
-        Self {
+        Ok(Self {
             model_name: Some(model.name),
             task: Some(model.task),
+            // What is ranked are numbers, whatever the model's task.
+            required_task: evaluate.ranking.is_none().then_some(model.task),
+            training: Some(training),
             classes: data.classes,
             evaluate,
             gate,
             image,
             files: ModelFiles::default(),
-        }
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! Why there is nothing to judge: a metric that is not there, or too few rows behind it.
 
-use super::rule::Rule;
+use super::rule::{Rule, slice_parts};
 use super::scorecard::Scorecard;
 use crate::figure::{count, figure};
 use crate::measurement::MetricKey;
@@ -39,6 +39,9 @@ pub(super) fn absent(key: &MetricKey, card: &Scorecard, old: Option<&Scorecard>)
             known.compute.needs()
         );
     }
+    if let Some(reason) = no_such_part(key, card) {
+        return reason;
+    }
     let names = card
         .measurements
         .iter()
@@ -69,6 +72,62 @@ pub(super) fn absent(key: &MetricKey, card: &Scorecard, old: Option<&Scorecard>)
         }
         None => format!("there is no metric `{wanted}`"),
     }
+}
+
+/// Why a metric that is measured has no value for what `key` is about, as a clause: for a class that is not named, a slice that is not cut
+/// or folds that are not there. `None` where a name may be misspelt. Files of other tools have no such parts.
+fn no_such_part(key: &MetricKey, card: &Scorecard) -> Option<String> {
+    card.scoring.as_ref()?;
+    let has = |is_it: &dyn Fn(&MetricKey) -> bool| {
+        let mut keys = card.measurements.iter().map(|found| &found.key);
+        keys.any(is_it)
+    };
+    if key.fold.is_some() && !has(&|found| found.fold.is_some()) {
+        return Some(format!(
+            "there is no `{key}`, since the rows have no folds: add a column `fold` to the predictions, or remove `fold` from the rule"
+        ));
+    }
+    if let Some(slice) = &key.slice {
+        let columns_of = |slice: &str| {
+            let parts = slice_parts(slice).into_iter();
+            let mut columns: Vec<String> = parts.map(|(column, _)| column.to_owned()).collect();
+            columns.sort_unstable();
+            columns
+        };
+        let columns = columns_of(slice);
+        let is_cut = |found: &MetricKey| {
+            let slice = found.slice.as_deref();
+            slice.is_some_and(|slice| columns_of(slice) == columns)
+        };
+        if !has(&is_cut)
+            && !card
+                .unmeasured_slices
+                .iter()
+                .any(|(name, _)| columns_of(name) == columns)
+        {
+            return Some(format!(
+                "there is no `{key}`, since no slices are cut by `{}`: add `[[evaluate.slices]]` with `columns = [{}]`, and evaluate again",
+                columns.join("`, `"),
+                columns
+                    .iter()
+                    .map(|column| format!("\"{column}\""))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ));
+        }
+    }
+    let of_class = |found: &MetricKey| {
+        let overall = MetricKey {
+            class: None,
+            ..found.clone()
+        };
+        found.class.is_some() && overall == *key
+    };
+    let mut keys = card.measurements.iter().map(|found| &found.key);
+    let class = keys.find(|found| of_class(found))?.class.as_ref()?;
+    Some(format!(
+        "there is no `{key}` of all rows, but one of each class: add `class` to the rule, such as `class = \"{class}\"`"
+    ))
 }
 
 /// Why what the baseline has is gone, as a clause.
@@ -105,5 +164,46 @@ pub(super) fn too_few_rows(rule: &Rule, n_rows: Option<u64>) -> Option<String> {
             "the number of {}s behind it is not known, but the rule asks for {min_rows}",
             catalog::counted(&rule.metric)
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Sha256Digest;
+    use crate::measurement::{Fold, Measurement};
+    use crate::metrics::Scoring;
+    use crate::model::Loss;
+
+    #[test]
+    fn a_part_that_is_not_there_is_said_to_be_missing_and_not_misspelt() {
+        let of = |key: MetricKey| Measurement::bare(key, 0.5, None, None);
+        let measurements = vec![
+            of(MetricKey::overall("accuracy")),
+            of(MetricKey::of_class("precision", "cat")),
+        ];
+        let card = Scorecard {
+            scoring: Some(Scoring::new(Loss::SparseCategoricalCrossentropy, 0.95)),
+            ..Scorecard::bare(Sha256Digest::of(b"evaluation"), measurements)
+        };
+        let reason = |key: &MetricKey| absent(key, &card, None);
+        let precision = reason(&MetricKey::overall("precision"));
+        assert!(precision.contains("`class = \"cat\"`"), "{precision}");
+        let accuracy = MetricKey::overall("accuracy");
+        let slice = reason(&MetricKey {
+            slice: Some("country=DE, age=4".to_owned()),
+            ..accuracy.clone()
+        });
+        assert!(
+            slice.contains("`columns = [\"age\", \"country\"]`"),
+            "{slice}"
+        );
+        let fold = reason(&MetricKey {
+            fold: Some(Fold::Mean),
+            ..accuracy
+        });
+        assert!(fold.contains("have no folds"), "{fold}");
+        let misspelt = reason(&MetricKey::overall("acuracy"));
+        assert!(misspelt.contains("did you mean `accuracy`"), "{misspelt}");
     }
 }

@@ -10,6 +10,7 @@ use super::scorecard::Scorecard;
 use super::shared_rows::SharedRows;
 use crate::config::GateConfig;
 use crate::error_chain::in_one_line;
+use crate::evaluation::EVALUATION_FILE;
 use crate::files;
 
 /// The gate's note of why it compared with nothing, in the folder of the verdict.
@@ -83,6 +84,12 @@ impl Baseline {
     /// is what reports call it.
     pub fn read(path: &Path, source: &str) -> Self {
         let unavailable = |reason: String| Self::Unavailable(format!("`{source}`: {reason}"));
+        if path.is_dir() {
+            return unavailable(format!(
+                "it is a folder: name a file in it, such as `{}`",
+                path.join(EVALUATION_FILE).display()
+            ));
+        }
         let bytes = match files::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.is_not_found() => {

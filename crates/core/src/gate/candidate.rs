@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::expected::{Expected, Mismatch};
 use super::reading::ReadingError;
 use super::scorecard::Scorecard;
 use crate::evaluation::{EVALUATION_FILE, Evaluation, EvaluationError};
@@ -53,14 +54,35 @@ pub enum CandidateError {
         /// The digest of the model that is there, shortened.
         present: String,
     },
+    /// An evaluation of something else than what the configuration describes.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// Figures that the predictions do not give.
+    #[error("`{}` is not what its predictions give: {problem}; run `trainyard-evaluate` again", evaluation.display())]
+    Edited {
+        /// The evaluation.
+        evaluation: PathBuf,
+        /// What differs, as a clause.
+        problem: String,
+    },
     /// An artifact from outside that must not be read.
     #[error("{0}")]
     Refused(String),
 }
 
 impl Candidate<'_> {
-    /// Reads the candidate; each file once. For an evaluation, also what `evaluation.json` says in full.
-    pub fn read(&self) -> Result<(Scorecard, Option<Evaluation>), CandidateError> {
+    /// Reads the candidate; each file once. For an evaluation, also what `evaluation.json` says in full. One that is not of what is
+    /// `expected` is refused.
+    pub fn read(
+        &self,
+        expected: &Expected<'_>,
+    ) -> Result<(Scorecard, Option<Evaluation>), CandidateError> {
+        let (card, evaluation) = self.read_files()?;
+        expected.check(&card)?;
+        Ok((card, evaluation))
+    }
+
+    fn read_files(&self) -> Result<(Scorecard, Option<Evaluation>), CandidateError> {
         match *self {
             Self::Metrics(path) => Ok((Scorecard::parse(&files::read(path)?, path)?, None)),
             Self::Evaluation { folder, model } => {

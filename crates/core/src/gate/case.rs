@@ -162,11 +162,15 @@ impl Case<'_> {
             })
             .max()
             .unwrap_or(Decision::Inconclusive);
-        let has_judged = results.iter().any(|result| result.outcome.is_judged());
+        // A missed rule of level `info` changes nothing; alone, it is no reason for a pass either.
+        let has_judged = results.iter().any(|result| {
+            result.outcome.is_judged()
+                && (result.level != Level::Info || result.outcome == Outcome::Holds)
+        });
         if self.is_judgeable() && has_judged {
             worst
         } else if self.is_judgeable() {
-            // Rules of level `info` that could not be judged change nothing, and prove nothing either.
+            // Rules of level `info` that could not be judged, or are missed, change nothing, and prove nothing either.
             worst.max(Decision::Warn)
         } else {
             worst.max(Decision::Inconclusive)
@@ -370,7 +374,7 @@ impl Case<'_> {
                     judge_change(rule, bound, pair, &mut comparison);
                 if let Some((RuleSequential::FreshRows, confidence)) =
                     rule.sequential.zip(rule.confidence)
-                    && !pair.is_unchanged(bound)
+                    && !pair.is_unchanged(key, bound)
                 {
                     // These rows alone decide nothing.
                     if let Some(change) = &mut comparison.change {
@@ -447,11 +451,15 @@ impl Case<'_> {
                     .to_owned(),
             );
         }
-        if let Err(error) = self.candidate {
-            notes.push(format!(
+        match self.candidate {
+            Err(CandidateError::Mismatch(mismatch)) => {
+                notes.push(format!("Another model would be judged: {mismatch}."));
+            }
+            Err(error) => notes.push(format!(
                 "The metrics could not be read: {}.",
                 in_one_line(error)
-            ));
+            )),
+            Ok(_) => {}
         }
         if let Baseline::Unavailable(reason) = self.baseline {
             notes.push(format!("The baseline could not be read: {reason}."));

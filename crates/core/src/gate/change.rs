@@ -52,7 +52,7 @@ pub(super) fn judge_change(
         );
     };
     let slack = slack(&[measured.value, baseline.value, least]);
-    if pair.is_same_model() && least <= 0.0 {
+    if least <= 0.0 && pair.is_unchanged(key, bound) {
         return (
             Outcome::Holds,
             format!("{shown}: unchanged, as both are the same model"),

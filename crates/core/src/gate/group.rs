@@ -23,8 +23,11 @@ pub(super) fn decide(gate: &GateConfig, results: &mut [RuleResult]) -> Vec<Group
                     worst.unwrap_or(Decision::Inconclusive)
                 })
                 .collect();
-            let n_hold = decisions.iter().filter(|found| **found == Decision::Pass);
-            let n_hold = n_hold.count() as u32;
+            let n_of = |decision| {
+                let found = decisions.iter().filter(|found| **found == decision);
+                found.count() as u32
+            };
+            let (n_hold, n_skipped) = (n_of(Decision::Pass), n_of(Decision::Skipped));
             // Skipped is less than a pass, though it is the least of all decisions.
             decisions.sort_by_key(|decision| match decision {
                 Decision::Pass => 0,
@@ -46,6 +49,7 @@ pub(super) fn decide(gate: &GateConfig, results: &mut [RuleResult]) -> Vec<Group
                 rules: group.rules.clone(),
                 at_least: group.at_least,
                 n_hold,
+                n_skipped,
                 decision,
             }
         })

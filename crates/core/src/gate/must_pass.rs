@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::decision::Outcome;
+use crate::csv_text::CsvTextProblem;
 use crate::digest::Sha256Digest;
 use crate::figure::count;
 use crate::files::without_byte_order_mark;
@@ -41,8 +42,10 @@ impl MustPass {
     /// The rows listed in `text`, a CSV with a column `row_id` or one id a line, among `rows`, whose predictions have the digest
     /// `predictions`; or why they cannot be told, as a clause.
     pub fn of(text: &[u8], rows: &ScoredRows, predictions: &Sha256Digest) -> Result<Self, String> {
-        let text = std::str::from_utf8(without_byte_order_mark(text))
-            .map_err(|_| "it is not text in UTF-8".to_owned())?;
+        let text = without_byte_order_mark(text);
+        if !text.is_empty() {
+            CsvTextProblem::check(text, b',').map_err(|problem| problem.to_string())?;
+        }
         let listed = ids(text)?;
         let row_ids = rows.row_ids.as_ref().ok_or(
             "the rows have no `row_id`, so a list cannot name them: add that column to the test data",
@@ -110,38 +113,37 @@ fn named(ids: &[String], n_all: u64) -> String {
 }
 
 /// The ids of a list: of a table with a header, its column `row_id`; else one a line.
-fn ids(text: &str) -> Result<Vec<String>, String> {
-    let cell = |cell: &str| cell.trim().trim_matches('"').to_owned();
-    let mut lines = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
+fn ids(text: &[u8]) -> Result<Vec<String>, String> {
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text);
+    let records: Result<Vec<csv::StringRecord>, csv::Error> = reader.records().collect();
+    let mut records = records
+        .map_err(|error| error.to_string())?
+        .into_iter()
+        .filter(|record| record.iter().any(|cell| !cell.is_empty()))
         .peekable();
-    let header: Vec<String> = lines
-        .peek()
-        .copied()
-        .unwrap_or("")
-        .split(',')
-        .map(cell)
-        .collect();
+    let header = records.peek().cloned().unwrap_or_default();
     let place = match header.iter().position(|name| name == COLUMN) {
         Some(place) => {
-            lines.next();
+            records.next();
             place
         }
         None if header.len() > 1 => {
+            let columns: Vec<&str> = header.iter().collect();
             return Err(format!(
                 "it has no column `{COLUMN}`; there are {}",
-                header.join(", ")
+                columns.join(", ")
             ));
         }
         None => 0,
     };
-    let ids: Option<Vec<String>> = lines
-        .map(|line| {
-            line.split(',')
-                .nth(place)
-                .map(cell)
-                .filter(|id| !id.is_empty())
+    let ids: Option<Vec<String>> = records
+        .map(|record| {
+            let id = record.get(place).filter(|id| !id.is_empty());
+            id.map(str::to_owned)
         })
         .collect();
     let ids = ids.ok_or_else(|| format!("a line has no `{COLUMN}`"))?;
@@ -180,6 +182,15 @@ mod tests {
             (outcome, reason.as_str()),
             (Outcome::Holds, "all 2 listed rows are right")
         );
+        // A comma within quotes, and a line break in another column, are no new cell and no new row.
+        let (outcome, reason) = judged("row_id,note\n\"c,d\",\"x\ny\"\na,z\n");
+        assert_eq!(
+            (outcome, reason.as_str()),
+            (
+                Outcome::NotJudged,
+                "1 of 2 listed rows not among the rows judged: c,d"
+            )
+        );
         let (outcome, reason) = judged("a\nc\nz\n");
         assert_eq!(
             (outcome, reason.as_str()),
@@ -202,6 +213,10 @@ mod tests {
         assert!(problem("").contains("lists no row"));
         assert!(problem("id,note\na,b\n").contains("no column `row_id`"));
         assert!(problem("note,row_id\nx\n").contains("a line has no `row_id`"));
+        // Either would make other rows of those that are listed.
+        let unclosed = problem("row_id,note\na,\"x\nc,y\n");
+        assert!(unclosed.contains("line 2: a quote is opened"), "{unclosed}");
+        assert!(problem("a\nb\0\n").contains("line 2: there is a NUL byte"));
         let nameless = ScoredRows {
             row_ids: None,
             ..rows()

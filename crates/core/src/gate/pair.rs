@@ -6,7 +6,8 @@ use super::scorecard::Scorecard;
 use super::shared_rows::SharedRows;
 use super::verdict::{Comparison, PairedComparison, SharedRowCounts};
 use crate::config::GateConfig;
-use crate::figure::count;
+use crate::evaluation::NAMELESS;
+use crate::figure::{count, slack};
 use crate::measurement::{Direction, Measurement, MetricKey};
 use crate::metrics::{Confusion, scoring_difference};
 use crate::row_mask::RowMask;
@@ -61,8 +62,7 @@ impl<'a> Pair<'a> {
 
     /// Whether both come from one and the same predictions.
     pub(super) fn has_same_predictions(&self) -> bool {
-        self.new.predictions_digest.is_some()
-            && self.new.predictions_digest == self.old.predictions_digest
+        self.new.has_predictions_of(self.old)
     }
 
     /// Whether both are of one model on the same rows: then nothing has changed, whatever the rows could prove.
@@ -73,9 +73,13 @@ impl<'a> Pair<'a> {
         is_one || self.has_same_predictions()
     }
 
-    /// Whether `bound` holds since both are the same model.
-    pub(super) fn is_unchanged(&self, bound: Bound) -> bool {
+    /// Whether `bound` of `key` holds since both are the same model and came to the same: by another threshold it need not.
+    pub(super) fn is_unchanged(&self, key: &MetricKey, bound: Bound) -> bool {
+        let has_same_value = |(new, old): (&Measurement, &Measurement)| {
+            (new.value - old.value).abs() <= slack(&[new.value, old.value])
+        };
         self.is_same_model()
+            && self.sides(key).is_ok_and(has_same_value)
             && bound
                 .least_improvement(0.0)
                 .is_some_and(|least| least <= 0.0)
@@ -213,6 +217,9 @@ fn basis<'a>(
     gate: &GateConfig,
     cards: [&Scorecard; 2],
 ) -> Basis<'a> {
+    if let Some(reason) = other_model(cards) {
+        return Basis::None(reason);
+    }
     if let Some(Ok(shared)) = found
         && shared.has_other_weights
     {
@@ -254,6 +261,17 @@ fn basis<'a>(
         }
         (CompareRows::Common, Some(Ok(shared))) => Basis::Shared(shared),
     }
+}
+
+/// Why the two are not one model at two times, as a clause: their names differ.
+pub(super) fn other_model([new, old]: [&Scorecard; 2]) -> Option<String> {
+    let (new, old) = (new.model_name.as_ref()?, old.model_name.as_ref()?);
+    let is_named = |name: &String| name != NAMELESS;
+    (new != old && is_named(new) && is_named(old)).then(|| {
+        format!(
+            "the baseline is of the model `{old}`, and this evaluation of `{new}`: name a baseline of this model; where the model was renamed, evaluate the old one again under the new name"
+        )
+    })
 }
 
 /// The classes that only one of the two has, where each has one: one may be the other, renamed.

@@ -14,10 +14,10 @@ use super::record::BaselineRecord;
 use super::scorecard::Scorecard;
 use crate::digest::Sha256Digest;
 use crate::evaluation::{Evaluation, EvaluationError};
-use crate::figure::told_apart;
+use crate::figure::{figure, told_apart};
 use crate::files;
 use crate::measurement::{Direction, Measurement, MetricKey, Undefined, Unit};
-use crate::metrics::catalog;
+use crate::metrics::{Metric, catalog};
 
 /// Why a file cannot be read as metrics.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,14 @@ pub enum ReadingError {
         path: String,
         /// Where and why.
         source: serde_json::Error,
+    },
+    /// JSON of which nothing can be used.
+    #[error("`{path}` holds no usable metric. {}", why.trim_end_matches('.'))]
+    NoValue {
+        /// The file.
+        path: String,
+        /// What is there, and why it cannot be used, as a sentence.
+        why: String,
     },
     /// JSON without a single metric in it.
     #[error("`{path}` holds no metric: write an object such as {{\"accuracy\": 0.98}}")]
@@ -107,10 +115,8 @@ fn flat(text: &[u8], path: &Path, source_digest: Sha256Digest) -> Result<Scoreca
     }
     let mut card = Scorecard::bare(source_digest, Vec::new());
     for (name, leaf) in leaves {
-        let metric = catalog::find(&name);
-        let (unit, direction) = metric.map(|metric| (metric.unit, metric.direction)).unzip();
         let key = MetricKey::overall(name);
-        match leaf.read(key.clone(), unit, direction) {
+        match leaf.read(key.clone()) {
             Ok(measurement) => card.measurements.push(measurement),
             Err(reason) => card.undefined.push(Undefined { key, reason }),
         }
@@ -118,7 +124,10 @@ fn flat(text: &[u8], path: &Path, source_digest: Sha256Digest) -> Result<Scoreca
     card.notes.extend(not_read(&card.undefined));
     let is_number = |undefined: &Undefined| undefined.reason.contains("not a finite");
     if card.measurements.is_empty() && !card.undefined.iter().any(is_number) {
-        return Err(ReadingError::Empty { path: path() });
+        return Err(match not_read(&card.undefined) {
+            Some(why) => ReadingError::NoValue { path: path(), why },
+            None => ReadingError::Empty { path: path() },
+        });
     }
     Ok(card)
 }
@@ -157,13 +166,10 @@ enum Leaf {
 
 impl Leaf {
     /// The measurement called `key`, or why it has no value, as a clause.
-    fn read(
-        self,
-        key: MetricKey,
-        unit: Option<Unit>,
-        direction: Option<Direction>,
-    ) -> Result<Measurement, String> {
+    fn read(self, key: MetricKey) -> Result<Measurement, String> {
         const MAX_CHARS: usize = 40;
+        let metric = catalog::find(&key.metric);
+        let unit = metric.map(|metric| metric.unit);
         Err(match self {
             Self::Number(value)
                 if unit == Some(Unit::Proportion) && !(0.0..=1.0).contains(&value) =>
@@ -174,7 +180,13 @@ impl Leaf {
                     told_apart(value, nearest)
                 )
             }
-            Self::Number(value) => return Ok(Measurement::bare(key, value, unit, direction)),
+            Self::Number(value) => {
+                let Some(reason) = impossible(&key.metric, value) else {
+                    let direction = catalog::direction(&key.metric);
+                    return Ok(Measurement::bare(key, value, unit, direction));
+                };
+                reason
+            }
             Self::NonFinite(text) => format!("it is {text}, which is not a finite number"),
             Self::Text(text) => {
                 let shown: String = text.chars().take(MAX_CHARS).collect();
@@ -183,6 +195,46 @@ impl Leaf {
             Self::Other(what) => format!("it is {what}, not a number"),
         })
     }
+}
+
+/// Why the metric that another tool calls `name` cannot be `value`, as a clause. What a tool calls `loss` may be of any formula, so
+/// that takes any value.
+fn impossible(name: &str, value: f64) -> Option<String> {
+    let of_range = |known: &Metric, (least, most): (f64, f64), what: &str| {
+        let end = if value < least {
+            least
+        } else if value > most {
+            most
+        } else {
+            return None;
+        };
+        let side = if value < least { "below" } else { "above" };
+        let shown = told_apart(value, end);
+        Some(format!(
+            "it is {shown}, but {what}`{}` is never {side} {}",
+            known.name,
+            figure(end)
+        ))
+    };
+    if let Some(known) = catalog::find(name).filter(|known| known.name != "loss") {
+        let reason = of_range(known, known.range, "")?;
+        let is_negative_of_loss = known.direction == Direction::LowerIsBetter && value < 0.0;
+        return Some(if is_negative_of_loss {
+            format!(
+                "{reason}: a score such as scikit-learn's `neg_{0}` is its negative, so write the value without the sign, or call it `neg_{0}`",
+                known.name
+            )
+        } else {
+            format!("{reason}: correct it, or give a metric of your own another name")
+        });
+    }
+    let known = catalog::find_negated(name).filter(|known| known.name != "loss")?;
+    let (least, most) = known.range;
+    let reason = of_range(known, (0.0 - most, 0.0 - least), "the negative of ")?;
+    Some(format!(
+        "{reason}: write it with its sign, or call it `{}`",
+        known.name
+    ))
 }
 
 /// Marks a text that stood in the file without quotes.
@@ -389,6 +441,37 @@ mod tests {
         );
     }
 
+    /// scikit-learn's `cross_val_score(scoring="neg_mean_squared_error")` under the plain name would hold any `max`.
+    #[test]
+    fn a_value_that_the_metric_cannot_take_has_no_value() {
+        for name in ["mse", "rmse", "test/mae", "log_loss", "mean_squared_error"] {
+            let text = format!("{{\"{name}\": -3, \"x\": 1}}");
+            let found = reason(&text, name);
+            assert!(
+                found.contains("is never below 0") && found.contains("scikit-learn's `neg_"),
+                "{name}: {found}"
+            );
+        }
+        assert!(reason(r#"{"r2": 1.5, "x": 1}"#, "r2").contains("is never above 1"));
+        assert!(reason(r#"{"mcc": -1.5, "x": 1}"#, "mcc").contains("is never below -1"));
+        let negated = reason(r#"{"neg": {"log_loss": 0.4}, "x": 1}"#, "neg.log_loss");
+        assert!(
+            negated.contains("the negative of `log_loss` is never above 0"),
+            "{negated}"
+        );
+        let read =
+            parse(r#"{"neg_mse": -3, "neg": {"log_loss": -0.4}, "r2": -7, "loss": -1, "mse": 0}"#);
+        let read = read.unwrap();
+        assert_eq!(read.undefined, []);
+        let directions: Vec<_> = read
+            .measurements
+            .iter()
+            .map(|found| found.direction)
+            .collect();
+        let (higher, lower) = (Direction::HigherIsBetter, Direction::LowerIsBetter);
+        assert_eq!(directions, [higher, higher, higher, lower, lower].map(Some));
+    }
+
     #[test]
     fn a_byte_order_mark_is_read_over_and_a_users_own_version_is_a_metric() {
         assert_eq!(
@@ -407,7 +490,13 @@ mod tests {
         assert!(error(r#"{"note": "NaN", "a": }"#).contains("not valid JSON"));
         assert!(error(r#"{"a": 1} x"#).contains("not valid JSON"));
         assert!(error("[1]").contains("not valid JSON"));
-        assert!(error(r#"{"note": "text", "list": [1]}"#).contains("holds no metric"));
+        let found = error(r#"{"note": "text", "list": [1]}"#);
+        assert!(found.contains("`list` (it is a list"), "{found}");
+        let found = error(r#"{"accuracy": 91.0}"#);
+        assert!(
+            found.contains("holds no usable metric") && found.contains("write 98.5 % as 0.985"),
+            "{found}"
+        );
         assert!(error("{}").contains("holds no metric"));
         assert!(
             error(r#"{"schema_version": 99, "measurements": []}"#)

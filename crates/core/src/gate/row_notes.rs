@@ -1,6 +1,6 @@
 //! What should be known about the rows of candidate and baseline, in sentences.
 
-use super::pair::{Basis, Pair};
+use super::pair::{Basis, Pair, other_model};
 use super::rule::{CompareRows, Rule};
 use crate::config::GateConfig;
 use crate::figure::count;
@@ -24,6 +24,9 @@ pub(super) fn note_on_groups(pair: &Pair<'_>) -> Option<String> {
 
 /// What should be known about the rows of the two.
 pub(super) fn note_on_rows(pair: &Pair<'_>, gate: &GateConfig) -> Option<String> {
+    if let Some(reason) = other_model([pair.new, pair.old]) {
+        return Some(format!("No change is judged: {reason}."));
+    }
     if pair.has_same_predictions() {
         return Some("The baseline has the same predictions, so nothing has changed.".to_owned());
     }
@@ -31,13 +34,16 @@ pub(super) fn note_on_rows(pair: &Pair<'_>, gate: &GateConfig) -> Option<String>
         RowMatch::Different { reason } => Some(match &pair.basis {
             Basis::Shared(shared) => {
                 let parts = [
-                    (shared.n_new, "new"),
-                    (shared.n_lost(), "of the baseline gone or relabelled"),
+                    (shared.n_new, "", "new"),
+                    (shared.n_lost(), " of the baseline", "gone or relabelled"),
                 ];
                 let parts: Vec<String> = parts
                     .into_iter()
-                    .filter(|(n_rows, _)| *n_rows > 0)
-                    .map(|(n_rows, what)| format!("{} {what}", is_or_are(n_rows)))
+                    .filter(|(n_rows, ..)| *n_rows > 0)
+                    .map(|(n_rows, whose, what)| {
+                        let verb = if n_rows == 1 { "is" } else { "are" };
+                        format!("{n_rows}{whose} {verb} {what}")
+                    })
                     .collect();
                 let beside = match parts.as_slice() {
                     [] => String::new(),
@@ -77,12 +83,5 @@ pub(super) fn note_on_rows(pair: &Pair<'_>, gate: &GateConfig) -> Option<String>
                 .collect();
             (!parts.is_empty()).then(|| parts.join(" "))
         }
-    }
-}
-
-fn is_or_are(n_rows: u64) -> String {
-    match n_rows {
-        1 => "1 is".to_owned(),
-        n_rows => format!("{n_rows} are"),
     }
 }

@@ -35,6 +35,11 @@ pub(super) fn judge_new_errors(most: u64, pair: &Pair<'_>) -> (Outcome, String) 
     if let Basis::None(reason) = &pair.basis {
         return (Outcome::NotJudged, reason.clone());
     }
+    if let Basis::Unpaired | Basis::Unknown = &pair.basis {
+        let reason =
+            "new errors are counted row by row, and it is not known which rows both were scored on";
+        return (Outcome::NotJudged, reason.to_owned());
+    }
     let Some((new, old)) = pair
         .missed_rows()
         .filter(|(new, old)| new.n_rows() == old.n_rows())

@@ -2,7 +2,7 @@
 
 use super::bound::Bound;
 use super::rule::{CompareRows, PAIRED_METRIC, PAIRED_METRIC_OF_SETS, Rule, WILDCARD, slice_parts};
-use crate::measurement::{MetricKey, Unit};
+use crate::measurement::{Direction, MetricKey, Unit};
 use crate::metrics::{Compute, catalog, has_paired_method};
 
 impl Rule {
@@ -115,6 +115,16 @@ impl Rule {
             if is_change && unit == Some(Unit::Proportion) && bound >= 1.0 {
                 let problem = format!(
                     "`{}` is a proportion, which cannot change by {bound} or more: write 5 % as 0.05, or use `{key}_pct`",
+                    self.metric
+                );
+                return Some((Some(key), problem));
+            }
+            let never_negative = catalog::find(&self.metric).is_some_and(|metric| {
+                metric.direction == Direction::HigherIsBetter && metric.range.0 >= 0.0
+            });
+            if key == "max_drop_pct" && never_negative && bound >= 100.0 {
+                let problem = format!(
+                    "`{}` is never below 0, so it cannot drop by more than 100 %: write 5 % as 5",
                     self.metric
                 );
                 return Some((Some(key), problem));

@@ -6,6 +6,7 @@ use crate::evaluation::Evaluation;
 use crate::figure::count;
 use crate::measurement::{Evidence, Fold, Measurement, MetricKey, Undefined};
 use crate::metrics::{Confusion, LabelledClass, Scoring};
+use crate::prediction_task::PredictionTask;
 use crate::row_mask::RowMask;
 use crate::row_set::{MatchedBy, RowMatch, RowSet};
 
@@ -18,6 +19,10 @@ pub struct Scorecard {
     pub model_name: Option<String>,
     /// The model's digest, where known.
     pub model_digest: Option<Sha256Digest>,
+    /// What was predicted, where known.
+    pub task: Option<PredictionTask>,
+    /// Digest of the settings that the model was trained by, without the seed, where known.
+    pub training: Option<Sha256Digest>,
     /// Digest of the very bytes that this was read from.
     pub source_digest: Sha256Digest,
     /// Which rows were judged, where known.
@@ -26,6 +31,8 @@ pub struct Scorecard {
     pub data_digest: Option<Sha256Digest>,
     /// Digest of the predictions, where there are any.
     pub predictions_digest: Option<Sha256Digest>,
+    /// What the indices and columns of the predictions stand for, in their order: classes or outputs, where known.
+    pub column_names: Option<Vec<String>>,
     /// The rows predicted wrong, where known.
     pub missed_rows: Option<RowMask>,
     /// Labels against predictions, where known.
@@ -56,10 +63,13 @@ impl Scorecard {
         Self {
             model_name: None,
             model_digest: None,
+            task: None,
+            training: None,
             source_digest,
             rows: None,
             data_digest: None,
             predictions_digest: None,
+            column_names: None,
             missed_rows: None,
             confusion: None,
             classes: Vec::new(),
@@ -79,6 +89,12 @@ impl Scorecard {
         Self {
             model_name: Some(evaluation.model.name.clone()),
             model_digest: evaluation.model.digest.clone(),
+            task: Some(evaluation.task),
+            training: evaluation
+                .model
+                .training
+                .as_ref()
+                .map(|training| training.config_digest.clone()),
             source_digest,
             rows: Some(evaluation.data.rows.clone()),
             data_digest: Some(evaluation.data.digest.clone()),
@@ -86,6 +102,7 @@ impl Scorecard {
                 .predictions
                 .as_ref()
                 .map(|predictions| predictions.sha256.clone()),
+            column_names: evaluation.column_names(),
             missed_rows: evaluation.missed_rows.clone(),
             confusion: evaluation.confusion.clone(),
             classes: evaluation.classes.clone(),
@@ -173,6 +190,17 @@ impl Scorecard {
     pub(super) fn has_row_ids(&self) -> bool {
         let rows = self.rows.as_ref();
         rows.is_some_and(|rows| rows.matched_by == MatchedBy::RowId)
+    }
+
+    /// Whether both are of the same predictions for the same rows. The file of the predictions holds indices of classes and
+    /// unnamed columns, so that its digest says so only where the names are the same.
+    pub fn has_predictions_of(&self, older: &Self) -> bool {
+        let names = self.column_names.as_ref().zip(older.column_names.as_ref());
+        self.predictions_digest.is_some()
+            && self.predictions_digest == older.predictions_digest
+            // Where the baseline does not say its names, the labels' names are in the row sets' digests.
+            && names.is_none_or(|(new, old)| new == old)
+            && matches!(self.rows_match(older), RowMatch::Same { .. })
     }
 
     /// Whether `self`, the newer, and `older` were scored on the same rows.

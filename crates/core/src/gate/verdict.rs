@@ -178,6 +178,9 @@ pub struct GroupResult {
     pub at_least: u32,
     /// How many do.
     pub n_hold: u32,
+    /// How many were skipped, since there is no baseline.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub n_skipped: u32,
     /// What that comes to.
     pub decision: Decision,
 }
@@ -185,14 +188,27 @@ pub struct GroupResult {
 impl GroupResult {
     /// The group in words: `2 of 3 rules hold (fast, small, sure), at least 2 must`.
     pub fn words(&self) -> String {
+        let skipped = match self.n_skipped {
+            0 => String::new(),
+            1 => "; 1 was skipped and may".to_owned(),
+            n => format!("; {n} were skipped and may"),
+        };
         format!(
-            "{} of {} hold ({}), at least {} must",
+            "{} of {} hold ({}), at least {} must{skipped}",
             self.n_hold,
             count(self.rules.len() as u64, "rule"),
             self.rules.join(", "),
             self.at_least
         )
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// What a change of the configuration is about.

@@ -36,8 +36,58 @@ pub fn by_importance() -> impl Iterator<Item = &'static Metric> {
 
 /// The metric that another tool's file calls `name`: its last part, without the name of a data split, by name or alias.
 ///
-/// `test/f1_score` is `f1`; where two tasks share a name, such as `loss`, the first is found.
+/// `test/f1_score` is `f1`; where two tasks share a name, such as `loss`, the first is found. The negative of a metric is not
+/// that metric: see [`find_negated`].
 pub fn find(name: &str) -> Option<&'static Metric> {
+    let found = find_last_part(name)?;
+    let is_negated = found.direction == Direction::LowerIsBetter && has_negated_part(name);
+    (!is_negated).then_some(found)
+}
+
+/// The metric whose negative another tool's file calls `name`: scikit-learn's scorers are higher-is-better throughout, so
+/// that `neg_log_loss`, or `neg.log_loss` where it is nested, is the log loss with the other sign.
+///
+/// Only of metrics of which a lower value is better: `neg.recall` is the recall of a class `neg`.
+pub fn find_negated(name: &str) -> Option<&'static Metric> {
+    let (before, last) = match name.rfind(['/', '.']) {
+        Some(at) => name.split_at(at + 1),
+        None => ("", name),
+    };
+    let found = match without_negation(last) {
+        Some(rest) => find_last_part(&format!("{before}{rest}")),
+        None if has_negated_part(name) => find_last_part(name),
+        None => None,
+    };
+    found.filter(|metric| metric.direction == Direction::LowerIsBetter)
+}
+
+/// Names of data splits that tools put before a metric's.
+const SPLITS: [&str; 4] = ["val_", "test_", "train_", "eval_"];
+
+const NEGATIONS: [&str; 2] = ["neg", "negative"];
+
+/// Whether one of the parts before the last says that the value is the metric's negative.
+fn has_negated_part(name: &str) -> bool {
+    let mut parts = name.rsplit(['/', '.']);
+    parts.next();
+    parts.any(|part| {
+        let part = part.to_ascii_lowercase();
+        NEGATIONS.contains(&part.as_str())
+    })
+}
+
+/// `log_loss` of `neg_log_loss` and `test_neg_log_loss`.
+fn without_negation(part: &str) -> Option<String> {
+    let part = part.to_ascii_lowercase();
+    let split = SPLITS.iter().find(|split| part.starts_with(**split));
+    let bare = split.map_or(part.as_str(), |split| &part[split.len()..]);
+    let rest = NEGATIONS
+        .iter()
+        .find_map(|negation| bare.strip_prefix(negation)?.strip_prefix(['_', '-']))?;
+    Some(rest.to_owned())
+}
+
+fn find_last_part(name: &str) -> Option<&'static Metric> {
     // `ndcg@10`, `pinball_loss@0.1`: at which place or quantile is not its name.
     let at_number = name
         .rsplit_once('@')
@@ -45,7 +95,7 @@ pub fn find(name: &str) -> Option<&'static Metric> {
     let name = at_number.map_or(name, |(name, _)| name);
     let last = name.rsplit(['/', '.']).next().unwrap_or(name);
     let last = last.to_ascii_lowercase();
-    let bare = ["val_", "test_", "train_", "eval_"]
+    let bare = SPLITS
         .iter()
         .find_map(|split| last.strip_prefix(split))
         .unwrap_or(&last);
@@ -84,7 +134,9 @@ pub fn is_headline_of_class(name: &str) -> bool {
 
 /// Which way `name` is better, where the catalog knows it.
 pub fn direction(name: &str) -> Option<Direction> {
-    find(name).map(|metric| metric.direction)
+    find(name)
+        .map(|metric| metric.direction)
+        .or_else(|| find_negated(name).map(|_| Direction::HigherIsBetter))
 }
 
 #[cfg(test)]
@@ -108,6 +160,14 @@ mod tests {
             ("val_ndcg@10", Some(HigherIsBetter)),
             ("test/pinball_loss@0.1", Some(LowerIsBetter)),
             ("latency_ms", None),
+            // scikit-learn's scorers.
+            ("neg_log_loss", Some(HigherIsBetter)),
+            ("test_neg_mean_squared_error", Some(HigherIsBetter)),
+            ("neg.log_loss", Some(HigherIsBetter)),
+            ("cv/neg/rmse", Some(HigherIsBetter)),
+            // A class that is called so, as `classification_report` nests them.
+            ("neg.recall", Some(HigherIsBetter)),
+            ("negligible_log_loss", None),
         ] {
             assert_eq!(direction(name), expected, "{name}");
         }

@@ -21,7 +21,7 @@ const fn metric(
         definition,
         interval: "",
         source: "",
-        range: (f64::NEG_INFINITY, f64::INFINITY),
+        range: (0.0, 1.0),
         shown: Shown::Details,
         compute: Compute::Elsewhere,
     }

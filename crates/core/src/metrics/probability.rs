@@ -242,6 +242,18 @@ impl Probabilities {
     }
 }
 
+/// Refuses scores `[n_rows, n_classes]` that are not probabilities of each row's classes.
+pub fn check_probabilities(scores: Scores<'_>, n_classes: usize) -> Result<(), MetricError> {
+    fn all<T: Copy + Into<f64>>(scores: &[T], n_classes: usize) -> Result<(), MetricError> {
+        let mut rows = scores.chunks_exact(n_classes).enumerate();
+        rows.try_for_each(|(row, scores)| check(row, scores))
+    }
+    match scores {
+        Scores::F32(scores) => all(scores, n_classes),
+        Scores::F64(scores) => all(scores, n_classes),
+    }
+}
+
 /// Whether the scores of a row are probabilities.
 fn check<T: Copy + Into<f64>>(row: usize, scores: &[T]) -> Result<(), MetricError> {
     let (mut sum, mut is_negative) = (0.0, false);

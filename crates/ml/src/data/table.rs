@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use trainyard_core::config::CsvConfig;
+use trainyard_core::csv_text::{CsvTextProblem, Watched};
 
 use super::column::{Column, number};
 use super::error::DataError;
@@ -17,7 +18,7 @@ use super::features::{Features, Sink};
 pub use problem::{Place, TableProblem};
 use roles::Roles;
 use row::{RowProblem, RowRoles};
-use text::{Finding, Watched, line_of};
+use text::line_of;
 
 /// What a table holds.
 pub(super) struct Table {
@@ -49,9 +50,9 @@ pub(super) fn read(
     is_closed: bool,
 ) -> Result<Table, DataError> {
     let malformed = DataError::table(path);
-    let watched = Watched::open(path, config.delimiter as u8)
+    let watched = text::open(path, config.delimiter as u8)
         .map_err(DataError::read(path))?
-        .map_err(malformed)?;
+        .map_err(|problem| malformed(problem.into()))?;
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(config.delimiter as u8)
         .trim(csv::Trim::All)
@@ -61,7 +62,7 @@ pub(super) fn read(
         .map(|header| header.iter().map(str::to_owned).collect());
     let header: Vec<String> = checked(path, &reader, header)?;
     if header.iter().all(String::is_empty) {
-        return Err(malformed(TableProblem::Empty));
+        return Err(malformed(CsvTextProblem::Empty.into()));
     }
     let roles = Roles::of(&header, config, keys, is_closed).map_err(malformed)?;
     let mut table = Table {
@@ -120,16 +121,8 @@ fn checked<T>(
     result: Result<T, csv::Error>,
 ) -> Result<T, DataError> {
     let place = |at| place_of(path, at);
-    let found = reader.get_ref().finding().map(|finding| match finding {
-        Finding::Unclosed(at) => TableProblem::Unclosed { place: place(at) },
-        Finding::BehindQuote { at, opened_at } => TableProblem::BehindQuote {
-            place: place(at),
-            opened: place(opened_at),
-        },
-        Finding::Nul(at) => TableProblem::Nul { place: place(at) },
-    });
-    if let Some(problem) = found {
-        return Err(DataError::table(path)(problem));
+    if let Some(finding) = reader.get_ref().finding() {
+        return Err(DataError::table(path)(finding.problem(place).into()));
     }
     let error = match result {
         Ok(value) => return Ok(value),
@@ -146,9 +139,10 @@ fn checked<T>(
             n_cells: *len,
             n_columns: *expected_len,
         },
-        csv::ErrorKind::Utf8 { pos, .. } => TableProblem::NotUtf8 {
+        csv::ErrorKind::Utf8 { pos, .. } => CsvTextProblem::NotUtf8 {
             place: place_in(pos.as_ref()),
-        },
+        }
+        .into(),
         csv::ErrorKind::Io(_) => {
             return Err(match error.into_kind() {
                 csv::ErrorKind::Io(source) => DataError::read(path)(source),

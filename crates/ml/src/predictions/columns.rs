@@ -8,7 +8,7 @@ use trainyard_core::prediction_task::PredictionTask;
 use trainyard_core::scored_rows::{Labels, ScoreTable};
 
 use super::coded::Coded;
-use super::labels::Texts;
+use super::labels::{Texts, by_value_or_name};
 use super::places::Places;
 use super::problem::{Problem, shortened, some};
 
@@ -203,7 +203,13 @@ impl ScoreColumns {
     /// by their number which is theirs.
     pub(super) fn class_names(&self, labels: &Texts<'_>) -> Result<Vec<String>, Problem> {
         match self {
-            Self::Named(columns) => Ok(columns.iter().map(|(class, _)| class.clone()).collect()),
+            // Not in the order of the file: that of its columns does not matter.
+            Self::Named(columns) => {
+                let mut classes: Vec<String> =
+                    columns.iter().map(|(class, _)| class.clone()).collect();
+                classes.sort_by(|left, right| by_value_or_name(left, right));
+                Ok(classes)
+            }
             Self::Array { n_columns, .. } => {
                 let classes: Vec<String> = (0..*n_columns).map(|idx| idx.to_string()).collect();
                 let is_numbered = |label: &&str| {

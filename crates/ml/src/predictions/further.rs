@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use trainyard_core::config::EvaluateConfig;
+use trainyard_core::config::{Bins, EvaluateConfig};
 use trainyard_core::metrics::quantile_of;
 use trainyard_core::scored_rows::Column;
 
@@ -42,7 +42,10 @@ pub(super) fn kept(
             let is_metric = evaluate.columns.iter().any(|column| column.name == name)
                 || has_quantiles && matches!(quantile_of(&name), Some(Ok(_)));
             let column = column(&name, cells, is_metric, places)?;
-            notes.extend(note_on_texts(&name, &column, places));
+            // Where bins are asked for, cells that are not numbers are in one of their own.
+            if !is_binned(&name, evaluate) {
+                notes.extend(note_on_texts(&name, &column, places));
+            }
             kept.insert(name, column);
         }
     }
@@ -60,6 +63,18 @@ pub(super) fn is_used(name: &str, evaluate: &EvaluateConfig) -> bool {
         || is_ranked_by(name)
         || quantile_of(name).is_some()
         || of_slices.any(|used| used == name)
+}
+
+/// Whether a slice cuts the column into bins, whatever its cells.
+fn is_binned(name: &str, evaluate: &EvaluateConfig) -> bool {
+    let of_column = evaluate.slices.iter();
+    of_column
+        .filter(|slice| slice.columns.iter().any(|column| column == name))
+        .any(|slice| match &slice.bins {
+            None => false,
+            Some(Bins::Each(_)) => true,
+            Some(Bins::ByColumn(by_column)) => by_column.contains_key(name),
+        })
 }
 
 /// Numbers where all cells are finite numbers, else texts; a column that is a metric must be numbers.

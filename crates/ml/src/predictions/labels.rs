@@ -3,7 +3,11 @@
 //! Two spellings are one class only where nothing else can be meant: one column written wholly as `1` and the other wholly
 //! as `1.0`. Everything that would end in an accuracy of 0 for the sake of spelling is an error that says so.
 
+use std::cmp::Ordering;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use icu_normalizer::ComposingNormalizerBorrowed;
 
 use super::coded::Coded;
 use super::places::Places;
@@ -74,6 +78,12 @@ impl<'a> Texts<'a> {
             |text: &str| classes.is_some_and(|classes| classes.iter().any(|c| c == text));
         let is_gap = |cell: &String| GAPS.contains(&cell.as_str()) && !is_listed(cell);
         let distinct = self.cells.distinct();
+        if let Some(code) = distinct.iter().position(|cell| cell.trim().is_empty()) {
+            return Err(Problem::Empty {
+                place: self.places.of(self.cells.first_row(code)),
+                column: self.name.to_owned(),
+            });
+        }
         if let Some(code) = distinct.iter().position(is_gap) {
             return Err(Problem::Gap {
                 place: self.places.of(self.cells.first_row(code)),
@@ -131,7 +141,6 @@ impl<'a> Texts<'a> {
     /// `cell`, the distinct text of index `code`, is not a class.
     fn no_class(&self, code: usize, cell: &str, classes: &[String]) -> Problem {
         let place = self.places.of(self.cells.first_row(code));
-        let folded = |text: &str| text.trim().to_lowercase();
         if let Some(class) = classes.iter().find(|class| folded(class) == folded(cell)) {
             return Problem::AlmostClass {
                 place,
@@ -154,6 +163,51 @@ impl<'a> Texts<'a> {
             classes: some(classes.iter().map(String::as_str)),
             hint: hint.to_owned(),
         }
+    }
+}
+
+/// What is left of a name where neither case, nor blanks around it, nor the form in which Unicode writes its marks (NFC or NFD) counts.
+fn folded(text: &str) -> String {
+    let normal_form = ComposingNormalizerBorrowed::new_nfc();
+    normal_form
+        .normalize(&text.trim().to_lowercase())
+        .into_owned()
+}
+
+/// A sentence about classes that are told apart by how they are written alone, where there are any: both may be meant, but mostly one is.
+pub(super) fn note_on_writing(classes: &[String]) -> Option<String> {
+    const N_NAMED: usize = 3;
+    let mut first_of: HashMap<String, &String> = HashMap::new();
+    let alike: Vec<String> = classes
+        .iter()
+        .filter_map(|class| match first_of.entry(folded(class)) {
+            Entry::Occupied(first) => Some(format!("`{}` and `{class}`", first.get())),
+            Entry::Vacant(place) => {
+                place.insert(class);
+                None
+            }
+        })
+        .collect();
+    if alike.is_empty() {
+        return None;
+    }
+    let more = match alike.len().saturating_sub(N_NAMED) {
+        0 => String::new(),
+        n_more => format!(", and {n_more} more"),
+    };
+    Some(format!(
+        "Classes that differ by case, blanks or Unicode form alone: {}{more}. Write each alike, or list both in `[data] classes`.",
+        alike[..alike.len().min(N_NAMED)].join(", ")
+    ))
+}
+
+/// Numbers by value, before other names.
+pub(super) fn by_value_or_name(left: &str, right: &str) -> Ordering {
+    match (left.parse::<f64>(), right.parse::<f64>()) {
+        (Ok(left), Ok(right)) => left.total_cmp(&right),
+        (Ok(_), Err(_)) => Ordering::Less,
+        (Err(_), Ok(_)) => Ordering::Greater,
+        (Err(_), Err(_)) => left.cmp(right),
     }
 }
 
@@ -208,14 +262,7 @@ pub(super) fn found_classes(labels: &Texts<'_>, predicted: Option<&Texts<'_>>) -
         classes.sort_unstable();
         classes.dedup();
     }
-    classes.sort_by(
-        |left, right| match (left.parse::<f64>(), right.parse::<f64>()) {
-            (Ok(left), Ok(right)) => left.total_cmp(&right),
-            (Ok(_), Err(_)) => std::cmp::Ordering::Less,
-            (Err(_), Ok(_)) => std::cmp::Ordering::Greater,
-            (Err(_), Err(_)) => left.cmp(right),
-        },
-    );
+    classes.sort_by(|left, right| by_value_or_name(left, right));
     classes
 }
 
@@ -253,8 +300,8 @@ pub(super) fn refuse_mismatch(
         return Ok(());
     }
     refuse_offset(labels, predicted, classes)?;
-    // Only in case or blanks another name than a label.
-    let folded = |idx: u32| classes[idx as usize].trim().to_lowercase();
+    // Only in writing another name than a label.
+    let folded = |idx: u32| folded(&classes[idx as usize]);
     for &idx in of_predicted.difference(&of_labels) {
         if is_declared {
             break;

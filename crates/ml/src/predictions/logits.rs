@@ -1,5 +1,7 @@
 //! Scores of a file in, probabilities out: a softmax over the logits of a row, or the sigmoid of one, in f64.
 
+use trainyard_core::figure::told_apart;
+use trainyard_core::metrics::{MetricError, check_probabilities};
 use trainyard_core::scored_rows::ScoreTable;
 
 use super::places::Places;
@@ -66,6 +68,56 @@ pub(super) fn of_one_column(
     }
     Ok(ScoreTable::F64(probabilities))
 }
+
+/// Refuses scores that are not probabilities of the `classes` of a row, with what they may be instead.
+pub(super) fn refuse_others(
+    scores: &ScoreTable,
+    classes: &[String],
+    places: &Places,
+) -> Result<(), Problem> {
+    let n_classes = classes.len();
+    let row = match check_probabilities(scores.as_scores(), n_classes) {
+        Ok(()) => return Ok(()),
+        Err(MetricError::NotFinite { row, column, value }) => {
+            return Err(not_finite(row, &classes[column], value, places));
+        }
+        Err(MetricError::NotProbabilities { row, .. }) => row,
+        Err(error) => return Err(Problem::Format(error.to_string())),
+    };
+    let of_row = |idx: usize| scores.as_scores().at(row * n_classes + idx);
+    let sum: f64 = (0..n_classes).map(of_row).sum();
+    let negative = (0..n_classes).find(|&idx| of_row(idx) < 0.0);
+    let (found, remedy) = match negative {
+        Some(idx) if of_row(idx) > -ROUNDING => (
+            format!("the score of `{}` is {}", classes[idx], of_row(idx)),
+            "round it up to 0, as `numpy.clip(scores, 0, 1)` does",
+        ),
+        Some(idx) => (
+            format!("the score of `{}` is {}", classes[idx], of_row(idx)),
+            "for logits, set `[evaluate] scores = \"logits\"`",
+        ),
+        None if (sum - 100.0).abs() <= 1.0 => (
+            format!("the scores sum to {}", told_apart(sum, 1.0)),
+            "write 98.5 % as 0.985",
+        ),
+        None if (sum - 1.0).abs() <= 0.1 => (
+            format!("the scores sum to {}", told_apart(sum, 1.0)),
+            "write them with all their digits, or divide each row by its sum",
+        ),
+        None => (
+            format!("the scores sum to {}", told_apart(sum, 1.0)),
+            "for logits, set `[evaluate] scores = \"logits\"`",
+        ),
+    };
+    Err(Problem::NotProbabilities {
+        place: places.of(row),
+        found,
+        remedy,
+    })
+}
+
+/// What arithmetic leaves below 0 of a probability of 0.
+const ROUNDING: f64 = 1e-6;
 
 fn not_finite(row: usize, class: &str, value: f64, places: &Places) -> Problem {
     Problem::NotFinite {

@@ -1,5 +1,7 @@
 //! What can be wrong with a file of predictions. `place` is where: `line 3` or `row 2`.
 
+use trainyard_core::csv_text::CsvTextProblem;
+
 use super::binary::ThresholdError;
 pub(super) use super::names::{shortened, some};
 use super::places::Places;
@@ -9,6 +11,8 @@ use super::places::Places;
 pub(super) enum Problem {
     #[error("{0}")]
     Format(String),
+    #[error(transparent)]
+    Text(#[from] CsvTextProblem),
     #[error("there are no rows")]
     NoRows,
     #[error("there is no {what} `{name}`; there are {found}{hint}")]
@@ -101,6 +105,14 @@ pub(super) enum Problem {
         column: String,
         cell: String,
     },
+    #[error(
+        "{place}: {found}, but the scores of a row are probabilities, not negative and with a sum of 1: {remedy}"
+    )]
+    NotProbabilities {
+        place: String,
+        found: String,
+        remedy: &'static str,
+    },
     #[error("{place}: the column `{column}` is empty")]
     Empty { place: String, column: String },
     #[error("{place}: {found} cells, but the header has {expected}")]
@@ -111,7 +123,9 @@ pub(super) enum Problem {
     },
     #[error("the header names `{0}` twice")]
     ColumnTwice(String),
-    #[error("{place}: the row_id `{row_id}` is there twice")]
+    #[error(
+        "{place}: the row_id `{row_id}` is there twice; of a repeated cross-validation, write one file of each repetition"
+    )]
     RowIdTwice { place: String, row_id: String },
     #[error("the array `row_id` must hold integers or texts")]
     RowIdType,
@@ -121,7 +135,10 @@ pub(super) enum Problem {
         shape: Vec<usize>,
         n_rows: usize,
     },
-    #[error("{place}: `{cell}` in the column `{column}` is not a finite number")]
+    #[error(
+        "{place}: `{cell}` in the column `{column}` is not a finite number{}",
+        decimal_comma(cell)
+    )]
     NotFinite {
         place: String,
         column: String,
@@ -166,7 +183,7 @@ pub(super) enum Problem {
         hint: String,
     },
     #[error(
-        "{place}: the {column} `{cell}` is not the class `{class}`, but differs from it by case or blanks alone: write both alike"
+        "{place}: the {column} `{cell}` is not the class `{class}`, but differs from it by case or blanks, or by Unicode form (NFC, NFD), alone: write both alike"
     )]
     AlmostClass {
         place: String,
@@ -209,12 +226,23 @@ pub(super) enum Problem {
         "the array `score` has {n_columns} columns, and the label `{label}` does not say which is its own: list `[data] classes` in the order of the columns"
     )]
     UnnamedColumns { n_columns: usize, label: String },
-    #[error("there is no column `score_{class}`; there are {found}")]
+    #[error("there is no column `score_{class}`; there are score columns of {found}")]
     NoScoreColumn { class: String, found: String },
     #[error(
         "the column `score_{0}` is of no class: add it to `[data] classes`, or remove the column"
     )]
     ExtraScoreColumn(String),
+}
+
+/// What to write in place of a number with a comma, where a cell is one.
+fn decimal_comma(cell: &str) -> String {
+    let with_point = cell.replacen(',', ".", 1);
+    match with_point.parse::<f64>() {
+        Ok(value) if cell.contains(',') && value.is_finite() => {
+            format!("; predictions have a decimal point: write `{with_point}`")
+        }
+        _ => String::new(),
+    }
 }
 
 /// Refuses predictions that are not those of the threshold in force, row by row.

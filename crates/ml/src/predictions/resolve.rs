@@ -216,7 +216,10 @@ fn probabilities(
     }
     let in_order = scores.in_order(classes)?;
     match scale {
-        Scale::Probabilities => Ok(in_order),
+        Scale::Probabilities => {
+            logits::refuse_others(&in_order, classes, places)?;
+            Ok(in_order)
+        }
         Scale::Logits => logits::softmax(&in_order, classes, places),
     }
 }

@@ -10,6 +10,7 @@ use super::columns::{
     AnswerColumns, Answers, Given, Resolved, ScoreColumns, SeveralColumns, numbers,
 };
 use super::flags::{self, Flags};
+use super::labels::by_value_or_name;
 use super::places::Places;
 use super::problem::{Problem, refuse_other_threshold, some};
 
@@ -134,7 +135,8 @@ impl SeveralColumns {
         }
     }
 
-    /// The names of classes or outputs in the order in which they are kept: that of `declared`, else of the file.
+    /// The names of classes or outputs in the order in which they are kept: that of `declared`, else sorted, so that the order of
+    /// columns in a file does not matter; of an array, that of its columns.
     fn names(&self, declared: Option<&[String]>) -> Result<Vec<String>, Problem> {
         let n_columns = self.labels.columns.len();
         match (&self.labels.names, declared) {
@@ -145,7 +147,11 @@ impl SeveralColumns {
                 n_names: declared.len(),
             }),
             (None, Some(declared)) => Ok(declared.to_vec()),
-            (Some(names), None) => Ok(names.clone()),
+            (Some(names), None) => {
+                let mut names = names.clone();
+                names.sort_by(|left, right| by_value_or_name(left, right));
+                Ok(names)
+            }
             (Some(names), Some(declared)) => {
                 if let Some(class) = declared.iter().find(|class| !names.contains(class)) {
                     let title = format!("{}{class}", self.labels.prefix);

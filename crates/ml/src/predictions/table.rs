@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use trainyard_core::csv_text::CsvTextProblem;
 use trainyard_core::digest::DigestBuilder;
 use trainyard_core::files::without_byte_order_mark;
 
@@ -112,6 +113,7 @@ impl Several {
 /// The columns of a CSV table with a header.
 pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
     let bytes = without_byte_order_mark(bytes);
+    CsvTextProblem::check(bytes, b',')?;
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .from_reader(bytes);
@@ -121,6 +123,9 @@ pub(super) fn columns(bytes: &[u8]) -> Result<Columns, Problem> {
         .iter()
         .map(str::to_owned)
         .collect();
+    if header.iter().all(String::is_empty) {
+        return Err(CsvTextProblem::Empty.into());
+    }
     let several = Several::of(&header)?;
     let mut columns = Columns {
         row_ids: None,

@@ -320,8 +320,9 @@ fn text_arrays_are_read_and_written() {
 fn the_order_of_rows_columns_and_classes_does_not_change_which_rows_they_are() {
     let one = classified("row_id,label,predicted\n1,a,a\n2,b,a\n3,a,b\n").unwrap();
     let other = classified("predicted,label,row_id\nb,a,3\nc,b,2\na,a,1\n").unwrap();
+    assert_eq!(other.rows.row_ids, Some(names(&["1", "2", "3"])));
     let ((set, order), (other_set, other_order)) = (one.row_set(), other.row_set());
-    let (mask, other_mask) = (order.mask(&[1, 2]), other_order.mask(&[0, 1]));
+    let (mask, other_mask) = (order.mask(&[1, 2]), other_order.mask(&[1, 2]));
     assert_eq!(set.matches(&other_set).is_same(), Some(true));
     assert_eq!(mask, other_mask);
     let renamed = classified("row_id,label,predicted\n1,x,x\n2,b,x\n3,x,b\n").unwrap();
@@ -335,10 +336,107 @@ fn the_order_of_rows_columns_and_classes_does_not_change_which_rows_they_are() {
     assert!(with("2").notes[0].contains("no slice or metric names: `x`"));
 }
 
+/// What evaluations are told apart by is the digest of these bytes.
+#[test]
+fn rows_and_columns_in_another_order_are_the_same_predictions() {
+    let bytes = |text: &str| archived(&classified(text).unwrap());
+    let one = bytes(
+        "row_id,label,predicted,score_a,score_b\n1,a,a,0.75,0.25\n2,b,a,0.5,0.5\n10,a,b,0.25,0.75\n",
+    );
+    let other = bytes(
+        "score_b,label,score_a,row_id,predicted\n0.75,a,0.25,10,b\n0.25,a,0.75,1,a\n0.5,b,0.5,2,a\n",
+    );
+    assert_eq!(one, other);
+    let of_outputs = |text: &str| {
+        let read = csv(text, Some(PredictionTask::Regression), None).unwrap();
+        (archived(&read), read.rows.classes)
+    };
+    let one = of_outputs("label_h,predicted_h,label_w,predicted_w\n1,2,3,4\n5,6,7,8\n");
+    let other = of_outputs("label_w,label_h,predicted_w,predicted_h\n3,1,4,2\n7,5,8,6\n");
+    assert_eq!(one, other);
+    // Without ids a row is its position.
+    let unnamed = |text: &str| archived(&classified(text).unwrap());
+    assert_ne!(
+        unnamed("label,predicted\na,a\nb,a\n"),
+        unnamed("label,predicted\nb,a\na,a\n")
+    );
+}
+
+/// `a\u{308}` is a letter and its marks (NFD), `ä` is both in one (NFC).
+#[test]
+fn classes_that_differ_by_writing_alone_are_named() {
+    let text = "label,predicted\nyes,yes\nYes,yes\nno,no\n";
+    let read = classified(text).unwrap();
+    assert!(
+        read.notes[0].contains("`Yes` and `yes`") && read.notes[0].contains("list both"),
+        "{:?}",
+        read.notes
+    );
+    let listed = csv(text, None, Some(&names(&["yes", "Yes", "no"]))).unwrap();
+    assert_eq!(listed.notes, Vec::<String>::new());
+    let both = classified("label,predicted\n\u{e4}pfel,b\na\u{308}pfel,b\nb,b\n").unwrap();
+    assert!(both.notes[0].contains("Unicode form"), "{:?}", both.notes);
+    let other = problem("label,predicted\n\u{e4}pfel,a\u{308}pfel\nb,b\nc,c\n");
+    assert!(other.contains("Unicode form (NFC, NFD)"), "{other}");
+    // Other letters are other classes.
+    let distinct = classified("label,predicted\n\u{e4}pfel,b\napfel,b\nb,b\n").unwrap();
+    assert_eq!(distinct.notes, Vec::<String>::new());
+}
+
+#[test]
+fn scores_that_are_not_probabilities_are_refused_with_what_they_may_be() {
+    for (second, remedy) in [
+        ("2.5,-1.5", "the score of `b` is -1.5, but"),
+        ("2.5,1.5", "sum to 4, but"),
+        (
+            "2.5,1.5",
+            "for logits, set `[evaluate] scores = \"logits\"`",
+        ),
+        ("75,25", "write 98.5 % as 0.985"),
+        ("0.33,0.66", "sum to 0.99, but"),
+        ("0.33,0.66", "divide each row by its sum"),
+        ("1,-1e-17", "round it up to 0"),
+    ] {
+        let found = problem(&format!("label,score_a,score_b\na,1,0\n\nb,{second}\n"));
+        assert!(
+            found.starts_with("line 4: ") && found.contains(remedy),
+            "{second}: {found}"
+        );
+    }
+    let found = csv(
+        "label,predicted\n1.5,\"2,5\"\n",
+        Some(PredictionTask::Regression),
+        None,
+    );
+    let found = found.unwrap_err().to_string();
+    assert!(found.contains("write `2.5`"), "{found}");
+}
+
+#[test]
+fn an_empty_text_of_an_array_is_no_class() {
+    let texts = |values: [&str; 2]| array(&[2], Values::Text(values.map(str::to_owned).to_vec()));
+    let (labels, predicted) = (texts(["a", ""]), texts(["a", "a"]));
+    let error = npz(&[("label", &labels), ("predicted", &predicted)], None).unwrap_err();
+    assert_eq!(error.to_string(), "row 1: the column `label` is empty");
+}
+
 #[test]
 fn errors_name_the_line_and_what_to_change() {
     for (text, expected) in [
-        ("", "there is no column `label`"),
+        ("", "the file is empty"),
+        // Either swallows rows without a word, in whichever column.
+        (
+            "label,predicted,url\na,a,x\na,b,\"http://y\na,b,z\na,b,z\n",
+            "line 3: a quote is opened here and never closed",
+        ),
+        (
+            "label,predicted,url\na,a,\"x\na,b,y\na,b,\"z\na,b,z\n",
+            "text follows the closing quote of the cell that is opened on line 2",
+        ),
+        (
+            "label,predicted\na,a\nb,b\0\n",
+            "line 3: there is a NUL byte",
+        ),
         ("label\n", "neither a `predicted` column"),
         ("label,predicted\n", "there are no rows"),
         (
@@ -360,7 +458,7 @@ fn errors_name_the_line_and_what_to_change() {
         ),
         (
             "label,score_a\nb,1\n",
-            "there is no column `score_b`; there are a",
+            "there is no column `score_b`; there are score columns of a",
         ),
         (
             "row_id,label,predicted\n1,a,a\n1,a,a\n",
@@ -383,7 +481,7 @@ fn errors_name_the_line_and_what_to_change() {
     assert!(
         error
             .to_string()
-            .contains("there is no column `score_c`; there are a, b"),
+            .contains("there is no column `score_c`; there are score columns of a, b"),
         "{error}"
     );
     let error = csv(

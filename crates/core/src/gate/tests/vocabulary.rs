@@ -172,4 +172,8 @@ fn of_a_group_as_many_rules_must_hold_as_it_says() {
     assert_eq!(of(3, absent).verdict, Decision::Fail);
     let skipped = "metric = 'loss'\nmax_drop = 0.1";
     assert_eq!(of(2, skipped).verdict, Decision::Warn);
+    assert_eq!(
+        of(2, skipped).groups[0].words(),
+        "1 of 3 rules hold (right, even, sure), at least 2 must; 1 was skipped and may"
+    );
 }

@@ -1,36 +1,18 @@
 //! Why a table cannot be used.
 
-use std::fmt;
-
+use trainyard_core::csv_text::CsvTextProblem;
+pub use trainyard_core::csv_text::Place;
 use trainyard_core::folds::KeyError;
 
 use crate::data::column::CellProblem;
 use crate::data::excerpt::{Excerpt, Names};
 
-/// Where in a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// A line, counted from 1.
-    Line(u64),
-    /// A byte, where the file could not be read again to count its lines.
-    Byte(u64),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Line(line) => write!(formatter, "line {line}"),
-            Self::Byte(byte) => write!(formatter, "byte {byte}"),
-        }
-    }
-}
-
 /// Why a table cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TableProblem {
-    /// No bytes, or nothing but a byte order mark.
-    #[error("the file is empty")]
-    Empty,
+    /// Not the text of a table.
+    #[error(transparent)]
+    Text(#[from] CsvTextProblem),
     /// A header and nothing else.
     #[error("there are no rows below the header")]
     NoRows,
@@ -41,18 +23,6 @@ pub enum TableProblem {
     AllDropped {
         /// How many there were.
         n_dropped: u64,
-    },
-    /// What Excel calls Unicode text.
-    #[error("this is UTF-16 text; save it as UTF-8 (in Excel: \"CSV UTF-8\")")]
-    Utf16,
-    /// Another kind of file.
-    #[error("this {0}")]
-    Other(&'static str),
-    /// Another encoding.
-    #[error("{place}: this is not UTF-8 text; save the file as UTF-8")]
-    NotUtf8 {
-        /// Where.
-        place: Place,
     },
     /// The system's words.
     #[error("{place}: {problem}")]
@@ -71,31 +41,6 @@ pub enum TableProblem {
         n_cells: u64,
         /// Cells of the header.
         n_columns: u64,
-    },
-    /// The rest of the file is one cell.
-    #[error(
-        "{place}: a quote is opened here and never closed; close it, or write a quote that is text as `\"\"` in a quoted cell"
-    )]
-    Unclosed {
-        /// Of the quote.
-        place: Place,
-    },
-    /// Most often, a quote before it was never closed.
-    #[error(
-        "{place}: text follows the closing quote of the cell that is opened on {opened}; close that cell where it \
-         ends, or write a quote that is text as `\"\"`"
-    )]
-    BehindQuote {
-        /// Of the text.
-        place: Place,
-        /// Of the opening quote.
-        opened: Place,
-    },
-    /// Binary, or UTF-16 in part.
-    #[error("{place}: there is a NUL byte, so this is not plain text; save the file as UTF-8")]
-    Nul {
-        /// Where.
-        place: Place,
     },
     /// One name twice.
     #[error("two columns are called {name} (columns {first} and {second}); rename one of them")]

@@ -59,7 +59,9 @@ impl Roles {
         } else {
             (0..header.len()).filter(|idx| !has_role(idx)).collect()
         };
-        let keys = keys.iter().map(|name| Ok((name.clone(), find(name)?)));
+        let keys = keys
+            .iter()
+            .map(|name| Ok::<_, TableProblem>((name.clone(), find(name)?)));
         let keys = keys.collect::<Result<_, _>>()?;
         let is_unknown = |idx: &usize| !has_role(idx) && !features.contains(idx);
         if let Some(idx) = (0..header.len()).find(is_unknown).filter(|_| is_closed) {

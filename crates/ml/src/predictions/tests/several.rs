@@ -150,12 +150,16 @@ fn neither_rows_nor_columns_nor_classes_in_another_order_are_other_rows() {
     let other = "score_cat,predicted_dog,label_dog,country,weight,row_id,score_dog,predicted_cat,label_cat\n\
                  0.5,1,1,FR,2,b,1,1,0\n0.75,0,0,DE,1,a,0.25,1,1\n";
     let (one, other) = (read(SETS), read(other));
-    assert_eq!(other.rows.classes, ["dog", "cat"]);
-    let in_order = other.rows.in_classes_of(&one.rows.classes).unwrap();
-    assert_eq!(in_order.gather(&[1, 0]), one.rows);
+    assert_eq!(other.rows, one.rows);
     let ((set, order), (other_set, other_order)) = (one.row_set(), other.row_set());
     assert_eq!(set, other_set);
-    assert_eq!(order.mask(&[1]), other_order.mask(&[0]));
+    assert_eq!(order.mask(&[1]), other_order.mask(&[1]));
+    // Classes that the configuration lists are in its order.
+    let listed = read_as(SETS, None, Some(&names(&["dog", "cat"])), "").unwrap();
+    assert_eq!(listed.rows.classes, ["dog", "cat"]);
+    let in_order = listed.rows.in_classes_of(&one.rows.classes).unwrap();
+    assert_eq!(in_order, one.rows);
+    assert_eq!(listed.row_set().0, set);
     let relabelled = read(&SETS.replace("a,1,1,0", "a,1,1,1"));
     assert_eq!(set.matches(&relabelled.row_set().0).is_same(), Some(false));
     let renamed = read(&SETS.replace("_dog", "_wolf"));

@@ -1,32 +1,33 @@
-//! Whether the evaluation says what its predictions give: a figure that was edited is not published by.
+//! Whether an evaluation says what its predictions give: a figure that was edited is neither judged nor published by.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::Cursor;
 use std::path::Path;
 
 use serde_json::Value;
-use trainyard_core::config::Config;
-use trainyard_core::digest::Sha256Digest;
-use trainyard_core::error_chain::in_one_line;
-use trainyard_core::evaluation::Evaluation;
-use trainyard_core::figure::figure;
-use trainyard_core::files;
-use trainyard_core::measurement::{Measurement, MetricKey};
-use trainyard_core::numeric_columns::measure_columns;
-use trainyard_core::scored_rows::ScoredRows;
-use trainyard_core::slices::{SliceMetrics, measure_slices};
+
+use crate::config::EvaluateConfig;
+use crate::digest::Sha256Digest;
+use crate::error_chain::in_one_line;
+use crate::evaluation::Evaluation;
+use crate::figure::figure;
+use crate::files;
+use crate::measurement::{Measurement, MetricKey};
+use crate::numeric_columns::measure_columns;
+use crate::scored_rows::ScoredRows;
+use crate::slices::{SliceMetrics, measure_slices};
 
 /// Of the larger of two values: what another processor's arithmetic changes is less.
 const TOLERANCE: f64 = 1e-9;
 
-/// Measures the predictions in `folder` again, on all rows, classes, columns and slices, and returns them; the error says what
+/// Measures the predictions in `folder` again, which `evaluation` was read from, on all rows, classes, columns and slices, and returns them; the error says what
 /// differs, as a clause.
 ///
 /// Figures of folds that were trained for themselves are not: their rows are not kept with the evaluation.
-pub(crate) fn check(
+pub fn check(
     evaluation: &Evaluation,
     folder: &Path,
-    config: &Config,
+    configured: &EvaluateConfig,
 ) -> Result<ScoredRows, String> {
     let stored = evaluation.predictions.as_ref();
     let stored =
@@ -39,15 +40,20 @@ pub(crate) fn check(
     let classes = classes.ok_or("the evaluation names no classes")?;
     let rows = ScoredRows::read_archive(Cursor::new(bytes), evaluation.task, classes)?;
     let scoring = &evaluation.scoring;
-    let evaluate = &config.evaluate;
-    let mut found = rows
-        .measure(scoring)
-        .map_err(|error| in_one_line(&error))?
-        .measurements;
+    // What differs from the configuration is the concern of the rules that depend on it.
+    let evaluate = evaluation.settings.as_ref().unwrap_or(configured);
+    let measured = rows.measure(scoring).map_err(|error| in_one_line(&error))?;
+    if evaluation.confusion.is_some() && evaluation.confusion != measured.confusion {
+        return Err("its confusion matrix is not what its predictions give".to_owned());
+    }
+    let mut found = measured.measurements;
     let of_columns = measure_columns(&rows, &evaluate.columns, scoring.confidence);
     found.extend(of_columns.map_err(|error| in_one_line(&error))?);
-    let of_rules: BTreeSet<String> = (config.gate.rules.iter())
-        .map(|rule| rule.metric.clone())
+    // Slices were measured by the metrics of the rules at that time, which may have changed since.
+    let of_slices = evaluation.measurements.iter();
+    let of_rules: BTreeSet<String> = of_slices
+        .filter(|stated| stated.key.slice.is_some())
+        .map(|stated| stated.key.metric.clone())
         .collect();
     let metrics = SliceMetrics {
         of_rules: &of_rules,
