@@ -164,6 +164,22 @@ fn paired_methods_are_computed_again_from_the_rows() {
     };
     close(&found["areas"]["new_area"], area(0));
     close(&found["areas"]["old_area"], area(1));
+    // Each class's variance times 1 + 3 / n, and Satterthwaite's degrees of freedom.
+    let classes = ["positives", "negatives"].map(|class| {
+        let class = &found["areas"][class];
+        ["variance", "n_effective"].map(|name| class[name].as_f64().unwrap())
+    });
+    let widened = classes
+        .iter()
+        .map(|[variance, n]| variance * (1.0 + 3.0 / n));
+    close(&found["widened"]["variance"], widened.sum());
+    let variance: f64 = classes.iter().map(|[variance, _]| variance).sum();
+    let scatter: f64 = classes
+        .iter()
+        .map(|[variance, n]| variance.powi(2) / n)
+        .sum();
+    let degrees_of_freedom = &found["widened"]["degrees_of_freedom"];
+    close(degrees_of_freedom, variance.powi(2) / scatter);
 
     let found = &of(3)[0]["computation"];
     assert_eq!(found["kind"], "cells");

@@ -33,7 +33,7 @@ fn predictions_need_no_configuration_and_errors_name_the_line() {
     write("bad.csv", "label,score_a,score_b\na,0.5,0.5\nb,0.5,inf\n");
     evaluate(&["--predictions", "bad.csv"], 4).has_error("line 3: `inf` in the column `score_b`");
     write("sum.csv", "label,score_a,score_b\na,0.5,0.5\nb,0.9,0.9\n");
-    evaluate(&["--predictions", "sum.csv"], 4).has_error("row 1: the scores are not probabilities");
+    evaluate(&["--predictions", "sum.csv"], 4).has_error("line 3: the scores sum to 1.8");
     evaluate(&["--predictions", "absent.csv"], 4).has_error("absent.csv");
 }
 

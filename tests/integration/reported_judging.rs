@@ -122,6 +122,11 @@ fn a_stage_that_fails_leaves_nothing_for_the_next_to_believe() {
     folder.write("p.csv", "label,predicted\na,\n");
     folder.run("evaluate", &["--predictions", "p.csv"], 4);
     folder.run("gate", &[], 3).has_output("evaluation.json");
+    // Nor do its page and its flat metrics stay, which `gate --metrics` would believe.
+    for file in ["metrics.json", "report.html"] {
+        let path = folder.path(&format!("trainyard-out/evaluation/{file}"));
+        assert!(!path.exists(), "{}", path.display());
+    }
     // A verdict that cannot be given leaves none of yesterday's.
     folder.write("p.csv", good);
     folder.run("evaluate", &["--predictions", "p.csv"], 0);

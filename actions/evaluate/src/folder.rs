@@ -18,6 +18,26 @@ use crate::subject::Subject;
 /// The page for people.
 pub(crate) const REPORT_FILE: &str = "report.html";
 
+/// What may lie beside `evaluation.json`, in its order there.
+const SIBLINGS: [&str; 8] = [
+    METRICS_FILE,
+    REPORT_FILE,
+    "charts/learning-curve.svg",
+    "charts/folds.svg",
+    "charts/reliability.svg",
+    "charts/roc.svg",
+    "charts/precision-recall.svg",
+    "charts/confusion-matrix.svg",
+];
+
+/// Removes the files of an earlier evaluation: beside one that breaks off they would say what it did not find.
+pub(crate) fn remove_files(folder: &Path) -> anyhow::Result<()> {
+    for path in SIBLINGS {
+        files::remove(&folder.join(path))?;
+    }
+    Ok(())
+}
+
 /// The rows as they lie in the folder.
 pub(crate) struct Stored {
     file: FileEntry,
@@ -116,52 +136,31 @@ fn write_siblings(folder: &Path, evaluation: &Evaluation) -> anyhow::Result<Vec<
     let metrics = files::json_bytes(&evaluation.flat_metrics()).exit_code(ExitCode::Bug)?;
     let page = report::evaluation_page(evaluation).exit_code(ExitCode::Bug)?;
     let confusion = evaluation.confusion.as_ref();
-    let siblings = [
-        (METRICS_FILE, Some(metrics)),
-        (REPORT_FILE, Some(page.into_bytes())),
-        (
-            "charts/learning-curve.svg",
-            report::learning_curve(&evaluation.history).map(String::into_bytes),
-        ),
-        (
-            "charts/folds.svg",
-            report::FoldFigures::of(evaluation)
-                .and_then(|figures| report::fold_chart(&figures))
-                .map(String::into_bytes),
-        ),
-        (
-            "charts/reliability.svg",
-            evaluation
-                .reliability
-                .as_ref()
-                .and_then(report::reliability_chart)
-                .map(String::into_bytes),
-        ),
-        (
-            "charts/roc.svg",
-            report::roc_chart(&evaluation.curves).map(String::into_bytes),
-        ),
-        (
-            "charts/precision-recall.svg",
-            report::precision_recall_chart(&evaluation.curves).map(String::into_bytes),
-        ),
-        (
-            "charts/confusion-matrix.svg",
-            confusion
-                .and_then(report::confusion_matrix)
-                .map(String::into_bytes),
-        ),
+    let contents = [
+        Some(metrics),
+        Some(page.into_bytes()),
+        report::learning_curve(&evaluation.history).map(String::into_bytes),
+        report::FoldFigures::of(evaluation)
+            .and_then(|figures| report::fold_chart(&figures))
+            .map(String::into_bytes),
+        evaluation
+            .reliability
+            .as_ref()
+            .and_then(report::reliability_chart)
+            .map(String::into_bytes),
+        report::roc_chart(&evaluation.curves).map(String::into_bytes),
+        report::precision_recall_chart(&evaluation.curves).map(String::into_bytes),
+        confusion
+            .and_then(report::confusion_matrix)
+            .map(String::into_bytes),
     ];
     let mut entries = Vec::new();
-    for (path, content) in siblings {
-        match content {
-            Some(content) => {
-                files::write(&folder.join(path), &content)?;
-                entries.push(FileEntry::of_bytes(path, &content));
-            }
-            // A chart of an earlier evaluation is not one of this.
-            None => files::remove(&folder.join(path))?,
-        }
+    for (path, content) in SIBLINGS.into_iter().zip(contents) {
+        let Some(content) = content else {
+            continue;
+        };
+        files::write(&folder.join(path), &content)?;
+        entries.push(FileEntry::of_bytes(path, &content));
     }
     Ok(entries)
 }

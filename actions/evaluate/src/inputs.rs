@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, ValueEnum};
 use trainyard_core::prediction_task::PredictionTask;
 use trainyard_fetch::DataArgs;
@@ -22,7 +23,7 @@ pub struct Inputs {
     #[arg(long, value_name = "FILE")]
     pub predictions: Option<PathBuf>,
     /// With predictions: the model's name in reports; overrides `[model] name`.
-    #[arg(long, value_name = "NAME", requires = "predictions")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), requires = "predictions")]
     pub name: Option<String>,
     /// With predictions: what is predicted; overrides `[model] task`.
     #[arg(long, value_enum, value_name = "TASK", requires = "predictions")]

@@ -26,6 +26,7 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let stage = Stage::start("evaluate", &inputs.stage.log)?;
     let path = inputs.stage.out.join("evaluation");
     let results = ResultFolder::begin(&path, EVALUATION_FILE)?;
+    folder::remove_files(results.path())?;
     let subject = Subject::load(&inputs)?;
     // The disk and the processor each have their own work.
     let (scores, stored) = thread::scope(|scope| {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, ValueEnum};
 use trainyard_core::gate::BaselinePlace;
 use trainyard_registry::RegistryArgs;
@@ -40,7 +41,7 @@ pub struct Inputs {
     #[arg(long, value_name = "NAME")]
     pub artifact: Option<String>,
     /// The model's name on GitHub, if the configuration has none.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub name: Option<String>,
     /// Open the check run on GitHub and exit. Use it as the first step of a job, so that the pull request shows a pending
     /// check.

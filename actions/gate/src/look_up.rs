@@ -11,7 +11,7 @@ use trainyard_core::gate::{
     Baseline, BaselineRecord, ChangeScope, Flips, FreshEvidence, Looks, Mark, MustPass, RuleChange,
     RulesFrom, RulesInForce, RulesOrigin, rule_changes,
 };
-use trainyard_runner::{Context, Event};
+use trainyard_runner::{Context, Event, Provider};
 
 use crate::Inputs;
 use crate::chosen::{Chosen, Places, Searched};
@@ -68,8 +68,13 @@ impl LookedUp {
         let base = inputs.stage.base();
         let compared = compared.unwrap_or_else(|| {
             Compared::with(Baseline::NotConfigured(
-                "no baseline is configured, and earlier commits are known on GitHub alone"
-                    .to_owned(),
+                match context.provider {
+                    Provider::GitHubActions => {
+                        "no baseline is configured, and earlier commits are not looked up without a token (`GITHUB_TOKEN`)"
+                    }
+                    _ => "no baseline is configured, and earlier commits are known on GitHub alone",
+                }
+                .to_owned(),
             ))
         });
         let Compared {

@@ -131,7 +131,8 @@ impl RowSet {
         }
         if self.digest != older.digest {
             return different(match self.matched_by {
-                MatchedBy::RowId => "other row ids or other labels".to_owned(),
+                MatchedBy::RowId => "other row ids or other labels (`7` and `007`, or `1` and `1.0`, are not the same text)"
+                    .to_owned(),
                 MatchedBy::Position => {
                     "other labels, or the same in another order: add a `row_id` column if only the order changed"
                         .to_owned()

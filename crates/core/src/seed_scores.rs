@@ -5,6 +5,7 @@
 
 use crate::evaluation::{Evaluation, SeedSpread, SeedTable, setting_differences};
 use crate::measurement::{Measurement, MetricKey};
+use crate::metrics::catalog;
 use crate::row_set::RowMatch;
 use crate::statistics::{Interval, IntervalMethod, Moments, student_quantile};
 
@@ -220,12 +221,13 @@ fn spread(metric: &str, values: Vec<f64>, confidence: f64) -> SeedSpread {
     let interval = (deviation > 0.0).then(|| {
         let quantile = student_quantile(f64::midpoint(1.0, confidence), n - 1.0);
         let reach = quantile * deviation / n.sqrt();
-        Interval {
+        let interval = Interval {
             lower: moments.mean - reach,
             upper: moments.mean + reach,
             confidence,
             method: IntervalMethod::StudentT,
-        }
+        };
+        catalog::within_range(metric, interval)
     });
     SeedSpread {
         metric: metric.to_owned(),

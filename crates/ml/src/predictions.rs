@@ -5,6 +5,7 @@
 //! `label_<name>`, `predicted_<name>` and `score_<name>`, and npz arrays `[n_rows, n_names]`. `row_id`, `weight`, `group` and `fold` are optional in both; every other column of a
 //! CSV, and every array `column/<name>`, is a further column. What is read as f64 is kept as f64.
 
+mod agreement;
 mod archive;
 mod binary;
 mod coded;
@@ -31,7 +32,7 @@ use trainyard_core::config::EvaluateConfig;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::PREDICTIONS_FILE;
 use trainyard_core::files::{self, FileError};
-use trainyard_core::metrics::{argmax, predictions as predicted_classes, quantile_of};
+use trainyard_core::metrics::{predictions as predicted_classes, quantile_of};
 use trainyard_core::model::FileEntry;
 use trainyard_core::row_mask::RowMask;
 use trainyard_core::row_set::RowSet;
@@ -211,7 +212,10 @@ fn assembled(
     } = columns;
     let default = EvaluateConfig::default();
     let evaluate = given.evaluate.unwrap_or(&default);
-    let mut notes: Vec<String> = unused(&others, evaluate).into_iter().collect();
+    let has_quantiles = matches!(labels, Labels::Value(_)) && evaluate.ranking.is_none();
+    let mut notes: Vec<String> = unused(&others, evaluate, has_quantiles)
+        .into_iter()
+        .collect();
     // What a model cost or took is not what a row is: without ids, it would make other rows of the same.
     others.retain(|name, _| {
         quantile_of(name).is_none() && !evaluate.columns.iter().any(|column| column.name == *name)
@@ -222,12 +226,15 @@ fn assembled(
         ));
     }
     if evaluate.fixed_threshold().is_none() {
-        notes.extend(contradiction(&predicted, scores.as_ref(), classes.len()));
+        notes.extend(agreement::check(
+            &predicted,
+            scores.as_ref(),
+            classes.len(),
+        )?);
     }
     let weights = weights.map(|cells| further::weights(&cells, &places));
     let groups = groups.map(|cells| further::groups(cells, &places));
     let folds = folds.map(|cells| further::folds(&cells, &places));
-    let has_quantiles = matches!(labels, Labels::Value(_)) && evaluate.ranking.is_none();
     let columns = further::kept(further, evaluate, has_quantiles, &places, &mut notes)?;
     let mut rows = ScoredRows {
         row_ids,
@@ -270,9 +277,14 @@ fn in_order_of_ids(rows: ScoredRows) -> ScoredRows {
 }
 
 /// A note that names the columns that nothing is made of.
-fn unused(others: &BTreeMap<String, Sha256Digest>, evaluate: &EvaluateConfig) -> Option<String> {
+fn unused(
+    others: &BTreeMap<String, Sha256Digest>,
+    evaluate: &EvaluateConfig,
+    has_quantiles: bool,
+) -> Option<String> {
     let is_unused = |name: &&String| {
-        !["weight", "group"].contains(&name.as_str()) && !further::is_used(name, evaluate)
+        !["weight", "group"].contains(&name.as_str())
+            && !further::is_used(name, evaluate, has_quantiles)
     };
     let named = |name: &String| match name.as_str() {
         "" => "one without a name".to_owned(),
@@ -281,46 +293,6 @@ fn unused(others: &BTreeMap<String, Sha256Digest>, evaluate: &EvaluateConfig) ->
     let names: Vec<String> = others.keys().filter(is_unused).map(named).collect();
     let shown = some(names.iter().map(String::as_str));
     (!names.is_empty()).then(|| format!("Columns that no slice or metric names: {shown}."))
-}
-
-/// A note where most predictions are another class than the one with the highest score.
-fn contradiction(
-    predicted: &Labels,
-    scores: Option<&ScoreTable>,
-    n_classes: usize,
-) -> Option<String> {
-    let (Labels::Class(predicted), Some(scores)) = (predicted, scores) else {
-        return None;
-    };
-    let n_other = match scores {
-        ScoreTable::F32(scores) => n_other_than_best(predicted, scores, n_classes),
-        ScoreTable::F64(scores) => n_other_than_best(predicted, scores, n_classes),
-    };
-    (2 * n_other > predicted.len()).then(|| {
-        format!(
-            "`predicted` is another class than the one with the highest score in {n_other} of {} rows: are the scores in the order of the classes?",
-            predicted.len()
-        )
-    })
-}
-
-fn n_other_than_best<T: PartialOrd + Sync>(
-    predicted: &[u32],
-    scores: &[T],
-    n_classes: usize,
-) -> usize {
-    let count = |predicted: &[u32], scores: &[T]| {
-        let rows = predicted.iter().zip(scores.chunks_exact(n_classes));
-        rows.filter(|(predicted, scores)| **predicted as usize != argmax(scores))
-            .count()
-    };
-    let half = predicted.len() / 2;
-    let (first, second) = predicted.split_at(half);
-    let (of_first, of_second) = scores.split_at(half * n_classes);
-    thread::scope(|scope| {
-        let other = scope.spawn(|| count(second, of_second));
-        count(first, of_first) + other.join().expect("counting does not panic")
-    })
 }
 
 #[cfg(test)]

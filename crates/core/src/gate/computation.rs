@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::{ChangedRows, PairedChange, PairedEvidence, n_replicates};
 use crate::statistics::{
-    Interval, IntervalMethod, Moments, PairedRows, RocDifference, normal_quantile, tango_statistics,
+    Interval, IntervalMethod, Moments, PairedRows, RocDifference, Widened, normal_quantile,
+    tango_statistics,
 };
 
 /// The counts and figures behind the decision of one bound on a change, where the rule asks for a confidence.
@@ -45,6 +46,10 @@ pub enum Computation {
         areas: RocDifference,
         /// That variance.
         variance: f64,
+        /// What the interval is made of: that variance widened by three rows' worth of change, and the degrees of freedom of Student's t.
+        /// Absent where no placement changes, and in verdicts of older versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        widened: Option<Widened>,
     },
     /// The bootstrap over the cells of label, old and new prediction.
     Cells {
@@ -173,7 +178,8 @@ impl Computation {
             },
             PairedEvidence::Areas { areas } => Self::Delong {
                 areas: *areas,
-                variance: areas.positives.variance + areas.negatives.variance,
+                variance: areas.variance(),
+                widened: areas.student(),
             },
             PairedEvidence::Cells {
                 n_classes, cells, ..

@@ -9,6 +9,7 @@ use super::{
     ranking_metrics, regression_metrics, set_metrics,
 };
 use crate::measurement::Direction;
+use crate::statistics::Interval;
 
 /// Every metric, by family.
 pub fn all() -> impl Iterator<Item = &'static Metric> {
@@ -25,6 +26,12 @@ pub fn all() -> impl Iterator<Item = &'static Metric> {
     ]
     .into_iter()
     .flatten()
+}
+
+/// The part of `interval` that the metric called `name` can reach; all of it where the catalog has no such metric.
+pub fn within_range(name: &str, interval: Interval) -> Interval {
+    let metric = all().find(|metric| metric.name == name);
+    metric.map_or(interval, |metric| metric.within_range(interval))
 }
 
 /// Every metric, those of every report first.

@@ -45,7 +45,7 @@ pub fn interval_at(
     let counted = catalog::counted(&measurement.key.metric);
     let unsupported = |reason: NoInterval| IntervalError::Unsupported(reason.over(counted));
     let metric = catalog::all().find(|metric| metric.name == measurement.key.metric);
-    let clamped = |interval| metric.map_or(interval, |metric| metric.within_range(interval));
+    let clamped = |interval| catalog::within_range(&measurement.key.metric, interval);
     if let Some(evidence) = &measurement.evidence {
         let interval = of_evidence(evidence, confidence);
         return interval.map(clamped).map_err(unsupported);

@@ -20,7 +20,7 @@ use crate::figure::count;
 use crate::measurement::{Evidence, Measurement, MetricKey, Undefined};
 
 /// Why a number is not one.
-const TOO_LARGE: &str = "the numbers are too large: a sum of them is beyond 64-bit floating point";
+const TOO_LARGE: &str = "the numbers are too large or too small: a sum or a quotient of them is beyond 64-bit floating point";
 
 /// Classes up to which each has the metrics of [`Shown::Details`]: those of thousands of classes would be most of the file.
 pub(super) const MAX_DETAILED_CLASSES: usize = 200;

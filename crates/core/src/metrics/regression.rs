@@ -143,6 +143,11 @@ pub(super) fn mean_label(rows: &Values<'_>) -> Option<f64> {
     Some(rows.mean_of(|row| rows.labels[row]).value())
 }
 
+/// A mean square below which its parts have lost digits: the smallest number with all digits, over the precision.
+const SMALLEST_MEAN: f64 = f64::MIN_POSITIVE / f64::EPSILON;
+
+const TOO_CLOSE: &str = "the labels lie so close to each other that their squares are beyond 64-bit floating point: score them in a smaller unit";
+
 /// 1 - `lost` / `possible`, the means of the losses of a row by each.
 pub(super) fn explained(
     rows: &Values<'_>,
@@ -151,6 +156,9 @@ pub(super) fn explained(
     confidence: f64,
 ) -> Computed {
     let of_possible = rows.mean_of(&possible).value();
+    if of_possible < SMALLEST_MEAN {
+        return undefined(TOO_CLOSE);
+    }
     let ratio = rows.mean_of(&lost).value() / of_possible;
     let influence = |row| (ratio * possible(row) - lost(row)) / of_possible;
     let spread = rows.sampling.spread(1.0 - ratio, influence);
@@ -313,6 +321,28 @@ pub(super) fn gamma_deviance(rows: &Values<'_>, confidence: f64) -> Computed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Squares of some 1e-320 have four digits.
+    #[test]
+    fn shares_of_squares_that_lose_digits_have_no_value() {
+        let r2_of = |scale: f64| {
+            let rows = Values {
+                labels: &[scale, 2.0 * scale, 4.0 * scale],
+                predicted: &[1.5 * scale, 2.0 * scale, 4.0 * scale],
+                sampling: &Sampling::new(3, None, None).unwrap(),
+                objective: Loss::MeanSquaredError,
+                quantile: 0.5,
+            };
+            match r2(&rows, 0.95) {
+                Computed::Value(estimate) => Some(estimate.value),
+                Computed::Undefined(_) => None,
+            }
+        };
+        // 1 - 0.25 / (14 / 3), by hand.
+        let expected = 1.0 - 0.75 / 14.0;
+        assert!((r2_of(1e-140).unwrap() - expected).abs() < 1e-12);
+        assert_eq!(r2_of(1e-160), None);
+    }
 
     /// Independent source: scikit-learn's documentation of `median_absolute_error`, whose example gives 0.5; with a fifth
     /// row that is off by 2 the median of 0, 0.5, 0.5, 1 and 2 is 0.5 as well, and of 0, 1, 1, 2 it is 1.

@@ -56,16 +56,27 @@ pub(super) fn computation_steps(computation: &Computation) -> Vec<Step> {
                 ),
             )
         }
-        Computation::Delong { areas, variance } => one(
+        Computation::Delong {
+            areas,
+            variance,
+            widened,
+        } => one(
             "areas",
             format!(
-                "{} − {}, of {} and {}; DeLong's variance of the difference = {} + {} = {variance}",
+                "{} − {}, of {} and {}; DeLong's variance of the difference = {} + {} = {variance}{}",
                 areas.new_area,
                 areas.old_area,
                 count(areas.n_positives, "positive row"),
                 count(areas.n_negatives, "negative row"),
                 areas.positives.variance,
-                areas.negatives.variance
+                areas.negatives.variance,
+                match widened {
+                    Some(widened) => format!(
+                        ", widened by three rows' worth of change to {}; t with {} degrees of freedom",
+                        widened.variance, widened.degrees_of_freedom
+                    ),
+                    None => "; no placement changes, so it is Tango's interval of no discordant row of the smaller class".to_owned(),
+                },
             ),
         ),
         Computation::Cells {

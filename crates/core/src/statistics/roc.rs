@@ -14,7 +14,7 @@ mod ties;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::difference::RocDifference;
+pub use self::difference::{RocDifference, Widened};
 pub use self::order::NoRoc;
 use self::order::{Order, Ties};
 pub use self::ties::RocTies;

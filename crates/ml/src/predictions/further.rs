@@ -28,11 +28,11 @@ pub(super) fn kept(
 ) -> Result<BTreeMap<String, Column>, Problem> {
     let n_unused = further
         .keys()
-        .filter(|name| !is_used(name, evaluate))
+        .filter(|name| !is_used(name, evaluate, true))
         .count();
     let mut kept = BTreeMap::new();
     for (name, FurtherColumn { cells, is_of_rows }) in further {
-        let is_used = is_used(&name, evaluate);
+        let is_used = is_used(&name, evaluate, true);
         let is_short = match &cells {
             Cells::Numbers(_) => true,
             Cells::Texts(texts) => texts.iter().all(|text| text.len() <= MAX_UNUSED_BYTES),
@@ -52,8 +52,8 @@ pub(super) fn kept(
     Ok(kept)
 }
 
-/// Whether slices or metrics are made of the column.
-pub(super) fn is_used(name: &str, evaluate: &EvaluateConfig) -> bool {
+/// Whether slices or metrics are made of the column. `has_quantiles`: whether a column may be a predicted quantile.
+pub(super) fn is_used(name: &str, evaluate: &EvaluateConfig, has_quantiles: bool) -> bool {
     let mut of_slices = evaluate.slices.iter().flat_map(|slice| &slice.columns);
     let is_ranked_by = |name: &str| {
         let ranking = evaluate.ranking.as_ref();
@@ -61,7 +61,7 @@ pub(super) fn is_used(name: &str, evaluate: &EvaluateConfig) -> bool {
     };
     evaluate.columns.iter().any(|column| column.name == name)
         || is_ranked_by(name)
-        || quantile_of(name).is_some()
+        || has_quantiles && quantile_of(name).is_some()
         || of_slices.any(|used| used == name)
 }
 

@@ -116,6 +116,21 @@ pub(super) fn refuse_others(
     })
 }
 
+/// Refuses probabilities in the place of logits. Logits of several rows that all happen to be in [0, 1] with a sum of 1 there are none.
+pub(super) fn refuse_probabilities(scores: &ScoreTable, n_classes: usize) -> Result<(), Problem> {
+    let scores = scores.as_scores();
+    let has_several_rows = scores.len() > n_classes;
+    // One-hot rows may be logits of a toy.
+    let is_whole = |idx: usize| scores.at(idx).fract() == 0.0;
+    let is_probability = has_several_rows
+        && check_probabilities(scores, n_classes).is_ok()
+        && !(0..scores.len()).all(is_whole);
+    if is_probability {
+        return Err(Problem::NotLogits);
+    }
+    Ok(())
+}
+
 /// What arithmetic leaves below 0 of a probability of 0.
 const ROUNDING: f64 = 1e-6;
 

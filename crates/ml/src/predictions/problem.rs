@@ -113,6 +113,14 @@ pub(super) enum Problem {
         found: String,
         remedy: &'static str,
     },
+    #[error(
+        "`predicted` is another class than the one with the highest score in {n_other} of {n_rows} rows, as if the scores were those of other classes: name each score column by its class, or list `[data] classes` in the order of an array's columns"
+    )]
+    ScoresOfOthers { n_other: usize, n_rows: usize },
+    #[error(
+        "the scores of every row are probabilities with a sum of 1 already: remove `scores = \"logits\"` from `[evaluate]`"
+    )]
+    NotLogits,
     #[error("{place}: the column `{column}` is empty")]
     Empty { place: String, column: String },
     #[error("{place}: {found} cells, but the header has {expected}")]

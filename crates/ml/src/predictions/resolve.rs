@@ -43,7 +43,7 @@ impl Columns {
         }
         let default = EvaluateConfig::default();
         let evaluate = given.evaluate.unwrap_or(&default);
-        let is_used = |column: &str| further::is_used(column, evaluate);
+        let is_used = |column: &str| further::is_used(column, evaluate, true);
         let none = OneColumn {
             labels: Answers::Numbers(Vec::new()),
             predicted: None,
@@ -220,7 +220,10 @@ fn probabilities(
             logits::refuse_others(&in_order, classes, places)?;
             Ok(in_order)
         }
-        Scale::Logits => logits::softmax(&in_order, classes, places),
+        Scale::Logits => {
+            logits::refuse_probabilities(&in_order, classes.len())?;
+            logits::softmax(&in_order, classes, places)
+        }
     }
 }
 

@@ -30,6 +30,16 @@ pub struct RocDifference {
     pub negatives: Placements,
 }
 
+/// What Student's interval of a difference of areas is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Widened {
+    /// DeLong's variance, that of each class widened by three rows' worth of change.
+    pub variance: f64,
+    /// By Satterthwaite, of the rows that carry each class's variance.
+    pub degrees_of_freedom: f64,
+}
+
 impl RocDifference {
     /// Both curves of rows with a label (true for positive), the new model's score and the old one's.
     pub fn of(rows: impl IntoIterator<Item = (bool, f64, f64)>) -> Result<Self, NoRoc> {
@@ -76,6 +86,23 @@ impl RocDifference {
         self.positives.variance + self.negatives.variance
     }
 
+    /// What Student's interval of the difference is made of; `None` where no placement changes.
+    pub fn student(&self) -> Option<Widened> {
+        let variance = self.variance();
+        let (mut widened, mut scatter) = (0.0, 0.0);
+        // A class without variance says nothing about the degrees of freedom.
+        for class in [self.positives, self.negatives] {
+            if class.variance > 0.0 {
+                widened += class.variance * (1.0 + UNSEEN / class.n_effective);
+                scatter += class.variance * class.variance / class.n_effective.max(1.0);
+            }
+        }
+        (variance > 0.0).then(|| Widened {
+            variance: widened,
+            degrees_of_freedom: variance * variance / scatter,
+        })
+    }
+
     /// The interval of the difference.
     ///
     /// Student's, with the degrees of freedom of F. E. Satterthwaite (1946), Biometrics Bulletin 2, 110–114, for the rows that carry
@@ -89,21 +116,16 @@ impl RocDifference {
                 needed: MIN_OF_CLASS,
             });
         }
-        let classes = [self.positives, self.negatives];
-        let variance = self.variance();
-        let reach = if variance > 0.0 {
-            let (mut widened, mut scatter) = (0.0, 0.0);
-            // A class without variance says nothing about the degrees of freedom.
-            for class in classes.iter().filter(|class| class.variance > 0.0) {
-                widened += class.variance * (1.0 + UNSEEN / class.n_effective);
-                scatter += class.variance * class.variance / class.n_effective.max(1.0);
+        let reach = match self.student() {
+            Some(widened) => {
+                let tail = f64::midpoint(1.0, confidence);
+                student_quantile(tail, widened.degrees_of_freedom) * widened.variance.sqrt()
             }
-            let degrees_of_freedom = variance * variance / scatter;
-            student_quantile(f64::midpoint(1.0, confidence), degrees_of_freedom) * widened.sqrt()
-        } else {
-            tango(0, 0, n_of_class, confidence)
-                .ok_or(NoInterval::NoRows)?
-                .upper
+            None => {
+                tango(0, 0, n_of_class, confidence)
+                    .ok_or(NoInterval::NoRows)?
+                    .upper
+            }
         };
         let difference = self.difference();
         Ok(Interval {

@@ -393,14 +393,38 @@ fn regression(text: &str, settings: &str) -> Result<Predictions, String> {
 }
 
 #[test]
+fn probabilities_are_not_taken_for_logits() {
+    let logits = "[evaluate]\nscores = \"logits\"\n";
+    let probabilities = "label,score_a,score_b\na,0.9,0.1\nb,0.25,0.75\n";
+    let problem = error(probabilities, logits);
+    assert!(problem.contains("a sum of 1 already"), "{problem}");
+    // One row beyond them, and whole numbers, may be logits.
+    for rows in ["a,0.9,0.1\nb,0.25,1.75\n", "a,1,0\nb,0,1\n"] {
+        assert!(read(&format!("label,score_a,score_b\n{rows}"), logits).is_ok());
+    }
+}
+
+#[test]
+fn scores_of_classes_in_another_order_are_refused() {
+    let rows = ["a,a,0.1,0.9", "b,b,0.8,0.2", "a,a,0.3,0.7", "b,b,0.6,0.4"].join("\n");
+    let problem = error(&format!("label,predicted,score_a,score_b\n{rows}\n"), "");
+    assert!(problem.contains("in 4 of 4 rows"), "{problem}");
+    assert!(read(&format!("label,predicted,score_b,score_a\n{rows}\n"), "").is_ok());
+}
+
+#[test]
 fn a_quantile_that_is_not_a_number_is_named_with_its_line() {
     let text = "label,predicted,quantile_0.1,quantile_0.9\n1.5,1,1,2\n2.5,2,NaN,3\n";
     assert_eq!(
         regression(text, "").unwrap_err(),
         "line 3: `NaN` in the column `quantile_0.1` is not a finite number"
     );
-    // Of classes it is a column like any other.
-    assert!(read("label,predicted,quantile_0.1\na,a,NaN\n", "").is_ok());
+    // Of classes it is a column like any other, and as any other it is named where nothing is made of it.
+    let found = read("label,predicted,quantile_0.1\na,a,NaN\n", "").unwrap();
+    assert_eq!(
+        found.notes,
+        ["Columns that no slice or metric names: `quantile_0.1`."]
+    );
 }
 
 #[test]
