@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use trainyard_core::digest::Sha256Digest;
 use trainyard_oci::Layout;
 
 use crate::project::{Project, Said, read_json};
@@ -104,6 +105,8 @@ fn the_model_lies_under_models_and_the_server_is_asked_whether_it_is_well() {
 fn figures_that_were_edited_are_not_published_by() {
     let project = Project::passed();
     let path = project.path("trainyard-out/evaluation/evaluation.json");
+    let verdict_path = project.path("trainyard-out/verdict/verdict.json");
+    let verdict = fs::read_to_string(&verdict_path).unwrap();
     let text = fs::read_to_string(&path).unwrap();
     let mut evaluation: Value = serde_json::from_str(&text).unwrap();
     let mut measured = evaluation["measurements"]
@@ -114,12 +117,17 @@ fn figures_that_were_edited_are_not_published_by() {
         .find(|it| it["key"] == json!({"metric": "accuracy"}))
         .unwrap();
     accuracy["value"] = json!(0.9999);
-    fs::write(&path, evaluation.to_string()).unwrap();
-    // The gate judges by the edited file, so verdict and digest fit it.
-    project.run("gate", &[], 0);
-    project
-        .run("publish-image", &[], 3)
-        .has_error("it says accuracy is 0.9999, but its predictions give");
+    accuracy["interval"]["upper"] = json!(1.0);
+    let edited = evaluation.to_string();
+    fs::write(&path, &edited).unwrap();
+    let words = "it says accuracy is 0.9999, but its predictions give";
+    project.run("gate", &[], 3).has_output(words);
+    // Nor by a verdict that was edited to fit.
+    let digests = [text, edited].map(|text| Sha256Digest::of(text.as_bytes()).to_string());
+    let forged = verdict.replace(&digests[0], &digests[1]);
+    assert_ne!(forged, verdict);
+    fs::write(&verdict_path, forged).unwrap();
+    project.run("publish-image", &[], 3).has_error(words);
     let blobs = fs::read_dir(project.path("trainyard-out/image/blobs/sha256")).unwrap();
     assert_eq!(blobs.count(), 0);
     assert!(!project.path("trainyard-out/image/index.json").exists());

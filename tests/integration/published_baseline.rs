@@ -444,7 +444,8 @@ fn an_index_is_a_baseline_by_its_own_evaluation_or_that_of_an_image_in_it() {
     let mut own: Value = serde_json::from_str(first).unwrap();
     let measured = own["measurements"].as_array_mut().unwrap().iter_mut();
     let mut accuracy = measured.filter(|it| it["key"] == json!({"metric": "accuracy"}));
-    accuracy.next().unwrap()["value"] = json!(0.25);
+    let accuracy = accuracy.next().unwrap();
+    (accuracy["value"], accuracy["interval"]["lower"]) = (json!(0.25), json!(0.2));
     let index = Descriptor::of(INDEX, &bytes);
     attach(
         fake,

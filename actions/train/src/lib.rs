@@ -93,6 +93,7 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
                 "`{}` already holds the model of this configuration and data: nothing to train",
                 folder.display()
             );
+            store::record_inputs(&folder, &inputs.overriding()).exit_code(ExitCode::Data)?;
             model
         }
         None => match run.train_model(&results)? {

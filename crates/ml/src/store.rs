@@ -132,6 +132,24 @@ pub fn write_model(
     Ok(ModelFolder::open(folder)?)
 }
 
+/// Says in `run.json` that the model in `folder` is also that of a run with these inputs: it was there already. Where the record of its
+/// training is missing or cannot be read, it stays as it is, and the inputs are not known.
+pub fn record_inputs(folder: &Path, overriding_inputs: &[String]) -> Result<(), StoreError> {
+    let path = folder.join(RUN_FILE);
+    let Ok(run) = files::read_json::<RunRecord>(&path, "record of a run") else {
+        return Ok(());
+    };
+    if run.overriding_inputs != overriding_inputs {
+        let overriding_inputs = overriding_inputs.to_vec();
+        let run = RunRecord {
+            overriding_inputs,
+            ..run
+        };
+        files::write_json(&path, &run)?;
+    }
+    Ok(())
+}
+
 fn tensor(name: &str, shape: Vec<usize>) -> TensorSpec {
     TensorSpec {
         name: name.to_owned(),

@@ -84,11 +84,12 @@ impl<'a> Expected<'a> {
             }
         }
         let is_stale = card.overriding_inputs == [OTHER_TRAINING];
+        let is_asked_for = !card.overriding_inputs.is_empty() && !is_stale;
         let has_changed_since = self
             .training
             .zip(card.training.as_ref())
             .is_some_and(|(configured, trained)| configured != trained);
-        if is_stale || has_changed_since {
+        if is_stale || has_changed_since && !is_asked_for {
             return Err(Mismatch::Training);
         }
         Ok(())
@@ -147,9 +148,9 @@ mod tests {
             ..card.clone()
         };
         assert_eq!(expected.check(&nameless), Ok(()));
-        // No input is known by which it is another model; with one, its user asked for it.
+        // No input is known by which it was trained by other settings; with one, its user asked for it.
         let of_inputs = |inputs: &[&str]| Scorecard {
-            training: None,
+            training: Some(changed.clone()),
             overriding_inputs: inputs.iter().map(|&input| input.to_owned()).collect(),
             ..card.clone()
         };
