@@ -42,7 +42,7 @@ pub use multiplicity::{
 pub use normal::{normal_cdf, normal_quantile};
 pub use paired::{smallest_detectable, tango, tango_statistics};
 pub use quantile::{median_interval, quantile_interval};
-pub use roc::{NoRoc, Placements, Roc, RocDifference, RocTies};
+pub use roc::{NoRoc, Placements, Roc, RocDifference, RocTies, Widened};
 pub use sequential::{PairedRows, e_rejects, look_level};
 pub use special::{binomial_cdf, inverse_regularized_beta, regularized_beta, student_quantile};
 
