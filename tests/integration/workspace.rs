@@ -295,6 +295,22 @@ fn the_readme_names_both_commands_and_every_link_leads_somewhere() {
     }
 }
 
+#[test]
+fn no_file_holds_both_sides_of_a_merge() {
+    for file in files() {
+        let Ok(text) = fs::read_to_string(repository().join(&file)) else {
+            continue;
+        };
+        let is_side = |line: &&str| {
+            ["<<<<<<< ", ">>>>>>> "]
+                .iter()
+                .any(|side| line.starts_with(side))
+        };
+        let found = text.lines().find(is_side);
+        assert_eq!(found, None, "{}", file.display());
+    }
+}
+
 /// Each invariant of ARCHITECTURE.md names the test that stands behind it.
 #[test]
 fn every_invariant_names_a_test_that_exists() {

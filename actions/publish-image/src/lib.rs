@@ -19,6 +19,7 @@ use std::path::Path;
 use std::thread;
 
 use anyhow::Context as _;
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use trainyard_core::config::Config;
 use trainyard_core::digest::Sha256Digest;
@@ -73,20 +74,28 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let manifest = ModelFolder::read_manifest(&model_folder)
         .exit_code(ExitCode::Data)
         .hint("run `trainyard-train` first")?;
-    let pack_servers = || -> anyhow::Result<Vec<Layer>> {
+    let runnable_idx = servers.iter().position(Server::runs_here);
+    let is_tried = config.image.smoke_test_rows > 0;
+    let pack_servers = || -> anyhow::Result<(Vec<Layer>, Option<TempDir>)> {
         let pack = |server| image::pack_server(server, &config.image, &layout);
-        servers.iter().map(pack).collect()
+        let layers: Vec<Layer> = servers.iter().map(pack).collect::<Result<_, _>>()?;
+        // For the smoke test, while there is time.
+        let unpacked = match runnable_idx.filter(|_| is_tried) {
+            Some(idx) => Some(Packed::early(&layers[idx]).exit_code(ExitCode::Data)?),
+            None => None,
+        };
+        Ok((layers, unpacked))
     };
-    let (model_layer, server_layers) = thread::scope(|scope| {
+    let (model_layer, packed_servers) = thread::scope(|scope| {
         let packing = scope.spawn(pack_servers);
         let model_layer = image::pack_model(&model_folder, &manifest, &layout);
-        let server_layers = packing.join();
+        let packed_servers = packing.join();
         (
             model_layer,
-            server_layers.unwrap_or_else(|payload| panic::resume_unwind(payload)),
+            packed_servers.unwrap_or_else(|payload| panic::resume_unwind(payload)),
         )
     });
-    let (model_layer, server_layers) = (model_layer?, server_layers?);
+    let (model_layer, (server_layers, unpacked)) = (model_layer?, packed_servers?);
     let model = image::packed_model(&model_folder, &model_layer).exit_code(ExitCode::Data)?;
     let is_trusted = !stage.context.is_unverified();
     let permit = permit::check(
@@ -196,7 +205,11 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
             &evaluation,
             rows,
             &servers,
-            &layout,
+            runnable_idx,
+            |image| {
+                let early = runnable_idx.map(|idx| &server_layers[idx]).zip(unpacked);
+                Packed::of(&layout, image, early)
+            },
             &images,
         )
     })?;
@@ -217,6 +230,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     }
     // A tag that the registry left at another image is not this one's name here either.
     let names = match destinations.first() {
+        Some(first) if first.tags == names => names,
         Some(first) => {
             layout
                 .rename(&manifest, &first.tags, &attachments)
@@ -296,7 +310,8 @@ fn smoke_test(
     evaluation: &Evaluation,
     rows: ScoredRows,
     servers: &[Server],
-    layout: &Layout,
+    runnable_idx: Option<usize>,
+    packed: impl FnOnce(&Descriptor) -> anyhow::Result<Packed>,
     images: &[Descriptor],
 ) -> anyhow::Result<usize> {
     const LEAVE_OUT: &str = "`[image] smoke_test_rows = 0` leaves the smoke test out";
@@ -305,11 +320,7 @@ fn smoke_test(
         tracing::warn!("the packed server was not tried, since `[image] smoke_test_rows` is 0");
         return Ok(0);
     }
-    let runnable = servers
-        .iter()
-        .zip(images)
-        .find(|(server, _)| server.runs_here());
-    let Some((server, image)) = runnable else {
+    let Some(runnable_idx) = runnable_idx else {
         let platforms: Vec<String> = servers.iter().map(|it| it.platform.to_string()).collect();
         let error = anyhow::anyhow!(
             "the server in the image is for {}, so it cannot be tried on this machine",
@@ -317,9 +328,10 @@ fn smoke_test(
         );
         return Err(error).exit_code(ExitCode::Usage).hint(LEAVE_OUT);
     };
-    let untried = servers.iter().filter(|other| *other != server);
-    for other in untried {
-        tracing::info!("the server for {} is not tried here", other.platform);
+    for (idx, other) in servers.iter().enumerate() {
+        if idx != runnable_idx {
+            tracing::info!("the server for {} is not tried here", other.platform);
+        }
     }
     let dataset = inputs
         .data
@@ -335,7 +347,7 @@ fn smoke_test(
         .hint("run `trainyard-evaluate` again on this data")?;
     // As large as the test data may be, and of no use any more.
     drop(rows);
-    let packed = Packed::of(layout, image).exit_code(ExitCode::Data)?;
+    let packed = packed(&images[runnable_idx]).exit_code(ExitCode::Data)?;
     runtime()?
         .block_on(smoke::test(&packed, &model.manifest, &sample))
         .context("the image does not answer as the evaluated model did, so it is not published")?;

@@ -7,6 +7,7 @@ mod answer;
 mod attached;
 mod blob;
 mod challenge;
+mod clients;
 mod error;
 mod manifest;
 mod referrers;
@@ -29,6 +30,7 @@ pub use answer::{RequestError, Server};
 pub use attached::{Attached, AttachedFile};
 pub use blob::BlobSource;
 pub use challenge::Challenge;
+use clients::Clients;
 pub use error::RegistryError;
 pub use manifest::{Fetched, WrittenManifest};
 pub use session::Access;
@@ -164,15 +166,18 @@ impl Registry {
             read_timeout: None,
             ..client
         };
-        let client = client.build().map_err(|source| RegistryError::Client {
+        let address = address(registry, &plain_http)?;
+        let needs_tls = matches!(&address, Address::Known(url) if url.scheme() == "https");
+        let clients = Clients::new(client, needs_tls);
+        let clients = clients.map_err(|source| RegistryError::Client {
             registry: registry.to_owned(),
             source,
         })?;
         let username = credentials.username().map(str::to_owned);
         Ok(Self {
             session: Session::new(
-                client,
-                address(registry, &plain_http)?,
+                clients,
+                address,
                 image.repository().to_owned(),
                 credentials,
                 access,
