@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -59,6 +58,9 @@ pub(crate) struct Connection {
 }
 
 const BUSY: u64 = u64::MAX;
+
+/// Time for a request that was sent before its client could know that the server ends.
+const LINGER: Duration = Duration::from_millis(500);
 
 impl Connection {
     fn new() -> Self {
@@ -183,11 +185,14 @@ pub(crate) async fn serve<F: Future<Output = ()>>(
             }
         }
     }
-    // Who is connected already has been accepted by the system.
-    while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
-        take(stream, &mut tasks);
+    // Who is connected already has been accepted by the system, whether the runtime has heard of it or not.
+    if let Ok(listener) = listener.into_std() {
+        while let Ok((stream, _)) = listener.accept() {
+            if let Ok(stream) = unblocked(stream) {
+                take(stream, &mut tasks);
+            }
+        }
     }
-    drop(listener);
     let _ = closing.send(true);
     let all = async { while tasks.join_next().await.is_some() {} };
     tokio::select! {
@@ -195,6 +200,11 @@ pub(crate) async fn serve<F: Future<Output = ()>>(
         () = tokio::time::sleep(limits.drain) => Ended::CutOff,
         () = stop() => Ended::CutOff,
     }
+}
+
+fn unblocked(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    TcpStream::from_std(stream)
 }
 
 /// The next connection, once there is room for it.
@@ -212,6 +222,12 @@ async fn accept(
         let _ = tokio::time::timeout(Duration::from_millis(100), ended).await;
     }
     Ok(stream)
+}
+
+/// Completes a moment after no connection is taken any more: a request may be on its way, and its answer ends the connection.
+async fn until_closed(closing: &mut watch::Receiver<bool>) {
+    let _ = closing.wait_for(|closing| *closing).await;
+    tokio::time::sleep(LINGER).await;
 }
 
 /// One connection to its end.
@@ -243,7 +259,7 @@ async fn one(
             // What broke it off is the client's business.
             _ = served.as_mut() => break,
             () = connection.gives_way.notified() => break,
-            _ = closing.wait_for(|closing| *closing), if !is_closing => {
+            () = until_closed(&mut closing), if !is_closing => {
                 is_closing = true;
                 served.as_mut().graceful_shutdown();
             }
