@@ -34,6 +34,7 @@ mod reported_judging;
 mod run_sh;
 mod seeds;
 mod serve;
+mod serving;
 mod several_labels;
 mod support;
 mod thresholds;

@@ -19,6 +19,7 @@ mod scikit_learn;
 mod several_labels;
 mod thresholds;
 mod tokens;
+mod triton;
 mod yaml;
 
 use std::env;

@@ -254,6 +254,9 @@ impl Document {
             Value::Array(items) if items.iter().any(Value::is_string) => {
                 return "a text is not a number".to_owned();
             }
+            Value::Array(items) if items.iter().any(Value::is_null) => {
+                return "null is not a number".to_owned();
+            }
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
             Value::Number(_) => "a number",
