@@ -48,6 +48,11 @@ impl Admission {
         }
     }
 
+    /// Requests that wait for their share.
+    pub(crate) fn n_waiting(&self) -> usize {
+        self.n_waiting.load(Ordering::Relaxed)
+    }
+
     /// Waits until a request whose values take `n_bytes` may be read, first come, first served. One that needs more than there is for all
     /// waits until it is alone.
     pub(crate) async fn admit(&self, n_bytes: usize) -> Result<Admitted, Refusal> {

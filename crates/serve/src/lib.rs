@@ -13,6 +13,7 @@ mod connections;
 mod datatype;
 mod encoded;
 mod json;
+mod metrics;
 mod model;
 mod pool;
 mod probe;

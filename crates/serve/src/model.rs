@@ -1,9 +1,8 @@
-//! The model behind the server, and what it has done so far.
+//! The model behind the server.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use trainyard_core::digest::Sha256Digest;
@@ -12,6 +11,7 @@ use trainyard_ml::Threads;
 use trainyard_ml::predictor::{PredictError, Predictor, by_class};
 
 use crate::answer::Refusal;
+use crate::metrics::Metrics;
 use crate::pool::Pool;
 
 /// Rows that one computing thread takes at a time: those of a large request leave room for a small one between them.
@@ -24,36 +24,7 @@ pub struct Model(Arc<Loaded>);
 #[derive(Debug)]
 struct Loaded {
     predictor: Predictor,
-    counts: Counts,
-}
-
-/// What was done, in numbers that only grow; times in nanoseconds.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) n_requests: AtomicU64,
-    pub(crate) n_refused: AtomicU64,
-    pub(crate) n_rows: AtomicU64,
-    pub(crate) request_ns: AtomicU64,
-    pub(crate) refused_ns: AtomicU64,
-    pub(crate) compute_ns: AtomicU64,
-    /// Since 1970, in milliseconds; 0 before the first.
-    pub(crate) last_request_ms: AtomicU64,
-}
-
-impl Counts {
-    /// One request, answered or not, that took so long.
-    pub(crate) fn add(&self, is_answered: bool, took: Duration) {
-        let (n, ns) = if is_answered {
-            (&self.n_requests, &self.request_ns)
-        } else {
-            (&self.n_refused, &self.refused_ns)
-        };
-        n.fetch_add(1, Ordering::Relaxed);
-        ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |since| since.as_millis() as u64);
-        self.last_request_ms.store(now, Ordering::Relaxed);
-    }
+    metrics: Metrics,
 }
 
 impl Model {
@@ -62,9 +33,14 @@ impl Model {
         // Each computing thread works for itself.
         let predictor = Predictor::open(folder, Threads::single())?;
         predictor.score(&vec![0.0; predictor.n_inputs()], 1)?;
+        let n_classes = predictor
+            .manifest()
+            .class_names
+            .as_ref()
+            .map_or(0, Vec::len);
         Ok(Self(Arc::new(Loaded {
             predictor,
-            counts: Counts::default(),
+            metrics: Metrics::new(n_classes),
         })))
     }
 
@@ -82,19 +58,23 @@ impl Model {
         self.0.predictor.manifest()
     }
 
-    pub(crate) fn counts(&self) -> &Counts {
-        &self.0.counts
+    /// What it has done so far.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     /// The scores `[n_rows, n_outputs]` of raw rows, computed on this thread: for as few as [`Self::is_small`] says.
     pub(crate) fn score_here(&self, rows: &[f32], n_rows: usize) -> Result<Vec<f32>, Refusal> {
-        let started = std::time::Instant::now();
-        let scores = self.0.predictor.score(rows, n_rows);
-        let counts = self.counts();
-        let took = started.elapsed().as_nanos() as u64;
-        counts.compute_ns.fetch_add(took, Ordering::Relaxed);
-        counts.n_rows.fetch_add(n_rows as u64, Ordering::Relaxed);
-        scores.map_err(Refusal::internal)
+        let started = Instant::now();
+        let predictor = &self.0.predictor;
+        let scores = predictor.score(rows, n_rows).map_err(Refusal::internal)?;
+        let took = started.elapsed();
+        let metrics = self.metrics();
+        let predicted = metrics
+            .counts_classes()
+            .then(|| predictor.predicted(&scores));
+        metrics.computed(n_rows, took, predicted.flatten());
+        Ok(scores)
     }
 
     /// Whether rows are computed at once, without letting others in between.

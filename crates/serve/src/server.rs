@@ -74,6 +74,7 @@ pub fn router(
     Ok(Router::new()
         // KServe's clients ask here whether the server is there.
         .route("/", get(|| async { Json(json!({"status": "alive"})) }))
+        .route("/metrics", get(metrics))
         .route("/v2", get(server))
         .route("/v2/", get(server))
         .route(
@@ -220,6 +221,15 @@ async fn v2_index(State(app): State<App>) -> Json<Value> {
     open_inference::index(&app.model)
 }
 
+/// For Prometheus.
+async fn metrics(State(app): State<App>) -> Response {
+    let model = &app.model;
+    let n_waiting = app.admission.n_waiting();
+    let page = (model.metrics()).page(model.manifest(), model.digest(), n_waiting);
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(CONTENT_TYPE, kind)], page).into_response()
+}
+
 async fn v1_list(State(app): State<App>) -> Json<Value> {
     tensorflow::list(&app.model)
 }
@@ -241,6 +251,8 @@ async fn v1_metadata(
 }
 
 async fn v2_infer(State(app): State<App>, Path(named): Path<Named>, request: Request) -> Response {
+    let model = app.model.clone();
+    let _in_flight = model.metrics().begin();
     let mut call = Call::begin(app, request);
     let outcome = infer(&mut call, &named).await;
     call.end(outcome).await
@@ -284,6 +296,8 @@ async fn infer(call: &mut Call, named: &Named) -> Result<Response, Refusal> {
 
 /// `NAME:predict`, or `VERSION:predict`, or `LABEL:predict`.
 async fn v1_call(State(app): State<App>, Path(named): Path<Named>, request: Request) -> Response {
+    let model = app.model.clone();
+    let _in_flight = model.metrics().begin();
     let mut call = Call::begin(app, request);
     let outcome = predict(&mut call, named).await;
     call.end(outcome).await
@@ -405,7 +419,6 @@ impl Call {
     async fn end(mut self, outcome: Result<Response, Refusal>) -> Response {
         self.admitted = None;
         let took = self.started.elapsed();
-        self.app.model.counts().add(outcome.is_ok(), took);
         let response = match outcome {
             Ok(response) => response,
             Err(refusal) => {
@@ -415,6 +428,8 @@ impl Call {
                 refusal.into_response()
             }
         };
+        let metrics = self.app.model.metrics();
+        metrics.end(response.status(), took);
         if let Some(connection) = &self.connection {
             connection.end();
         }

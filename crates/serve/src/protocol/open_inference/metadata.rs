@@ -1,7 +1,5 @@
 //! What is said of server and model.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use serde_json::{Value, json};
 use trainyard_core::model::TensorSpec;
 
@@ -73,24 +71,22 @@ pub(crate) fn config(model: &Model) -> Json<Value> {
 
 /// `GET /v2/models/NAME/stats`.
 pub(crate) fn statistics(model: &Model) -> Json<Value> {
-    let counts = model.counts();
-    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-    let (n_requests, n_refused) = (read(&counts.n_requests), read(&counts.n_refused));
+    let totals = model.metrics().totals();
     let duration = |count: u64, ns: u64| json!({"count": count, "ns": ns});
-    let (all, compute) = (read(&counts.request_ns), read(&counts.compute_ns));
+    let (n, all, compute) = (totals.n_answered, totals.answered_ns, totals.compute_ns);
     Json(json!({"model_stats": [{
         "name": model.name(),
         "version": VERSION,
-        "last_inference": read(&counts.last_request_ms),
-        "inference_count": read(&counts.n_rows),
-        "execution_count": n_requests,
+        "last_inference": totals.last_request_ms,
+        "inference_count": totals.n_rows,
+        "execution_count": n,
         "inference_stats": {
-            "success": duration(n_requests, all),
-            "fail": duration(n_refused, read(&counts.refused_ns)),
-            "queue": duration(n_requests, all.saturating_sub(compute)),
-            "compute_input": duration(n_requests, 0),
-            "compute_infer": duration(n_requests, compute),
-            "compute_output": duration(n_requests, 0),
+            "success": duration(n, all),
+            "fail": duration(totals.n_refused, totals.refused_ns),
+            "queue": duration(n, all.saturating_sub(compute)),
+            "compute_input": duration(n, 0),
+            "compute_infer": duration(n, compute),
+            "compute_output": duration(n, 0),
         },
         "batch_stats": [],
     }]}))
