@@ -79,6 +79,13 @@ pub(crate) fn check(
     let fresh_rows = stored_fresh_rows(&folder)?;
     let is_of_commit = commit.is_some() && stored.commit.as_deref() == commit;
     let overridden = stored.overridden.as_ref().filter(|_| is_of_commit);
+    if let (Some(judged), Some(published)) = (stored.commit.as_deref(), commit)
+        && judged != published
+    {
+        tracing::warn!(
+            "the verdict is of the commit {judged}, and this run is of {published}: the image says both"
+        );
+    }
     let now = Case {
         rules: RulesInForce {
             gate,
@@ -130,6 +137,11 @@ pub(crate) fn check(
         .exit_code(ExitCode::Inconclusive)
         .hint("add a rule that needs no baseline, such as `min`");
     }
+    // What was judged then is what was judged now; what is signed says when.
+    let now = Verdict {
+        commit: stored.commit.clone(),
+        ..now
+    };
     let grant = |verdict: Verdict| {
         let (evaluation, rows) = evaluated
             .context("a verdict on this model is of an evaluation")

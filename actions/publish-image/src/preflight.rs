@@ -97,6 +97,7 @@ pub(crate) fn show(
                 TagKind::Version => "unless it is another image",
                 TagKind::Once => "unless it exists",
                 TagKind::Floating => "moved to this image",
+                TagKind::Unversioned => "moved to this image, unless a version is there",
                 TagKind::Leading(_) => "where no higher version is there",
             };
             let _ = writeln!(text, "tag       {}:{}  {when}", to.name(), tag.name);

@@ -4,12 +4,12 @@
 
 mod judge;
 mod repository;
+mod wildcard;
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use trainyard_core::digest::Sha256Digest;
-use trainyard_core::pattern;
 
 use crate::key::PublicKey;
 use crate::ml_bom::CYCLONEDX;
@@ -18,6 +18,7 @@ use crate::provenance::PROVENANCE;
 use crate::test_result::TEST_RESULT;
 use crate::verify::Signer;
 use repository::repository_url;
+use wildcard::stands_for;
 
 pub use judge::{Finding, FindingOutcome, Judgement};
 
@@ -185,7 +186,7 @@ impl PermittedSigner {
                     issuer: permitted_issuer,
                 },
                 Signer::Identity { identity, issuer },
-            ) => permitted_issuer == issuer && pattern::matches(permitted, identity),
+            ) => permitted_issuer == issuer && stands_for(permitted, identity),
             (Self::Key(_), Signer::Identity { .. }) | (Self::Identity { .. }, Signer::Key(_)) => {
                 false
             }

@@ -19,6 +19,7 @@ mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use reqwest::{Response, StatusCode, Url};
@@ -141,6 +142,8 @@ pub struct Registry {
     silence: Option<Duration>,
     retry: RetryPolicy,
     unfinished: Unfinished,
+    /// Whether it was seen that the registry keeps lists of what refers to a manifest.
+    keeps_referrers: AtomicBool,
     progress: ProgressFn,
 }
 
@@ -188,6 +191,7 @@ impl Registry {
             silence,
             retry,
             unfinished: Unfinished::in_folder(unfinished),
+            keeps_referrers: AtomicBool::new(false),
             progress,
         })
     }

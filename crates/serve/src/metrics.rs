@@ -156,7 +156,7 @@ impl Metrics {
         );
         let mut page = Page::default();
         page.family("model_info", "gauge", "The model that is served; always 1.");
-        page.sample("model_info", &format!("{label},digest=\"{}\"", digest), 1);
+        page.sample("model_info", &format!("{label},digest=\"{digest}\""), 1);
         page.family(
             "inference_requests_total",
             "counter",
