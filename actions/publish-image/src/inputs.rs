@@ -74,5 +74,13 @@ pub const OUTPUTS: &[(&str, &str)] = &[
         "image-folder",
         "Folder of the OCI layout and `publication.json`.",
     ),
+    (
+        "release-notes",
+        "Notes of the release, as Markdown; empty if the run is not of a release tag.",
+    ),
+    (
+        "model-card",
+        "Model card with Hugging Face's metadata; empty if the run is not of a release tag.",
+    ),
     ("model-digest", "Digest of the model in the image."),
 ];

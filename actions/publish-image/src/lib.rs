@@ -10,6 +10,7 @@ mod permit;
 mod preflight;
 mod provenance;
 mod pushing;
+mod release;
 mod server;
 mod signing;
 mod smoke;
@@ -41,6 +42,7 @@ pub use inputs::{Inputs, OUTPUTS};
 use naming::Naming;
 use permit::{Granted, Permit};
 use pushing::Pushing;
+use release::Published;
 use server::Server;
 use smoke::{Packed, Sample};
 
@@ -54,6 +56,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let results = ResultFolder::begin(&folder, PUBLICATION_FILE)?;
     // Without its index an earlier layout is not an image that a later step could push.
     Layout::withdraw(&folder).exit_code(ExitCode::Data)?;
+    release::remove_files(&folder)?;
     let config = Config::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
     let targets = destinations::targets(&inputs, &config)?;
     let naming = Naming {
@@ -108,6 +111,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         verdict,
         evaluation,
         rows,
+        baseline_source,
     } = match permit? {
         Permit::Granted(granted) => *granted,
         Permit::Withheld(verdict) => {
@@ -257,7 +261,20 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: stage.context.head_sha.clone(),
     };
+    let published = Published {
+        context: &stage.context,
+        config: &config,
+        manifest: &model.manifest,
+        verdict: &verdict,
+        evaluation: &evaluation,
+        baseline_source: baseline_source.as_deref(),
+        publication: &publication,
+    };
+    let released = published.release();
+    let written = released.as_ref().map(|it| it.write(&folder));
+    let written = written.transpose()?;
     results.finish(&publication)?;
+    release::set_outputs(&stage, written.as_ref())?;
     report(&stage, &publication, &folder)?;
     Ok(ExitCode::Success)
 }

@@ -37,6 +37,8 @@ pub(crate) struct Granted {
     pub(crate) evaluation: Evaluation,
     /// The predictions that its figures are of.
     pub(crate) rows: ScoredRows,
+    /// Where the gate said that the baseline came from, for people; the copy beside the verdict does not say.
+    pub(crate) baseline_source: Option<String>,
 }
 
 /// Whether exactly `model` may be published; everything else is an error with the right exit code.
@@ -130,6 +132,12 @@ pub(crate) fn check(
         .exit_code(ExitCode::Inconclusive)
         .hint("add a rule that needs no baseline, such as `min`");
     }
+    let baseline_source = (stored.baseline.as_ref())
+        .filter(|said| {
+            let judged = now.baseline.as_ref();
+            judged.is_some_and(|judged| judged.model_digest == said.model_digest)
+        })
+        .map(|said| said.source.clone());
     let grant = |verdict: Verdict| {
         let (evaluation, rows) = evaluated
             .context("a verdict on this model is of an evaluation")
@@ -138,6 +146,7 @@ pub(crate) fn check(
             verdict,
             evaluation,
             rows,
+            baseline_source,
         })))
     };
     match now.verdict {

@@ -49,7 +49,7 @@ const UPLOAD: &str = "    - name: Keep model, evaluation and verdict
 ";
 
 /// Outputs of the stages that the chain hands on: stage, output.
-const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 16] = [
+const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 18] = [
     ("gate", "verdict"),
     ("gate", "title"),
     ("gate", "comment"),
@@ -66,6 +66,8 @@ const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 16] = [
     ("publish-image", "image"),
     ("publish-image", "images"),
     ("publish-image", "tags"),
+    ("publish-image", "release-notes"),
+    ("publish-image", "model-card"),
 ];
 
 /// An action: one stage, or the chain.
