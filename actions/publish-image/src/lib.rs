@@ -3,6 +3,7 @@
 mod base;
 mod destinations;
 mod evidence;
+mod github_release;
 mod image;
 mod inputs;
 mod naming;
@@ -21,11 +22,11 @@ use std::thread;
 
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
-use trainyard_core::config::Config;
+use trainyard_core::config::{Config, ReleaseMode};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
-use trainyard_core::model::ModelFolder;
+use trainyard_core::model::{FileEntry, ModelFolder};
 use trainyard_core::publication::{PUBLICATION_FILE, Publication, Referrer, SCHEMA_VERSION};
 use trainyard_core::report::escape;
 use trainyard_core::results::ResultFolder;
@@ -37,6 +38,7 @@ use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
 use base::Base;
 use evidence::{Attached, Evidence, Subject};
+use github_release::{GitHubRelease, Page};
 use image::Parts;
 pub use inputs::{Inputs, OUTPUTS};
 use naming::Naming;
@@ -48,7 +50,7 @@ use smoke::{Packed, Sample};
 
 /// Runs the stage.
 pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
-    let stage = Stage::start("publish-image", &inputs.stage.log)?;
+    let mut stage = Stage::start("publish-image", &inputs.stage.log)?;
     if inputs.preflight {
         return preflight::run(&stage, &inputs);
     }
@@ -112,6 +114,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         evaluation,
         rows,
         baseline_source,
+        verdict_files,
     } = match permit? {
         Permit::Granted(granted) => *granted,
         Permit::Withheld(verdict) => {
@@ -213,7 +216,10 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         manifest.digest
     );
     if inputs.dry_run {
-        return preflight::show(&stage, &layout, &manifest, &referrers, &naming, &targets);
+        let mode = release_mode(&inputs, &config);
+        return preflight::show(
+            &stage, &layout, &manifest, &referrers, &naming, &targets, mode,
+        );
     }
     let destinations = runtime.block_on(pushing.name(sent))?;
     for destination in &destinations {
@@ -275,8 +281,48 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let written = written.transpose()?;
     results.finish(&publication)?;
     release::set_outputs(&stage, written.as_ref())?;
+    let on_github = released.as_ref().zip(written.as_ref());
+    let on_github = on_github.map(|(released, written)| {
+        let release = GitHubRelease {
+            released,
+            model_card: &written.model_card,
+            pages: pages(&inputs.stage.out, &evaluation.files, &verdict_files),
+            mode: release_mode(&inputs, &config),
+            args: &inputs.github,
+            ca: reach.ca.clone(),
+        };
+        release.write(&stage.context, &runtime)
+    });
+    let on_github = on_github.unwrap_or_default();
+    stage.set_output("release-url", on_github.url.unwrap_or_default())?;
+    stage.annotate(on_github.warning.into_iter().collect());
     report(&stage, &publication, &folder)?;
     Ok(ExitCode::Success)
+}
+
+/// When the release on GitHub is written.
+fn release_mode(inputs: &Inputs, config: &Config) -> ReleaseMode {
+    let input = inputs.github.release;
+    input.map_or(config.image.release, Into::into)
+}
+
+/// The pages that people read: of the evaluation and of the verdict, as these name them.
+fn pages<'a>(out: &Path, evaluation: &'a [FileEntry], verdict: &'a [FileEntry]) -> Vec<Page<'a>> {
+    let is_page = |file: &&FileEntry| {
+        let extension = Path::new(&file.path).extension();
+        extension.is_some_and(|extension| extension == "html")
+    };
+    let of = |stage: &str, files: &'a [FileEntry]| {
+        let folder = out.join(stage);
+        let pages = files.iter().filter(is_page);
+        pages.map(move |file| Page {
+            folder: folder.clone(),
+            file,
+        })
+    };
+    of("evaluation", evaluation)
+        .chain(of("verdict", verdict))
+        .collect()
 }
 
 /// Publishes nothing though a person let the model through. Where no push is asked for, that is no failure of this run.

@@ -15,7 +15,7 @@ use trainyard_core::gate::{
     RULES_FILE, RulesInForce, RulesOrigin, SHARED_ROWS_FILE, SharedRows, StoredRules, Trust,
     Verdict,
 };
-use trainyard_core::model::ModelFolder;
+use trainyard_core::model::{FileEntry, ModelFolder};
 use trainyard_core::recomputed;
 use trainyard_core::scored_rows::ScoredRows;
 use trainyard_runner::{ExitCode, WithExitCode as _};
@@ -39,6 +39,8 @@ pub(crate) struct Granted {
     pub(crate) rows: ScoredRows,
     /// Where the gate said that the baseline came from, for people; the copy beside the verdict does not say.
     pub(crate) baseline_source: Option<String>,
+    /// The files that the gate wrote beside the verdict, with their digests.
+    pub(crate) verdict_files: Vec<FileEntry>,
 }
 
 /// Whether exactly `model` may be published; everything else is an error with the right exit code.
@@ -147,6 +149,7 @@ pub(crate) fn check(
             evaluation,
             rows,
             baseline_source,
+            verdict_files: stored.files,
         })))
     };
     match now.verdict {

@@ -28,7 +28,9 @@ pub(crate) struct Published<'a> {
 
 /// What was published under a release tag.
 pub(crate) struct Released<'a> {
+    tag: &'a str,
     version: String,
+    is_prerelease: bool,
     published: &'a Published<'a>,
 }
 
@@ -60,15 +62,36 @@ impl<'a> Published<'a> {
     /// The release, where the run is of a tag that releases this model.
     pub(crate) fn release(&'a self) -> Option<Released<'a>> {
         let name = &self.manifest.name;
-        let tag = ReleaseTag::parse(self.context.tag.as_deref()?, name)?;
-        tag.is_of(name).then(|| Released {
-            version: tag.version.to_string(),
+        let tag = self.context.tag.as_deref()?;
+        let parsed = ReleaseTag::parse(tag, name)?;
+        parsed.is_of(name).then(|| Released {
+            tag,
+            version: parsed.version.to_string(),
+            is_prerelease: !parsed.version.pre.is_empty(),
             published: self,
         })
     }
 }
 
 impl Released<'_> {
+    /// The git tag.
+    pub(crate) const fn tag(&self) -> &str {
+        self.tag
+    }
+
+    pub(crate) const fn is_prerelease(&self) -> bool {
+        self.is_prerelease
+    }
+
+    pub(crate) fn model_name(&self) -> &str {
+        &self.published.manifest.name
+    }
+
+    /// The notes in so many characters at most.
+    pub(crate) fn notes(&self, max_chars: usize) -> String {
+        release_notes(&self.for_readers(), max_chars)
+    }
+
     /// Writes notes and model card to `folder`.
     pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<Files> {
         let release = self.for_readers();

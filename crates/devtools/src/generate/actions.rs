@@ -49,7 +49,7 @@ const UPLOAD: &str = "    - name: Keep model, evaluation and verdict
 ";
 
 /// Outputs of the stages that the chain hands on: stage, output.
-const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 18] = [
+const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 19] = [
     ("gate", "verdict"),
     ("gate", "title"),
     ("gate", "comment"),
@@ -68,6 +68,7 @@ const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 18] = [
     ("publish-image", "tags"),
     ("publish-image", "release-notes"),
     ("publish-image", "model-card"),
+    ("publish-image", "release-url"),
 ];
 
 /// An action: one stage, or the chain.
@@ -291,6 +292,11 @@ fn of_the_chain(input: Input) -> Input {
         },
         "dry-run" => Input {
             description: "Write nothing to GitHub and push no image: the log shows what would be written."
+                .to_owned(),
+            ..input
+        },
+        "token" => Input {
+            description: "Token that writes the comment (`pull-requests: write`), the check run (`checks: write`) and, for a release tag, the release (`contents: write`)."
                 .to_owned(),
             ..input
         },
