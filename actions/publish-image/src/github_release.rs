@@ -61,18 +61,23 @@ impl From<GitHubError> for Left {
 impl GitHubRelease<'_> {
     /// Brings the release up to date. What stands in the way is said and is no error.
     pub(crate) fn write(&self, context: &Context, runtime: &Runtime) -> Written {
-        let is_possible = context.provider == Provider::GitHubActions
+        let is_wanted = context.provider == Provider::GitHubActions
             && context.trust() == Trust::Own
             && self.mode != ReleaseMode::Never;
-        let (repository, token) = (context.repository.as_ref(), self.args.token.as_deref());
-        let Some((repository, token)) = repository.zip(token).filter(|_| is_possible) else {
+        let Some(repository) = context.repository.as_ref().filter(|_| is_wanted) else {
+            return Written::default();
+        };
+        let tag = self.released.tag();
+        // A workflow hands over an empty variable where it has no token.
+        let token = self.args.token.as_deref();
+        let Some(token) = token.filter(|token| !token.is_empty()) else {
+            tracing::info!("no token: the release `{tag}` on GitHub is left as it is");
             return Written::default();
         };
         let connected = {
             let _guard = runtime.enter();
             self.connect(context, repository, token)
         };
-        let tag = self.released.tag();
         let done = match connected {
             Ok(github) => runtime.block_on(self.put(&github)),
             Err(error) => Err(error.into()),

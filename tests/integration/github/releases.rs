@@ -287,6 +287,15 @@ fn two_runs_that_make_a_release_at_once_make_one() {
 
 /// `publish-image` in a run of the tag `v1.0.0`; nothing is pushed.
 fn publish(project: &Project, repository: &Repository, arguments: &[&str]) -> Said {
+    publish_with(project, repository, arguments, "ghs_1234567890")
+}
+
+fn publish_with(
+    project: &Project,
+    repository: &Repository,
+    arguments: &[&str],
+    token: &str,
+) -> Said {
     let event = json!({ "ref": "refs/tags/v1.0.0" });
     project.write("event.json", event.to_string());
     project.write("output", "");
@@ -303,7 +312,7 @@ fn publish(project: &Project, repository: &Repository, arguments: &[&str]) -> Sa
         .env("GITHUB_REPOSITORY", format!("acme/{}", repository.name))
         .env("GITHUB_RUN_ATTEMPT", "1")
         .env("GITHUB_RUN_ID", "1")
-        .env("GITHUB_TOKEN", "ghs_1234567890");
+        .env("GITHUB_TOKEN", token);
     Said::of(&mut publish, 0)
 }
 
@@ -374,6 +383,9 @@ fn without_a_release_or_the_permission_a_line_says_so_and_the_run_is_green() {
     publish(&project, &repository, &["--release", "never"]);
     let n_requests = repository.state()["requests"].as_array().unwrap().len();
     publish(&project, &repository, &["--release", "never"]);
+    // As a workflow without a token has it.
+    publish_with(&project, &repository, &["--release", "create"], "")
+        .has_error("no token: the release `v1.0.0` on GitHub is left as it is");
     let requests = repository.state()["requests"].clone();
     assert_eq!(requests.as_array().unwrap().len(), n_requests);
 
