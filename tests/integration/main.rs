@@ -29,6 +29,7 @@ mod published_baseline;
 mod push;
 mod registry;
 mod release;
+mod release_notes;
 mod reported_data;
 mod reported_judging;
 mod run_sh;

@@ -13,6 +13,7 @@ mod evidence;
 mod graphql;
 mod image;
 mod metrics;
+mod model_card;
 mod prometheus;
 pub(crate) mod push;
 mod registry;

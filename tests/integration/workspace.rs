@@ -67,6 +67,7 @@ const EDGES: [(&str, &[&str]); 19] = [
             "trainyard-attest",
             "trainyard-core",
             "trainyard-fetch",
+            "trainyard-github",
             "trainyard-ml",
             "trainyard-oci",
             "trainyard-registry",
@@ -131,10 +132,7 @@ const BANS: [(&str, &[&str]); 10] = [
         "trainyard-gate",
         &["trainyard-ml", "candle-core", "candle-nn"],
     ),
-    (
-        "trainyard-publish-image",
-        &["octocrab", "candle-core", "candle-nn"],
-    ),
+    ("trainyard-publish-image", &["candle-core", "candle-nn"]),
     (
         "trainyard-verify",
         &["octocrab", "trainyard-ml", "candle-core", "candle-nn"],

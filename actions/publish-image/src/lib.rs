@@ -3,6 +3,7 @@
 mod base;
 mod destinations;
 mod evidence;
+mod github_release;
 mod image;
 mod inputs;
 mod naming;
@@ -10,6 +11,7 @@ mod permit;
 mod preflight;
 mod provenance;
 mod pushing;
+mod release;
 mod server;
 mod signing;
 mod smoke;
@@ -21,11 +23,11 @@ use std::thread;
 use anyhow::Context as _;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use trainyard_core::config::Config;
+use trainyard_core::config::{Config, ReleaseMode};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
-use trainyard_core::model::ModelFolder;
+use trainyard_core::model::{FileEntry, ModelFolder};
 use trainyard_core::publication::{PUBLICATION_FILE, Publication, Referrer, SCHEMA_VERSION};
 use trainyard_core::report::escape;
 use trainyard_core::results::ResultFolder;
@@ -37,17 +39,19 @@ use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
 use base::Base;
 use evidence::{Attached, Evidence, Subject};
+use github_release::{GitHubRelease, Page};
 use image::Parts;
 pub use inputs::{Inputs, OUTPUTS};
 use naming::Naming;
 use permit::{Granted, Permit};
 use pushing::Pushing;
+use release::Published;
 use server::Server;
 use smoke::{Packed, Sample};
 
 /// Runs the stage.
 pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
-    let stage = Stage::start("publish-image", &inputs.stage.log)?;
+    let mut stage = Stage::start("publish-image", &inputs.stage.log)?;
     if inputs.preflight {
         return preflight::run(&stage, &inputs);
     }
@@ -55,6 +59,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let results = ResultFolder::begin(&folder, PUBLICATION_FILE)?;
     // Without its index an earlier layout is not an image that a later step could push.
     Layout::withdraw(&folder).exit_code(ExitCode::Data)?;
+    release::remove_files(&folder)?;
     let config = Config::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
     let targets = destinations::targets(&inputs, &config)?;
     let naming = Naming {
@@ -117,6 +122,8 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         verdict,
         evaluation,
         rows,
+        baseline_source,
+        verdict_files,
     } = match permit? {
         Permit::Granted(granted) => *granted,
         Permit::Withheld(verdict) => {
@@ -222,7 +229,10 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         manifest.digest
     );
     if inputs.dry_run {
-        return preflight::show(&stage, &layout, &manifest, &referrers, &naming, &targets);
+        let mode = release_mode(&inputs, &config);
+        return preflight::show(
+            &stage, &layout, &manifest, &referrers, &naming, &targets, mode,
+        );
     }
     let destinations = runtime.block_on(pushing.name(sent))?;
     for destination in &destinations {
@@ -271,9 +281,62 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: stage.context.head_sha.clone(),
     };
+    let published = Published {
+        context: &stage.context,
+        config: &config,
+        manifest: &model.manifest,
+        verdict: &verdict,
+        evaluation: &evaluation,
+        baseline_source: baseline_source.as_deref(),
+        publication: &publication,
+    };
+    let released = published.release();
+    let written = released.as_ref().map(|it| it.write(&folder));
+    let written = written.transpose()?;
     results.finish(&publication)?;
+    release::set_outputs(&stage, written.as_ref())?;
+    let on_github = released.as_ref().zip(written.as_ref());
+    let on_github = on_github.map(|(released, written)| {
+        let release = GitHubRelease {
+            released,
+            model_card: &written.model_card,
+            pages: pages(&inputs.stage.out, &evaluation.files, &verdict_files),
+            mode: release_mode(&inputs, &config),
+            args: &inputs.github,
+            ca: reach.ca.clone(),
+        };
+        release.write(&stage.context, &runtime)
+    });
+    let on_github = on_github.unwrap_or_default();
+    stage.set_output("release-url", on_github.url.unwrap_or_default())?;
+    stage.annotate(on_github.warning.into_iter().collect());
     report(&stage, &publication, &folder)?;
     Ok(ExitCode::Success)
+}
+
+/// When the release on GitHub is written.
+fn release_mode(inputs: &Inputs, config: &Config) -> ReleaseMode {
+    let input = inputs.github.release;
+    input.map_or(config.image.release, Into::into)
+}
+
+/// The pages that people read: of the evaluation and of the verdict, as these name them.
+fn pages<'a>(out: &Path, evaluation: &'a [FileEntry], verdict: &'a [FileEntry]) -> Vec<Page<'a>> {
+    let is_page = |file: &&FileEntry| {
+        let extension = Path::new(&file.path).extension();
+        extension.is_some_and(|extension| extension == "html")
+    };
+    let of = |stage: &str, files: &'a [FileEntry]| {
+        let folder = out.join(stage);
+        let pages = files.iter().filter(is_page);
+        pages.map(move |file| Page {
+            folder: folder.clone(),
+            file,
+        })
+    };
+    of("evaluation", evaluation)
+        .chain(of("verdict", verdict))
+        .collect()
 }
 
 /// Publishes nothing though a person let the model through. Where no push is asked for, that is no failure of this run.

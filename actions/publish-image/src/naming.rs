@@ -29,6 +29,13 @@ impl Naming<'_> {
         }
     }
 
+    /// The git tag, where it releases the model.
+    pub(crate) fn release_tag(&self) -> Option<&str> {
+        let tag = self.context.tag.as_deref()?;
+        let release = ReleaseTag::parse(tag, self.model)?;
+        release.is_of(self.model).then_some(tag)
+    }
+
     /// The tags for `to`, or for the layout alone, in the order in which they are written. A wrong tag ends with
     /// [`ExitCode::Usage`].
     pub(crate) fn tags(&self, to: Option<&ImageReference>) -> anyhow::Result<Vec<TagPlan>> {

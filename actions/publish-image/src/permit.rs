@@ -15,7 +15,7 @@ use trainyard_core::gate::{
     RULES_FILE, RulesInForce, RulesOrigin, SHARED_ROWS_FILE, SharedRows, StoredRules, Trust,
     Verdict,
 };
-use trainyard_core::model::ModelFolder;
+use trainyard_core::model::{FileEntry, ModelFolder};
 use trainyard_core::recomputed;
 use trainyard_core::scored_rows::ScoredRows;
 use trainyard_runner::{ExitCode, WithExitCode as _};
@@ -37,6 +37,10 @@ pub(crate) struct Granted {
     pub(crate) evaluation: Evaluation,
     /// The predictions that its figures are of.
     pub(crate) rows: ScoredRows,
+    /// Where the gate said that the baseline came from, for people; the copy beside the verdict does not say.
+    pub(crate) baseline_source: Option<String>,
+    /// The files that the gate wrote beside the verdict, with their digests.
+    pub(crate) verdict_files: Vec<FileEntry>,
 }
 
 /// Whether exactly `model` may be published; everything else is an error with the right exit code.
@@ -142,6 +146,12 @@ pub(crate) fn check(
         commit: stored.commit.clone(),
         ..now
     };
+    let baseline_source = (stored.baseline.as_ref())
+        .filter(|said| {
+            let judged = now.baseline.as_ref();
+            judged.is_some_and(|judged| judged.model_digest == said.model_digest)
+        })
+        .map(|said| said.source.clone());
     let grant = |verdict: Verdict| {
         let (evaluation, rows) = evaluated
             .context("a verdict on this model is of an evaluation")
@@ -150,6 +160,8 @@ pub(crate) fn check(
             verdict,
             evaluation,
             rows,
+            baseline_source,
+            verdict_files: stored.files,
         })))
     };
     match now.verdict {

@@ -48,6 +48,9 @@ pub struct ImageConfig {
     pub port: u16,
     /// Number of held-out rows in the smoke test: before the push, the packaged server must match the evaluation on them.
     pub smoke_test_rows: usize,
+    /// What becomes of the GitHub release of a release tag: its notes show the metrics, and the report and the model card become its
+    /// files.
+    pub release: ReleaseMode,
     /// Whether an image without signed evidence is refused. It is signed wherever `--key` or `TRAINYARD_SIGNING_KEY` gives a key.
     pub sign: bool,
 }
@@ -63,6 +66,19 @@ pub struct ImageFile {
     /// Whether it may be run.
     #[serde(default)]
     pub executable: bool,
+}
+
+/// When the GitHub release of a release tag is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseMode {
+    /// Where there is one, also as a draft, and the token may write it.
+    #[default]
+    Update,
+    /// Also where there is none: then it is made.
+    Create,
+    /// Never.
+    Never,
 }
 
 /// How layers are compressed.
@@ -94,6 +110,7 @@ impl Default for ImageConfig {
             platforms: Vec::new(),
             port: 8080,
             smoke_test_rows: 32,
+            release: ReleaseMode::default(),
             sign: false,
         }
     }
