@@ -1,6 +1,7 @@
 //! The connection: what is asked before it is known what the run is called there.
 
 use std::path::Path;
+use std::pin::Pin;
 
 use trainyard_core::config::JudgingConfig;
 use trainyard_github::{GitHub, GitHubError, Options, Pull, RequestOf};
@@ -74,7 +75,9 @@ impl Link {
         &self.github
     }
 
-    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+    /// Boxed, so that the runtime is compiled once a type of answer, not once a request.
+    pub(crate) fn block_on<'a, T>(&self, work: impl Future<Output = T> + 'a) -> T {
+        let work: Pin<Box<dyn Future<Output = T> + 'a>> = Box::pin(work);
         self.runtime.block_on(work)
     }
 
@@ -104,7 +107,7 @@ impl Link {
         reference: &str,
     ) -> Result<String, ReadError> {
         let path = path_in_repository(context.workspace.as_deref(), path);
-        let text = self.runtime.block_on(self.github.file(&path, reference));
+        let text = self.block_on(self.github.file(&path, reference));
         text.map_err(|error| match error.status() {
             Some(404) => ReadError::NotThere,
             _ => ReadError::Other(error.to_string()),
@@ -142,7 +145,7 @@ impl Link {
                 Ok(false)
             }
             (Event::WorkflowRun | Event::CheckRun, Some(number)) if !context.is_unverified() => {
-                let pull = self.runtime.block_on(self.github.pull_request(number))?;
+                let pull = self.block_on(self.github.pull_request(number))?;
                 take_base(context, pull);
                 Ok(true)
             }
@@ -154,9 +157,9 @@ impl Link {
                     .zip(context.head_sha.as_ref());
                 // A deleted repository has no pull request to report on.
                 let found = match asked {
-                    Some(((repository, branch), sha)) => self
-                        .runtime
-                        .block_on(self.github.request_of(repository, branch, sha))?,
+                    Some(((repository, branch), sha)) => {
+                        self.block_on(self.github.request_of(repository, branch, sha))?
+                    }
                     None => RequestOf::Nothing,
                 };
                 match found {

@@ -12,18 +12,26 @@ pub(super) fn blocks<T: Send>(
     n_rows: usize,
     of_block: impl Fn(Range<usize>) -> T + Sync,
 ) -> Vec<T> {
-    let n_blocks = n_rows.div_ceil(BLOCK);
-    let of_blocks = |blocks: Range<usize>| -> Vec<T> {
+    in_shares(n_rows.div_ceil(BLOCK), &|blocks| {
         blocks
             .map(|block| of_block(block * BLOCK..((block + 1) * BLOCK).min(n_rows)))
             .collect()
-    };
+    })
+}
+
+/// What `of_blocks` makes of `n_blocks` blocks, a share of them on each thread.
+///
+/// Apart from `blocks`, and called by pointer once a share: starting threads is 4 kB of code, and more than a hundred metrics would
+/// each have their own copy.
+fn in_shares<T: Send>(
+    n_blocks: usize,
+    of_blocks: &(dyn Fn(Range<usize>) -> Vec<T> + Sync),
+) -> Vec<T> {
     let n_threads = thread::available_parallelism().map_or(1, usize::from);
     // A few blocks take less time than a thread's start.
     if n_blocks < 8 || n_threads < 2 {
         return of_blocks(0..n_blocks);
     }
-    let of_blocks = &of_blocks;
     thread::scope(|scope| {
         let threads: Vec<_> = (0..n_threads)
             .map(|idx| {

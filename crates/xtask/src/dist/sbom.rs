@@ -86,12 +86,12 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_archive_leads_to_every_crate() {
+    /// A bill of one crate of ours and one of others.
+    fn bill() -> Value {
         let key = |name: &str| (name.to_owned(), "1.0.0+build".to_owned());
         let component = |is_ours: bool, dependencies: &[Key]| Component {
-            license: Some("MIT".to_owned()),
-            repository: None,
+            license: Some("MIT OR Apache-2.0 WITH LLVM-exception".to_owned()),
+            repository: (!is_ours).then(|| "https://example.org/theirs".to_owned()),
             sha256: (!is_ours).then(|| "00".repeat(32)),
             folder: PathBuf::new(),
             is_ours,
@@ -102,8 +102,12 @@ mod tests {
             (key("theirs"), component(false, &[])),
         ]);
         let target = Target::new("x86_64-unknown-linux-gnu").unwrap();
-        let bill = json(&target, "1.2.3", "a.tar.gz", &"11".repeat(32), &components);
+        json(&target, "1.2.3", "a.tar.gz", &"11".repeat(32), &components)
+    }
 
+    #[test]
+    fn the_archive_leads_to_every_crate() {
+        let bill = bill();
         let theirs = json!("pkg:cargo/theirs@1.0.0%2Bbuild");
         assert_eq!(bill["components"][1]["bom-ref"], theirs);
         let root = &bill["metadata"]["component"]["bom-ref"];
@@ -119,5 +123,12 @@ mod tests {
             bill["components"][1]["hashes"][0]["content"],
             "00".repeat(32)
         );
+    }
+
+    /// The fixture is what cyclonedx-python-lib accepts, in `tests/integration/peers/attest/ml_bom.rs`.
+    #[test]
+    fn a_bill_is_written_as_the_one_that_was_validated() {
+        let validated = include_str!("../../../../tests/fixtures/dist/bill.cdx.json");
+        assert_eq!(format!("{:#}\n", bill()), validated);
     }
 }

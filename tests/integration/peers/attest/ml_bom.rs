@@ -63,6 +63,18 @@ fn a_bill_of_materials_fits_cyclonedxs_schemas() {
     }
 }
 
+/// `cargo xtask dist` writes its bills as this one, which a unit test of it holds.
+#[test]
+fn the_bill_of_a_release_fits_cyclonedxs_schema() {
+    let path = repository().join("tests/fixtures/dist/bill.cdx.json");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(problem("1.6", &document), None);
+    document["components"][0]["licenses"][0]["expression"] = json!(["MIT"]);
+    let said = problem("1.6", &document).unwrap();
+    assert!(said.contains("licenses"), "{said}");
+}
+
 /// The validator looks into the model card: a number that is not a text, and a member that the schema does not know.
 #[test]
 fn what_does_not_fit_is_found() {
