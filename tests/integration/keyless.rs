@@ -1,11 +1,13 @@
-//! Keyless signatures: what `verify` says of bundles that were made beforehand.
+//! Keyless signatures: what `publish-image` asks for before it builds, and what `verify` says of bundles that were made beforehand.
 
 use std::path::PathBuf;
 
 use serde_json::Value;
+use trainyard_attest::TEST_RESULT;
+use trainyard_core::publication::EVALUATION_MEDIA_TYPE;
 
 use crate::evidence::{BUNDLE, Image, REPOSITORY};
-use crate::project::{Said, read_json};
+use crate::project::{Project, Said, read_json};
 use crate::support::{repository, stage};
 
 const WORKFLOW: &str = "https://github.com/acme/digits/.github/workflows/release.yml@refs/tags/*";
@@ -143,4 +145,36 @@ async fn a_policy_can_name_the_identity() {
     // Neither Sigstore nor GitHub issued that certificate; and a year after their release this build's roots are refused, with
     // the same code.
     verify(None, 3);
+}
+
+/// Before anything is built, and by the preflight too.
+#[test]
+fn keyless_signing_without_a_token_says_which_permission_is_missing() {
+    let project = Project::passed();
+    for arguments in [&["--keyless"][..], &["--keyless", "--preflight"]] {
+        let said = project.run("publish-image", arguments, 2);
+        said.has_error("keyless signing needs an identity token");
+        said.has_error("SIGSTORE_ID_TOKEN");
+    }
+    project.edit("[image]\n", "[image]\nsign = \"keyless\"\n");
+    project
+        .run("publish-image", &[], 2)
+        .has_error("keyless signing needs an identity token");
+    let mut publish = project.stage("publish-image", &["--rekor-url", "none"]);
+    publish.env("SIGSTORE_ID_TOKEN", "e30.eyJzdWIiOiJhIn0.c2ln");
+    Said::of(&mut publish, 2)
+        .has_error("keyless signing needs a transparency log or a timestamp authority");
+    let mut publish = project.stage("publish-image", &["--fulcio-url", "http://fulcio.example"]);
+    publish.env("SIGSTORE_ID_TOKEN", "e30.eyJzdWIiOiJhIn0.c2ln");
+    Said::of(&mut publish, 2).has_error("must be an `https` URL");
+    // Log entries are permanent, so a dry run makes none.
+    let mut publish = project.stage("publish-image", &["--dry-run", "--tag", "1.0.0"]);
+    publish.env("SIGSTORE_ID_TOKEN", "e30.eyJzdWIiOiJhIn0.c2ln");
+    let said = Said::of(&mut publish, 0);
+    assert!(
+        said.stdout.contains(EVALUATION_MEDIA_TYPE),
+        "{}",
+        said.stdout
+    );
+    assert!(!said.stdout.contains(TEST_RESULT), "{}", said.stdout);
 }

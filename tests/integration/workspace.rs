@@ -68,6 +68,7 @@ const EDGES: [(&str, &[&str]); 19] = [
             "trainyard-core",
             "trainyard-fetch",
             "trainyard-ml",
+            "trainyard-net",
             "trainyard-oci",
             "trainyard-registry",
             "trainyard-runner",

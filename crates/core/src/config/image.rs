@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::sign::SignConfig;
+
 /// `[image]`: how the model is packaged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -48,8 +50,9 @@ pub struct ImageConfig {
     pub port: u16,
     /// Number of held-out rows in the smoke test: before the push, the packaged server must match the evaluation on them.
     pub smoke_test_rows: usize,
-    /// Whether an image without signed evidence is refused. It is signed wherever `--key` or `TRAINYARD_SIGNING_KEY` gives a key.
-    pub sign: bool,
+    /// `true`: an image without a key to sign with is refused. `"keyless"`: it is signed by a certificate for the identity that the
+    /// workflow's token names. By default it is signed wherever `--key` or `TRAINYARD_SIGNING_KEY` gives a key.
+    pub sign: SignConfig,
 }
 
 /// A file that goes into the image as it is.
@@ -94,7 +97,7 @@ impl Default for ImageConfig {
             platforms: Vec::new(),
             port: 8080,
             smoke_test_rows: 32,
-            sign: false,
+            sign: SignConfig::IfKey,
         }
     }
 }
