@@ -253,7 +253,12 @@ pub(crate) fn names() -> String {
     programs
         .chain([COSIGN])
         .chain(packages)
-        .chain(["Prism", "@sigstore/verify"])
+        .chain([
+            "Prism",
+            "@sigstore/mock",
+            "@sigstore/sign",
+            "@sigstore/verify",
+        ])
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -309,7 +314,7 @@ mod tests {
         assert!(names().contains("skopeo, podman"));
         assert!(names().contains(", cargo-deny, cargo-shear, "));
         assert!(
-            names().ends_with("scikit-learn, zizmor, Prism, @sigstore/verify"),
+            names().ends_with("zizmor, Prism, @sigstore/mock, @sigstore/sign, @sigstore/verify"),
             "{}",
             names()
         );
