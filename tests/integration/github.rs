@@ -13,6 +13,7 @@ mod one_head;
 mod overrides;
 mod published;
 mod records;
+mod releases;
 mod rows;
 mod unchanged;
 

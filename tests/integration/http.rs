@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,18 +19,22 @@ pub(crate) struct Server {
 impl Server {
     /// Serves the model in `folder` on a free port.
     pub(crate) fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &["--max-body-mib", "1"])
+    }
+
+    /// The same with these options.
+    pub(crate) fn start_with(folder: &Path, options: &[&str]) -> Self {
         let mut serve = stage("serve");
-        serve.args([
-            "--host",
-            "127.0.0.1",
-            "--port",
-            "0",
-            "--max-body-mib",
-            "1",
-            "--model",
-        ]);
-        let mut process = serve
+        serve
+            .args(["--host", "127.0.0.1", "--port", "0", "--model"])
             .arg(folder)
+            .args(options);
+        Self::spawn(&mut serve)
+    }
+
+    /// Runs `serve`, which says its address.
+    pub(crate) fn spawn(serve: &mut Command) -> Self {
+        let mut process = serve
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -63,6 +67,77 @@ impl Drop for Server {
     }
 }
 
+/// An answer as it came.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Names in small letters.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// Reads from `stream` until the server closes it.
+    pub(crate) fn read(stream: &mut TcpStream) -> std::io::Result<Self> {
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+        let Some(end) = end else {
+            read?;
+            let text = String::from_utf8_lossy(&answer);
+            return Err(std::io::Error::other(format!("no answer: {text:?}")));
+        };
+        let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+        let mut lines = head.split("\r\n");
+        let status = lines
+            .next()
+            .and_then(|line| line.split(' ').nth(1)?.parse().ok());
+        let header = |line: &str| {
+            let (name, value) = line.split_once(':')?;
+            Some((name.to_ascii_lowercase(), value.trim().to_owned()))
+        };
+        Ok(Self {
+            status: status.ok_or_else(|| std::io::Error::other(head.clone()))?,
+            headers: lines.filter_map(header).collect(),
+            body: answer[end + 4..].to_vec(),
+        })
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers
+            .find(|(it, _)| it == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+}
+
+/// One exchange over a connection of its own.
+pub(crate) fn exchange(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> std::io::Result<Answer> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let headers: String = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    // A server that refuses a body may answer before it has all of it.
+    let _ = stream.write_all(body);
+    Answer::read(&mut stream)
+}
+
 /// One exchange over a connection of its own: the status and the JSON.
 pub(crate) fn request(
     address: &str,
@@ -70,23 +145,6 @@ pub(crate) fn request(
     path: &str,
     body: &[u8],
 ) -> std::io::Result<(u16, Value)> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes())?;
-    // A server that refuses a body may answer before it has all of it.
-    let _ = stream.write_all(body);
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok());
-    let status = status.ok_or_else(|| std::io::Error::other(format!("no answer: {answer:?}")))?;
-    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+    let answer = exchange(address, method, path, &[], body)?;
+    Ok((answer.status, answer.json()))
 }

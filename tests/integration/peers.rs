@@ -14,12 +14,15 @@ mod graphql;
 mod image;
 mod keyless;
 mod metrics;
+mod model_card;
+mod prometheus;
 pub(crate) mod push;
 mod registry;
 mod scikit_learn;
 mod several_labels;
 mod thresholds;
 mod tokens;
+mod triton;
 mod yaml;
 
 use std::env;

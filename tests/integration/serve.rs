@@ -243,7 +243,7 @@ fn wrong_requests_get_a_reason_and_the_server_goes_on() {
             "there is no version `2`",
         ),
         (
-            "/v2/repository/index",
+            "/v2/systemsharedmemory/region/a/register",
             "{}".to_owned(),
             404,
             "there is nothing at",

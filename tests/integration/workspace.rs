@@ -67,6 +67,7 @@ const EDGES: [(&str, &[&str]); 19] = [
             "trainyard-attest",
             "trainyard-core",
             "trainyard-fetch",
+            "trainyard-github",
             "trainyard-ml",
             "trainyard-net",
             "trainyard-oci",
@@ -132,10 +133,7 @@ const BANS: [(&str, &[&str]); 10] = [
         "trainyard-gate",
         &["trainyard-ml", "candle-core", "candle-nn"],
     ),
-    (
-        "trainyard-publish-image",
-        &["octocrab", "candle-core", "candle-nn"],
-    ),
+    ("trainyard-publish-image", &["candle-core", "candle-nn"]),
     (
         "trainyard-verify",
         &["octocrab", "trainyard-ml", "candle-core", "candle-nn"],
@@ -293,6 +291,22 @@ fn the_readme_names_both_commands_and_every_link_leads_somewhere() {
                 file.display()
             );
         }
+    }
+}
+
+#[test]
+fn no_file_holds_both_sides_of_a_merge() {
+    for file in files() {
+        let Ok(text) = fs::read_to_string(repository().join(&file)) else {
+            continue;
+        };
+        let is_side = |line: &&str| {
+            ["<<<<<<< ", ">>>>>>> "]
+                .iter()
+                .any(|side| line.starts_with(side))
+        };
+        let found = text.lines().find(is_side);
+        assert_eq!(found, None, "{}", file.display());
     }
 }
 

@@ -147,6 +147,69 @@ fn an_evaluation_that_was_edited_is_not_judged() {
         .has_output("outside of its own interval");
 }
 
+/// The rows of `predictions(4, …)` in four folds: accuracies 0.6, 1, 1 and 1, so 0.9 on average.
+#[test]
+fn folds_that_were_edited_are_not_judged() {
+    let mut rows = String::new();
+    for (idx, line) in predictions(4, ["cat", "dog"]).lines().enumerate() {
+        let fold = match idx {
+            0 => "fold".to_owned(),
+            _ => ((idx - 1) / 10).to_string(),
+        };
+        let _ = writeln!(rows, "{line},{fold}");
+    }
+    let rules = "[[gate.rules]]\nmetric = \"accuracy\"\nmin = 0.91\n";
+    let folder = Folder::with(&[("p.csv", &rows), ("trainyard.toml", rules)]);
+    folder.evaluate("p.csv", "trainyard-out");
+    folder.run("gate", &[], 1);
+    let file = "trainyard-out/evaluation/evaluation.json";
+    let honest = folder.json(file);
+    let with_fold = |fold: serde_json::Value, value: f64| {
+        let mut edited = honest.clone();
+        let key = serde_json::json!({ "metric": "accuracy", "fold": fold });
+        let measurements = edited["measurements"].as_array_mut().unwrap();
+        let mut found = measurements.iter_mut().filter(|found| found["key"] == key);
+        found.next().unwrap()["value"] = serde_json::json!(value);
+        edited
+    };
+    let other_counts = {
+        let mut edited = honest.clone();
+        edited["folds"]["folds"][0]["n_train"] = serde_json::json!(3000);
+        edited
+    };
+    let without = {
+        let mut edited = honest.clone();
+        edited.as_object_mut().unwrap().remove("folds");
+        edited
+    };
+    let elsewhere = {
+        let mut edited = honest.clone();
+        edited["folds"]["of_training_rows"] = serde_json::json!(true);
+        edited
+    };
+    for (edited, expected) in [
+        (
+            with_fold("mean".into(), 0.92),
+            "is 0.92, but its predictions give 0.9",
+        ),
+        (
+            with_fold(0.into(), 0.7),
+            "is 0.7, but its predictions give 0.6",
+        ),
+        (other_counts, "its folds have other rows"),
+        (without, "it has no folds, but its predictions have"),
+        (
+            elsewhere,
+            "its folds are of the training rows, but its predictions have folds",
+        ),
+    ] {
+        folder.write(file, &edited.to_string());
+        folder.run("gate", &[], 3).has_output(expected);
+    }
+    folder.write(file, &honest.to_string());
+    folder.run("gate", &[], 1);
+}
+
 #[test]
 fn negative_errors_of_other_tools_hold_no_bound() {
     let rules = "[[gate.rules]]\nmetric = \"mse\"\nmax = 0.5\n";

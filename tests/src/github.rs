@@ -5,6 +5,7 @@
 //! what goes wrong there, and shows what was asked.
 
 mod faults;
+mod releases;
 mod shapes;
 mod state;
 
@@ -139,6 +140,14 @@ async fn answer(
             {
                 return archive_location(&headers, &owner, &name, id);
             }
+            if let Some(rest) = rest.strip_prefix("releases") {
+                let host = headers.get("host").and_then(|host| host.to_str().ok());
+                let host = format!("http://{}", host.unwrap_or_default());
+                let rest: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
+                let found =
+                    repository.of_releases(&host, method.as_str(), &rest, &parameters, &body);
+                return given(found);
+            }
             let body = serde_json::from_slice(&body).unwrap_or_default();
             route(repository, &method, &rest, &parameters, &body, &author_of(&headers))
         })
@@ -255,6 +264,11 @@ fn route(
         ("GET", ["commits", sha, "check-runs"]) => Ok((200, repository.checks_of(sha, parameters))),
         _ => Err((404, "Not Found".to_owned())),
     };
+    given(found)
+}
+
+/// What was found, or why nothing was, as GitHub answers it.
+fn given(found: state::Answer) -> Response {
     match found {
         Ok((204, _)) => StatusCode::NO_CONTENT.into_response(),
         Ok((status, value)) => json_answer(status, value),

@@ -9,6 +9,7 @@ use trainyard_core::gate::Verdict;
 use trainyard_core::model::{
     Artifact, FileEntry, MANIFEST_FILE, ModelError, ModelFolder, ModelManifest,
 };
+use trainyard_core::publication::{MODEL_FOLDER, SERVER_PATH};
 use trainyard_core::release_tag::ReleaseTag;
 use trainyard_oci::annotation::{self, Description};
 use trainyard_oci::spec::HealthCheck;
@@ -19,17 +20,9 @@ use trainyard_oci::{
 use trainyard_runner::{Context, Environment, ExitCode, WithExitCode as _};
 
 use crate::base::Base;
-use crate::server::{PROGRAM, Server};
-
-/// Where the model lies in the image: where KServe and Kubernetes' image volumes look for it.
-pub(crate) const MODEL_FOLDER: &str = "/models";
+use crate::server::Server;
 
 const SECOND_NS: u64 = 1_000_000_000;
-
-/// Where the server lies in the image.
-pub(crate) fn server_path() -> String {
-    format!("/usr/local/bin/{PROGRAM}")
-}
 
 /// The model as a layer, which is the same for ever: it depends on its files alone.
 pub(crate) fn pack_model(
@@ -66,7 +59,7 @@ pub(crate) fn pack_server(
 ) -> anyhow::Result<Layer> {
     let binary = LayerFile {
         source: server.path.clone(),
-        target: server_path(),
+        target: SERVER_PATH.to_owned(),
         is_executable: true,
     };
     layer(
@@ -167,13 +160,13 @@ impl Parts<'_> {
             layers,
             platform: server.platform.clone(),
             runtime: RuntimeConfig {
-                entrypoint: vec![server_path(), "--model".to_owned(), MODEL_FOLDER.to_owned()],
+                entrypoint: [SERVER_PATH, "--model", MODEL_FOLDER]
+                    .map(str::to_owned)
+                    .to_vec(),
                 env,
                 ports: vec![config.port],
                 healthcheck: Some(HealthCheck {
-                    test: ["CMD", &server_path(), "--probe"]
-                        .map(str::to_owned)
-                        .to_vec(),
+                    test: ["CMD", SERVER_PATH, "--probe"].map(str::to_owned).to_vec(),
                     interval: 10 * SECOND_NS,
                     timeout: 3 * SECOND_NS,
                     start_period: 5 * SECOND_NS,
@@ -229,7 +222,7 @@ impl Parts<'_> {
         let repository = self.context.repository.as_ref();
         let version = version(self.context, name);
         let mut extra = std::collections::BTreeMap::new();
-        extra.insert("dev.trainyard.model.name".to_owned(), name.clone());
+        extra.insert(annotation::MODEL_NAME.to_owned(), name.clone());
         extra.insert(
             annotation::MODEL_DIGEST.to_owned(),
             self.model.digest.to_string(),

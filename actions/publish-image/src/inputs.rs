@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Args, Parser, ValueEnum};
+use trainyard_core::config::ReleaseMode;
 use trainyard_core::gate::BaselinePlace;
 use trainyard_fetch::DataArgs;
 use trainyard_registry::RegistryArgs;
@@ -50,6 +51,9 @@ pub struct Inputs {
     /// `TRAINYARD_SIGNING_KEY` holds the text of one instead. Without a key the evaluation alone is attached, unsigned.
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
+    /// The release on GitHub.
+    #[command(flatten)]
+    pub github: GitHubArgs,
     /// Keyless signing.
     #[command(flatten)]
     pub keyless: KeylessArgs,
@@ -84,6 +88,44 @@ pub struct KeylessArgs {
     pub timestamp_url: Option<String>,
 }
 
+/// The release on GitHub. Nothing is written without a token or outside GitHub Actions.
+#[derive(Debug, Clone, Args)]
+pub struct GitHubArgs {
+    /// For a release tag, instead of `[image] release`: show the metrics in the notes of the GitHub release, and add the report and
+    /// the model card to its files.
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub release: Option<ReleaseInput>,
+    /// Token that writes the release (`contents: write`).
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "GITHUB_TOKEN",
+        hide_env_values = true
+    )]
+    pub token: Option<String>,
+}
+
+/// When the release is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReleaseInput {
+    /// Where there is one, and the token may write it.
+    Update,
+    /// Also where there is none: then it is made.
+    Create,
+    /// Never.
+    Never,
+}
+
+impl From<ReleaseInput> for ReleaseMode {
+    fn from(input: ReleaseInput) -> Self {
+        match input {
+            ReleaseInput::Update => Self::Update,
+            ReleaseInput::Create => Self::Create,
+            ReleaseInput::Never => Self::Never,
+        }
+    }
+}
+
 /// The outputs of the action: name and description.
 pub const OUTPUTS: &[(&str, &str)] = &[
     ("digest", "Digest of the image, `sha256:…`."),
@@ -99,6 +141,18 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     (
         "image-folder",
         "Folder of the OCI layout and `publication.json`.",
+    ),
+    (
+        "release-notes",
+        "Notes of the release, as Markdown; empty if the run is not of a release tag.",
+    ),
+    (
+        "model-card",
+        "Model card with Hugging Face's metadata; empty if the run is not of a release tag.",
+    ),
+    (
+        "release-url",
+        "URL of the release on GitHub; empty if none was written.",
     ),
     ("model-digest", "Digest of the model in the image."),
 ];

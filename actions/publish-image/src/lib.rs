@@ -3,6 +3,7 @@
 mod base;
 mod destinations;
 mod evidence;
+mod github_release;
 mod image;
 mod inputs;
 mod keyless;
@@ -11,6 +12,7 @@ mod permit;
 mod preflight;
 mod provenance;
 mod pushing;
+mod release;
 mod server;
 mod signing;
 mod smoke;
@@ -20,12 +22,13 @@ use std::path::Path;
 use std::thread;
 
 use anyhow::Context as _;
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use trainyard_core::config::Config;
+use trainyard_core::config::{Config, ReleaseMode};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
-use trainyard_core::model::ModelFolder;
+use trainyard_core::model::{FileEntry, ModelFolder};
 use trainyard_core::publication::{
     PUBLICATION_FILE, Publication, Referrer, SCHEMA_VERSION, SigningIdentity,
 };
@@ -39,18 +42,20 @@ use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
 use base::Base;
 use evidence::{Attached, Evidence, Subject};
+use github_release::{GitHubRelease, Page};
 use image::Parts;
 pub use inputs::{Inputs, KeylessArgs, OUTPUTS};
 use naming::Naming;
 use permit::{Granted, Permit};
 use pushing::Pushing;
+use release::Published;
 use server::Server;
 use signing::Signer;
 use smoke::{Packed, Sample};
 
 /// Runs the stage.
 pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
-    let stage = Stage::start("publish-image", &inputs.stage.log)?;
+    let mut stage = Stage::start("publish-image", &inputs.stage.log)?;
     if inputs.preflight {
         return preflight::run(&stage, &inputs);
     }
@@ -58,6 +63,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let results = ResultFolder::begin(&folder, PUBLICATION_FILE)?;
     // Without its index an earlier layout is not an image that a later step could push.
     Layout::withdraw(&folder).exit_code(ExitCode::Data)?;
+    release::remove_files(&folder)?;
     let config = Config::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
     let targets = destinations::targets(&inputs, &config)?;
     let naming = Naming {
@@ -77,20 +83,28 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let manifest = ModelFolder::read_manifest(&model_folder)
         .exit_code(ExitCode::Data)
         .hint("run `trainyard-train` first")?;
-    let pack_servers = || -> anyhow::Result<Vec<Layer>> {
+    let runnable_idx = servers.iter().position(Server::runs_here);
+    let is_tried = config.image.smoke_test_rows > 0;
+    let pack_servers = || -> anyhow::Result<(Vec<Layer>, Option<TempDir>)> {
         let pack = |server| image::pack_server(server, &config.image, &layout);
-        servers.iter().map(pack).collect()
+        let layers: Vec<Layer> = servers.iter().map(pack).collect::<Result<_, _>>()?;
+        // For the smoke test, while there is time.
+        let unpacked = match runnable_idx.filter(|_| is_tried) {
+            Some(idx) => Some(Packed::early(&layers[idx]).exit_code(ExitCode::Data)?),
+            None => None,
+        };
+        Ok((layers, unpacked))
     };
-    let (model_layer, server_layers) = thread::scope(|scope| {
+    let (model_layer, packed_servers) = thread::scope(|scope| {
         let packing = scope.spawn(pack_servers);
         let model_layer = image::pack_model(&model_folder, &manifest, &layout);
-        let server_layers = packing.join();
+        let packed_servers = packing.join();
         (
             model_layer,
-            server_layers.unwrap_or_else(|payload| panic::resume_unwind(payload)),
+            packed_servers.unwrap_or_else(|payload| panic::resume_unwind(payload)),
         )
     });
-    let (model_layer, server_layers) = (model_layer?, server_layers?);
+    let (model_layer, (server_layers, unpacked)) = (model_layer?, packed_servers?);
     let model = image::packed_model(&model_folder, &model_layer).exit_code(ExitCode::Data)?;
     let is_trusted = !stage.context.is_unverified();
     let permit = permit::check(
@@ -112,6 +126,8 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         verdict,
         evaluation,
         rows,
+        baseline_source,
+        verdict_files,
     } = match permit? {
         Permit::Granted(granted) => *granted,
         Permit::Withheld(verdict) => {
@@ -200,7 +216,11 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
             &evaluation,
             rows,
             &servers,
-            &layout,
+            runnable_idx,
+            |image| {
+                let early = runnable_idx.map(|idx| &server_layers[idx]).zip(unpacked);
+                Packed::of(&layout, image, early)
+            },
             &images,
         )
     })?;
@@ -213,7 +233,10 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         manifest.digest
     );
     if inputs.dry_run {
-        return preflight::show(&stage, &layout, &manifest, &referrers, &naming, &targets);
+        let mode = release_mode(&inputs, &config);
+        return preflight::show(
+            &stage, &layout, &manifest, &referrers, &naming, &targets, mode,
+        );
     }
     let destinations = runtime.block_on(pushing.name(sent))?;
     for destination in &destinations {
@@ -221,6 +244,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     }
     // A tag that the registry left at another image is not this one's name here either.
     let names = match destinations.first() {
+        Some(first) if first.tags == names => names,
         Some(first) => {
             layout
                 .rename(&manifest, &first.tags, &attachments)
@@ -268,7 +292,35 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: stage.context.head_sha.clone(),
     };
+    let published = Published {
+        context: &stage.context,
+        config: &config,
+        manifest: &model.manifest,
+        verdict: &verdict,
+        evaluation: &evaluation,
+        baseline_source: baseline_source.as_deref(),
+        publication: &publication,
+    };
+    let released = published.release();
+    let written = released.as_ref().map(|it| it.write(&folder));
+    let written = written.transpose()?;
     results.finish(&publication)?;
+    release::set_outputs(&stage, written.as_ref())?;
+    let on_github = released.as_ref().zip(written.as_ref());
+    let on_github = on_github.map(|(released, written)| {
+        let release = GitHubRelease {
+            released,
+            model_card: &written.model_card,
+            pages: pages(&inputs.stage.out, &evaluation.files, &verdict_files),
+            mode: release_mode(&inputs, &config),
+            args: &inputs.github,
+            ca: reach.ca.clone(),
+        };
+        release.write(&stage.context, &runtime)
+    });
+    let on_github = on_github.unwrap_or_default();
+    stage.set_output("release-url", on_github.url.unwrap_or_default())?;
+    stage.annotate(on_github.warning.into_iter().collect());
     report(&stage, &publication, &folder)?;
     Ok(ExitCode::Success)
 }
@@ -280,6 +332,31 @@ fn may_sign(signer: &Signer, inputs: &Inputs) -> bool {
         tracing::info!("`--dry-run` does not sign keyless, since log entries are permanent");
     }
     !is_rehearsal
+}
+
+/// When the release on GitHub is written.
+fn release_mode(inputs: &Inputs, config: &Config) -> ReleaseMode {
+    let input = inputs.github.release;
+    input.map_or(config.image.release, Into::into)
+}
+
+/// The pages that people read: of the evaluation and of the verdict, as these name them.
+fn pages<'a>(out: &Path, evaluation: &'a [FileEntry], verdict: &'a [FileEntry]) -> Vec<Page<'a>> {
+    let is_page = |file: &&FileEntry| {
+        let extension = Path::new(&file.path).extension();
+        extension.is_some_and(|extension| extension == "html")
+    };
+    let of = |stage: &str, files: &'a [FileEntry]| {
+        let folder = out.join(stage);
+        let pages = files.iter().filter(is_page);
+        pages.map(move |file| Page {
+            folder: folder.clone(),
+            file,
+        })
+    };
+    of("evaluation", evaluation)
+        .chain(of("verdict", verdict))
+        .collect()
 }
 
 /// Publishes nothing though a person let the model through. Where no push is asked for, that is no failure of this run.
@@ -316,7 +393,8 @@ fn smoke_test(
     evaluation: &Evaluation,
     rows: ScoredRows,
     servers: &[Server],
-    layout: &Layout,
+    runnable_idx: Option<usize>,
+    packed: impl FnOnce(&Descriptor) -> anyhow::Result<Packed>,
     images: &[Descriptor],
 ) -> anyhow::Result<usize> {
     const LEAVE_OUT: &str = "`[image] smoke_test_rows = 0` leaves the smoke test out";
@@ -325,11 +403,7 @@ fn smoke_test(
         tracing::warn!("the packed server was not tried, since `[image] smoke_test_rows` is 0");
         return Ok(0);
     }
-    let runnable = servers
-        .iter()
-        .zip(images)
-        .find(|(server, _)| server.runs_here());
-    let Some((server, image)) = runnable else {
+    let Some(runnable_idx) = runnable_idx else {
         let platforms: Vec<String> = servers.iter().map(|it| it.platform.to_string()).collect();
         let error = anyhow::anyhow!(
             "the server in the image is for {}, so it cannot be tried on this machine",
@@ -337,9 +411,10 @@ fn smoke_test(
         );
         return Err(error).exit_code(ExitCode::Usage).hint(LEAVE_OUT);
     };
-    let untried = servers.iter().filter(|other| *other != server);
-    for other in untried {
-        tracing::info!("the server for {} is not tried here", other.platform);
+    for (idx, other) in servers.iter().enumerate() {
+        if idx != runnable_idx {
+            tracing::info!("the server for {} is not tried here", other.platform);
+        }
     }
     let dataset = inputs
         .data
@@ -355,7 +430,7 @@ fn smoke_test(
         .hint("run `trainyard-evaluate` again on this data")?;
     // As large as the test data may be, and of no use any more.
     drop(rows);
-    let packed = Packed::of(layout, image).exit_code(ExitCode::Data)?;
+    let packed = packed(&images[runnable_idx]).exit_code(ExitCode::Data)?;
     runtime()?
         .block_on(smoke::test(&packed, &model.manifest, &sample))
         .context("the image does not answer as the evaluated model did, so it is not published")?;

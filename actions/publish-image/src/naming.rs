@@ -29,9 +29,24 @@ impl Naming<'_> {
         }
     }
 
+    /// The git tag, where it releases the model.
+    pub(crate) fn release_tag(&self) -> Option<&str> {
+        let tag = self.context.tag.as_deref()?;
+        let release = ReleaseTag::parse(tag, self.model)?;
+        release.is_of(self.model).then_some(tag)
+    }
+
     /// The tags for `to`, or for the layout alone, in the order in which they are written. A wrong tag ends with
     /// [`ExitCode::Usage`].
     pub(crate) fn tags(&self, to: Option<&ImageReference>) -> anyhow::Result<Vec<TagPlan>> {
+        if let (false, Some(to)) = (self.inputs.tag.is_empty(), to)
+            && let Some(tag) = to.tag()
+        {
+            return Err(anyhow::anyhow!(
+                "`{to}` has the tag `{tag}`, and `--tag` gives others: write all of them by `--tag`"
+            ))
+            .exit_code(ExitCode::Usage);
+        }
         if !self.inputs.tag.is_empty() {
             let mut tags: Vec<TagPlan> = Vec::new();
             for tag in &self.inputs.tag {
@@ -55,7 +70,7 @@ impl Naming<'_> {
         };
         let tags = tags::plan(&event).exit_code(ExitCode::Usage)?;
         if tags.is_empty() {
-            return Ok(vec![TagPlan::floating("latest")]);
+            return Ok(vec![TagPlan::unversioned()]);
         }
         Ok(tags)
     }
@@ -104,6 +119,22 @@ mod tests {
         let nightly = names(&[], Some("nightly")).unwrap();
         assert_eq!(nightly, ["nightly", "sha-dddddddddddd"]);
         assert!(names(&[], Some("n-v1.2.3")).is_err());
+    }
+
+    /// One of the two would be dropped.
+    #[test]
+    fn a_tag_is_given_in_one_place() {
+        let inputs = Inputs::parse_from(["trainyard-publish-image", "--tag", "3.3.3"]);
+        let naming = Naming {
+            inputs: &inputs,
+            context: &Context::default(),
+            model: "m",
+        };
+        let to: ImageReference = "ghcr.io/acme/m:1.0".parse().unwrap();
+        let error = naming.tags(Some(&to)).unwrap_err().to_string();
+        assert!(error.contains("has the tag `1.0`"), "{error}");
+        let bare: ImageReference = "ghcr.io/acme/m".parse().unwrap();
+        assert_eq!(naming.tags(Some(&bare)).unwrap().len(), 1);
     }
 
     /// The reported case a18.

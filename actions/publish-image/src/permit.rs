@@ -15,7 +15,7 @@ use trainyard_core::gate::{
     RULES_FILE, RulesInForce, RulesOrigin, SHARED_ROWS_FILE, SharedRows, StoredRules, Trust,
     Verdict,
 };
-use trainyard_core::model::ModelFolder;
+use trainyard_core::model::{FileEntry, ModelFolder};
 use trainyard_core::recomputed;
 use trainyard_core::scored_rows::ScoredRows;
 use trainyard_runner::{ExitCode, WithExitCode as _};
@@ -37,6 +37,10 @@ pub(crate) struct Granted {
     pub(crate) evaluation: Evaluation,
     /// The predictions that its figures are of.
     pub(crate) rows: ScoredRows,
+    /// Where the gate said that the baseline came from, for people; the copy beside the verdict does not say.
+    pub(crate) baseline_source: Option<String>,
+    /// The files that the gate wrote beside the verdict, with their digests.
+    pub(crate) verdict_files: Vec<FileEntry>,
 }
 
 /// Whether exactly `model` may be published; everything else is an error with the right exit code.
@@ -79,6 +83,13 @@ pub(crate) fn check(
     let fresh_rows = stored_fresh_rows(&folder)?;
     let is_of_commit = commit.is_some() && stored.commit.as_deref() == commit;
     let overridden = stored.overridden.as_ref().filter(|_| is_of_commit);
+    if let (Some(judged), Some(published)) = (stored.commit.as_deref(), commit)
+        && judged != published
+    {
+        tracing::warn!(
+            "the verdict is of the commit {judged}, and this run is of {published}: the image says both"
+        );
+    }
     let now = Case {
         rules: RulesInForce {
             gate,
@@ -130,6 +141,17 @@ pub(crate) fn check(
         .exit_code(ExitCode::Inconclusive)
         .hint("add a rule that needs no baseline, such as `min`");
     }
+    // What was judged then is what was judged now; what is signed says when.
+    let now = Verdict {
+        commit: stored.commit.clone(),
+        ..now
+    };
+    let baseline_source = (stored.baseline.as_ref())
+        .filter(|said| {
+            let judged = now.baseline.as_ref();
+            judged.is_some_and(|judged| judged.model_digest == said.model_digest)
+        })
+        .map(|said| said.source.clone());
     let grant = |verdict: Verdict| {
         let (evaluation, rows) = evaluated
             .context("a verdict on this model is of an evaluation")
@@ -138,6 +160,8 @@ pub(crate) fn check(
             verdict,
             evaluation,
             rows,
+            baseline_source,
+            verdict_files: stored.files,
         })))
     };
     match now.verdict {

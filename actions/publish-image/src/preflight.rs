@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use trainyard_core::config::Config;
+use trainyard_core::config::{Config, ReleaseMode};
 use trainyard_core::publication::Referrer;
 use trainyard_oci::spec::Descriptor;
 use trainyard_oci::tags::{TagKind, TagPlan};
@@ -81,6 +81,7 @@ pub(crate) fn show(
     referrers: &[Referrer],
     naming: &Naming<'_>,
     targets: &[ImageReference],
+    mode: ReleaseMode,
 ) -> anyhow::Result<ExitCode> {
     let document = layout.manifest(manifest).exit_code(ExitCode::Data)?;
     let json = serde_json::to_string_pretty(&document).exit_code(ExitCode::Bug)?;
@@ -97,6 +98,7 @@ pub(crate) fn show(
                 TagKind::Version => "unless it is another image",
                 TagKind::Once => "unless it exists",
                 TagKind::Floating => "moved to this image",
+                TagKind::Unversioned => "moved to this image, unless a version is there",
                 TagKind::Leading(_) => "where no higher version is there",
             };
             let _ = writeln!(text, "tag       {}:{}  {when}", to.name(), tag.name);
@@ -104,6 +106,14 @@ pub(crate) fn show(
     }
     if targets.is_empty() {
         text.push_str("no repository is named, so nothing would be pushed\n");
+    }
+    if let Some(tag) = naming.release_tag() {
+        let when = match mode {
+            ReleaseMode::Update => "its notes and files, where it is there",
+            ReleaseMode::Create => "its notes and files, made where it is not there",
+            ReleaseMode::Never => "left as it is",
+        };
+        let _ = writeln!(text, "release   {tag} on GitHub  {when}");
     }
     for (name, _) in OUTPUTS {
         stage.set_output(name, "")?;

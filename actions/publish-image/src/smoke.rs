@@ -17,14 +17,13 @@ use tokio::process::{Child, Command};
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::metrics::argmax;
 use trainyard_core::model::{ModelManifest, Task};
+use trainyard_core::publication::SERVER_PATH;
 use trainyard_core::scored_rows::{Labels, ScoreTable, ScoredRows};
 use trainyard_ml::data::Dataset;
 use trainyard_ml::predictor::by_class;
 use trainyard_oci::spec::Descriptor;
-use trainyard_oci::{Layout, unpack_file};
+use trainyard_oci::{Layer, Layout, unpack_file};
 use trainyard_runner::{ExitCode, WithExitCode as _};
-
-use crate::image::server_path;
 
 /// How far scores may differ: the evaluation may have run on other instructions, which round differently.
 const TOLERANCE: f32 = 1e-4;
@@ -153,24 +152,38 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
-    /// Unpacks every layer but the model's, which is the last.
-    pub(crate) fn of(layout: &Layout, image: &Descriptor) -> anyhow::Result<Self> {
+    /// Unpacks the server of an image that is made of `server` and a model alone, before there is an image.
+    pub(crate) fn early(server: &Layer) -> anyhow::Result<TempDir> {
         let root = tempfile::tempdir().context("making a temporary folder")?;
+        unpack_file(&server.path, &server.media_type, SERVER_PATH, root.path())?;
+        Ok(root)
+    }
+
+    /// The server that was unpacked `early`, where the image has no other layer that could hold one; else every layer is looked through
+    /// for it, but the model's, which is the last.
+    pub(crate) fn of(
+        layout: &Layout,
+        image: &Descriptor,
+        early: Option<(&Layer, TempDir)>,
+    ) -> anyhow::Result<Self> {
         let layers = layout.manifest(image)?.layers;
         let (model, others) = layers.split_last().context("the image has no layer")?;
+        let model = layout.blob_path(&model.digest);
+        if let (Some((server, root)), [other]) = (early, others)
+            && other.digest == server.digest
+        {
+            return Ok(Self { root, model });
+        }
+        let root = tempfile::tempdir().context("making a temporary folder")?;
         for layer in others {
-            let server = server_path();
             unpack_file(
                 &layout.blob_path(&layer.digest),
                 &layer.media_type,
-                &server,
+                SERVER_PATH,
                 root.path(),
             )?;
         }
-        Ok(Self {
-            root,
-            model: layout.blob_path(&model.digest),
-        })
+        Ok(Self { root, model })
     }
 }
 
@@ -182,10 +195,7 @@ pub(crate) async fn test(
     manifest: &ModelManifest,
     sample: &Sample,
 ) -> anyhow::Result<()> {
-    let program = packed
-        .root
-        .path()
-        .join(server_path().trim_start_matches('/'));
+    let program = packed.root.path().join(SERVER_PATH.trim_start_matches('/'));
     let mut server = Command::new(&program)
         .arg("--model")
         .arg(&packed.model)

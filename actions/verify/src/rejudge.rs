@@ -107,3 +107,6 @@ fn compare(now: &Verdict, verdict_digest: &Sha256Digest, said: &TestResult) -> R
     }
     Rejudged::Same { n_same, n_skipped }
 }
+
+#[cfg(test)]
+mod tests;

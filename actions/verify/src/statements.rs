@@ -151,3 +151,6 @@ fn model_file(file: &FileEntry) -> ModelFile<'_> {
         sha256: &file.sha256,
     }
 }
+
+#[cfg(test)]
+mod tests;

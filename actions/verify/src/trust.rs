@@ -68,6 +68,15 @@ impl Trust {
         Ok((trust, policy))
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_key(key: PublicKey) -> Self {
+        Self {
+            signers: vec![PermittedSigner::Key(key.fingerprint())],
+            keys: vec![key],
+            roots: Vec::new(),
+        }
+    }
+
     /// The statement in a bundle, whose text is `bytes`, if somebody trusted signed it.
     pub(crate) fn authenticate(
         &self,

@@ -4,12 +4,12 @@
 
 mod judge;
 mod repository;
+mod wildcard;
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use trainyard_core::digest::Sha256Digest;
-use trainyard_core::pattern;
 
 use crate::ml_bom::CYCLONEDX;
 use crate::model_signing::MODEL_SIGNATURE;
@@ -17,6 +17,7 @@ use crate::provenance::PROVENANCE;
 use crate::signer::Signer;
 use crate::test_result::TEST_RESULT;
 use repository::repository_url;
+use wildcard::stands_for;
 
 pub use judge::{Finding, FindingOutcome, Judgement};
 
@@ -177,7 +178,7 @@ impl PermittedSigner {
                     issuer: permitted_issuer,
                 },
                 Signer::Identity { identity, issuer },
-            ) => permitted_issuer == issuer && pattern::matches(permitted, identity),
+            ) => permitted_issuer == issuer && stands_for(permitted, identity),
             (Self::Key(_), Signer::Identity { .. }) | (Self::Identity { .. }, Signer::Key(_)) => {
                 false
             }

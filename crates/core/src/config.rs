@@ -36,7 +36,7 @@ pub use error::{ConfigError, nearest as nearest_name};
 pub use evaluate::{
     Binning, Bins, ColumnConfig, EvaluateConfig, ROW_COLUMNS, ScoreKind, SliceConfig,
 };
-pub use image::{ImageCompression, ImageConfig, ImageFile};
+pub use image::{ImageCompression, ImageConfig, ImageFile, ReleaseMode};
 pub use judging::{JudgingConfig, ModelFiles};
 pub use layers::LayerTable;
 pub use optimizer::{AdamSettings, Clip, Optimizer, OptimizerConfig, OptimizerKind, UpdateRule};

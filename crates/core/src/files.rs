@@ -154,8 +154,22 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_with(path, |file| file.write_all(bytes))
 }
 
+/// As [`write`], but the disk need not have taken the bytes by the time that it returns: for a file that is named by its digest, of
+/// which a loss of power can leave no false content, only none.
+pub fn write_unsynced(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_synced_if(false, path, |file| file.write_all(bytes))
+}
+
 /// Writes what `fill` produces to `path` atomically, for content too large to hold in memory.
 pub fn write_with(
+    path: &Path,
+    fill: impl FnOnce(&mut fs::File) -> io::Result<()>,
+) -> Result<(), FileError> {
+    write_synced_if(true, path, fill)
+}
+
+fn write_synced_if(
+    is_synced: bool,
     path: &Path,
     fill: impl FnOnce(&mut fs::File) -> io::Result<()>,
 ) -> Result<(), FileError> {
@@ -174,7 +188,9 @@ pub fn write_with(
         .tempfile_in(folder)
         .map_err(error)?;
     fill(temporary.as_file_mut()).map_err(error)?;
-    temporary.as_file().sync_data().map_err(error)?;
+    if is_synced {
+        temporary.as_file().sync_data().map_err(error)?;
+    }
     set_readable(temporary.as_file()).map_err(error)?;
     temporary
         .persist(path)

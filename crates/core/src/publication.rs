@@ -15,6 +15,12 @@ pub const PUBLICATION_FILE: &str = "publication.json";
 /// The media type of an `evaluation.json` that is attached to an image.
 pub const EVALUATION_MEDIA_TYPE: &str = "application/vnd.trainyard.evaluation.v1+json";
 
+/// Where the server lies in an image.
+pub const SERVER_PATH: &str = "/usr/local/bin/trainyard-serve";
+
+/// The folder of the model in an image: where KServe and Kubernetes' image volumes look for it.
+pub const MODEL_FOLDER: &str = "/models";
+
 /// An image, what is in it and where it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -14,13 +14,19 @@ mod joined;
 mod junit;
 mod markdown;
 mod mermaid;
+mod model_card;
+mod model_index;
 mod parts;
+mod release;
+mod release_notes;
 mod sarif;
+mod sections;
 mod step;
 mod terminal;
 mod text;
 mod unchanged;
 mod verdict_page;
+mod yaml;
 
 use crate::evaluation::Evaluation;
 use crate::figure::{aligned, change, figure};
@@ -35,7 +41,10 @@ pub use html::evaluation_page;
 pub use joined::{Leg, LegOutcome, joined_decision, joined_markdown, joined_title};
 pub use markdown::icon as decision_icon;
 pub use mermaid::reliability as reliability_markdown;
+pub use model_card::{MODEL_CARD_FILE, model_card};
 pub use parts::{FoldFigures, SliceRow, SliceTable};
+pub use release::Release;
+pub use release_notes::{RELEASE_NOTES_FILE, release_notes};
 pub use step::Step;
 pub use text::escape;
 pub use unchanged::{UNCHANGED_FILE, UnchangedSince, unchanged_report};
@@ -60,7 +69,7 @@ pub struct Report<'a> {
     pub history: &'a [HistoryPoint],
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
     /// The first line, without markup: verdict, model, headline metric and its change.
     pub fn title(&self) -> String {
         let model = shortened(self.verdict.model_name.as_deref().unwrap_or("model"));
@@ -140,25 +149,21 @@ impl Report<'_> {
 
     /// The rows of the table of metrics: every metric of all rows that is not a detail or that a rule names, then every other key that a
     /// rule names; each with the rules on it.
-    fn rows(&self) -> Vec<(&Comparison, Vec<&RuleResult>)> {
+    fn rows(&self) -> Vec<(&'a Comparison, Vec<&'a RuleResult>)> {
+        let verdict = self.verdict;
         let rules_on = |key: &MetricKey| {
-            let rules = self.verdict.rules.iter();
+            let rules = verdict.rules.iter();
             rules.filter(|rule| rule.key() == key).collect::<Vec<_>>()
         };
-        let mut rows: Vec<(&Comparison, Vec<&RuleResult>)> = self
-            .verdict
+        let mut rows: Vec<(&Comparison, Vec<&RuleResult>)> = verdict
             .headline()
             .map(|row| (row, rules_on(&row.key)))
             .filter(|(row, rules)| !rules.is_empty() || catalog::is_headline(&row.key.metric))
             .collect();
-        for rule in &self.verdict.rules {
+        for rule in &verdict.rules {
             if rows.iter().all(|(row, _)| row.key != *rule.key()) {
                 // Intervals of the table are all at one level, whatever level a rule asks for.
-                let measured = self
-                    .verdict
-                    .metrics
-                    .iter()
-                    .find(|row| row.key == *rule.key());
+                let measured = verdict.metrics.iter().find(|row| row.key == *rule.key());
                 rows.push((measured.unwrap_or(&rule.comparison), rules_on(rule.key())));
             }
         }

@@ -3,6 +3,7 @@
 //! Reading, changing and deleting may be repeated. Creating something is not: the caller must check whether it is
 //! there. octocrab's own policy sends a POST again at once, so it is not compiled in.
 
+use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,8 +17,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use trainyard_net::{
-    ClientOptions, Failure, Jitter, RetryPolicy, Retrying, Trouble, in_one_line, is_transient,
-    retry_after,
+    Client, ClientOptions, Failure, Jitter, RetryPolicy, Retrying, Trouble, in_one_line,
+    is_transient, retry_after,
 };
 
 use crate::author::{Author, Viewer};
@@ -69,6 +70,7 @@ pub struct GitHub {
     pub(crate) octocrab: Octocrab,
     /// The same, at the address of the GraphQL API.
     graphql: Octocrab,
+    access: Access,
     /// `owner/name`.
     repository: String,
     pub(crate) retry: RetryPolicy,
@@ -77,6 +79,37 @@ pub struct GitHub {
     /// Set where no answer came, however often it was tried: then nothing else is tried as often.
     is_gone: AtomicBool,
 }
+
+/// What every connection has in common.
+#[derive(Debug)]
+struct Access {
+    client: Client,
+    token: Token,
+}
+
+/// A secret, which no log of a value shows.
+struct Token(String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Token(…)")
+    }
+}
+
+impl Access {
+    /// A connection to this address, which is shown the token.
+    fn at(&self, url: &str) -> Result<Octocrab, String> {
+        Octocrab::builder()
+            .base_uri(url)
+            .map_err(|error| error.to_string())?
+            .personal_token(self.token.0.clone())
+            .build_with_reqwest(self.client.clone())
+            .map_err(|error| in_one_line(&error))
+    }
+}
+
+/// What octocrab answers.
+type Sent = Result<http::Response<BoxBody<Bytes, octocrab::Error>>, octocrab::Error>;
 
 /// One request.
 #[derive(Debug, Clone)]
@@ -147,13 +180,9 @@ impl GitHub {
         }
         let client = options.client.build();
         let client = client.map_err(|error| setup(in_one_line(&error)))?;
-        let at = |url: &str| {
-            Octocrab::builder()
-                .base_uri(url)
-                .map_err(|error| setup(error.to_string()))?
-                .personal_token(token.to_owned())
-                .build_with_reqwest(client.clone())
-                .map_err(|error| setup(in_one_line(&error)))
+        let access = Access {
+            client,
+            token: Token(token.to_owned()),
         };
         // `https://api.github.com/graphql`, and `https://host/api/graphql` beside `https://host/api/v3`.
         let graphql = match &options.graphql_url {
@@ -161,13 +190,22 @@ impl GitHub {
             None => api_url.trim_end_matches('/').trim_end_matches("/v3"),
         };
         Ok(Self {
-            octocrab: at(api_url)?,
-            graphql: at(graphql)?,
+            octocrab: access.at(api_url).map_err(setup)?,
+            graphql: access.at(graphql).map_err(setup)?,
+            access,
             repository: repository.to_owned(),
             retry: options.retry,
             n_calls: AtomicU64::new(0),
             author: OnceLock::new(),
             is_gone: AtomicBool::new(false),
+        })
+    }
+
+    /// A connection to another address that GitHub names, such as that of uploads.
+    pub(crate) fn at(&self, url: &str) -> Result<Octocrab, GitHubError> {
+        self.access.at(url).map_err(|problem| GitHubError::Setup {
+            api_url: url.to_owned(),
+            problem,
         })
     }
 
@@ -291,8 +329,20 @@ impl GitHub {
         request: &Request,
         is_repeatable: bool,
     ) -> Result<Value, GitHubError> {
+        let send = async |octocrab: &Octocrab| sent(octocrab, request).await;
+        self.send_by(octocrab, request, is_repeatable, send).await
+    }
+
+    /// The same for a body that is not JSON, which `send` sends.
+    pub(crate) async fn send_by(
+        &self,
+        octocrab: &Octocrab,
+        request: &Request,
+        is_repeatable: bool,
+        send: impl AsyncFn(&Octocrab) -> Sent,
+    ) -> Result<Value, GitHubError> {
         let attempt = async || {
-            self.attempt(octocrab, request)
+            self.attempt(octocrab, request, &send)
                 .await
                 .map_err(|trouble| match trouble {
                     // It may be there already: the caller must check.
@@ -336,8 +386,9 @@ impl GitHub {
         &self,
         octocrab: &Octocrab,
         request: &Request,
+        send: &impl AsyncFn(&Octocrab) -> Sent,
     ) -> Result<Value, Trouble<Refusal>> {
-        let response = self.respond(octocrab, request).await?;
+        let response = self.respond_to(octocrab, request, send).await?;
         let text = octocrab
             .body_to_string(response)
             .await
@@ -362,15 +413,18 @@ impl GitHub {
         octocrab: &Octocrab,
         request: &Request,
     ) -> Result<http::Response<BoxBody<Bytes, octocrab::Error>>, Trouble<Refusal>> {
+        let send = async |octocrab: &Octocrab| sent(octocrab, request).await;
+        self.respond_to(octocrab, request, &send).await
+    }
+
+    async fn respond_to(
+        &self,
+        octocrab: &Octocrab,
+        request: &Request,
+        send: &impl AsyncFn(&Octocrab) -> Sent,
+    ) -> Result<http::Response<BoxBody<Bytes, octocrab::Error>>, Trouble<Refusal>> {
         self.n_calls.fetch_add(1, Ordering::Relaxed);
-        let route = &*request.route;
-        let body = request.body.as_ref();
-        let sent = match request.method {
-            Method::POST => octocrab._post(route, body).await,
-            Method::PATCH => octocrab._patch(route, body).await,
-            Method::DELETE => octocrab._delete(route, body).await,
-            _ => octocrab._get(route).await,
-        };
+        let sent = send(octocrab).await;
         let response = sent.map_err(|error| failed(request, &error, Refusal::Silent))?;
         let (status, headers) = (response.status(), response.headers().clone());
         if status.is_success() {
@@ -419,6 +473,18 @@ impl GitHub {
             ),
             message,
         }))
+    }
+}
+
+/// Sends the request with its body as JSON.
+async fn sent(octocrab: &Octocrab, request: &Request) -> Sent {
+    let route = &*request.route;
+    let body = request.body.as_ref();
+    match request.method {
+        Method::POST => octocrab._post(route, body).await,
+        Method::PATCH => octocrab._patch(route, body).await,
+        Method::DELETE => octocrab._delete(route, body).await,
+        _ => octocrab._get(route).await,
     }
 }
 

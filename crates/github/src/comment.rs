@@ -268,7 +268,7 @@ impl GitHub {
     }
 
     /// Twice as long each round: a list that lags behind is at last waited for.
-    fn settle_time(&self, round: u32) -> Duration {
+    pub(crate) fn settle_time(&self, round: u32) -> Duration {
         const MAX_DOUBLINGS: u32 = 5;
         self.retry.first_delay * 2_u32.pow(round.min(MAX_DOUBLINGS))
     }

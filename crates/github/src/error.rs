@@ -17,6 +17,8 @@ pub enum Permission {
     ChecksRead,
     /// Commits.
     ContentsRead,
+    /// Releases.
+    ContentsWrite,
     /// Commits, and check runs of them.
     ContentsAndChecksRead,
     /// Workflow runs and their artifacts.
@@ -33,6 +35,7 @@ impl fmt::Display for Permission {
             Self::ChecksWrite => "checks: write",
             Self::ChecksRead => "checks: read",
             Self::ContentsRead => "contents: read",
+            Self::ContentsWrite => "contents: write",
             Self::ContentsAndChecksRead => "contents: read` and `checks: read",
             Self::ActionsRead => "actions: read",
             Self::ActionsWrite => "actions: write",

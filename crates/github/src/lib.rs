@@ -1,4 +1,5 @@
-//! GitHub's REST API as Trainyard uses it: one comment per key, one check run per model, whatever else happens meanwhile.
+//! GitHub's REST API as Trainyard uses it: one comment per key, one check run per model, one section of a release's notes, whatever
+//! else happens meanwhile.
 //!
 //! Requests go through octocrab, over `net`'s client and its retries. Everything that GitHub answers is read into types
 //! of our own, which hold what we use.
@@ -16,6 +17,9 @@ mod history;
 mod overriding;
 mod pull;
 mod release;
+mod release_asset;
+mod release_page;
+mod section;
 mod viewer;
 
 /// Every query of the GraphQL API that is sent.
@@ -34,4 +38,6 @@ pub use history::Tested;
 pub use overriding::{Command, Thread};
 pub use pull::{Pull, RequestOf};
 pub use release::Release;
+pub use release_asset::AssetOutcome;
+pub use release_page::{NewRelease, NotesOutcome, RELEASE_NOTES_LIMIT, ReleasePage};
 pub use trainyard_net::{ClientOptions, RetryPolicy};

@@ -130,6 +130,13 @@ impl Predictor {
     /// The name of the predicted class of each row of `scores`: by the threshold that the model was given, else the best one. `None` for
     /// regression.
     pub fn classes(&self, scores: &[f32]) -> Option<Vec<&str>> {
+        let names = self.manifest().class_names.as_ref()?;
+        let predicted = self.predicted(scores)?.into_iter();
+        Some(predicted.map(|class| names[class].as_str()).collect())
+    }
+
+    /// The index of that class.
+    pub fn predicted(&self, scores: &[f32]) -> Option<Vec<usize>> {
         let manifest = self.manifest();
         let names = manifest.class_names.as_ref()?;
         let scores = by_class(scores, self.n_outputs());
@@ -146,7 +153,7 @@ impl Predictor {
             None => argmax(row),
         };
         let rows = scores.chunks_exact(names.len());
-        Some(rows.map(|row| names[predicted(row)].as_str()).collect())
+        Some(rows.map(predicted).collect())
     }
 
     /// The scores `[n_rows, n_outputs]` of the raw rows `[n_rows, n_inputs]`, both row-major.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::{Certificate, Client};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, ClientBuilder};
 
 /// How servers are reached.
 ///
@@ -64,9 +65,32 @@ impl ClientOptions {
 
     /// The client.
     pub fn build(&self) -> Result<Client, ClientError> {
-        let mut builder = Client::builder()
-            .user_agent(concat!("trainyard/", env!("CARGO_PKG_VERSION")))
-            .tls_certs_merge(self.authorities()?);
+        let authorities = self.authorities()?;
+        self.build_with(|builder| builder.tls_certs_merge(authorities))
+    }
+
+    /// A client for addresses without TLS, which trusts no authority: those of the system need not be read, which takes longer than many
+    /// a request. It follows no redirection to TLS; the answer is then that redirection.
+    pub fn build_plain(&self) -> Result<Client, ClientError> {
+        const MAX_REDIRECTS: usize = 10;
+        let redirects = Policy::custom(|attempt| {
+            if attempt.url().scheme() == "https" {
+                attempt.stop()
+            } else if attempt.previous().len() > MAX_REDIRECTS {
+                attempt.error("too many redirections")
+            } else {
+                attempt.follow()
+            }
+        });
+        self.build_with(|builder| builder.tls_certs_only([]).redirect(redirects))
+    }
+
+    fn build_with(
+        &self,
+        trust: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Client, ClientError> {
+        let agent = concat!("trainyard/", env!("CARGO_PKG_VERSION"));
+        let mut builder = trust(Client::builder().user_agent(agent));
         if let Some(timeout) = self.connect_timeout {
             builder = builder.connect_timeout(timeout);
         }

@@ -14,6 +14,7 @@ mod tests;
 pub use client::{ClientError, ClientOptions};
 pub use encode::encode;
 pub use failure::{Failure, PermanentCause};
+pub use reqwest::Client;
 pub use retry::{
     GivenUp, Jitter, RetryPolicy, Retrying, Trouble, attempts, is_transient, retry_after,
 };

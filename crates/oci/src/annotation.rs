@@ -14,6 +14,9 @@ pub const CREATED: &str = "org.opencontainers.image.created";
 /// Annotation of an image: digest of the model in it.
 pub const MODEL_DIGEST: &str = "dev.trainyard.model.digest";
 
+/// Annotation of an image: name of the model in it.
+pub const MODEL_NAME: &str = "dev.trainyard.model.name";
+
 /// What people and registries are told about an image: the same text as labels and as annotations.
 ///
 /// The keys are those of the OCI image specification, annotations.md. Absent fields are left out.

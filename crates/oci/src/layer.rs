@@ -5,14 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::write::GzEncoder;
 use flate2::{Compression as GzipLevel, GzBuilder};
-use sha2::{Digest as _, Sha256};
 use trainyard_core::digest::Sha256Digest;
 
+use crate::digest_copy::{CopyError, copy_digested};
 use crate::digest_writer::DigestWriter;
 use crate::spec;
 
@@ -21,8 +21,11 @@ use crate::spec;
 const GZIP_LEVEL: u32 = 1;
 const ZSTD_LEVEL: i32 = 9;
 
-/// Read and written at a time: fewer calls of the system than by the libraries' own buffers.
+/// Written at a time: fewer calls of the system than by the library's own buffer.
 const BUFFER_BYTES: usize = 256 << 10;
+
+/// Each file is filled up to a multiple of it (POSIX, pax, "ustar Interchange Format").
+const TAR_BLOCK_BYTES: u64 = 512;
 
 /// The time of every entry, in seconds since 1970: one content is one layer, whichever commit it was made from.
 const MODIFIED_S: u64 = 0;
@@ -230,23 +233,28 @@ impl LayerPlan {
         let size = content.metadata().map_err(unreadable)?.len();
         let mode = if file.is_executable { 0o755 } else { 0o644 };
         let mut header = self.header(tar::EntryType::Regular, mode, size);
-        let mut content = ExactReader::new(content, size);
-        let written = archive.append_data(&mut header, path, &mut content);
-        if let Some(source) = content.failure.take() {
-            return Err(unreadable(source));
-        }
-        written.map_err(|source| LayerError::Write {
+        let unwritable = |source| LayerError::Write {
             folder: blobs.to_owned(),
             source,
-        })?;
-        if content.is_other_size().map_err(unreadable)? {
-            return Err(LayerError::Changed {
+        };
+        // The header alone: what follows is copied here, in large pieces.
+        archive
+            .append_data(&mut header, path, io::empty())
+            .map_err(unwritable)?;
+        let output = archive.get_mut();
+        let sha256 = copy_digested(content, size, output).map_err(|error| match error {
+            CopyError::Read(source) => unreadable(source),
+            CopyError::Write(source) => unwritable(source),
+            CopyError::OtherSize => LayerError::Changed {
                 path: file.source.clone(),
                 expected: size,
-            });
-        }
+            },
+        })?;
+        let n_padding = size.next_multiple_of(TAR_BLOCK_BYTES) - size;
+        let padding = &[0; TAR_BLOCK_BYTES as usize][..n_padding as usize];
+        output.write_all(padding).map_err(unwritable)?;
         Ok(PackedFile {
-            sha256: content.digest(),
+            sha256,
             size_bytes: size,
         })
     }
@@ -294,52 +302,6 @@ fn archive_path(target: &str) -> Option<&str> {
 /// `a`, `a/b` for `a/b/c`.
 fn parents(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(idx, _)| &path[..idx])
-}
-
-/// Gives exactly the promised number of bytes and keeps their digest, or notices that the file has another length.
-struct ExactReader {
-    file: BufReader<File>,
-    remaining: u64,
-    hasher: Sha256,
-    failure: Option<io::Error>,
-}
-
-impl ExactReader {
-    fn new(file: File, size: u64) -> Self {
-        Self {
-            file: BufReader::with_capacity(BUFFER_BYTES, file),
-            remaining: size,
-            hasher: Sha256::new(),
-            failure: None,
-        }
-    }
-
-    fn is_other_size(&mut self) -> io::Result<bool> {
-        Ok(self.remaining > 0 || self.file.read(&mut [0])? > 0)
-    }
-
-    fn digest(self) -> Sha256Digest {
-        Sha256Digest::of_hash(&self.hasher.finalize().into())
-    }
-}
-
-impl Read for ExactReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = usize::try_from(self.remaining).map_or(buffer.len(), |n| n.min(buffer.len()));
-        match self.file.read(&mut buffer[..wanted]) {
-            Ok(n_read) => {
-                self.remaining -= n_read as u64;
-                self.hasher.update(&buffer[..n_read]);
-                Ok(n_read)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
-            Err(error) => {
-                let kind = error.kind();
-                self.failure = Some(error);
-                Err(kind.into())
-            }
-        }
-    }
 }
 
 #[cfg(test)]

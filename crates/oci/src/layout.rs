@@ -130,7 +130,7 @@ impl Layout {
     pub fn add_image(&self, image: &Image) -> Result<Descriptor, LayoutError> {
         let encoded = image.encode()?;
         for bytes in [&encoded.config, &encoded.manifest] {
-            files::write(&self.blob_path(&Sha256Digest::of(bytes)), bytes)?;
+            files::write_unsynced(&self.blob_path(&Sha256Digest::of(bytes)), bytes)?;
         }
         Ok(Descriptor {
             platform: Some(PlatformEntry {
@@ -154,7 +154,7 @@ impl Layout {
             source,
         })?;
         let descriptor = Descriptor::of(INDEX, &bytes);
-        files::write(&self.blob_path(&descriptor.digest), &bytes)?;
+        files::write_unsynced(&self.blob_path(&descriptor.digest), &bytes)?;
         Ok(descriptor)
     }
 
@@ -189,7 +189,7 @@ impl Layout {
     ) -> Result<Attachment, LayoutError> {
         let bytes = serde_json::to_vec(&manifest).map_err(|source| self.unencoded(source))?;
         for bytes in blobs.iter().copied().chain([bytes.as_slice()]) {
-            files::write(&self.blob_path(&Sha256Digest::of(bytes)), bytes)?;
+            files::write_unsynced(&self.blob_path(&Sha256Digest::of(bytes)), bytes)?;
         }
         Ok(Attachment {
             subject: subject.digest.clone(),

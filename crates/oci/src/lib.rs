@@ -6,6 +6,7 @@
 pub mod annotation;
 mod attachment;
 mod credentials;
+mod digest_copy;
 mod digest_writer;
 mod image;
 mod layer;

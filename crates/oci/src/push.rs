@@ -19,7 +19,7 @@ use crate::layout::Layout;
 use crate::reference::ImageReference;
 use crate::registry::{BlobSource, Progress, Registry, RegistryError};
 use crate::spec::{Descriptor, INDEX};
-use crate::tags::{Series, TagKind, TagPlan};
+use crate::tags::{Series, TagKind, TagPlan, highest_version};
 
 /// Uploads at a time.
 const N_UPLOADS: usize = 2;
@@ -68,6 +68,7 @@ pub struct Pushed {
 #[derive(Debug)]
 pub struct Uploaded {
     found: Found,
+    options: PushOptions,
     /// Whether the registry has the image itself already.
     is_there: bool,
     /// What the registry lists as attached to the image, or to images of the index, already.
@@ -104,11 +105,12 @@ impl Registry {
         if tags.is_empty() {
             return Err(RegistryError::NoTag(self.repository().name()));
         }
-        let found = self.look_up(tags, source.manifest, options).await?;
+        let found = self.look_up(tags, source, options).await?;
         let ours = Some(source.manifest.digest.as_str());
         let mut uploaded = Uploaded {
             is_there: found.values().any(|existing| existing.as_deref() == ours),
             found,
+            options,
             listed: BTreeSet::new(),
             counts: Counts::default(),
         };
@@ -149,29 +151,103 @@ impl Registry {
     async fn look_up(
         &self,
         tags: &[TagPlan],
-        ours: &Descriptor,
+        source: PushSource<'_>,
         options: PushOptions,
     ) -> Result<Found, RegistryError> {
+        let ours = source.manifest;
         let mut found = Found::new();
         for tag in tags {
-            if matches!(tag.kind, TagKind::Leading(_)) {
+            // A new version will take `latest`; of others the list of tags says more.
+            let is_new = found.values().all(Option::is_none);
+            if matches!(tag.kind, TagKind::Leading(series) if series != Series::All || !is_new) {
                 continue;
             }
             let existing = self.digest_of(&tag.name).await?;
             let is_other = |existing: &String| existing != ours.digest.as_str();
-            if tag.kind == TagKind::Version
-                && !options.overwrites
-                && let Some(existing) = existing.clone().filter(is_other)
+            if let Some(existing) = existing.clone().filter(is_other) {
+                self.check_model(&tag.name, source).await?;
+                if tag.kind == TagKind::Version && !options.overwrites {
+                    return Err(self.version_taken(&tag.name, existing, ours)?);
+                }
+            }
+            if tag.kind == TagKind::Unversioned
+                && let Some(version) = highest_version(&self.list_tags().await?, None)
             {
-                return Err(RegistryError::VersionTaken {
+                return Err(RegistryError::Unversioned {
                     image: Box::new(self.repository().with_tag(&tag.name)?),
-                    existing,
-                    ours: ours.digest.clone(),
+                    version: version.to_owned(),
                 });
             }
-            found.insert(tag.name.clone(), existing);
+            if !matches!(tag.kind, TagKind::Leading(_)) {
+                found.insert(tag.name.clone(), existing);
+            }
         }
         Ok(found)
+    }
+
+    fn version_taken(
+        &self,
+        tag: &str,
+        existing: String,
+        ours: &Descriptor,
+    ) -> Result<RegistryError, RegistryError> {
+        Ok(RegistryError::VersionTaken {
+            image: Box::new(self.repository().with_tag(tag)?),
+            existing,
+            ours: ours.digest.clone(),
+        })
+    }
+
+    /// Refuses to take a tag from another model, which would stand for the wrong one from then on.
+    async fn check_model(&self, tag: &str, source: PushSource<'_>) -> Result<(), RegistryError> {
+        let images = source.layout.images_of(source.manifest)?;
+        let ours = match images.first() {
+            Some(image) => source.layout.manifest(image)?.model_name(),
+            None => None,
+        };
+        let theirs = match self.read_manifest(tag).await? {
+            None => None,
+            Some(found) => match found.index().and_then(|it| it.manifests.into_iter().next()) {
+                None => found.manifest().and_then(|manifest| manifest.model_name()),
+                Some(first) => {
+                    let first = self.read_manifest(first.digest.as_str()).await?;
+                    first.and_then(|found| found.manifest()?.model_name())
+                }
+            },
+        };
+        match (ours, theirs) {
+            (Some(ours), Some(theirs)) if ours != theirs => {
+                let name = self.repository().name();
+                Err(RegistryError::OtherModel {
+                    image: Box::new(self.repository().with_tag(tag)?),
+                    suggestion: format!("{name}/{}", ours.to_lowercase()),
+                    theirs,
+                    ours,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks at the versions once more: who published one of them at the same time may have looked before this one was there.
+    async fn confirm_versions(
+        &self,
+        tags: &[TagPlan],
+        ours: &Descriptor,
+        uploaded: &Uploaded,
+    ) -> Result<(), RegistryError> {
+        for tag in tags {
+            let was_ours = uploaded.names(&tag.name, ours);
+            if tag.kind == TagKind::Version && !was_ours && !uploaded.options.overwrites {
+                match self.digest_of(&tag.name).await? {
+                    Some(existing) if existing != ours.digest.as_str() => {
+                        return Err(self.version_taken(&tag.name, existing, ours)?);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Sends the blobs of the image, or of each image of an index, and of what is attached; the largest first, so that the others
@@ -248,7 +324,22 @@ impl Registry {
             let Some(existing) = uploaded.found.get(&tag.name) else {
                 continue;
             };
+            let is_ours = uploaded.names(&tag.name, manifest);
+            // The upload may have taken minutes, in which another push took the tag.
+            let is_kept = matches!(tag.kind, TagKind::Version | TagKind::Once);
+            let existing = &if is_kept && !is_ours {
+                self.digest_of(&tag.name).await?
+            } else {
+                existing.clone()
+            };
             let is_ours = existing.as_deref() == Some(manifest.digest.as_str());
+            if tag.kind == TagKind::Version
+                && !uploaded.options.overwrites
+                && !is_ours
+                && let Some(existing) = existing.clone()
+            {
+                return Err(self.version_taken(&tag.name, existing, manifest)?);
+            }
             if tag.kind == TagKind::Once && existing.is_some() && !is_ours {
                 self.report(Progress::Left {
                     image: self.repository().with_tag(&tag.name)?,
@@ -262,7 +353,21 @@ impl Registry {
             }
         }
         self.write_leading(tags, &image, &mut pushed).await?;
+        self.confirm_versions(tags, manifest, uploaded).await?;
+        self.confirm_attached(source, uploaded).await?;
         Ok(pushed)
+    }
+
+    /// Lists again what another push may have taken off the list that this one was writing.
+    async fn confirm_attached(
+        &self,
+        source: PushSource<'_>,
+        uploaded: &Uploaded,
+    ) -> Result<(), RegistryError> {
+        for (subject, manifests) in by_subject(uploaded.missing(source.attached)) {
+            self.list_attached(subject, &manifests).await?;
+        }
+        Ok(())
     }
 
     /// Writes the references to the image, which comes first under its digest alone: not all registries take a reference to what they
@@ -281,15 +386,18 @@ impl Registry {
             self.write_manifest(digest.as_str(), media_type, &image.bytes)
                 .await?;
         }
-        // One after the other: where the list is a tag, each is a change of the same index.
-        for attachment in missing {
-            let Attachment { subject, manifest } = attachment;
-            let bytes = source.layout.read_blob(manifest)?.into();
-            self.attach(subject, manifest, &bytes).await?;
-            self.report(Progress::Attached {
-                manifest: manifest.digest.clone(),
-                subject: subject.clone(),
-            });
+        for (subject, manifests) in by_subject(missing) {
+            for manifest in &manifests {
+                let bytes = source.layout.read_blob(manifest)?.into();
+                self.write_attachment(manifest, &bytes).await?;
+            }
+            self.list_attached(subject, &manifests).await?;
+            for manifest in manifests {
+                self.report(Progress::Attached {
+                    manifest: manifest.digest.clone(),
+                    subject: subject.clone(),
+                });
+            }
         }
         Ok(())
     }
@@ -410,6 +518,12 @@ impl Registry {
 }
 
 impl Uploaded {
+    /// Whether `tag` named the image before the upload.
+    fn names(&self, tag: &str, image: &Descriptor) -> bool {
+        let existing = self.found.get(tag).and_then(Option::as_deref);
+        existing == Some(image.digest.as_str())
+    }
+
     fn missing<'a>(&self, attached: &'a [Attachment]) -> impl Iterator<Item = &'a Attachment> {
         let missing = |it: &&Attachment| !self.listed.contains(&it.manifest.digest);
         attached.iter().filter(missing)
@@ -425,6 +539,17 @@ impl Counts {
             self.n_present += 1;
         }
     }
+}
+
+/// What is attached to each image.
+fn by_subject<'a>(
+    attached: impl Iterator<Item = &'a Attachment>,
+) -> BTreeMap<&'a Sha256Digest, Vec<&'a Descriptor>> {
+    let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for Attachment { subject, manifest } in attached {
+        found.entry(subject).or_default().push(manifest);
+    }
+    found
 }
 
 /// A tag, and the digest that it names.

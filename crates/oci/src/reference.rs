@@ -5,7 +5,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use oci_distribution::Reference;
 use trainyard_core::digest::{ParseDigestError, Sha256Digest};
 
 /// Longest name, registry included, that registries take.
@@ -287,20 +286,35 @@ fn is_host(text: &str) -> bool {
     has_valid_port && (is_ipv6 || host.split('.').all(is_label))
 }
 
-/// Whether `part` may stand between the slashes of a repository's name. One part at a time, to name the wrong one.
+/// Whether `part` may stand between the slashes of a repository's name (distribution specification, "Pulling manifests"): letters and
+/// digits, joined by one `.`, one or two `_`, or any number of `-`.
+///
+/// Written out, since the library's regular expression takes 50 ms to compile.
 fn is_name_part(part: &str) -> bool {
-    let name = format!("localhost/{part}").parse::<Reference>();
-    // What it takes for a tag is not part of the name.
-    name.is_ok_and(|name| name.repository() == part)
+    let is_separator = |b: &u8| matches!(b, b'.' | b'_' | b'-');
+    let bytes = part.as_bytes();
+    let are_known = bytes
+        .iter()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || is_separator(b));
+    let has_ends = [bytes.first(), bytes.last()]
+        .into_iter()
+        .all(|end| end.is_some_and(|end| !is_separator(end)));
+    let mut runs = bytes.split(|b| !is_separator(b));
+    let may_join =
+        |run: &[u8]| matches!(run, b"" | b"." | b"_" | b"__") || run.iter().all(|b| *b == b'-');
+    are_known && has_ends && runs.all(may_join)
 }
 
 /// Registry and repository as the registry itself calls them: Docker Hub has two host names, and its official images lie
 /// in `library`.
 fn full_name(registry: &str, repository: &str) -> (String, String) {
-    match format!("{registry}/{repository}").parse::<Reference>() {
-        Ok(name) => (name.registry().to_owned(), name.repository().to_owned()),
-        // An IPv6 address, which that grammar lacks: never Docker Hub.
-        Err(_) => (registry.to_owned(), repository.to_owned()),
+    match registry {
+        "docker.io" | "index.docker.io" => {
+            let is_official = !repository.contains('/');
+            let folder = if is_official { "library/" } else { "" };
+            ("docker.io".to_owned(), format!("{folder}{repository}"))
+        }
+        _ => (registry.to_owned(), repository.to_owned()),
     }
 }
 
@@ -315,6 +329,7 @@ pub fn is_tag(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use oci_distribution::Reference;
     use proptest::prelude::*;
 
     use super::*;
@@ -402,6 +417,40 @@ mod tests {
                 .parse::<ImageReference>()
                 .is_err()
         );
+    }
+
+    /// Independent source: the library's grammar.
+    #[test]
+    fn names_are_those_of_the_librarys_grammar() {
+        let letters = ["a", "0", ".", "_", "-", "B", ":"];
+        let mut names = vec![String::new()];
+        for _ in 0..5 {
+            let longer = names
+                .iter()
+                .flat_map(|name| letters.map(|letter| format!("{name}{letter}")));
+            names = longer.collect();
+            for name in &names {
+                let library = format!("localhost/{name}").parse::<Reference>();
+                // What it takes for a tag is not part of the name.
+                let is_one = library.is_ok_and(|library| library.repository() == name);
+                assert_eq!(is_name_part(name), is_one, "{name}");
+            }
+        }
+        for name in [
+            "docker.io/a",
+            "index.docker.io/a/b",
+            "docker.io/a/b",
+            "ghcr.io/a",
+            "localhost:1/a/b",
+        ] {
+            let (registry, repository) = name.split_once('/').unwrap();
+            let library: Reference = name.parse().unwrap();
+            let full = (
+                library.registry().to_owned(),
+                library.repository().to_owned(),
+            );
+            assert_eq!(full_name(registry, repository), full);
+        }
     }
 
     proptest! {

@@ -7,6 +7,7 @@ mod answer;
 mod attached;
 mod blob;
 mod challenge;
+mod clients;
 mod error;
 mod manifest;
 mod referrers;
@@ -18,6 +19,7 @@ mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use reqwest::{Response, StatusCode, Url};
@@ -29,6 +31,7 @@ pub use answer::{RequestError, Server};
 pub use attached::{Attached, AttachedFile};
 pub use blob::BlobSource;
 pub use challenge::Challenge;
+use clients::Clients;
 pub use error::RegistryError;
 pub use manifest::{Fetched, WrittenManifest};
 pub use session::Access;
@@ -139,6 +142,8 @@ pub struct Registry {
     silence: Option<Duration>,
     retry: RetryPolicy,
     unfinished: Unfinished,
+    /// Whether it was seen that the registry keeps lists of what refers to a manifest.
+    keeps_referrers: AtomicBool,
     progress: ProgressFn,
 }
 
@@ -164,15 +169,18 @@ impl Registry {
             read_timeout: None,
             ..client
         };
-        let client = client.build().map_err(|source| RegistryError::Client {
+        let address = address(registry, &plain_http)?;
+        let needs_tls = matches!(&address, Address::Known(url) if url.scheme() == "https");
+        let clients = Clients::new(client, needs_tls);
+        let clients = clients.map_err(|source| RegistryError::Client {
             registry: registry.to_owned(),
             source,
         })?;
         let username = credentials.username().map(str::to_owned);
         Ok(Self {
             session: Session::new(
-                client,
-                address(registry, &plain_http)?,
+                clients,
+                address,
                 image.repository().to_owned(),
                 credentials,
                 access,
@@ -183,6 +191,7 @@ impl Registry {
             silence,
             retry,
             unfinished: Unfinished::in_folder(unfinished),
+            keeps_referrers: AtomicBool::new(false),
             progress,
         })
     }

@@ -12,6 +12,8 @@ pub use oci_distribution::manifest::{
 use serde::{Deserialize, Serialize};
 use trainyard_core::digest::Sha256Digest;
 
+use crate::annotation;
+
 /// A layer by Zstandard (layer.md), which oci-client has no name for.
 pub const LAYER_TAR_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 
@@ -114,6 +116,13 @@ pub struct Manifest {
     /// Notes for people and tools.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// Name of the model in the image, where it says so.
+    pub fn model_name(&self) -> Option<String> {
+        self.annotations.get(annotation::MODEL_NAME).cloned()
+    }
 }
 
 /// An image configuration (config.md).

@@ -44,6 +44,8 @@ pub enum TagKind {
     Once,
     /// Moves to each newer image.
     Floating,
+    /// `latest` of a repository without versions: where there are some, it names the highest of them and nothing else.
+    Unversioned,
     /// Names the highest stable version of its series, which the registry's tags decide once the image is there.
     Leading(Series),
 }
@@ -84,6 +86,14 @@ impl TagPlan {
         Self {
             name: name.into(),
             kind: TagKind::Floating,
+        }
+    }
+
+    /// `latest`, where nothing is known of what happened.
+    pub fn unversioned() -> Self {
+        Self {
+            name: "latest".to_owned(),
+            kind: TagKind::Unversioned,
         }
     }
 

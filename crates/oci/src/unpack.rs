@@ -12,6 +12,9 @@ use flate2::read::MultiGzDecoder;
 use crate::layout::{Layout, LayoutError};
 use crate::spec::{self, Descriptor};
 
+/// Read and written at a time: fewer calls of the system than by the library's own buffers.
+const BUFFER_BYTES: usize = 256 << 10;
+
 /// Why a layer could not be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
@@ -83,7 +86,7 @@ fn unpack_those(
         into: into.to_owned(),
         source,
     };
-    let file = io::BufReader::new(File::open(blob).map_err(error)?);
+    let file = io::BufReader::with_capacity(BUFFER_BYTES, File::open(blob).map_err(error)?);
     let reader: Box<dyn Read> = match media_type {
         spec::LAYER_TAR => Box::new(file),
         spec::LAYER_TAR_GZIP => Box::new(MultiGzDecoder::new(file)),
@@ -150,7 +153,10 @@ fn write(target: &Path, mode: u32, content: &mut impl Read) -> io::Result<()> {
     }
     #[cfg(not(unix))]
     let _ = mode;
-    io::copy(content, &mut options.open(target)?)?;
+    let mut file = io::BufWriter::with_capacity(BUFFER_BYTES, options.open(target)?);
+    io::copy(content, &mut file)?;
+    // A file that is still open for writing cannot be started.
+    file.into_inner()?;
     Ok(())
 }
 

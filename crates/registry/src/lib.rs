@@ -81,7 +81,7 @@ impl Reach<'_> {
                 ..ClientOptions::default().with_ca(ca.as_deref())
             },
             retry: *retry,
-            unfinished: unfinished_folder(),
+            unfinished: unfinished_folder(&Environment::from_process()),
         };
         let shown = Mutex::new(Shown::default());
         let progress = Arc::new(move |step| {
@@ -107,24 +107,32 @@ fn credentials(
         });
     }
     let found = Credentials::find(to).exit_code(ExitCode::Service)?;
-    let environment = Environment::from_process();
+    Ok(or_workflow(found, token, &Environment::from_process(), to))
+}
+
+/// Those that were `found`, else the workflow's token, which no other registry than GitHub's own is shown.
+fn or_workflow(
+    found: Credentials,
+    token: Option<&str>,
+    environment: &Environment,
+    to: &ImageReference,
+) -> Credentials {
     let workflow = environment
         .get("GITHUB_ACTOR")
         .zip(token.or_else(|| environment.get("GITHUB_TOKEN")));
     match (found, workflow) {
         (Credentials::Anonymous, Some((username, password))) if to.registry() == "ghcr.io" => {
-            Ok(Credentials::Basic {
+            Credentials::Basic {
                 username: username.to_owned(),
                 password: password.to_owned(),
-            })
+            }
         }
-        (found, _) => Ok(found),
+        (found, _) => found,
     }
 }
 
 /// Where a user's programs keep their state; the folder of results is not the place for it, since it is kept as an artifact.
-fn unfinished_folder() -> Option<PathBuf> {
-    let environment = Environment::from_process();
+fn unfinished_folder(environment: &Environment) -> Option<PathBuf> {
     let folder = |name| environment.get(name).map(PathBuf::from);
     let state = folder("XDG_STATE_HOME")
         .or_else(|| folder("LOCALAPPDATA"))
@@ -150,7 +158,108 @@ fn lowercased(reference: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    const WORKFLOW: [(&str, &str); 2] = [("GITHUB_ACTOR", "ann"), ("GITHUB_TOKEN", "ghs_1")];
+
+    fn basic(username: &str, password: &str) -> Credentials {
+        Credentials::Basic {
+            username: username.to_owned(),
+            password: password.to_owned(),
+        }
+    }
+
+    /// A token that another registry is shown is in other hands.
+    #[test]
+    fn the_workflows_token_goes_to_githubs_own_registry_alone() {
+        let environment: Environment = WORKFLOW.into_iter().collect();
+        let shown = |to: &str, token: Option<&str>| {
+            let to: ImageReference = to.parse().unwrap();
+            or_workflow(Credentials::Anonymous, token, &environment, &to)
+        };
+        assert_eq!(shown("ghcr.io/acme/m:1", None), basic("ann", "ghs_1"));
+        assert_eq!(
+            shown("ghcr.io/acme/m:1", Some("ghs_2")),
+            basic("ann", "ghs_2")
+        );
+        for other in [
+            "docker.io/acme/m",
+            "ghcr.io.evil.example/acme/m",
+            "evil.example/ghcr.io/m",
+            "ghcr.io:444/acme/m",
+            "localhost:5000/acme/m",
+        ] {
+            assert_eq!(shown(other, None), Credentials::Anonymous, "{other}");
+            assert_eq!(
+                shown(other, Some("ghs_2")),
+                Credentials::Anonymous,
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_login_goes_before_the_workflows_token_and_half_a_workflow_is_none() {
+        let to: ImageReference = "ghcr.io/acme/m:1".parse().unwrap();
+        let environment: Environment = WORKFLOW.into_iter().collect();
+        let login = basic("robot", "secret");
+        let found = or_workflow(login.clone(), Some("ghs_2"), &environment, &to);
+        assert_eq!(found, login);
+        let without_actor: Environment = [WORKFLOW[1]].into_iter().collect();
+        let found = or_workflow(Credentials::Anonymous, None, &without_actor, &to);
+        assert_eq!(found, Credentials::Anonymous);
+    }
+
+    #[test]
+    fn a_name_and_a_password_go_together_before_all_else() {
+        #[derive(Parser)]
+        struct Command {
+            #[command(flatten)]
+            registry: RegistryArgs,
+        }
+        let to: ImageReference = "ghcr.io/acme/m:1".parse().unwrap();
+        let both = [
+            "x",
+            "--registry-username",
+            "ann",
+            "--registry-password",
+            "pw",
+        ];
+        let args = Command::try_parse_from(both).ok().map(|it| it.registry);
+        let found = credentials(&args.unwrap(), Some("ghs_2"), &to).unwrap();
+        assert_eq!(found, basic("ann", "pw"));
+        for half in [&both[..3], &["x", "--registry-password", "pw"]] {
+            assert!(Command::try_parse_from(half).is_err(), "{half:?}");
+        }
+    }
+
+    #[test]
+    fn unfinished_uploads_lie_with_the_users_state() {
+        let folder = |variables: &[(&str, &str)]| {
+            let environment = variables.iter().copied().collect();
+            unfinished_folder(&environment).map(|it| it.display().to_string().replace('\\', "/"))
+        };
+        let home = ("HOME", "/home/ann");
+        for (variables, expected) in [
+            (
+                &[home][..],
+                Some("/home/ann/.local/state/trainyard/uploads"),
+            ),
+            (
+                &[home, ("XDG_STATE_HOME", "/state")],
+                Some("/state/trainyard/uploads"),
+            ),
+            (
+                &[("LOCALAPPDATA", "C:/Users/ann")],
+                Some("C:/Users/ann/trainyard/uploads"),
+            ),
+            (&[], None),
+        ] {
+            assert_eq!(folder(variables).as_deref(), expected);
+        }
+    }
 
     #[test]
     fn a_repository_is_in_small_letters_and_a_tag_as_it_is() {

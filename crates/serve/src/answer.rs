@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use axum::body::Body;
-use axum::http::{Response, StatusCode, header};
+use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::json;
@@ -13,7 +13,12 @@ use serde_json::json;
 pub(crate) struct Refusal {
     status: StatusCode,
     message: String,
+    /// Seconds after which the same request may be answered.
+    retry_after: Option<u32>,
 }
+
+/// The longest part of a request that an answer repeats.
+const MAX_ECHO_CHARS: usize = 200;
 
 impl Refusal {
     /// The request is wrong.
@@ -36,13 +41,43 @@ impl Refusal {
         Self {
             status,
             message: message.to_string(),
+            retry_after: None,
         }
+    }
+
+    /// The same, with the time after which another try may help.
+    pub(crate) fn retry_after(self, seconds: u32) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..self
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response<Body> {
-        json_response(self.status, &json!({ "error": self.message }))
+        let mut response = json_response(self.status, &json!({ "error": self.message }));
+        if let Some(seconds) = self.retry_after {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// What a client wrote, as far as an answer repeats it.
+pub(crate) fn echo(text: &str) -> String {
+    let shown: String = text.chars().take(MAX_ECHO_CHARS).collect();
+    if shown.len() == text.len() {
+        shown
+    } else {
+        shown + "…"
     }
 }
 

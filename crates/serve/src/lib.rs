@@ -1,10 +1,21 @@
 //! The inference server that goes into images: a model folder in, predictions over HTTP out.
 //!
-//! Speaks the Open Inference Protocol v2 (JSON) and TensorFlow Serving's predict API. Rows arrive raw and are
+//! Speaks the Open Inference Protocol v2, in JSON and binary data, and TensorFlow Serving's predict API. Rows arrive raw and are
 //! preprocessed as `model.json` says. No TLS, no shell, nothing read but the model folder.
+//!
+//! One thread looks after the connections ([`connections`]); bodies are parsed as they come ([`body`], [`json`]) and rows computed on
+//! threads of their own ([`pool`]). The memory of all requests together is bounded ([`admission`]).
 
+mod admission;
 mod answer;
+mod body;
+mod connections;
+mod datatype;
+mod encoded;
+mod json;
+mod metrics;
 mod model;
+mod pool;
 mod probe;
 mod protocol;
 mod server;
@@ -14,12 +25,18 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
 
+use connections::{ConnectionLimits, Ended, default_max_connections};
 pub use model::Model;
-pub use server::router;
+pub use server::{Limits, router};
+
+const DEFAULT_PORT: u16 = 8080;
 
 /// Answer inference requests by a trained model.
 #[derive(Debug, Clone, Parser)]
@@ -31,15 +48,55 @@ pub struct Args {
     /// The address to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0")]
     pub host: IpAddr,
-    /// The port to listen on; 0 for any free one.
-    #[arg(long, env = "PORT", value_name = "PORT", default_value_t = 8080)]
-    pub port: u16,
-    /// Larger request bodies are refused.
+    /// The port to listen on; 0 for any free one. By default that of the variable PORT, else 8080.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Larger request bodies are refused, as sent or inflated.
     #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub max_body_mib: u32,
+    /// The memory that the values of all requests take at a time; requests wait for their share of it.
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub max_request_mib: u32,
+    /// A request waits so long for its share, and is then refused with 503.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub queue_timeout: u32,
+    /// The next part of a body must come within this time.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub body_idle_timeout: u32,
+    /// All of a body must come within this time.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub body_timeout: u32,
+    /// The head of the next request must come within this time.
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    pub head_timeout: u32,
+    /// Connections at a time; where there are as many, the one that has been idle for longest gives way. By default as many as the
+    /// limit of open files leaves.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections: Option<u32>,
+    /// On SIGTERM the server is not ready any more, and takes new connections for so long, until nobody sends requests to it.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1)]
+    pub notice: u32,
+    /// What is under way then has this time; a second signal ends it at once.
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    pub drain_timeout: u32,
     /// Ask the server that runs on this machine at `--port` whether it is ready, and exit with 0 or 1.
     #[arg(long)]
     pub probe: bool,
+}
+
+impl Args {
+    /// As given, else by the variable `PORT`, which may be empty.
+    fn port(&self) -> anyhow::Result<u16> {
+        if let Some(port) = self.port {
+            return Ok(port);
+        }
+        match std::env::var("PORT").unwrap_or_default().trim() {
+            "" => Ok(DEFAULT_PORT),
+            port => port
+                .parse()
+                .with_context(|| format!("the variable PORT is `{port}`, which is not a port")),
+        }
+    }
 }
 
 /// Runs the server until SIGTERM or SIGINT. Exit codes: 2 usage, 4 the model cannot be used, 5 the port is taken.
@@ -51,8 +108,15 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    let port = match args.port() {
+        Ok(port) => port,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            return ExitCode::from(2);
+        }
+    };
     if args.probe {
-        return match probe::is_ready(args.port) {
+        return match probe::is_ready(port) {
             Ok(()) => ExitCode::SUCCESS,
             Err(problem) => {
                 let _ = writeln!(std::io::stderr(), "not ready: {problem}");
@@ -74,7 +138,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(4);
         }
     };
-    match serve(model, &args) {
+    match serve(model, &args, port) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -83,19 +147,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn serve(model: Model, args: &Args) -> anyhow::Result<()> {
-    // One thread for the network; the model computes on threads of its own.
+fn serve(model: Model, args: &Args, port: u16) -> anyhow::Result<()> {
+    // One thread for the network; what takes time has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        let address = (args.host, args.port);
-        let listener = tokio::net::TcpListener::bind(address)
+    let ended = runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind((args.host, port))
             .await
-            .with_context(|| format!("cannot listen on {}:{}", args.host, args.port))?;
+            .with_context(|| format!("cannot listen on {}:{port}", args.host))?;
         let address = listener.local_addr()?;
         // Before anybody learns that it runs, and may ask it to end.
-        let stop = stop_signal()?;
+        let stop = StopSignals::listen()?;
         tracing::info!(
             "serving `{}` ({}) on http://{address}",
             model.name(),
@@ -105,32 +168,75 @@ fn serve(model: Model, args: &Args) -> anyhow::Result<()> {
         let mut stdout = std::io::stdout().lock();
         writeln!(stdout, "http://{address}").and_then(|()| stdout.flush())?;
         drop(stdout);
-        let max_body_bytes = args.max_body_mib as usize * (1 << 20);
-        axum::serve(listener, router(model, max_body_bytes))
-            .with_graceful_shutdown(stop)
-            .await?;
-        tracing::info!("stopped");
-        Ok(())
-    })
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        let limits = Limits {
+            max_body_bytes: args.max_body_mib as usize * (1 << 20),
+            max_request_bytes: args.max_request_mib as usize * (1 << 20),
+            patience: seconds(args.queue_timeout),
+            body_idle: seconds(args.body_idle_timeout),
+            body_total: seconds(args.body_timeout),
+        };
+        let connections = ConnectionLimits {
+            max_connections: args
+                .max_connections
+                .map_or_else(default_max_connections, |n| n as usize),
+            head: seconds(args.head_timeout),
+            notice: seconds(args.notice),
+            drain: seconds(args.drain_timeout),
+        };
+        let is_draining = Arc::new(AtomicBool::new(false));
+        let router = router(model, limits, Arc::clone(&is_draining))?;
+        let ended = connections::serve(listener, router, connections, is_draining, || stop.next());
+        anyhow::Ok(ended.await)
+    })?;
+    match ended {
+        Ended::Drained => tracing::info!("stopped"),
+        Ended::CutOff => tracing::warn!("stopped before all requests were answered"),
+    }
+    // Computations that nobody waits for are left behind.
+    runtime.shutdown_background();
+    Ok(())
 }
 
-/// Completes when the process is asked to end. Handlers are in place when this returns: as process 1 of a container
-/// no other process would react.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    #[cfg(unix)]
-    {
+/// What asks the process to end. Handlers are in place once it listens: as process 1 of a container no other process would react.
+#[cfg(unix)]
+struct StopSignals {
+    terminate: tokio::sync::Mutex<tokio::signal::unix::Signal>,
+    interrupt: tokio::sync::Mutex<tokio::signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl StopSignals {
+    fn listen() -> anyhow::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        Ok(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?.into(),
+            interrupt: signal(SignalKind::interrupt())?.into(),
         })
     }
-    #[cfg(not(unix))]
-    Ok(async {
+
+    /// Completes with the next one.
+    async fn next(&self) {
+        let (mut terminate, mut interrupt) =
+            (self.terminate.lock().await, self.interrupt.lock().await);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }
+}
+
+/// What asks the process to end.
+#[cfg(not(unix))]
+struct StopSignals;
+
+#[cfg(not(unix))]
+impl StopSignals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&self) {
         let _ = tokio::signal::ctrl_c().await;
-    })
+    }
 }

@@ -1,15 +1,21 @@
-//! The model behind the server, and the room for computing.
+//! The model behind the server.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
-use tokio::sync::Semaphore;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::model::ModelManifest;
 use trainyard_ml::Threads;
-use trainyard_ml::predictor::{PredictError, Predictor};
+use trainyard_ml::predictor::{PredictError, Predictor, by_class};
 
 use crate::answer::Refusal;
+use crate::metrics::Metrics;
+use crate::pool::Pool;
+
+/// Rows that one computing thread takes at a time: those of a large request leave room for a small one between them.
+const BATCH_ROWS: usize = 128;
 
 /// A loaded model, shared by all requests.
 #[derive(Debug, Clone)]
@@ -18,19 +24,23 @@ pub struct Model(Arc<Loaded>);
 #[derive(Debug)]
 struct Loaded {
     predictor: Predictor,
-    /// One computation per core: more would only take turns.
-    room: Semaphore,
+    metrics: Metrics,
 }
 
 impl Model {
     /// Loads the model in `folder` and computes one row with it, so that the first request finds warm buffers.
     pub fn open(folder: &Path) -> Result<Self, PredictError> {
-        let predictor = Predictor::open(folder, Threads::new(None))?;
+        // Each computing thread works for itself.
+        let predictor = Predictor::open(folder, Threads::single())?;
         predictor.score(&vec![0.0; predictor.n_inputs()], 1)?;
-        let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let n_classes = predictor
+            .manifest()
+            .class_names
+            .as_ref()
+            .map_or(0, Vec::len);
         Ok(Self(Arc::new(Loaded {
             predictor,
-            room: Semaphore::new(n_cores),
+            metrics: Metrics::new(n_classes),
         })))
     }
 
@@ -48,18 +58,68 @@ impl Model {
         self.0.predictor.manifest()
     }
 
-    /// The scores `[n_rows, n_outputs]` of raw rows.
-    pub(crate) async fn score(&self, rows: Vec<f32>, n_rows: usize) -> Result<Vec<f32>, Refusal> {
-        let _permit = self.0.room.acquire().await.map_err(Refusal::internal)?;
-        let model = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || model.predictor.score(&rows, n_rows))
-            .await
-            .map_err(Refusal::internal)?
-            .map_err(Refusal::internal)
+    /// What it has done so far.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
-    /// The name of the best class of each row of `scores`; `None` for regression.
+    /// The scores `[n_rows, n_outputs]` of raw rows, computed on this thread: for as few as [`Self::is_small`] says.
+    pub(crate) fn score_here(&self, rows: &[f32], n_rows: usize) -> Result<Vec<f32>, Refusal> {
+        let started = Instant::now();
+        let predictor = &self.0.predictor;
+        let scores = predictor.score(rows, n_rows).map_err(Refusal::internal)?;
+        let took = started.elapsed();
+        let metrics = self.metrics();
+        let predicted = metrics
+            .counts_classes()
+            .then(|| predictor.predicted(&scores));
+        metrics.computed(n_rows, took, predicted.flatten());
+        Ok(scores)
+    }
+
+    /// Whether rows are computed at once, without letting others in between.
+    pub(crate) const fn is_small(n_rows: usize) -> bool {
+        n_rows <= BATCH_ROWS
+    }
+
+    /// The same, a batch at a time on each thread of `pool`.
+    pub(crate) async fn score(
+        &self,
+        rows: Vec<f32>,
+        n_rows: usize,
+        pool: &Pool,
+    ) -> Result<Vec<f32>, Refusal> {
+        let row_len = self.0.predictor.n_inputs();
+        let rows = Arc::new(rows);
+        let batches = (0..n_rows).step_by(BATCH_ROWS).map(|first| {
+            let (model, rows) = (self.clone(), Arc::clone(&rows));
+            let last = n_rows.min(first + BATCH_ROWS);
+            pool.run(move || model.score_here(&rows[first * row_len..last * row_len], last - first))
+        });
+        let mut batches = stream::iter(batches).buffered(pool.n_threads());
+        let mut scores = Vec::with_capacity(n_rows * self.0.predictor.n_outputs());
+        while let Some(batch) = batches.try_next().await? {
+            scores.extend(batch?);
+        }
+        Ok(scores)
+    }
+
+    /// The name of the predicted class of each row of `scores`; `None` for regression.
     pub(crate) fn classes(&self, scores: &[f32]) -> Option<Vec<&str>> {
         self.0.predictor.classes(scores)
+    }
+
+    /// The `k` classes with the highest scores of each row, as `score:index:name`, the highest first; `None` for regression.
+    pub(crate) fn best_classes(&self, scores: &[f32], k: usize) -> Option<Vec<String>> {
+        let names = self.manifest().class_names.as_ref()?;
+        let scores = by_class(scores, self.0.predictor.n_outputs());
+        let of_row = |row: &[f32]| {
+            let mut order: Vec<usize> = (0..row.len()).collect();
+            order.sort_by(|&left, &right| row[right].total_cmp(&row[left]));
+            let best = order.into_iter().take(k);
+            let text = best.map(|class| format!("{}:{class}:{}", row[class], names[class]));
+            text.collect::<Vec<_>>()
+        };
+        Some(scores.chunks_exact(names.len()).flat_map(of_row).collect())
     }
 }

@@ -1,9 +1,8 @@
-//! The two protocols, as functions of a model and a request's body.
+//! The two protocols, as functions of a model and a request.
 
 pub(crate) mod open_inference;
 pub(crate) mod tensorflow;
 
-use serde::de::DeserializeOwned;
 use trainyard_core::model::TensorSpec;
 
 use crate::answer::Refusal;
@@ -14,10 +13,8 @@ pub(crate) const CLASS_OUTPUT: &str = "class";
 /// The one version of the model that an image holds.
 pub(crate) const VERSION: &str = "1";
 
-/// Reads a JSON body, whatever content type it is announced with.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body)
-        .map_err(|error| Refusal::bad_request(format!("the request is not valid: {error}")))
+fn not_valid(problem: impl std::fmt::Display) -> Refusal {
+    Refusal::bad_request(format!("the request is not valid: {problem}"))
 }
 
 /// The number of rows in a tensor of this shape, which must be `[n, …]` with the model's own axes.

@@ -20,7 +20,7 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// Programs of the distribution: what is run, and the Debian package that holds it.
-const SYSTEM_PROGRAMS: [(&str, &str); 10] = [
+const SYSTEM_PROGRAMS: [(&str, &str); 12] = [
     ("docker-registry", "docker-registry"),
     ("skopeo", "skopeo"),
     ("podman", "podman"),
@@ -29,6 +29,8 @@ const SYSTEM_PROGRAMS: [(&str, &str); 10] = [
     ("openssl", "openssl"),
     ("runc", "runc"),
     ("htpasswd", "apache2-utils"),
+    ("prometheus", "prometheus"),
+    ("promtool", "prometheus"),
     ("shellcheck", "shellcheck"),
     ("git", "git"),
 ];

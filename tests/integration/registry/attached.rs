@@ -58,3 +58,64 @@ async fn what_is_attached_is_found_again() {
         assert_eq!(fake.tag(REPOSITORY, &fallback).is_some(), !lists_referrers);
     }
 }
+
+/// Where the list is a tag, each writes all of it: what the other one adds in between must not be lost.
+#[test]
+fn two_that_attach_at_once_lose_nothing() {
+    for _ in 0..10 {
+        let fake = Fake::start(Behaviour {
+            lists_referrers: false,
+            ..Behaviour::default()
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let (layout, manifest) = layout(folder.path(), b"model");
+        let push = || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            let (registry, _) = connect(fake.address(), REPOSITORY, options(fake.address()));
+            (runtime, registry)
+        };
+        let image = (&layout, &manifest);
+        let pushed = push_image(&fake, options(fake.address()), image);
+        push().0.block_on(pushed).0.unwrap();
+        let key = (
+            REPOSITORY.to_owned(),
+            trainyard_core::digest::Sha256Digest::of(b"{}").to_string(),
+        );
+        fake.state().blobs.insert(key, b"{}".to_vec());
+        std::thread::scope(|scope| {
+            for name in ["a", "b", "c"] {
+                let (push, manifest) = (&push, &manifest);
+                scope.spawn(move || {
+                    let (runtime, registry) = push();
+                    let all: Vec<_> = (0..4)
+                        .map(|idx| evidence(manifest, &format!("{name}{idx}")))
+                        .collect();
+                    runtime.block_on(async {
+                        for (descriptor, bytes) in &all {
+                            registry
+                                .attach(&manifest.digest, descriptor, bytes)
+                                .await
+                                .unwrap();
+                        }
+                        // What a push does once more at its end.
+                        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                        for (descriptor, bytes) in &all {
+                            registry
+                                .attach(&manifest.digest, descriptor, bytes)
+                                .await
+                                .unwrap();
+                        }
+                    });
+                });
+            }
+        });
+        let (runtime, registry) = push();
+        let found = runtime
+            .block_on(registry.referrers(&manifest.digest))
+            .unwrap();
+        assert_eq!(found.len(), 12);
+    }
+}

@@ -1,8 +1,10 @@
 //! Releases at once, and in any order: a floating tag ends on the highest version of its series.
 
+use std::path::Path;
 use std::thread;
 
 use trainyard_oci::tags::{self, Event};
+use trainyard_oci::{Layout, PushOptions, PushSource, Registry, RegistryError};
 
 use super::*;
 
@@ -127,4 +129,121 @@ fn a_commits_tag_is_left_at_its_first_image() {
     let tag = |tag: &str| fake.tag(REPOSITORY, tag);
     assert_eq!(tag("sha-0123456789ab"), tag("1.0.0"));
     assert_eq!(tag("latest"), tag("1.0.1"));
+}
+
+/// A layout of another image for each `content`, and a connection.
+fn prepared(fake: &Fake, folder: &Path, content: &str) -> (Layout, Descriptor, Registry) {
+    let (layout, manifest) = layout(folder, content.as_bytes());
+    let (registry, _) = connect(fake.address(), REPOSITORY, options(fake.address()));
+    (layout, manifest, registry)
+}
+
+fn source((layout, manifest, _): &(Layout, Descriptor, Registry)) -> PushSource<'_> {
+    PushSource {
+        layout,
+        manifest,
+        mount_from: &[],
+        attached: &[],
+    }
+}
+
+/// Both looked before either was there; the upload of one took longer.
+#[tokio::test]
+async fn a_version_that_was_taken_during_the_upload_is_left() {
+    let fake = Fake::start(Behaviour::default());
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let slow = prepared(&fake, folders[0].path(), "slow");
+    let quick = prepared(&fake, folders[1].path(), "quick");
+    let tags = planned("1.0.0");
+    let options = PushOptions::default();
+    let uploaded = slow
+        .2
+        .upload_image(source(&slow), &tags, options)
+        .await
+        .unwrap();
+    quick.2.push(source(&quick), &tags, options).await.unwrap();
+    let refused = slow
+        .2
+        .name_image(source(&slow), &tags, uploaded)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, RegistryError::VersionTaken { .. }),
+        "{refused}"
+    );
+    assert_eq!(
+        fake.tag(REPOSITORY, "1.0.0"),
+        Some(quick.1.digest.to_string())
+    );
+    assert_eq!(
+        fake.tag(REPOSITORY, "latest"),
+        Some(quick.1.digest.to_string())
+    );
+}
+
+/// Several at the same time: whoever ends well has the version.
+#[test]
+fn of_two_images_of_one_version_at_once_one_is_refused() {
+    for _ in 0..10 {
+        let fake = Fake::start(Behaviour::default());
+        let outcomes = thread::scope(|scope| {
+            let pushes = ["one", "other"].map(|content| {
+                let fake = &fake;
+                scope.spawn(move || {
+                    let folder = tempfile::tempdir().unwrap();
+                    let prepared = prepared(fake, folder.path(), content);
+                    let runtime = tokio::runtime::Builder::new_current_thread()
+                        .enable_all()
+                        .build()
+                        .unwrap();
+                    let tags = planned("1.0.0");
+                    let push = prepared
+                        .2
+                        .push(source(&prepared), &tags, PushOptions::default());
+                    let is_ok = runtime.block_on(push).is_ok();
+                    (prepared.1.digest.to_string(), is_ok)
+                })
+            });
+            pushes.map(|push| push.join().unwrap())
+        });
+        let there = fake.tag(REPOSITORY, "1.0.0").unwrap();
+        for (digest, is_ok) in outcomes {
+            assert!(
+                !is_ok || digest == there,
+                "{digest} ended well, and {there} is there"
+            );
+        }
+    }
+}
+
+/// Nothing says which version an image of a laptop is.
+#[tokio::test]
+async fn latest_of_a_repository_with_versions_is_the_highest_of_them() {
+    let fake = Fake::start(Behaviour::default());
+    let folder = tempfile::tempdir().unwrap();
+    let prepared = prepared(&fake, folder.path(), "unversioned");
+    let tags = [TagPlan::unversioned()];
+    let options = PushOptions::default();
+    prepared
+        .2
+        .push(source(&prepared), &tags, options)
+        .await
+        .unwrap();
+    let address = fake.address().to_owned();
+    thread::spawn(move || release(&address, "1.0.0"))
+        .join()
+        .unwrap();
+    let refused = prepared
+        .2
+        .push(source(&prepared), &tags, options)
+        .await
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("the highest version, 1.0.0"),
+        "{refused}"
+    );
+    assert_eq!(
+        fake.tag(REPOSITORY, "latest"),
+        fake.tag(REPOSITORY, "1.0.0")
+    );
 }

@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 mod pull;
+mod release;
 
 pub(super) use pull::{file, permission, pull};
+pub(super) use release::{asset, release};
 
 const TIME: &str = "2026-01-01T00:00:00Z";
 

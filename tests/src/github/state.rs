@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Parameters;
 use super::faults::Fault;
+use super::releases::Releases;
 use super::shapes;
 
 /// GitHub's undocumented limit of a comment, in characters.
@@ -61,6 +62,9 @@ pub(super) struct Repository {
     changed: BTreeMap<String, Vec<String>>,
     /// Artifacts and their archives, by id.
     artifacts: BTreeMap<u64, (Value, Vec<u8>)>,
+    releases: Releases,
+    /// Where files of a release are uploaded to, where that is not here.
+    uploads: Option<String>,
     faults: Vec<Fault>,
     requests: Vec<String>,
 }
@@ -101,17 +105,22 @@ impl Repository {
             "annotations": self.annotations.values().flatten().collect::<Vec<_>>(),
             "reactions": self.reactions,
             "reruns": self.reruns,
+            "releases": self.releases.describe(),
             "requests": self.requests,
         })
     }
 
     /// `{"fault": …}`, `{"comments": [{"login", "type", "body", "issue"}]}`, `{"commits": [[sha, parent, …]]}`,
     /// `{"merge_base": sha}`, `{"list_lag_ms": n}`, `{"brought_in": {commit: [number]}}`, `{"trees": {commit: tree}}`, `{"workflow_runs": {branch: count}}`, `{"pulls": [{"number", "head_repository", "head_branch", "head_sha", "base_branch",
-    /// "base_sha", "state"}]}`, `{"tags": {tag: commit}}`, `{"permissions": {login: permission}}`, `{"files": {"branch:path": text}}` or `{"checks": [{"name", "head_sha", "app", "text"}]}`, `{"changed": {"base...head": [file]}}`, `{"artifacts": [{"run_id", "name", "expired", "archive" (base64)}]}`.
+    /// "base_sha", "state"}]}`, `{"tags": {tag: commit}}`, `{"permissions": {login: permission}}`, `{"files": {"branch:path": text}}` or `{"checks": [{"name", "head_sha", "app", "text"}]}`, `{"changed": {"base...head": [file]}}`, `{"artifacts": [{"run_id", "name", "expired", "archive" (base64)}]}`, `{"uploads": address}` or what [`Releases::prepare`] takes.
     pub(super) fn prepare(&mut self, instruction: &Value) -> Result<Value, String> {
         if let Some(fault) = instruction.get("fault") {
             let fault = serde_json::from_value(fault.clone()).map_err(|error| error.to_string())?;
             self.faults.push(fault);
+        }
+        self.releases.prepare(&self.full_name, instruction);
+        if let Some(address) = instruction["uploads"].as_str() {
+            self.uploads = Some(address.to_owned());
         }
         if let Some(lag_ms) = instruction["list_lag_ms"].as_u64() {
             self.list_lag = Duration::from_millis(lag_ms);
@@ -211,6 +220,20 @@ impl Repository {
             .filter(|artifact| name.is_none_or(|name| artifact["name"] == *name))
             .collect();
         json!({ "total_count": found.len(), "artifacts": found })
+    }
+
+    /// What is asked below `releases`; `host` is the address that this was asked at.
+    pub(super) fn of_releases(
+        &mut self,
+        host: &str,
+        method: &str,
+        rest: &[&str],
+        parameters: &Parameters,
+        body: &[u8],
+    ) -> Answer {
+        let uploads = self.uploads.as_deref().unwrap_or(host);
+        let place = (&*self.full_name, uploads);
+        self.releases.answer(place, method, rest, parameters, body)
     }
 
     pub(super) fn archive(&self, id: u64) -> Option<Vec<u8>> {
@@ -551,7 +574,7 @@ impl Repository {
     }
 }
 
-fn not_found() -> (u16, String) {
+pub(super) fn not_found() -> (u16, String) {
     (404, "Not Found".to_owned())
 }
 
@@ -589,7 +612,7 @@ fn check_texts(body: &Value) -> Result<(), (u16, String)> {
 }
 
 /// The part of a list that is asked for.
-fn page(all: Vec<Value>, parameters: &Parameters) -> Value {
+pub(super) fn page(all: Vec<Value>, parameters: &Parameters) -> Value {
     let number = |key: &str, default: usize| {
         parameters
             .get(key)

@@ -2,9 +2,9 @@
 
 use chrono::DateTime;
 use trainyard_core::gate::Override;
-use trainyard_core::pattern;
 
 use super::repository::repository_url;
+use super::wildcard::stands_for;
 use super::{Policy, ReferencePattern, RequiredVerdict};
 use crate::provenance::{PROVENANCE, Provenance};
 use crate::test_result::{TEST_RESULT, TestOutcome, TestResult};
@@ -159,12 +159,18 @@ impl Policy {
         let repository = self.repository.as_ref().map(|wanted| {
             let found = source.map(|source| source.repository);
             // GitHub does not tell capitals from small letters.
-            let is_same = |found: &str| repository_url(found).eq_ignore_ascii_case(wanted);
+            let wanted_in_small = wanted.to_ascii_lowercase();
+            let is_same = |found: &str| {
+                stands_for(
+                    &wanted_in_small,
+                    &repository_url(found).to_ascii_lowercase(),
+                )
+            };
             compare(format!("repository = \"{wanted}\""), found, is_same)
         });
         let workflow = self.workflow.as_ref().map(|wanted| {
             let found = provenance.and_then(Provenance::workflow);
-            let is_same = |found: &str| pattern::matches(wanted, found);
+            let is_same = |found: &str| stands_for(wanted, found);
             compare(format!("workflow = \"{wanted}\""), found, is_same)
         });
         let reference = self.reference.as_ref().map(|wanted| {
@@ -175,7 +181,7 @@ impl Policy {
             let found = source.and_then(|source| source.reference);
             let is_same = |found: &str| {
                 let name = found.strip_prefix(prefix);
-                name.is_some_and(|name| pattern::matches(wanted, name))
+                name.is_some_and(|name| stands_for(wanted, name))
             };
             compare(format!("{key} = \"{wanted}\""), found, is_same)
         });

@@ -4,7 +4,8 @@
 pub(super) fn repository_url(text: &str) -> String {
     let text = text.trim_end_matches('/');
     let text = text.strip_suffix(".git").unwrap_or(text);
-    if text.contains("://") {
+    // Of any server.
+    if text.contains("://") || text == "*" {
         text.to_owned()
     } else {
         format!("https://github.com/{text}")

@@ -50,6 +50,9 @@ pub struct ImageConfig {
     pub port: u16,
     /// Number of held-out rows in the smoke test: before the push, the packaged server must match the evaluation on them.
     pub smoke_test_rows: usize,
+    /// What becomes of the GitHub release of a release tag: its notes show the metrics, and the report and the model card become its
+    /// files.
+    pub release: ReleaseMode,
     /// `true`: an image without a key to sign with is refused. `"keyless"`: it is signed by a certificate for the identity that the
     /// workflow's token names. By default it is signed wherever `--key` or `TRAINYARD_SIGNING_KEY` gives a key.
     pub sign: SignConfig,
@@ -66,6 +69,19 @@ pub struct ImageFile {
     /// Whether it may be run.
     #[serde(default)]
     pub executable: bool,
+}
+
+/// When the GitHub release of a release tag is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseMode {
+    /// Where there is one, also as a draft, and the token may write it.
+    #[default]
+    Update,
+    /// Also where there is none: then it is made.
+    Create,
+    /// Never.
+    Never,
 }
 
 /// How layers are compressed.
@@ -97,6 +113,7 @@ impl Default for ImageConfig {
             platforms: Vec::new(),
             port: 8080,
             smoke_test_rows: 32,
+            release: ReleaseMode::default(),
             sign: SignConfig::IfKey,
         }
     }

@@ -367,3 +367,29 @@ fn a_baseline_is_a_path_or_a_published_image() {
         "{wrong}"
     );
 }
+
+/// Each of these once gave an image without its server, or without the file.
+#[test]
+fn files_of_the_image_keep_their_hands_off_server_and_model() {
+    let with = |targets: &[&str]| {
+        let files = targets
+            .iter()
+            .map(|target| format!("[[image.files]]\nsource = \"a\"\ntarget = \"{target}\"\n"));
+        format!("{GOOD}\n{}", files.collect::<String>())
+    };
+    for target in [
+        "/usr/local/bin",
+        "/usr",
+        "/usr/local/bin/trainyard-serve",
+        "/usr/local/bin/trainyard-serve/x",
+        "/models",
+        "/models/model.json",
+        "/models/extra.txt",
+    ] {
+        let error = error_of(&with(&["/licenses/LICENSE", target]));
+        assert!(error.contains("target"), "{target}: {error}");
+    }
+    assert!(error_of(&with(&["/a", "/a/b"])).contains("cannot both be in the image"));
+    let good = with(&["/licenses/LICENSE", "/usr/local/bin/other", "/modelsx"]);
+    assert!(Config::parse(&good, Path::new("trainyard.toml")).is_ok());
+}

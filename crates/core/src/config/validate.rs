@@ -8,6 +8,7 @@ use super::{Config, GateConfig, ImageConfig, Model, Threshold};
 use crate::gate::{CompareRows, Level, Rule, RuleGroup};
 use crate::model::architecture::{self, Activation, Layer};
 use crate::model::{Loss, Task};
+use crate::publication::{MODEL_FOLDER, SERVER_PATH};
 
 impl Config {
     pub(super) fn validate(&self) -> Result<(), Problem> {
@@ -208,8 +209,35 @@ impl ImageConfig {
                     .hint("tags come from the release: write `ghcr.io/owner/name`"),
             );
         }
+        for (idx, file) in self.files.iter().enumerate() {
+            let earlier = self.files[..idx].iter().map(|it| it.target.as_str());
+            let place = ["image", "files", &idx.to_string(), "target"];
+            if is_within(&file.target, MODEL_FOLDER) || is_within(MODEL_FOLDER, &file.target) {
+                return Err(Problem::at(
+                    &place,
+                    "is where the model lies, whose files alone are signed",
+                )
+                .hint("choose another folder, such as `/extra`"));
+            }
+            let mut others = [SERVER_PATH].into_iter().chain(earlier);
+            let clash = others
+                .find(|other| is_within(&file.target, other) || is_within(other, &file.target));
+            if let Some(other) = clash {
+                return Err(Problem::at(
+                    &place,
+                    format!("and `{other}` cannot both be in the image"),
+                )
+                .hint("`target` is the file's own place with its name, not the folder for it"));
+            }
+        }
         Ok(())
     }
+}
+
+/// Whether `path` is `folder` or lies below it.
+fn is_within(path: &str, folder: &str) -> bool {
+    let rest = path.strip_prefix(folder.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn validate_rule(rule: &Rule, rule_idx: &str) -> Result<(), Problem> {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::classes::{ClassRow, ClassTable, OutputTable};
+use super::sections::{Section, fitted};
 use super::text::{escape, escape_url, name, sentence};
 use super::{Report, change_of, cut, flips, mermaid, values_of};
 use crate::figure::{self, count, figure, percent};
@@ -14,15 +15,8 @@ use crate::row_set::{MatchedBy, RowMatch};
 
 const NO_BREAK: &str = "\u{a0}";
 
-/// A part of the report; the highest `rank` is left out first.
-struct Section {
-    name: &'static str,
-    rank: usize,
-    text: String,
-}
-
 pub(super) fn render(report: &Report<'_>, max_chars: usize) -> String {
-    let mut sections = vec![
+    let sections = vec![
         Section {
             name: "headline",
             rank: 0,
@@ -41,7 +35,7 @@ pub(super) fn render(report: &Report<'_>, max_chars: usize) -> String {
         Section {
             name: "metrics",
             rank: 3,
-            text: metrics_table(report),
+            text: metrics_table(report, "This commit"),
         },
         Section {
             name: "reasons",
@@ -105,39 +99,11 @@ pub(super) fn render(report: &Report<'_>, max_chars: usize) -> String {
             text: closing(report),
         },
     ];
-    sections.retain(|section| !section.text.is_empty());
-    let mut omitted: Vec<&str> = Vec::new();
-    loop {
-        let text = joined(&sections, &omitted);
-        if text.chars().count() <= max_chars {
-            return text;
-        }
-        let least = sections
-            .iter()
-            .enumerate()
-            .max_by_key(|(_, section)| section.rank)
-            .map(|(idx, _)| idx);
-        match least.filter(|_| sections.len() > 1) {
-            Some(idx) => omitted.push(sections.remove(idx).name),
-            None => return text.chars().take(max_chars).collect(),
-        }
-    }
-}
-
-fn joined(sections: &[Section], omitted: &[&str]) -> String {
-    let mut text = sections
-        .iter()
-        .map(|section| section.text.as_str())
-        .collect::<Vec<_>>()
-        .join("\n");
-    if !omitted.is_empty() {
-        let _ = writeln!(
-            text,
-            "\n_Omitted to fit GitHub's size limit: {}. The report in the run's artifact has them._",
-            omitted.join(", ")
-        );
-    }
-    text
+    fitted(
+        sections,
+        max_chars,
+        "The report in the run's artifact has them.",
+    )
 }
 
 /// The sign of a decision.
@@ -154,29 +120,33 @@ pub const fn icon(decision: Decision) -> &'static str {
 fn headline(report: &Report<'_>) -> String {
     let verdict = report.verdict;
     let model = name(verdict.model_name.as_deref().unwrap_or("model"));
-    let metric = report
-        .headline()
-        .and_then(|row| {
-            let value = figure(row.measured.as_ref()?.value);
-            let change = change_of(row)
-                .map(|change| format!(" ({change} against the baseline)"))
-                .unwrap_or_default();
-            Some(format!(
-                " — {} **{value}**{change}",
-                name(&row.key.to_string())
-            ))
-        })
-        .unwrap_or_default();
     format!(
-        "### {} {} · {model}{metric}\n\n{}\n",
-        icon(verdict.verdict),
-        report.decision(),
+        "{}\n\n{}\n",
+        heading(report, &model),
         boxed(verdict, &escape(&verdict.summary))
     )
 }
 
+/// A heading with the verdict, the headline metric and its change; `subject`, in Markdown, is what was judged.
+pub(super) fn heading(report: &Report<'_>, subject: &str) -> String {
+    let metric = report.headline().and_then(|row| {
+        let value = figure(row.measured.as_ref()?.value);
+        let change = change_of(row)
+            .map(|change| format!(" ({change} against the baseline)"))
+            .unwrap_or_default();
+        let metric = name(&row.key.to_string());
+        Some(format!(" — {metric} **{value}**{change}"))
+    });
+    format!(
+        "### {} {} · {subject}{}",
+        icon(report.verdict.verdict),
+        report.decision(),
+        metric.unwrap_or_default()
+    )
+}
+
 /// The summary, in GitHub's box for what needs attention where it does.
-fn boxed(verdict: &Verdict, summary: &str) -> String {
+pub(super) fn boxed(verdict: &Verdict, summary: &str) -> String {
     let kind = match verdict.verdict {
         _ if verdict.overridden.is_some() => "IMPORTANT",
         Decision::Fail | Decision::Inconclusive => "CAUTION",
@@ -303,7 +273,8 @@ fn notes(report: &Report<'_>) -> String {
         })
 }
 
-fn metrics_table(report: &Report<'_>) -> String {
+/// The metrics of every report, each with the rules on it; `values` is the title of the column of the candidate's.
+pub(super) fn metrics_table(report: &Report<'_>, values: &str) -> String {
     let rows = report.rows();
     if rows.is_empty() {
         return String::new();
@@ -317,7 +288,7 @@ fn metrics_table(report: &Report<'_>) -> String {
     if has_baseline {
         columns.push(("Baseline".to_owned(), "--:"));
     }
-    columns.push(("This commit".to_owned(), "--:"));
+    columns.push((values.to_owned(), "--:"));
     if let Some(confidence) = confidence {
         columns.push((format!("{} % interval", percent(confidence)), ":-:"));
     }

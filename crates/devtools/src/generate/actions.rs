@@ -49,7 +49,7 @@ const UPLOAD: &str = "    - name: Keep model, evaluation and verdict
 ";
 
 /// Outputs of the stages that the chain hands on: stage, output.
-const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 16] = [
+const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 19] = [
     ("gate", "verdict"),
     ("gate", "title"),
     ("gate", "comment"),
@@ -66,6 +66,9 @@ const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 16] = [
     ("publish-image", "image"),
     ("publish-image", "images"),
     ("publish-image", "tags"),
+    ("publish-image", "release-notes"),
+    ("publish-image", "model-card"),
+    ("publish-image", "release-url"),
 ];
 
 /// An action: one stage, or the chain.
@@ -289,6 +292,11 @@ fn of_the_chain(input: Input) -> Input {
         },
         "dry-run" => Input {
             description: "Write nothing to GitHub and push no image: the log shows what would be written."
+                .to_owned(),
+            ..input
+        },
+        "token" => Input {
+            description: "Token that writes the comment (`pull-requests: write`), the check run (`checks: write`) and, for a release tag, the release (`contents: write`)."
                 .to_owned(),
             ..input
         },

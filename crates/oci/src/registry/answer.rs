@@ -8,7 +8,7 @@ use oci_distribution::errors::{OciEnvelope, OciError, OciErrorCode};
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
-use trainyard_net::{Failure, Trouble, is_transient, retry_after};
+use trainyard_net::{ClientError, Failure, Trouble, is_transient, retry_after};
 
 use super::challenge::Challenge;
 
@@ -43,6 +43,9 @@ pub enum RequestError {
         /// Where it differs.
         problem: String,
     },
+    /// There is no client for the address.
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// A blob on disk cannot be read.
     #[error("cannot read the blob")]
     Read(#[from] std::io::Error),

@@ -189,7 +189,7 @@ impl Registry {
             let file = tempfile::NamedTempFile::new_in(folder).map_err(broken)?;
             let mut file = DigestWriter::new(file);
             let url = self.session.url(&format!("blobs/{digest}"))?;
-            let request = self.session.client().get(url);
+            let request = self.session.builder().get(url);
             let mut response = self.session.send_large(request).await?;
             while let Some(chunk) = self.next_chunk(&mut response).await? {
                 io::Write::write_all(&mut file, &chunk).map_err(broken)?;

@@ -51,6 +51,30 @@ pub enum RegistryError {
         /// What it should have named.
         ours: Sha256Digest,
     },
+    /// A tag names an image of another model.
+    #[error(
+        "`{image}` is an image of the model `{theirs}`, and this one is of `{ours}`: give each model a repository of its own, such as `{suggestion}`"
+    )]
+    OtherModel {
+        /// The tag.
+        image: Box<ImageReference>,
+        /// The model whose image it names.
+        theirs: String,
+        /// The model of this image.
+        ours: String,
+        /// Such a repository.
+        suggestion: String,
+    },
+    /// `latest` would leave the highest version.
+    #[error(
+        "`{image}` names the highest version, {version}, and nothing says which version this image is: run this for a release tag, or name a tag by `--tag`"
+    )]
+    Unversioned {
+        /// The tag.
+        image: Box<ImageReference>,
+        /// The version.
+        version: String,
+    },
     /// The registry stored something else.
     #[error(
         "`{image}` is {found} after the push, not {ours}; another push took place at the same time, or the registry rewrote the image"

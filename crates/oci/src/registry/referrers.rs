@@ -3,6 +3,8 @@
 //! Where the registry keeps no list of them, it is an index under the tag `sha256-<hex>` of the subject, which the client that
 //! attaches something has to write.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, LINK};
 use trainyard_core::digest::Sha256Digest;
@@ -25,35 +27,62 @@ impl Registry {
         manifest: &Descriptor,
         bytes: &Bytes,
     ) -> Result<(), RegistryError> {
+        self.write_attachment(manifest, bytes).await?;
+        self.list_attached(subject, &[manifest]).await
+    }
+
+    /// Writes a manifest that refers to another one. It is to be listed by [`Self::list_attached`] then.
+    pub(crate) async fn write_attachment(
+        &self,
+        manifest: &Descriptor,
+        bytes: &Bytes,
+    ) -> Result<(), RegistryError> {
         let digest = manifest.digest.as_str();
         let written = self
             .write_manifest(digest, &manifest.media_type, bytes)
             .await?;
         if written.keeps_referrers {
+            self.keeps_referrers.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Sees to it that these manifests stand in the list of what refers to `subject`, where the registry keeps none itself. The list is
+    /// read and written as a whole, and whoever writes it at the same time may lose an entry: it is looked at again until all are there.
+    pub(crate) async fn list_attached(
+        &self,
+        subject: &Sha256Digest,
+        manifests: &[&Descriptor],
+    ) -> Result<(), RegistryError> {
+        if self.keeps_referrers.load(Ordering::Relaxed) {
             return Ok(());
         }
         let tag = fallback_tag(subject);
+        // Entries of others that were seen and are gone were lost to the same race.
+        let mut wanted: Vec<Descriptor> = manifests.iter().copied().cloned().collect();
         for _ in 0..MAX_ROUNDS {
             let mut index = self.fallback_list(&tag).await?;
-            let is_listed = |index: &Index| {
-                index
-                    .manifests
-                    .iter()
-                    .any(|it| it.digest == manifest.digest)
+            let is_in = |list: &[Descriptor], entry: &Descriptor| {
+                list.iter().any(|it| it.digest == entry.digest)
             };
-            if is_listed(&index) {
+            let missing: Vec<Descriptor> = (wanted.iter())
+                .filter(|entry| !is_in(&index.manifests, entry))
+                .cloned()
+                .collect();
+            if missing.is_empty() {
                 return Ok(());
             }
-            index.manifests.push(manifest.clone());
+            for entry in &index.manifests {
+                if !is_in(&wanted, entry) {
+                    wanted.push(entry.clone());
+                }
+            }
+            index.manifests.extend(missing);
             let list = serde_json::to_vec(&index).map_err(|_| RegistryError::Fallback {
                 image: self.repository.clone().into(),
                 tag: tag.clone(),
             })?;
             self.write_manifest(&tag, INDEX, &list.into()).await?;
-            // Another attachment may have read the list before this one was written.
-            if is_listed(&self.fallback_list(&tag).await?) {
-                return Ok(());
-            }
         }
         Err(RegistryError::Fallback {
             image: self.repository.clone().into(),

@@ -10,10 +10,10 @@ use oci_distribution::token_cache::RegistryToken;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
-use trainyard_net::{Failure, PermanentCause};
 
 use super::answer::{Attempt, RequestError, Server, checked, failed, malformed};
 use super::challenge::Challenge;
+use super::clients::Clients;
 use crate::credentials::Credentials;
 
 /// How long a token lasts where the server does not say (distribution specification).
@@ -22,8 +22,8 @@ const TOKEN_LIFETIME: Duration = Duration::from_mins(1);
 /// A token is renewed this long before it ends, so that it does not end on its way.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// Time that a registry of this machine has to answer TLS.
-const TLS_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time that a registry of this machine has to say whether it wants TLS.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a token is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum Access {
 #[derive(Debug)]
 pub(super) enum Address {
     Known(Url),
-    /// By TLS where it answers that.
+    /// By TLS unless it answers without.
     TlsOrPlain {
         tls: Url,
         plain: Url,
@@ -62,7 +62,7 @@ enum Login {
 
 /// A connection to one repository.
 pub(super) struct Session {
-    client: Client,
+    clients: Clients,
     address: Address,
     base: OnceLock<Url>,
     repository: String,
@@ -75,7 +75,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) const fn new(
-        client: Client,
+        clients: Clients,
         address: Address,
         repository: String,
         credentials: Credentials,
@@ -83,7 +83,7 @@ impl Session {
         timeout: Option<Duration>,
     ) -> Self {
         Self {
-            client,
+            clients,
             address,
             base: OnceLock::new(),
             repository,
@@ -117,7 +117,7 @@ impl Session {
         &self,
         build: impl FnOnce(&Client) -> RequestBuilder,
     ) -> Attempt<Response> {
-        let request = self.timed(build(&self.client));
+        let request = self.timed(build(self.builder()));
         checked(Server::Registry, self.execute(request).await?).await
     }
 
@@ -139,11 +139,12 @@ impl Session {
         {
             request.headers_mut().insert(AUTHORIZATION, header);
         }
-        self.client.execute(request).await.map_err(failed)
+        self.clients.execute(request).await
     }
 
-    pub(super) const fn client(&self) -> &Client {
-        &self.client
+    /// For building a request that is sent by [`Self::send_large`].
+    pub(super) const fn builder(&self) -> &Client {
+        self.clients.builder()
     }
 
     fn timed(&self, request: RequestBuilder) -> RequestBuilder {
@@ -177,8 +178,11 @@ impl Session {
         if let Address::TlsOrPlain { tls, plain } = &self.address
             && self.base.get().is_none()
         {
-            let speaks_tls = self.speaks_tls(tls).await;
-            let base = if speaks_tls { tls } else { plain };
+            let base = if self.wants_tls(plain).await {
+                tls
+            } else {
+                plain
+            };
             // Another upload may have found it out at the same time.
             let _ = self.base.set(base.clone());
         }
@@ -197,23 +201,19 @@ impl Session {
         Ok(())
     }
 
-    /// Whether TLS is spoken at `base`, whatever is said of its certificate.
-    async fn speaks_tls(&self, base: &Url) -> bool {
-        let Ok(url) = base.join("/v2/") else {
+    /// Whether a registry of this machine wants TLS. It is asked without, and without a login: a TLS handshake costs more than the
+    /// question, and servers answer it with a 400, with bytes that are not HTTP, or by hanging up.
+    async fn wants_tls(&self, plain: &Url) -> bool {
+        let Ok(url) = plain.join("/v2/") else {
             return true;
         };
-        match self.client.get(url).timeout(TLS_TIMEOUT).send().await {
-            Ok(_) => true,
-            Err(error) => matches!(
-                Failure::of_request(error),
-                Failure::Permanent(
-                    PermanentCause::UnknownAuthority
-                        | PermanentCause::OtherHost
-                        | PermanentCause::Expired
-                        | PermanentCause::Certificate(_)
-                        | PermanentCause::Incompatible(_)
-                )
-            ),
+        match self.builder().get(url).timeout(PROBE_TIMEOUT).send().await {
+            Ok(answer) => {
+                let status = answer.status();
+                status == StatusCode::BAD_REQUEST || status.is_redirection()
+            }
+            // Nobody listens, which is said by the request that follows.
+            Err(error) => !error.is_connect(),
         }
     }
 
@@ -269,7 +269,7 @@ impl Session {
 
     /// The header of a password, as reqwest writes it.
     fn basic(&self) -> Attempt<HeaderValue> {
-        let request = self.authenticated(self.client.get(self.base()?.clone()));
+        let request = self.authenticated(self.builder().get(self.base()?.clone()));
         let request = request.build().map_err(failed)?;
         let header = request.headers().get(AUTHORIZATION).cloned();
         header.ok_or_else(|| malformed(Server::Registry, "a password for none"))
@@ -315,7 +315,7 @@ impl Session {
                 .extend_pairs(service.iter().map(|service| ("service", service)))
                 .append_pair("scope", &scope)
                 .append_pair("refresh_token", token);
-            self.client
+            self.builder()
                 .post(url)
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form.query().unwrap_or_default().to_owned())
@@ -324,10 +324,11 @@ impl Session {
             url.query_pairs_mut()
                 .extend_pairs(service.iter().map(|service| ("service", service)))
                 .extend_pairs(scopes.iter().map(|scope| ("scope", scope)));
-            self.authenticated(self.client.get(url))
+            self.authenticated(self.builder().get(url))
         };
         let asked = Instant::now();
-        let response = self.timed(request).send().await.map_err(failed)?;
+        let request = self.timed(request).build().map_err(failed)?;
+        let response = self.clients.execute(request).await?;
         let response = checked(Server::Token, response).await?;
         let bytes = response.bytes().await.map_err(failed)?;
         // What serde says of an untagged enum is about the code, not the answer.

@@ -230,7 +230,7 @@ impl Registry {
         let is_whole = offset == 0 && end == blob.size;
         let mut request = self
             .session
-            .client()
+            .builder()
             .request(method, url)
             .header(CONTENT_TYPE, "application/octet-stream")
             .header(CONTENT_LENGTH, end - offset);

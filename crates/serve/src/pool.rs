@@ -1,0 +1,84 @@
+//! Threads that compute: what takes time never runs where connections are looked after, so that a health check is answered under any load.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use crate::answer::Refusal;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads with one queue. Its length is bounded by what is admitted.
+#[derive(Debug, Clone)]
+pub(crate) struct Pool {
+    jobs: Sender<Job>,
+    n_threads: usize,
+}
+
+impl Pool {
+    /// As many threads as there are cores, or as the container may use.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let n_threads = thread::available_parallelism().map_or(1, usize::from);
+        let (jobs, queue) = mpsc::channel::<Job>();
+        let queue = Arc::new(Mutex::new(queue));
+        for idx in 0..n_threads {
+            let queue = Arc::clone(&queue);
+            thread::Builder::new()
+                .name(format!("compute-{idx}"))
+                .spawn(move || work(&queue))?;
+        }
+        Ok(Self { jobs, n_threads })
+    }
+
+    pub(crate) const fn n_threads(&self) -> usize {
+        self.n_threads
+    }
+
+    /// Runs `work` on one of the threads. Where its result is not waited for any more before it has begun, it does not run.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (done, result) = oneshot::channel();
+        let job = move || {
+            if !done.is_closed() {
+                let outcome = catch_unwind(AssertUnwindSafe(work));
+                // Nobody may wait for it any more.
+                let _ = done.send(outcome.map_err(|_| ()));
+            }
+        };
+        self.jobs.send(Box::new(job)).map_err(Refusal::internal)?;
+        result
+            .await
+            .map_err(Refusal::internal)?
+            .map_err(|()| Refusal::internal("a computation has panicked"))
+    }
+}
+
+fn work(queue: &Mutex<Receiver<Job>>) {
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match next {
+            Ok(job) => job(),
+            Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn results_come_back_and_a_panic_ends_one_job_alone() {
+        let pool = Pool::new().unwrap();
+        assert_eq!(pool.run(|| 6 * 7).await.unwrap(), 42);
+        for _ in 0..2 * pool.n_threads() {
+            assert!(pool.run(|| panic!("for the test")).await.is_err());
+        }
+        assert_eq!(pool.run(|| 1).await.unwrap(), 1);
+    }
+}
