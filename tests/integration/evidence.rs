@@ -19,9 +19,9 @@ use crate::registry::{Behaviour, Fake, push};
 use crate::support::{repository, stage};
 
 /// The repository of these tests.
-const REPOSITORY: &str = "acme/m";
+pub(crate) const REPOSITORY: &str = "acme/m";
 
-const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+pub(crate) const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
 fn key_file(name: &str) -> PathBuf {
     repository().join("crates/attest/fixtures").join(name)
@@ -275,13 +275,13 @@ fn the_model_is_attached_as_a_model_pack_over_the_same_layer() {
 }
 
 /// A small image in a registry, and what others attach to it.
-struct Image {
-    fake: Fake,
-    manifest: Descriptor,
+pub(crate) struct Image {
+    pub(crate) fake: Fake,
+    pub(crate) manifest: Descriptor,
 }
 
 impl Image {
-    async fn push() -> Self {
+    pub(crate) async fn push() -> Self {
         let fake = Fake::start(Behaviour::default());
         push(&fake).await.0.unwrap();
         let digest = fake.tag(REPOSITORY, "1.0.0").unwrap();
@@ -293,7 +293,7 @@ impl Image {
         Self { fake, manifest }
     }
 
-    fn attach(&self, media_type: &str, bytes: Vec<u8>) {
+    pub(crate) fn attach(&self, media_type: &str, bytes: Vec<u8>) {
         let artifact = Artifact {
             media_type: media_type.to_owned(),
             bytes,

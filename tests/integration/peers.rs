@@ -12,6 +12,7 @@ mod events;
 mod evidence;
 mod graphql;
 mod image;
+mod keyless;
 mod metrics;
 mod model_card;
 mod prometheus;

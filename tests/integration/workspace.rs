@@ -69,6 +69,7 @@ const EDGES: [(&str, &[&str]); 19] = [
             "trainyard-fetch",
             "trainyard-github",
             "trainyard-ml",
+            "trainyard-net",
             "trainyard-oci",
             "trainyard-registry",
             "trainyard-runner",

@@ -1,5 +1,7 @@
 //! Where the image goes: the repositories, and how each is reached.
 
+use std::path::PathBuf;
+
 use anyhow::anyhow;
 use trainyard_core::config::Config;
 use trainyard_oci::{ImageReference, RetryPolicy};
@@ -53,14 +55,19 @@ fn parsed(named: impl IntoIterator<Item = impl AsRef<str>>) -> anyhow::Result<Ve
 
 /// How registries are reached, by inputs and configuration.
 pub(crate) fn reach<'a>(inputs: &'a Inputs, config: &'a Config, retry: RetryPolicy) -> Reach<'a> {
-    let of_config = || Some(inputs.stage.base().join(config.image.ca.as_ref()?));
     Reach {
         args: &inputs.registry,
         plain_http: &config.image.plain_http,
-        ca: inputs.data.ca.clone().or_else(of_config),
+        ca: authorities(inputs, config),
         retry,
         token: None,
     }
+}
+
+/// The PEM file of certificate authorities to trust in addition to the system's, by inputs and configuration.
+pub(crate) fn authorities(inputs: &Inputs, config: &Config) -> Option<PathBuf> {
+    let of_config = || Some(inputs.stage.base().join(config.image.ca.as_ref()?));
+    inputs.data.ca.clone().or_else(of_config)
 }
 
 #[cfg(test)]

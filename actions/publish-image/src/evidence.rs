@@ -1,5 +1,5 @@
 //! What is attached to an image: the evaluation as it is, the model as an artifact for tools that know no images of ours, and, where
-//! there is a key, signed statements about the image.
+//! there is a signer, signed statements about the image.
 //!
 //! Of an index, each of its images and the index itself has its own, since a runtime pulls the one and a person names the other.
 
@@ -9,8 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 use trainyard_attest::{
     Algorithm, BUNDLE_MEDIA_TYPE, BomInputs, CYCLONEDX, MODEL_SIGNATURE, MlBom, ModelFile,
-    PROVENANCE, PrivateKey, Provenance, ResourceDescriptor, ServerBinary, Statement, TEST_RESULT,
-    TestResult, sign, sign_model,
+    PROVENANCE, Provenance, ResourceDescriptor, ServerBinary, Statement, TEST_RESULT, TestResult,
 };
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation};
@@ -27,6 +26,7 @@ use trainyard_runner::{Context, ExitCode, WithExitCode as _};
 use crate::image;
 use crate::provenance;
 use crate::server::{PROGRAM, Server};
+use crate::signing::Signer;
 
 /// Annotations by which cosign tells bundles apart without reading them.
 const CONTENT: &str = "dev.sigstore.bundle.content";
@@ -52,7 +52,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) created_s: u64,
     /// When this run ends, in seconds since 1970.
     pub(crate) finished_s: u64,
-    pub(crate) key: Option<&'a PrivateKey>,
+    /// What signs, if anything.
+    pub(crate) signer: Option<&'a Signer>,
 }
 
 /// An image, or an index of images, that something is attached to.
@@ -93,8 +94,10 @@ impl Evidence<'_> {
             let attachment =
                 layout.attach_model(self.model_pack, self.model_layer, subject.manifest);
             attached.add(MODEL_PACK, attachment.exit_code(ExitCode::Data)?);
-            let Some(key) = self.key else { continue };
-            for (kind, bundle) in self.signed(subject, key)? {
+            let Some(signer) = self.signer else {
+                continue;
+            };
+            for (kind, bundle) in self.signed(subject, signer)? {
                 let artifact = Artifact {
                     media_type: BUNDLE_MEDIA_TYPE.to_owned(),
                     bytes: bundle,
@@ -105,7 +108,7 @@ impl Evidence<'_> {
                 attached.add_artifact(kind, &artifact, subject, layout)?;
             }
         }
-        if let Some(key) = self.key {
+        if let Some(Signer::Key(key)) = self.signer {
             let fingerprint = key.public_key().fingerprint();
             tracing::info!("signed the evidence with the key {fingerprint}");
             if key.public_key().algorithm() == Algorithm::Ed25519 {
@@ -142,22 +145,19 @@ impl Evidence<'_> {
     fn signed(
         &self,
         subject: &Subject<'_>,
-        key: &PrivateKey,
+        signer: &Signer,
     ) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
         let mut bundles = Vec::new();
         for (kind, statement) in self.statements(subject)? {
-            bundles.push((kind, sign(&statement, key).exit_code(ExitCode::Usage)?));
+            bundles.push((kind, signer.sign(&statement)?));
         }
-        // It has no Ed25519, which was said.
-        if key.public_key().algorithm() != Algorithm::Ed25519 {
-            let files = self.files.iter();
-            let files = files.map(|file| ModelFile {
-                name: &file.path,
-                sha256: &file.sha256,
-            });
-            let files: Vec<_> = files.collect();
-            let name = &self.model.manifest.name;
-            let bundle = sign_model(name, &files, &[], key).exit_code(ExitCode::Usage)?;
+        let files = self.files.iter();
+        let files = files.map(|file| ModelFile {
+            name: &file.path,
+            sha256: &file.sha256,
+        });
+        let files: Vec<_> = files.collect();
+        if let Some(bundle) = signer.sign_model(&self.model.manifest.name, &files)? {
             bundles.push((MODEL_SIGNATURE, bundle));
         }
         Ok(bundles)

@@ -54,12 +54,38 @@ pub struct Inputs {
     /// The release on GitHub.
     #[command(flatten)]
     pub github: GitHubArgs,
+    /// Keyless signing.
+    #[command(flatten)]
+    pub keyless: KeylessArgs,
     /// Registries.
     #[command(flatten)]
     pub registry: RegistryArgs,
     /// Downloads of data.
     #[command(flatten)]
     pub data: DataArgs,
+}
+
+/// Signing by a certificate for the identity that the run's token names.
+#[derive(Debug, Clone, clap::Args)]
+pub struct KeylessArgs {
+    /// Sign without a key: by a certificate for the identity that the run's OpenID Connect token names, on GitHub the workflow's, else
+    /// that of `SIGSTORE_ID_TOKEN`. The job needs `permissions: id-token: write`.
+    #[arg(long, conflicts_with = "key")]
+    pub keyless: bool,
+    /// The certificate authority (Fulcio) of keyless signatures.
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "https://fulcio.sigstore.dev"
+    )]
+    pub fulcio_url: String,
+    /// The transparency log (Rekor, version 1) of keyless signatures, whose entries are public and permanent; `none` for an instance without
+    /// one, which needs `--timestamp-url`.
+    #[arg(long, value_name = "URL", default_value = "https://rekor.sigstore.dev")]
+    pub rekor_url: String,
+    /// A timestamp authority (RFC 3161) for keyless signatures: `https://timestamp.sigstore.dev/api/v1/timestamp`.
+    #[arg(long, value_name = "URL")]
+    pub timestamp_url: Option<String>,
 }
 
 /// The release on GitHub. Nothing is written without a token or outside GitHub Actions.

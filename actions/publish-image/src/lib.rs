@@ -6,6 +6,7 @@ mod evidence;
 mod github_release;
 mod image;
 mod inputs;
+mod keyless;
 mod naming;
 mod permit;
 mod preflight;
@@ -28,7 +29,9 @@ use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
 use trainyard_core::model::{FileEntry, ModelFolder};
-use trainyard_core::publication::{PUBLICATION_FILE, Publication, Referrer, SCHEMA_VERSION};
+use trainyard_core::publication::{
+    PUBLICATION_FILE, Publication, Referrer, SCHEMA_VERSION, SigningIdentity,
+};
 use trainyard_core::report::escape;
 use trainyard_core::results::ResultFolder;
 use trainyard_core::scored_rows::ScoredRows;
@@ -41,12 +44,13 @@ use base::Base;
 use evidence::{Attached, Evidence, Subject};
 use github_release::{GitHubRelease, Page};
 use image::Parts;
-pub use inputs::{Inputs, OUTPUTS};
+pub use inputs::{Inputs, KeylessArgs, OUTPUTS};
 use naming::Naming;
 use permit::{Granted, Permit};
 use pushing::Pushing;
 use release::Published;
 use server::Server;
+use signing::Signer;
 use smoke::{Packed, Sample};
 
 /// Runs the stage.
@@ -72,7 +76,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         .map(|tag| tag.name)
         .collect();
     let servers = Server::find_all(&inputs.server, &config.image.platforms)?;
-    let key = signing::find(inputs.key.as_deref(), config.image.sign)?;
+    let signer = Signer::find(&inputs, &config)?.filter(|signer| may_sign(signer, &inputs));
     let layout = Layout::create(&folder).exit_code(ExitCode::Data)?;
     // Packed first: each byte of the weights is read once, for the layer and for the digests that all that follows goes by.
     let model_folder = inputs.stage.out.join("model");
@@ -176,7 +180,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         version: image::version(&stage.context, &model.manifest.name),
         created_s: parts.created_s,
         finished_s: evidence::finished_s()?,
-        key: key.as_ref(),
+        signer: signer.as_ref(),
     };
     let mut subjects: Vec<Subject<'_>> = (images.iter().zip(&servers))
         .map(|(manifest, server)| Subject {
@@ -277,7 +281,14 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         layout_names: names,
         destinations,
         referrers,
-        signing_key: key.map(|key| key.public_key().fingerprint()),
+        signing_key: match &signer {
+            Some(Signer::Key(key)) => Some(key.public_key().fingerprint()),
+            _ => None,
+        },
+        signing_identity: match &signer {
+            Some(Signer::Keyless(keyless)) => keyless.identity(),
+            _ => None,
+        },
         trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: stage.context.head_sha.clone(),
     };
@@ -312,6 +323,15 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     stage.annotate(on_github.warning.into_iter().collect());
     report(&stage, &publication, &folder)?;
     Ok(ExitCode::Success)
+}
+
+/// Whether to sign in this run: entries of a transparency log are permanent, so a dry run does not sign keyless.
+fn may_sign(signer: &Signer, inputs: &Inputs) -> bool {
+    let is_rehearsal = inputs.dry_run && matches!(signer, Signer::Keyless(_));
+    if is_rehearsal {
+        tracing::info!("`--dry-run` does not sign keyless, since log entries are permanent");
+    }
+    !is_rehearsal
 }
 
 /// When the release on GitHub is written.
@@ -447,9 +467,17 @@ fn report(stage: &Stage, publication: &Publication, folder: &Path) -> anyhow::Re
         run_command,
         referrers,
         signing_key,
+        signing_identity,
         ..
     } = publication;
-    let evidence = evidence_in_words(referrers, image_digest, signing_key.as_ref());
+    let signer = match (signing_key, signing_identity) {
+        (Some(key), _) => format!("signed with the key `{key}`"),
+        (None, Some(SigningIdentity { identity, issuer })) => {
+            format!("signed by `{identity}` (`{issuer}`)")
+        }
+        (None, None) => "not signed".to_owned(),
+    };
+    let evidence = evidence_in_words(referrers, image_digest, &signer);
     let pushed = destinations.first();
     let tags = pushed.map_or(layout_names, |destination| &destination.tags);
     stage.set_output("digest", image_digest)?;
@@ -486,16 +514,8 @@ fn report(stage: &Stage, publication: &Publication, folder: &Path) -> anyhow::Re
 }
 
 /// What is attached to the image itself, and who signed it.
-fn evidence_in_words(
-    referrers: &[Referrer],
-    image: &Sha256Digest,
-    key: Option<&Sha256Digest>,
-) -> String {
+fn evidence_in_words(referrers: &[Referrer], image: &Sha256Digest, signer: &str) -> String {
     let kinds = referrers.iter().filter(|it| it.subject == *image);
     let kinds: Vec<&str> = kinds.map(|it| evidence::name_of(&it.kind)).collect();
-    let kinds = kinds.join(", ");
-    match key {
-        Some(key) => format!("{kinds}; signed with the key `{key}`"),
-        None => format!("{kinds}; not signed"),
-    }
+    format!("{}; {signer}", kinds.join(", "))
 }

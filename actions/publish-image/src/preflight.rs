@@ -12,7 +12,7 @@ use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 use crate::destinations;
 use crate::naming::Naming;
 use crate::server::Server;
-use crate::signing;
+use crate::signing::Signer;
 use crate::{Inputs, OUTPUTS};
 
 /// Checks names, tags and the server to pack, then for each registry that it is reached, knows the user, lets them write, and has no
@@ -36,7 +36,7 @@ pub(crate) fn run(stage: &Stage, inputs: &Inputs) -> anyhow::Result<ExitCode> {
     // Without a destination the layout is what is asked for.
     naming.tags(targets.first())?;
     Server::find_all(&inputs.server, &config.image.platforms)?;
-    signing::find(inputs.key.as_deref(), config.image.sign)?;
+    Signer::find(inputs, &config)?;
     // A host that is down now may be up when the model is trained, but rarely.
     let retry = RetryPolicy {
         n_attempts: 3,

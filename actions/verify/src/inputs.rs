@@ -24,9 +24,20 @@ pub struct Inputs {
     #[arg(long, value_name = "REFERENCE")]
     pub image: Option<String>,
     /// Public keys whose signatures are looked at, as PEM files; one per line, or repeated.
-    #[arg(long, value_name = "FILE", required = true)]
+    #[arg(long, value_name = "FILE")]
     pub key: Vec<PathBuf>,
-    /// Judge by this policy. Without one, a verdict that none of the rules failed must be signed by one of the keys.
+    /// Whose keyless signatures are looked at, as the certificate names them: a workflow's URL or an e-mail address; `*` stands for any
+    /// text without `/`, `**` for any. `[[signers]]` of the policy names others.
+    #[arg(long, value_name = "PATTERN", requires = "issuer")]
+    pub identity: Option<String>,
+    /// Who vouches for that identity: `https://token.actions.githubusercontent.com` for workflows on GitHub.
+    #[arg(long, value_name = "URL", requires = "identity")]
+    pub issuer: Option<String>,
+    /// Trusted roots by which certificates are checked, as JSON files; one per line, or repeated. By default those of Sigstore and of
+    /// GitHub that this build holds, until they are a year old.
+    #[arg(long, value_name = "FILE")]
+    pub trusted_root: Vec<PathBuf>,
+    /// Judge by this policy. Without one, a verdict that none of the rules failed must be signed by one of the keys or by the identity.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// Check that the model's signature is of the files in this folder, which are those of the model in the image.

@@ -1,22 +1,24 @@
-//! The `verify` stage: a published image, public keys and a policy in; what is signed about the image, whether that holds, and what
+//! The `verify` stage: a published image, whom to trust and a policy in; what is signed about the image, whether that holds, and what
 //! could not be checked out.
 //!
 //! It writes no file. What contradicts is told apart from what is missing, by the exit code too: a change of what was signed, or a
 //! policy that does not hold, from evidence that is not there.
 
+mod certificate;
 mod inputs;
 mod rejudge;
 mod report;
+mod roots;
 mod statements;
+mod trust;
 
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use trainyard_attest::{FindingOutcome, Policy, PublicKey, TEST_RESULT, TestResult, Verified};
+use trainyard_attest::{FindingOutcome, Policy, TEST_RESULT, TestResult, Verified};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation};
-use trainyard_core::files;
 use trainyard_core::model::{FileEntry, ModelFolder};
 use trainyard_core::publication::EVALUATION_MEDIA_TYPE;
 use trainyard_oci::{Access, AttachedFile, ImageReference, RegistryError, RetryPolicy};
@@ -27,6 +29,7 @@ pub use inputs::{Inputs, OUTPUTS};
 use rejudge::Rejudged;
 use report::{Report, word};
 use statements::Statements;
+use trust::Trust;
 
 /// Runs the stage.
 pub fn verify_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
@@ -35,15 +38,7 @@ pub fn verify_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         stage.set_output(name, "")?;
     }
     let named: ImageReference = inputs.image().parse().exit_code(ExitCode::Usage)?;
-    let keys = inputs.key.iter().map(|path| public_key(path));
-    let keys: Vec<PublicKey> = keys.collect::<anyhow::Result<_>>()?;
-    let policy = match &inputs.policy {
-        Some(path) => {
-            let text = files::read_text(path).exit_code(ExitCode::Usage)?;
-            Policy::parse(&text, path).exit_code(ExitCode::Usage)?
-        }
-        None => Policy::of_keys(&keys),
-    };
+    let (trust, policy) = Trust::of(&inputs, now_s())?;
     let model = inputs.model.as_deref().map(model_files).transpose()?;
 
     let reach = Reach {
@@ -80,7 +75,7 @@ pub fn verify_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         verified,
         contradictions,
         not_checked,
-    } = Statements::of(&bundles, &keys, &digest, model.as_deref());
+    } = Statements::of(&bundles, &trust, &digest, model.as_deref());
     let mut report = Report::of(image.to_string(), digest.to_string(), &verified);
     report.contradictions = contradictions;
     report.not_checked = not_checked;
@@ -127,18 +122,6 @@ fn reference_of(image: &ImageReference) -> String {
         (None, Some(tag)) => tag.to_owned(),
         (None, None) => "latest".to_owned(),
     }
-}
-
-fn public_key(path: &Path) -> anyhow::Result<PublicKey> {
-    let text = files::read_text(path).exit_code(ExitCode::Usage)?;
-    let key = PublicKey::from_pem(&text)
-        .map_err(|error| {
-            let context = format!("`{}` is not a public key to verify with", path.display());
-            anyhow::Error::new(error).context(context)
-        })
-        .exit_code(ExitCode::Usage)?;
-    tracing::info!("`{}` is the key {}", path.display(), key.fingerprint());
-    Ok(key)
 }
 
 /// The files of the model in a folder, checked against its manifest.

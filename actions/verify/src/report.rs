@@ -7,6 +7,7 @@ use trainyard_attest::{
     Finding, FindingOutcome, PROVENANCE, Provenance, TEST_RESULT, TestResult, Verified, short_name,
 };
 use trainyard_core::gate::Override;
+use trainyard_oci::rfc3339;
 
 /// The version of the JSON document.
 const SCHEMA_VERSION: u32 = 1;
@@ -29,12 +30,16 @@ pub(crate) struct Report {
     pub(crate) not_checked: Vec<String>,
 }
 
-/// A statement that one of the keys signed.
+/// A statement that somebody trusted signed.
 #[derive(Debug, Serialize)]
 pub(crate) struct StatementReport {
     #[serde(rename = "type")]
     kind: String,
     signer: String,
+    /// When it was signed; absent where a key signed, which proves no time.
+    signed_at: Option<String>,
+    /// What proves that time.
+    time_proof: Option<String>,
 }
 
 /// What a signed verdict says.
@@ -101,6 +106,8 @@ impl Report {
                 .map(|found| StatementReport {
                     kind: found.predicate_type.clone(),
                     signer: found.signer.to_string(),
+                    signed_at: (found.signed_at).map(|time| rfc3339(time.at_s.unsigned_abs())),
+                    time_proof: found.signed_at.map(|time| time.proof.to_string()),
                 })
                 .collect(),
             verdicts: of_type(TEST_RESULT).filter_map(VerdictReport::of).collect(),
@@ -130,11 +137,11 @@ impl Report {
             let value = value.replace(char::is_control, " ");
             let _ = writeln!(text, "{label:<13} {value}");
         };
-        for StatementReport { kind, signer } in &self.statements {
-            line("signed", &format!("{} by {signer}", short_name(kind)));
+        for statement in &self.statements {
+            line("signed", &statement.text());
         }
         if self.statements.is_empty() {
-            line("signed", "nothing by the keys at hand");
+            line("signed", "nothing by the signers at hand");
         }
         for verdict in &self.verdicts {
             let reason = verdict.reason.as_deref().unwrap_or("no reason is given");
@@ -190,6 +197,22 @@ impl Report {
         }
         line("outcome", &self.outcome.replace('-', " "));
         text
+    }
+}
+
+impl StatementReport {
+    fn text(&self) -> String {
+        let Self {
+            kind,
+            signer,
+            signed_at,
+            time_proof,
+        } = self;
+        let by = format!("{} by {signer}", short_name(kind));
+        match (signed_at, time_proof) {
+            (Some(time), Some(proof)) => format!("{by} at {time}, proven by {proof}"),
+            _ => by,
+        }
     }
 }
 

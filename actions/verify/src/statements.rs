@@ -1,17 +1,19 @@
-//! Bundles and keys in; statements that a key answers for, contradictions and what could not be verified out.
+//! Bundles and whom to trust in; statements that somebody answers for, contradictions and what could not be verified out.
 
 use trainyard_attest::{
-    Bundle, Contradiction, MODEL_SIGNATURE, ModelFile, PROVENANCE, Provenance, PublicKey,
-    SignedModel, Statement, Verified, VerifyError, short_name, verify,
+    Bundle, Contradiction, MODEL_SIGNATURE, ModelFile, PROVENANCE, Provenance, SignedModel,
+    Statement, Verified, VerifyError, short_name,
 };
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::model::FileEntry;
 use trainyard_oci::AttachedFile;
 
+use crate::trust::Trust;
+
 /// What came of the bundles.
 #[derive(Debug, Default)]
 pub(crate) struct Statements {
-    /// Signed by one of the keys, and about this image.
+    /// Signed by somebody trusted, and about this image.
     pub(crate) verified: Vec<Verified>,
     /// Evidence of a change: one sentence each.
     pub(crate) contradictions: Vec<String>,
@@ -23,7 +25,7 @@ impl Statements {
     /// Verifies each bundle. `model` are the files of a model at hand, where there are any.
     pub(crate) fn of(
         bundles: &[AttachedFile],
-        keys: &[PublicKey],
+        trust: &Trust,
         image: &Sha256Digest,
         model: Option<&[FileEntry]>,
     ) -> Self {
@@ -43,14 +45,15 @@ impl Statements {
             // Not verified yet: it decides what the statement must be about, and by which function that is checked.
             let kind = Statement::from_json(&bundle.envelope.payload)
                 .map_or_else(|_| "statement".to_owned(), |found| found.predicate_type);
+            let authenticated = trust.authenticate(&bundle, bytes);
             if kind == MODEL_SIGNATURE {
-                match SignedModel::read(&bundle, keys) {
+                match authenticated.and_then(SignedModel::of) {
                     Ok(signed) => of_models.push((referrer, signed)),
                     Err(error) => statements.fail(referrer, &kind, &error),
                 }
                 continue;
             }
-            match verify(&bundle, keys, image) {
+            match authenticated.and_then(|signed| signed.about(image)) {
                 Ok(verified) => statements.verified.push(verified),
                 Err(error) => statements.fail(referrer, &kind, &error),
             }
@@ -69,7 +72,7 @@ impl Statements {
         statements
     }
 
-    /// A model's signature names files and no image: it counts where a provenance of this image by a trusted key names the same.
+    /// A model's signature names files and no image: it counts where a provenance of this image by somebody trusted names the same.
     fn take_model(
         &mut self,
         referrer: &Sha256Digest,
@@ -104,7 +107,7 @@ impl Statements {
                 "the model's signature ({referrer}) is not of the model in this image: {words}"
             )),
             _ => self.not_checked.push(format!(
-                "the model's signature ({referrer}): no provenance by one of the keys says which files are in the image"
+                "the model's signature ({referrer}): no provenance by somebody trusted says which files are in the image"
             )),
         }
     }

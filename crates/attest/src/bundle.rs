@@ -5,8 +5,10 @@
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::dsse::Envelope;
+use crate::certificate::Certificate;
+use crate::dsse::{Envelope, base64_text};
 use crate::key::{KeyError, PrivateKey};
 use crate::statement::Statement;
 
@@ -64,18 +66,45 @@ pub enum BundleError {
 struct Written<'a> {
     media_type: &'a str,
     verification_material: WrittenMaterial<'a>,
-    dsse_envelope: Envelope,
+    dsse_envelope: &'a Envelope,
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WrittenMaterial<'a> {
-    public_key: Hint<'a>,
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum WrittenMaterial<'a> {
+    Key {
+        public_key: Hint<'a>,
+    },
+    Certificate {
+        certificate: RawBytes<'a>,
+        tlog_entries: &'a [Value],
+        timestamp_verification_data: Timestamps<'a>,
+    },
 }
 
 #[derive(Serialize)]
 struct Hint<'a> {
     hint: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RawBytes<'a> {
+    #[serde(serialize_with = "base64_text::serialize")]
+    raw_bytes: &'a [u8],
+}
+
+#[derive(Serialize)]
+struct Timestamps<'a> {
+    #[serde(rename = "rfc3161Timestamps")]
+    timestamps: Vec<SignedTimestamp<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SignedTimestamp<'a> {
+    #[serde(serialize_with = "base64_text::serialize")]
+    signed_timestamp: &'a [u8],
 }
 
 /// The document as it is read, from any tool.
@@ -148,12 +177,45 @@ pub(crate) fn write(
 ) -> Result<Vec<u8>, KeyError> {
     let document = Written {
         media_type: BUNDLE_MEDIA_TYPE,
-        verification_material: WrittenMaterial {
+        verification_material: WrittenMaterial::Key {
             public_key: Hint { hint },
         },
-        dsse_envelope: Envelope::sign(statement.to_json(), key)?,
+        dsse_envelope: &Envelope::sign(statement.to_json(), key)?,
     };
-    Ok(serde_json::to_vec(&document).expect("texts always serialise"))
+    Ok(document.to_json())
+}
+
+/// The bytes of a bundle whose envelope the certificate's key signed, while the certificate was valid by `log_entries`
+/// (`TransparencyLogEntry` of Sigstore's protobufs in JSON) or by `timestamps` (`TimeStampResp` of RFC 3161 in DER).
+pub fn certified(
+    envelope: &Envelope,
+    certificate: &Certificate,
+    log_entries: &[Value],
+    timestamps: &[Vec<u8>],
+) -> Vec<u8> {
+    let timestamps = timestamps.iter();
+    let document = Written {
+        media_type: BUNDLE_MEDIA_TYPE,
+        verification_material: WrittenMaterial::Certificate {
+            certificate: RawBytes {
+                raw_bytes: certificate.der(),
+            },
+            tlog_entries: log_entries,
+            timestamp_verification_data: Timestamps {
+                timestamps: timestamps
+                    .map(|signed_timestamp| SignedTimestamp { signed_timestamp })
+                    .collect(),
+            },
+        },
+        dsse_envelope: envelope,
+    };
+    document.to_json()
+}
+
+impl Written<'_> {
+    fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("texts and JSON values always serialise")
+    }
 }
 
 #[cfg(test)]

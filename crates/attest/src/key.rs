@@ -168,6 +168,11 @@ impl PublicKey {
         self.algorithm
     }
 
+    /// SubjectPublicKeyInfo in DER.
+    pub(crate) fn der(&self) -> &[u8] {
+        &self.der
+    }
+
     /// As PEM, the very text that OpenSSL writes.
     pub fn to_pem(&self) -> String {
         pem::write(PUBLIC_KEY, &self.der)
@@ -246,6 +251,16 @@ impl PrivateKey {
         Ok(Self {
             public: PublicKey::of_point(Algorithm::Ed25519, pair.public_key().as_ref()),
             pair: KeyPair::Ed25519(pair),
+        })
+    }
+
+    /// Draws a P-256 key that lives in memory alone, for a certificate of some minutes.
+    pub fn generate() -> Result<Self, KeyError> {
+        let signing = &signature::ECDSA_P256_SHA256_ASN1_SIGNING;
+        let pair = EcdsaKeyPair::generate(signing).map_err(|_| KeyError::Signing)?;
+        Ok(Self {
+            public: PublicKey::of_point(Algorithm::EcdsaP256, pair.public_key().as_ref()),
+            pair: KeyPair::Ecdsa(pair),
         })
     }
 

@@ -1,8 +1,8 @@
 //! Statements about a published model, signed and verified: what was judged, built and measured in, Sigstore bundles out;
 //! bundles and public keys in, statements that somebody answers for out.
 //!
-//! No network, clock, environment or disk: times, identities and bytes are arguments. Signatures are made with keys;
-//! keyless ones, by certificates, are recognised and never accepted.
+//! No network, clock, environment or disk: times, identities and bytes are arguments. Signatures by keys are made and
+//! checked here; certificates are checked by the caller, who has the trusted roots.
 //!
 //! ```
 //! use std::path::Path;
@@ -32,6 +32,8 @@
 //! ```
 
 mod bundle;
+mod certificate;
+mod der;
 mod dsse;
 mod key;
 mod ml_bom;
@@ -39,16 +41,21 @@ mod model_signing;
 mod pem;
 mod policy;
 mod provenance;
+mod signer;
 mod statement;
 mod test_result;
+mod timestamp;
 mod verify;
+mod verify_error;
 
-pub use bundle::{BUNDLE_MEDIA_TYPE, Bundle, BundleError, Material, sign};
+pub use bundle::{BUNDLE_MEDIA_TYPE, Bundle, BundleError, Material, certified, sign};
+pub use certificate::{Certificate, CertificateError};
 pub use dsse::{Envelope, EnvelopeSignature, PAYLOAD_TYPE};
 pub use key::{Algorithm, KeyError, PrivateKey, PublicKey};
 pub use ml_bom::{BomInputs, CYCLONEDX, MlBom, MlBomError, ServerBinary};
 pub use model_signing::{
-    MODEL_SIGNATURE, ModelFile, ModelSigningError, SignedModel, sign_model, verify_model,
+    MODEL_SIGNATURE, ModelFile, ModelSigningError, SignedModel, model_statement, sign_model,
+    verify_model,
 };
 pub use policy::{
     Finding, FindingOutcome, Judgement, PermittedSigner, Policy, PolicyError, PredicateType,
@@ -58,6 +65,9 @@ pub use provenance::{
     BUILD_TYPE, Build, BuildDefinition, BuildSystem, Builder, GITHUB_BUILD_TYPE, GitHubRun,
     MODEL_FILES, PROVENANCE, Provenance, ProvenanceError, RunDetails, RunMetadata, Source,
 };
+pub use signer::{Signer, SigningTime, TimeProof};
 pub use statement::{ResourceDescriptor, Statement, StatementError};
 pub use test_result::{TEST_RESULT, TestOutcome, TestResult};
-pub use verify::{Contradiction, Signer, Unverified, Verified, VerifyError, verify};
+pub use timestamp::{is_granted, timestamp_request};
+pub use verify::{Authenticated, Certified, Verified, verify};
+pub use verify_error::{Contradiction, Unverified, VerifyError};

@@ -12,7 +12,8 @@ use trainyard_core::digest::Sha256Digest;
 use crate::bundle::{self, Bundle};
 use crate::key::{Algorithm, KeyError, PrivateKey, PublicKey};
 use crate::statement::{ResourceDescriptor, Statement};
-use crate::verify::{Contradiction, Unverified, Verified, VerifyError, signed_statement};
+use crate::verify::{Authenticated, Verified};
+use crate::verify_error::{Contradiction, Unverified, VerifyError};
 
 /// The type of the predicate; the host is the specification's.
 pub const MODEL_SIGNATURE: &str = "https://model_signing/signature/v1.0";
@@ -95,6 +96,17 @@ pub fn sign_model(
     if key.public_key().algorithm() == Algorithm::Ed25519 {
         return Err(ModelSigningError::Ed25519);
     }
+    let statement = model_statement(model_name, files, ignored)?;
+    let hint = key.public_key().model_signing_hint();
+    Ok(bundle::write(&statement, key, &hint)?)
+}
+
+/// The statement of [`sign_model`], for a signature by a certificate.
+pub fn model_statement(
+    model_name: &str,
+    files: &[ModelFile<'_>],
+    ignored: &[&str],
+) -> Result<Statement, ModelSigningError> {
     let is_pattern = |path: &str| path.contains(['*', '?', '[']);
     let not_a_path = |path: &&&str| !is_relative(path) || is_pattern(path);
     if let Some(path) = ignored.iter().find(not_a_path) {
@@ -134,13 +146,11 @@ pub fn sign_model(
         },
         resources: resources.collect(),
     };
-    let statement = Statement::new(
+    Ok(Statement::new(
         ResourceDescriptor::new(model_name, &root),
         MODEL_SIGNATURE,
         serde_json::to_value(predicate).expect("texts and lists always serialise"),
-    );
-    let hint = key.public_key().model_signing_hint();
-    Ok(bundle::write(&statement, key, &hint)?)
+    ))
 }
 
 /// A model's signature that a trusted key made and that holds together, whatever files are at hand.
@@ -167,11 +177,16 @@ pub fn verify_model(
 impl SignedModel {
     /// Checks that one of `keys` made the signature and that it does not contradict itself. Of which files is not looked at.
     pub fn read(bundle: &Bundle, keys: &[PublicKey]) -> Result<Self, VerifyError> {
-        let (statement, signer) = signed_statement(bundle, keys)?;
+        Self::of(Authenticated::by_key(bundle, keys)?)
+    }
+
+    /// Checks that the statement is a model's signature that does not contradict itself. Of which files is not looked at.
+    pub fn of(signed: Authenticated) -> Result<Self, VerifyError> {
+        let statement = &signed.statement;
         if statement.predicate_type != MODEL_SIGNATURE {
             return Err(Unverified::PredicateType {
                 expected: MODEL_SIGNATURE,
-                found: statement.predicate_type,
+                found: statement.predicate_type.clone(),
             }
             .into());
         }
@@ -212,13 +227,7 @@ impl SignedModel {
             }
         }
         Ok(Self {
-            verified: Verified {
-                predicate_type: statement.predicate_type,
-                predicate: statement.predicate,
-                subjects: statement.subject,
-                signer,
-                n_unchecked_log_entries: bundle.n_log_entries,
-            },
+            verified: signed.verified(),
             files,
         })
     }
@@ -228,7 +237,7 @@ impl SignedModel {
         difference(&self.files, files).map_or(Ok(()), |words| Err(Contradiction::Content(words)))
     }
 
-    /// What the key said.
+    /// What was signed.
     pub const fn verified(&self) -> &Verified {
         &self.verified
     }

@@ -11,12 +11,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use trainyard_core::digest::Sha256Digest;
 
-use crate::key::PublicKey;
 use crate::ml_bom::CYCLONEDX;
 use crate::model_signing::MODEL_SIGNATURE;
 use crate::provenance::PROVENANCE;
+use crate::signer::Signer;
 use crate::test_result::TEST_RESULT;
-use crate::verify::Signer;
 use repository::repository_url;
 use wildcard::stands_for;
 
@@ -146,13 +145,10 @@ impl Policy {
         })
     }
 
-    /// What holds where no policy is written: one of `keys` signed a verdict, and no verdict of theirs failed.
-    pub fn of_keys(keys: &[PublicKey]) -> Self {
-        let signers = keys.iter();
+    /// What holds where no policy is written: one of `signers` signed a verdict, and no verdict of theirs failed.
+    pub fn of_signers(signers: Vec<PermittedSigner>) -> Self {
         Self {
-            signers: signers
-                .map(|key| PermittedSigner::Key(key.fingerprint()))
-                .collect(),
+            signers,
             require: vec![PredicateType::known(TEST_RESULT)],
             verdict: Some(RequiredVerdict::Warn),
             allow_override: false,
@@ -163,21 +159,17 @@ impl Policy {
         }
     }
 
-    /// Whether it trusts certificates, which this build does not check.
-    fn names_identities(&self) -> bool {
-        let is_identity =
-            |signer: &PermittedSigner| matches!(signer, PermittedSigner::Identity { .. });
-        self.signers.iter().any(is_identity)
-    }
-
     /// Whether statements of this signer are believed.
     pub fn permits(&self, signer: &Signer) -> bool {
-        self.signers.iter().any(|permitted| permitted.is(signer))
+        self.signers
+            .iter()
+            .any(|permitted| permitted.permits(signer))
     }
 }
 
 impl PermittedSigner {
-    fn is(&self, signer: &Signer) -> bool {
+    /// Whether it is this signer.
+    pub fn permits(&self, signer: &Signer) -> bool {
         match (self, signer) {
             (Self::Key(permitted), Signer::Key(fingerprint)) => permitted == fingerprint,
             (

@@ -51,12 +51,25 @@ pub struct Publication {
     pub referrers: Vec<Referrer>,
     /// Fingerprint of the key that signed it: the digest of the public key in DER. Absent where nothing is signed.
     pub signing_key: Option<Sha256Digest>,
+    /// Whom the certificate names that signed it. Absent where a key signed it, or nothing is signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_identity: Option<SigningIdentity>,
     /// The one command that runs it.
     pub run_command: String,
     /// Version of Trainyard.
     pub trainyard_version: String,
     /// Commit that was checked out, when known.
     pub commit: Option<String>,
+}
+
+/// Whom a certificate names: what a policy must name to trust it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SigningIdentity {
+    /// The subject alternative name: a workflow's URL, an e-mail address.
+    pub identity: String,
+    /// URL of the OpenID Connect issuer.
+    pub issuer: String,
 }
 
 /// Something that is attached to the image, by a manifest whose subject the image is.

@@ -255,7 +255,12 @@ pub(crate) fn names() -> String {
     programs
         .chain([COSIGN])
         .chain(packages)
-        .chain(["Prism", "@sigstore/verify"])
+        .chain([
+            "Prism",
+            "@sigstore/mock",
+            "@sigstore/sign",
+            "@sigstore/verify",
+        ])
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -311,7 +316,7 @@ mod tests {
         assert!(names().contains("skopeo, podman"));
         assert!(names().contains(", cargo-deny, cargo-shear, "));
         assert!(
-            names().ends_with("scikit-learn, zizmor, Prism, @sigstore/verify"),
+            names().ends_with("zizmor, Prism, @sigstore/mock, @sigstore/sign, @sigstore/verify"),
             "{}",
             names()
         );

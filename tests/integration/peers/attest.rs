@@ -62,14 +62,14 @@ fn key_file(key: &str, extension: &str) -> PathBuf {
     repository().join(format!("crates/attest/fixtures/{key}.{extension}"))
 }
 
-fn change_json(path: &Path, change: impl FnOnce(&mut Value)) {
+pub(super) fn change_json(path: &Path, change: impl FnOnce(&mut Value)) {
     let mut document: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     change(&mut document);
     fs::write(path, document.to_string()).unwrap();
 }
 
 /// Changes a byte of base64 text at a JSON pointer.
-fn flip(document: &mut Value, pointer: &str, byte: usize) {
+pub(super) fn flip(document: &mut Value, pointer: &str, byte: usize) {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
 

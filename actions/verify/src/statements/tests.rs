@@ -63,7 +63,8 @@ fn model_signature(files: &[FileEntry], key: &str) -> AttachedFile {
 
 fn of(bundles: &[AttachedFile], at_hand: Option<&[FileEntry]>) -> Statements {
     let key = PrivateKey::from_pem(TRUSTED).unwrap();
-    Statements::of(bundles, &[key.public_key().clone()], &image(), at_hand)
+    let trust = Trust::of_key(key.public_key().clone());
+    Statements::of(bundles, &trust, &image(), at_hand)
 }
 
 fn kinds(statements: &Statements) -> Vec<&str> {

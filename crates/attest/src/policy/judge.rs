@@ -75,10 +75,6 @@ impl Policy {
             let wanted = format!("a signed {}", required.name());
             findings.push(match found.first() {
                 Some(found) => held(wanted, format!("signed by {}", found.signer)),
-                None if self.names_identities() => not_checked(
-                    wanted,
-                    "there is none by a signer of the policy; signatures by an `identity` are not checked here",
-                ),
                 None => not_checked(wanted, "there is none by a signer of the policy"),
             });
         }

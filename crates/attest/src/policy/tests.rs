@@ -36,6 +36,7 @@ fn says(predicate_type: &str, predicate: Value) -> Verified {
             &Sha256Digest::of(b"image"),
         )],
         signer: key(),
+        signed_at: None,
         n_unchecked_log_entries: 0,
     }
 }

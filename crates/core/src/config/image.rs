@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::sign::SignConfig;
+
 /// `[image]`: how the model is packaged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -51,8 +53,9 @@ pub struct ImageConfig {
     /// What becomes of the GitHub release of a release tag: its notes show the metrics, and the report and the model card become its
     /// files.
     pub release: ReleaseMode,
-    /// Whether an image without signed evidence is refused. It is signed wherever `--key` or `TRAINYARD_SIGNING_KEY` gives a key.
-    pub sign: bool,
+    /// `true`: an image without a key to sign with is refused. `"keyless"`: it is signed by a certificate for the identity that the
+    /// workflow's token names. By default it is signed wherever `--key` or `TRAINYARD_SIGNING_KEY` gives a key.
+    pub sign: SignConfig,
 }
 
 /// A file that goes into the image as it is.
@@ -111,7 +114,7 @@ impl Default for ImageConfig {
             port: 8080,
             smoke_test_rows: 32,
             release: ReleaseMode::default(),
-            sign: false,
+            sign: SignConfig::IfKey,
         }
     }
 }
