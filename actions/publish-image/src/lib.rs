@@ -13,6 +13,7 @@ mod preflight;
 mod provenance;
 mod pushing;
 mod release;
+mod runtime;
 mod server;
 mod signing;
 mod smoke;
@@ -23,7 +24,6 @@ use std::thread;
 
 use anyhow::Context as _;
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 use trainyard_core::config::{Config, ReleaseMode};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
@@ -139,7 +139,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         }
     };
     let reach = destinations::reach(&inputs, &config, RetryPolicy::default());
-    let runtime = runtime()?;
+    let runtime = runtime::one_thread()?;
     let parts = Parts {
         config: &config,
         folder: inputs.stage.base(),
@@ -377,14 +377,6 @@ fn withhold(stage: &Stage, has_target: bool, by: &str) -> anyhow::Result<ExitCod
     Ok(ExitCode::Success)
 }
 
-/// Of one thread: what is waited for are other processes and machines.
-fn runtime() -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .exit_code(ExitCode::Bug)
-}
-
 /// How many rows the packed server answered as it should.
 fn smoke_test(
     config: &Config,
@@ -431,7 +423,7 @@ fn smoke_test(
     // As large as the test data may be, and of no use any more.
     drop(rows);
     let packed = packed(&images[runnable_idx]).exit_code(ExitCode::Data)?;
-    runtime()?
+    runtime::one_thread()?
         .block_on(smoke::test(&packed, &model.manifest, &sample))
         .context("the image does not answer as the evaluated model did, so it is not published")?;
     tracing::info!(

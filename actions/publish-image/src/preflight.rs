@@ -43,7 +43,7 @@ pub(crate) fn run(stage: &Stage, inputs: &Inputs) -> anyhow::Result<ExitCode> {
         ..RetryPolicy::default()
     };
     let reach = destinations::reach(inputs, &config, retry);
-    let runtime = crate::runtime()?;
+    let runtime = crate::runtime::one_thread()?;
     for to in &targets {
         let tags = naming.tags(Some(to))?;
         let registry = reach.connect(to, Access::Push)?;

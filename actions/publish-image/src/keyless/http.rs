@@ -37,7 +37,7 @@ impl Http {
     pub(crate) fn new(ca: Option<&Path>) -> anyhow::Result<Self> {
         let client = ClientOptions::default().with_ca(ca).build();
         Ok(Self {
-            runtime: crate::runtime()?,
+            runtime: crate::runtime::one_thread()?,
             client: client.exit_code(ExitCode::Usage)?,
             retry: RetryPolicy {
                 n_attempts: 4,

@@ -64,15 +64,9 @@ impl TokenSource {
             return Ok(Self::Given(text.trim().to_owned()));
         }
         let error = anyhow!("keyless signing needs an identity token, and this run has none");
-        let hint = match environment.is_github_actions() {
-            true => {
-                "give the job `permissions: id-token: write`; a pull request from a fork never has it"
-            }
-            false => {
-                "put an OpenID Connect token for the audience `sigstore` into `SIGSTORE_ID_TOKEN`, or sign with `--key`"
-            }
-        };
-        Err(error).exit_code(ExitCode::Usage).hint(hint)
+        Err(error)
+            .exit_code(ExitCode::Usage)
+            .hint(remedy(environment))
     }
 
     /// A token. Ends with [`ExitCode::Service`] where it is not given.
@@ -111,6 +105,15 @@ impl Token {
     }
 }
 
+/// How a run without a token comes by one.
+fn remedy(environment: &Environment) -> &'static str {
+    if environment.is_github_actions() {
+        "give the job `permissions: id-token: write`; a pull request from a fork never has it"
+    } else {
+        "put an OpenID Connect token for the audience `sigstore` into `SIGSTORE_ID_TOKEN`, or sign with `--key`"
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,15 +124,14 @@ mod tests {
 
     #[test]
     fn a_job_without_the_permission_is_told_what_to_write() {
-        let refusal = |variables: &[(&str, &str)]| {
-            let Err(error) = TokenSource::find(&environment(variables)) else {
-                panic!("there is no token");
-            };
-            format!("{error:?}")
+        let refused = |variables: &[(&str, &str)]| {
+            let environment = environment(variables);
+            assert!(TokenSource::find(&environment).is_err());
+            remedy(&environment)
         };
-        let text = refusal(&[("GITHUB_ACTIONS", "true")]);
+        let text = refused(&[("GITHUB_ACTIONS", "true")]);
         assert!(text.contains("permissions: id-token: write"), "{text}");
-        let text = refusal(&[]);
+        let text = refused(&[]);
         assert!(text.contains("SIGSTORE_ID_TOKEN"), "{text}");
     }
 
