@@ -91,6 +91,11 @@ impl ClientOptions {
     ) -> Result<Client, ClientError> {
         let agent = concat!("trainyard/", env!("CARGO_PKG_VERSION"));
         let mut builder = trust(Client::builder().user_agent(agent));
+        // How long a connection may be silent is decided here; the library's 30 s would cut a slow store behind a registry off.
+        #[cfg(target_os = "linux")]
+        {
+            builder = builder.tcp_user_timeout(None);
+        }
         if let Some(timeout) = self.connect_timeout {
             builder = builder.connect_timeout(timeout);
         }

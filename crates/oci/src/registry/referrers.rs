@@ -3,7 +3,10 @@
 //! Where the registry keeps no list of them, it is an index under the tag `sha256-<hex>` of the subject, which the client that
 //! attaches something has to write.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, LINK};
@@ -14,7 +17,12 @@ use super::{Progress, Registry, RegistryError, unless_missing};
 use crate::spec::{Descriptor, INDEX, Index};
 
 /// How often the list under the fallback tag is written again, because another attachment replaced it.
-const MAX_ROUNDS: usize = 8;
+const MAX_ROUNDS: u32 = 12;
+
+/// The longest wait before the list is written once more; it doubles each time, and some of it is drawn, so that two who write at once
+/// do not go on doing so.
+const FIRST_WAIT: Duration = Duration::from_millis(40);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// A list of more is not what evidence of an image looks like.
 const MAX_LIST_BYTES: u64 = 4 << 20;
@@ -60,7 +68,11 @@ impl Registry {
         let tag = fallback_tag(subject);
         // Entries of others that were seen and are gone were lost to the same race.
         let mut wanted: Vec<Descriptor> = manifests.iter().copied().cloned().collect();
-        for _ in 0..MAX_ROUNDS {
+        for round in 0..MAX_ROUNDS {
+            // The first look follows the first writing at once.
+            if let Some(n_lost) = round.checked_sub(2) {
+                tokio::time::sleep(drawn_wait(n_lost)).await;
+            }
             let mut index = self.fallback_list(&tag).await?;
             let is_in = |list: &[Descriptor], entry: &Descriptor| {
                 list.iter().any(|it| it.digest == entry.digest)
@@ -158,6 +170,15 @@ impl Registry {
     pub(crate) fn quirk(&self, text: impl Into<String>) {
         self.report(Progress::Quirk(text.into()));
     }
+}
+
+/// Some part of the wait after the list was lost `n_lost` times.
+fn drawn_wait(n_lost: u32) -> Duration {
+    let longest = FIRST_WAIT
+        .saturating_mul(1 << n_lost.min(10))
+        .min(LONGEST_WAIT);
+    let drawn = RandomState::new().hash_one(n_lost) >> 32;
+    longest.mul_f64(drawn as f64 / f64::from(u32::MAX))
 }
 
 /// The tag under which what refers to `subject` is listed where the registry does not keep a list.
