@@ -181,41 +181,6 @@ async fn a_version_that_was_taken_during_the_upload_is_left() {
     );
 }
 
-/// Several at the same time: whoever ends well has the version.
-#[test]
-fn of_two_images_of_one_version_at_once_one_is_refused() {
-    for _ in 0..10 {
-        let fake = Fake::start(Behaviour::default());
-        let outcomes = thread::scope(|scope| {
-            let pushes = ["one", "other"].map(|content| {
-                let fake = &fake;
-                scope.spawn(move || {
-                    let folder = tempfile::tempdir().unwrap();
-                    let prepared = prepared(fake, folder.path(), content);
-                    let runtime = tokio::runtime::Builder::new_current_thread()
-                        .enable_all()
-                        .build()
-                        .unwrap();
-                    let tags = planned("1.0.0");
-                    let push = prepared
-                        .2
-                        .push(source(&prepared), &tags, PushOptions::default());
-                    let is_ok = runtime.block_on(push).is_ok();
-                    (prepared.1.digest.to_string(), is_ok)
-                })
-            });
-            pushes.map(|push| push.join().unwrap())
-        });
-        let there = fake.tag(REPOSITORY, "1.0.0").unwrap();
-        for (digest, is_ok) in outcomes {
-            assert!(
-                !is_ok || digest == there,
-                "{digest} ended well, and {there} is there"
-            );
-        }
-    }
-}
-
 /// Nothing says which version an image of a laptop is.
 #[tokio::test]
 async fn latest_of_a_repository_with_versions_is_the_highest_of_them() {
