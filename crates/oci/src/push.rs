@@ -163,14 +163,15 @@ impl Registry {
                 continue;
             }
             let existing = self.digest_of(&tag.name).await?;
-            let is_other = |existing: &String| existing != ours.digest.as_str();
-            if let Some(existing) = existing.clone().filter(is_other) {
+            let is_ours = existing.as_deref() == Some(ours.digest.as_str());
+            if let Some(existing) = existing.clone().filter(|_| !is_ours) {
                 self.check_model(&tag.name, source).await?;
                 if tag.kind == TagKind::Version && !options.overwrites {
                     return Err(self.version_taken(&tag.name, existing, ours)?);
                 }
             }
             if tag.kind == TagKind::Unversioned
+                && !is_ours
                 && let Some(version) = highest_version(&self.list_tags().await?, None)
             {
                 return Err(RegistryError::Unversioned {
@@ -215,36 +216,35 @@ impl Registry {
                 }
             },
         };
-        match (ours, theirs) {
-            (Some(ours), Some(theirs)) if ours != theirs => {
-                let name = self.repository().name();
-                Err(RegistryError::OtherModel {
-                    image: Box::new(self.repository().with_tag(tag)?),
-                    suggestion: format!("{name}/{}", ours.to_lowercase()),
-                    theirs,
-                    ours,
-                })
-            }
-            _ => Ok(()),
-        }
+        let Some((ours, theirs)) = ours.zip(theirs).filter(|(ours, theirs)| ours != theirs) else {
+            return Ok(());
+        };
+        let name = self.repository().name();
+        Err(RegistryError::OtherModel {
+            image: Box::new(self.repository().with_tag(tag)?),
+            suggestion: format!("{name}/{}", ours.to_lowercase()),
+            theirs,
+            ours,
+        })
     }
 
-    /// Looks at the versions once more: who published one of them at the same time may have looked before this one was there.
+    /// Looks at the versions once more: another push of one of them at the same time may have looked before this one was there.
     async fn confirm_versions(
         &self,
         tags: &[TagPlan],
         ours: &Descriptor,
         uploaded: &Uploaded,
     ) -> Result<(), RegistryError> {
-        for tag in tags {
-            let was_ours = uploaded.names(&tag.name, ours);
-            if tag.kind == TagKind::Version && !was_ours && !uploaded.options.overwrites {
-                match self.digest_of(&tag.name).await? {
-                    Some(existing) if existing != ours.digest.as_str() => {
-                        return Err(self.version_taken(&tag.name, existing, ours)?);
-                    }
-                    _ => {}
-                }
+        if uploaded.options.overwrites {
+            return Ok(());
+        }
+        let written = tags
+            .iter()
+            .filter(|tag| tag.kind == TagKind::Version && !uploaded.names(&tag.name, ours));
+        for tag in written {
+            let existing = self.digest_of(&tag.name).await?;
+            if let Some(existing) = existing.filter(|existing| existing != ours.digest.as_str()) {
+                return Err(self.version_taken(&tag.name, existing, ours)?);
             }
         }
         Ok(())

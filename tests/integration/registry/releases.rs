@@ -194,6 +194,12 @@ async fn latest_of_a_repository_with_versions_is_the_highest_of_them() {
         .push(source(&prepared), &tags, options)
         .await
         .unwrap();
+    // Again, with nothing to move.
+    prepared
+        .2
+        .push(source(&prepared), &tags, options)
+        .await
+        .unwrap();
     let address = fake.address().to_owned();
     thread::spawn(move || release(&address, "1.0.0"))
         .join()

@@ -212,8 +212,8 @@ impl Session {
                 let status = answer.status();
                 status == StatusCode::BAD_REQUEST || status.is_redirection()
             }
-            // Nobody listens, which is said by the request that follows.
-            Err(error) => !error.is_connect(),
+            // Without a listener the request that follows says so; and a server of TLS never waits at what is not TLS.
+            Err(error) => !(error.is_connect() || error.is_timeout()),
         }
     }
 
@@ -353,4 +353,68 @@ impl Session {
 fn join(base: &Url, rest: &str) -> Attempt<Url> {
     base.join(rest)
         .map_err(|error| malformed(Server::Registry, &format!("an address ({error})")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use trainyard_net::ClientOptions;
+
+    use super::*;
+
+    /// A port that gives each connection this answer to its first bytes; without one it stays silent.
+    fn answers(answer: Option<&'static [u8]>) -> Url {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let mut silent = Vec::new();
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 1024]);
+                match answer {
+                    Some(answer) => drop(stream.write_all(answer)),
+                    None => silent.push(stream),
+                }
+            }
+        });
+        format!("http://{address}/").parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_registry_of_this_machine_is_plain_unless_it_answers_as_tls_does() {
+        let closed = {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            format!("http://{}/", listener.local_addr().unwrap())
+        };
+        for (plain, expected) in [
+            (answers(Some(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")), false),
+            (answers(Some(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n")), false),
+            // As Go's and nginx's servers answer.
+            (answers(Some(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")), true),
+            // An alert of TLS.
+            (answers(Some(&[0x15, 3, 1, 0, 2, 2, 70])), true),
+            (answers(Some(b"")), true),
+            // Busy.
+            (answers(None), false),
+            (closed.parse().unwrap(), false),
+        ] {
+            let tls = plain.as_str().replace("http:", "https:").parse().unwrap();
+            let address = Address::TlsOrPlain {
+                tls,
+                plain: plain.clone(),
+            };
+            let session = Session::new(
+                Clients::new(ClientOptions::default(), false).unwrap(),
+                address,
+                "m".to_owned(),
+                Credentials::Anonymous,
+                Access::Pull,
+                None,
+            );
+            assert_eq!(session.wants_tls(&plain).await, expected, "{plain}");
+        }
+    }
 }
