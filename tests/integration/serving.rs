@@ -199,10 +199,10 @@ fn shapes_and_values_are_checked_against_what_is_announced() {
         server.post(INFER, &json!({"inputs": [input]}))
     };
     for (datatype, value, reason) in [
-        ("INT32", json!(0.5), "0.5 is no INT32"),
-        ("UINT8", json!(999), "999 is no UINT8"),
-        ("UINT8", json!(-1), "-1 is no UINT8"),
-        ("INT8", json!(300), "300 is no INT8"),
+        ("INT32", json!(0.5), "0.5 is not a value of INT32"),
+        ("UINT8", json!(999), "999 is not a value of UINT8"),
+        ("UINT8", json!(-1), "-1 is not a value of UINT8"),
+        ("INT8", json!(300), "300 is not a value of INT8"),
         ("FP16", json!(1), "no form in JSON"),
         ("BOOL", json!(1), "`true` and `false`"),
         ("FP32", json!(1e39), "does not fit"),
@@ -416,7 +416,7 @@ fn sigterm_loses_no_request() {
     let statuses = thread::scope(|scope| {
         let client = || {
             let mut statuses = Vec::new();
-            // Until nobody listens any more.
+            // Until the port is closed.
             while let Ok(mut stream) = TcpStream::connect(&server.address) {
                 let head = format!(
                     "POST {PREDICT} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
@@ -477,7 +477,7 @@ fn an_empty_port_is_the_default() {
     let folder = tempfile::tempdir().unwrap();
     let mut probe = stage("serve");
     probe.env("PORT", "").arg("--probe");
-    // Whatever is at that port, the variable is no usage error.
+    // Whatever is at that port, the variable is not a usage error.
     assert_ne!(probe.output().unwrap().status.code(), Some(2));
     let mut serve = stage("serve");
     serve.env("PORT", "http").arg("--model").arg(folder.path());

@@ -59,7 +59,7 @@ impl From<GitHubError> for Left {
 }
 
 impl GitHubRelease<'_> {
-    /// Brings the release up to date. What stands in the way is said and is no error.
+    /// Brings the release up to date. Problems are logged and do not fail the run.
     pub(crate) fn write(&self, context: &Context, runtime: &Runtime) -> Written {
         let is_wanted = context.provider == Provider::GitHubActions
             && context.trust() == Trust::Own
@@ -96,7 +96,7 @@ impl GitHubRelease<'_> {
                 );
                 Written::default()
             }
-            // By default nobody asked for it.
+            // The default was not an explicit request.
             Err(Left::GitHub(GitHubError::Refused {
                 status: 403 | 404,
                 hint,

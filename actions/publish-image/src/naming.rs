@@ -39,15 +39,14 @@ impl Naming<'_> {
     /// The tags for `to`, or for the layout alone, in the order in which they are written. A wrong tag ends with
     /// [`ExitCode::Usage`].
     pub(crate) fn tags(&self, to: Option<&ImageReference>) -> anyhow::Result<Vec<TagPlan>> {
-        if let (false, Some(to)) = (self.inputs.tag.is_empty(), to)
-            && let Some(tag) = to.tag()
-        {
-            return Err(anyhow::anyhow!(
-                "`{to}` has the tag `{tag}`, and `--tag` gives others: write all of them by `--tag`"
-            ))
-            .exit_code(ExitCode::Usage);
-        }
+        let tag_in_push = to.and_then(|to| Some((to, to.tag()?)));
         if !self.inputs.tag.is_empty() {
+            if let Some((to, tag)) = tag_in_push {
+                return Err(anyhow::anyhow!(
+                    "`{to}` has the tag `{tag}`, and `--tag` gives others: write all of them by `--tag`"
+                ))
+                .exit_code(ExitCode::Usage);
+            }
             let mut tags: Vec<TagPlan> = Vec::new();
             for tag in &self.inputs.tag {
                 checked(tag).exit_code(ExitCode::Usage)?;
@@ -58,7 +57,7 @@ impl Naming<'_> {
             }
             return Ok(tags);
         }
-        if let Some(tag) = to.and_then(ImageReference::tag) {
+        if let Some((_, tag)) = tag_in_push {
             return Ok(vec![TagPlan::written(tag)]);
         }
         let event = Event {

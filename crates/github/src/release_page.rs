@@ -14,7 +14,7 @@ use crate::section::{Section, is_same};
 /// GitHub's limit of a release's notes, in characters: it answers "body is too long (maximum is 125000 characters)" and documents none.
 pub const RELEASE_NOTES_LIMIT: usize = 125_000;
 
-/// Less than this is no report.
+/// The shortest useful report, in characters.
 const MIN_ROOM: usize = 1_000;
 
 /// Rounds of writing and reading again before another run is left to have the last word.

@@ -72,14 +72,11 @@ impl ClientOptions {
     /// A client for addresses without TLS, which trusts no authority: those of the system need not be read, which takes longer than many
     /// a request. It follows no redirection to TLS; the answer is then that redirection.
     pub fn build_plain(&self) -> Result<Client, ClientError> {
-        const MAX_REDIRECTS: usize = 10;
         let redirects = Policy::custom(|attempt| {
             if attempt.url().scheme() == "https" {
                 attempt.stop()
-            } else if attempt.previous().len() > MAX_REDIRECTS {
-                attempt.error("too many redirections")
             } else {
-                attempt.follow()
+                Policy::default().redirect(attempt)
             }
         });
         self.build_with(|builder| builder.tls_certs_only([]).redirect(redirects))

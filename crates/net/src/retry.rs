@@ -191,7 +191,7 @@ impl Jitter {
     }
 
     /// Between half of `longest` and all of it.
-    fn shorten(&mut self, longest: Duration) -> Duration {
+    pub fn shorten(&mut self, longest: Duration) -> Duration {
         // The upper 53 bits are a fraction below 1 that f64 holds exactly.
         let drawn = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
         longest.mul_f64(0.5 + 0.5 * drawn)

@@ -111,7 +111,7 @@ fn recycle(piece: Arc<Piece>, free: &Sender<Vec<u8>>) {
 }
 
 fn give_back(free: &Sender<Vec<u8>>, buffer: Vec<u8>) {
-    // Nobody wants it any more where the copy has ended.
+    // The receiver is gone once the copy has ended.
     let _ = free.send(buffer);
 }
 

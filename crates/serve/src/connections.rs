@@ -213,7 +213,7 @@ async fn accept(
     open: &Open,
     limits: &ConnectionLimits,
 ) -> io::Result<TcpStream> {
-    // One that comes is accepted although there is no room, so that it is known that room is wanted.
+    // Accepted before there is room: only a connection at the door makes another one give way.
     let (stream, _) = listener.accept().await?;
     while open.is_full(limits) {
         let ended = open.one_ended.notified();

@@ -101,7 +101,7 @@ impl Datatype {
         let is_one = |value: &f32| value.fract() == 0.0 && (smallest..=largest).contains(value);
         match values.iter().find(|value| !is_one(value)) {
             None => Ok(()),
-            Some(value) => Err(format!("{value} is no {}", self.name())),
+            Some(value) => Err(format!("{value} is not a value of {}", self.name())),
         }
     }
 

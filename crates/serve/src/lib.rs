@@ -73,7 +73,8 @@ pub struct Args {
     /// limit of open files leaves.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: Option<u32>,
-    /// On SIGTERM the server is not ready any more, and takes new connections for so long, until nobody sends requests to it.
+    /// On SIGTERM the server is not ready any more, and still accepts new connections for so long, until load balancers
+    /// have noticed.
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     pub notice: u32,
     /// What is under way then has this time; a second signal ends it at once.
@@ -193,7 +194,7 @@ fn serve(model: Model, args: &Args, port: u16) -> anyhow::Result<()> {
         Ended::Drained => tracing::info!("stopped"),
         Ended::CutOff => tracing::warn!("stopped before all requests were answered"),
     }
-    // Computations that nobody waits for are left behind.
+    // Computations whose result is not awaited any more are abandoned.
     runtime.shutdown_background();
     Ok(())
 }

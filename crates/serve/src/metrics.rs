@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::StatusCode;
@@ -24,7 +24,7 @@ const MAX_CLASSES: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Metrics {
     started_s: f64,
-    n_in_flight: AtomicUsize,
+    n_in_flight: Arc<AtomicUsize>,
     /// By status.
     requests: Mutex<BTreeMap<u16, u64>>,
     durations: Histogram,
@@ -59,9 +59,9 @@ pub(crate) struct Totals {
 }
 
 /// A request that is under way, until dropped.
-pub(crate) struct InFlight<'a>(&'a AtomicUsize);
+pub(crate) struct InFlight(Arc<AtomicUsize>);
 
-impl Drop for InFlight<'_> {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -77,7 +77,7 @@ impl Metrics {
         };
         Self {
             started_s: now().as_secs_f64(),
-            n_in_flight: AtomicUsize::new(0),
+            n_in_flight: Arc::default(),
             requests: Mutex::default(),
             durations: Histogram::default(),
             n_rows: AtomicU64::new(0),
@@ -88,9 +88,9 @@ impl Metrics {
     }
 
     /// A request has begun.
-    pub(crate) fn begin(&self) -> InFlight<'_> {
+    pub(crate) fn begin(&self) -> InFlight {
         self.n_in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(&self.n_in_flight)
+        InFlight(Arc::clone(&self.n_in_flight))
     }
 
     /// It has ended.

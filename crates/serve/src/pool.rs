@@ -46,7 +46,7 @@ impl Pool {
         let job = move || {
             if !done.is_closed() {
                 let outcome = catch_unwind(AssertUnwindSafe(work));
-                // Nobody may wait for it any more.
+                // The request may be gone.
                 let _ = done.send(outcome.map_err(|_| ()));
             }
         };

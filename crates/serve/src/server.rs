@@ -1,5 +1,6 @@
 //! Routes: paths and bodies in, answers of the protocols out.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use crate::answer::{Json, Refusal, echo};
 use crate::body::{self, BodyLimits, Encoding, Received, Sink};
 use crate::connections::Connection;
 use crate::encoded;
+use crate::metrics::InFlight;
 use crate::model::Model;
 use crate::pool::Pool;
 use crate::protocol::{VERSION, open_inference, tensorflow};
@@ -50,6 +52,36 @@ struct Shared {
 }
 
 type App = Arc<Shared>;
+
+impl Shared {
+    /// Parses the rest of the body and computes: few rows on the thread that has parsed them, more of them in batches.
+    async fn compute<S: Sink>(
+        &self,
+        received: Received<S>,
+        parse: impl FnOnce(S) -> Result<Parsed, Refusal> + Send + 'static,
+    ) -> Result<Response, Refusal> {
+        let Self { model, pool, .. } = self;
+        let here = model.clone();
+        let parsed = pool.run(move || -> Result<_, Refusal> {
+            let parsed = parse(received.finish()?)?;
+            if Model::is_small(parsed.n_rows) {
+                let scores = here.score_here(&parsed.values, parsed.n_rows)?;
+                return Ok(ControlFlow::Break((parsed.encode)(&scores)?));
+            }
+            Ok(ControlFlow::Continue(parsed))
+        });
+        let Parsed {
+            values,
+            n_rows,
+            encode,
+        } = match parsed.await?? {
+            ControlFlow::Continue(large) => large,
+            ControlFlow::Break(answer) => return Ok(answer),
+        };
+        let scores = model.score(values, n_rows, pool).await?;
+        pool.run(move || encode(&scores)).await?
+    }
+}
 
 /// All routes of a server for `model`. Once `is_draining`, it is not ready, and each answer ends its connection.
 pub fn router(
@@ -251,8 +283,6 @@ async fn v1_metadata(
 }
 
 async fn v2_infer(State(app): State<App>, Path(named): Path<Named>, request: Request) -> Response {
-    let model = app.model.clone();
-    let _in_flight = model.metrics().begin();
     let mut call = Call::begin(app, request);
     let outcome = infer(&mut call, &named).await;
     call.end(outcome).await
@@ -265,39 +295,27 @@ async fn infer(call: &mut Call, named: &Named) -> Result<Response, Refusal> {
     let sink = open_inference::Inference::new(app.model.clone(), header_length);
     let received = call.receive(sink, header_length.is_some()).await?;
     let (model, encoding) = (app.model.clone(), call.accepted());
-    let encode = move |wanted: &open_inference::Wanted, scores: &[f32], n_rows| {
-        let encoded = wanted.encode(&model, scores, n_rows)?;
-        Ok(encoding.respond(encoded.body, encoded.header_length))
-    };
-    let model = app.model.clone();
-    let parsed = app.pool.run(move || -> Result<_, Refusal> {
-        let rows = received.finish()?.finish()?;
-        Ok(if Model::is_small(rows.n_rows) {
-            let scores = model.score_here(&rows.values, rows.n_rows)?;
-            Parsed::Answered(encode(&rows.wanted, &scores, rows.n_rows)?)
-        } else {
-            Parsed::Large(rows, encode)
+    app.compute(received, move |inference| {
+        let open_inference::Rows {
+            values,
+            n_rows,
+            wanted,
+        } = inference.finish()?;
+        let encode = move |scores: &[f32]| {
+            let encoded = wanted.encode(&model, scores, n_rows)?;
+            Ok(encoding.respond(encoded.body, encoded.header_length))
+        };
+        Ok(Parsed {
+            values,
+            n_rows,
+            encode: Box::new(encode),
         })
-    });
-    let (rows, encode) = match parsed.await?? {
-        Parsed::Answered(response) => return Ok(response),
-        Parsed::Large(rows, encode) => (rows, encode),
-    };
-    let open_inference::Rows {
-        values,
-        n_rows,
-        wanted,
-    } = rows;
-    let scores = app.model.score(values, n_rows, &app.pool).await?;
-    app.pool
-        .run(move || encode(&wanted, &scores, n_rows))
-        .await?
+    })
+    .await
 }
 
 /// `NAME:predict`, or `VERSION:predict`, or `LABEL:predict`.
 async fn v1_call(State(app): State<App>, Path(named): Path<Named>, request: Request) -> Response {
-    let model = app.model.clone();
-    let _in_flight = model.metrics().begin();
     let mut call = Call::begin(app, request);
     let outcome = predict(&mut call, named).await;
     call.end(outcome).await
@@ -326,44 +344,39 @@ async fn predict(call: &mut Call, mut named: Named) -> Result<Response, Refusal>
         .receive(tensorflow::Prediction::default(), false)
         .await?;
     let encoding = call.accepted();
-    let n_outputs = app.model.manifest().output.n_elements();
-    let encode = move |key, scores: &[f32]| {
-        let predictions = tensorflow::Predictions {
+    let (model, n_outputs) = (app.model.clone(), app.model.manifest().output.n_elements());
+    app.compute(received, move |prediction| {
+        let tensorflow::Rows {
+            values,
+            n_rows,
             key,
-            scores,
-            n_outputs,
+        } = prediction.finish(&model)?;
+        let encode = move |scores: &[f32]| {
+            let predictions = tensorflow::Predictions {
+                key,
+                scores,
+                n_outputs,
+            };
+            let body = serde_json::to_vec(&predictions).map_err(Refusal::internal)?;
+            Ok(encoding.respond(body, None))
         };
-        let body = serde_json::to_vec(&predictions).map_err(Refusal::internal)?;
-        Ok(encoding.respond(body, None))
-    };
-    let model = app.model.clone();
-    let parsed = app.pool.run(move || -> Result<_, Refusal> {
-        let rows = received.finish()?.finish(&model)?;
-        Ok(if Model::is_small(rows.n_rows) {
-            let scores = model.score_here(&rows.values, rows.n_rows)?;
-            Parsed::Answered(encode(rows.key, &scores)?)
-        } else {
-            Parsed::Large(rows, encode)
+        Ok(Parsed {
+            values,
+            n_rows,
+            encode: Box::new(encode),
         })
-    });
-    let (rows, encode) = match parsed.await?? {
-        Parsed::Answered(response) => return Ok(response),
-        Parsed::Large(rows, encode) => (rows, encode),
-    };
-    let tensorflow::Rows {
-        values,
-        n_rows,
-        key,
-    } = rows;
-    let scores = app.model.score(values, n_rows, &app.pool).await?;
-    app.pool.run(move || encode(key, &scores)).await?
+    })
+    .await
 }
 
+/// Makes the answer from the scores `[n_rows, n_outputs]`.
+type Encode = Box<dyn FnOnce(&[f32]) -> Result<Response, Refusal> + Send>;
+
 /// A request after its text has been read.
-enum Parsed<R, E> {
-    /// Small enough to be computed at once.
-    Answered(Response),
-    Large(R, E),
+struct Parsed {
+    values: Vec<f32>,
+    n_rows: usize,
+    encode: Encode,
 }
 
 /// A request with a body, from its first byte to its answer.
@@ -375,12 +388,14 @@ struct Call {
     started: Instant,
     /// The share of the memory, held until the answer is made.
     admitted: Option<Admitted>,
+    _in_flight: InFlight,
 }
 
 impl Call {
     fn begin(app: App, request: Request) -> Self {
         let (mut parts, body) = request.into_parts();
         Self {
+            _in_flight: app.model.metrics().begin(),
             app,
             connection: parts.extensions.remove(),
             headers: parts.headers,

@@ -134,8 +134,8 @@ mod tests {
             display(&command),
             r"cargo nextest -E 'package(xtask)' -- 'it'\''s' ''"
         );
-        let mut command = Command::new("/work/repository/target/release/trainyard-gate");
-        command.current_dir("/work/repository").arg("--explain");
+        let mut command = Command::new("/repository/target/release/trainyard-gate");
+        command.current_dir("/repository").arg("--explain");
         assert_eq!(display(&command), "target/release/trainyard-gate --explain");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::thread;
 
-use trainyard_core::metrics::argmax;
+use trainyard_core::metrics::{argmax, predictions};
 use trainyard_core::scored_rows::{Labels, ScoreTable};
 
 use super::problem::Problem;
@@ -22,19 +22,17 @@ pub(super) fn check(
     let (Labels::Class(predicted), Some(scores)) = (predicted, scores) else {
         return Ok(None);
     };
-    let best = match scores {
-        ScoreTable::F32(scores) => best_classes(scores, n_classes),
-        ScoreTable::F64(scores) => best_classes(scores, n_classes),
-    };
     let n_rows = predicted.len();
-    let pairs = || predicted.iter().zip(&best);
-    let n_other = pairs()
-        .filter(|(predicted, best)| predicted != best)
-        .count();
+    let n_other = match scores {
+        ScoreTable::F32(scores) => n_other_than_best(predicted, scores, n_classes),
+        ScoreTable::F64(scores) => n_other_than_best(predicted, scores, n_classes),
+    };
     if 2 * n_other <= n_rows {
         return Ok(None);
     }
-    if is_reordered(pairs().map(|(&predicted, &best)| (predicted, best)), n_rows) {
+    let best = predictions(scores.as_scores(), n_classes);
+    let pairs = predicted.iter().copied().zip(best);
+    if is_reordered(pairs, n_rows) {
         return Err(Problem::ScoresOfOthers { n_other, n_rows });
     }
     Ok(Some(format!(
@@ -67,19 +65,23 @@ fn is_reordered(pairs: impl Iterator<Item = (u32, u32)>, n_rows: usize) -> bool 
     is_one_to_one && 2 * n_moved > n_rows
 }
 
-/// The class with the highest score of each row.
-fn best_classes<T: PartialOrd + Sync>(scores: &[T], n_classes: usize) -> Vec<u32> {
-    let of = |scores: &[T]| -> Vec<u32> {
-        let rows = scores.chunks_exact(n_classes);
-        rows.map(|scores| argmax(scores) as u32).collect()
+/// Rows whose predicted class is another than the one with the highest score.
+fn n_other_than_best<T: PartialOrd + Sync>(
+    predicted: &[u32],
+    scores: &[T],
+    n_classes: usize,
+) -> usize {
+    let count = |predicted: &[u32], scores: &[T]| {
+        let rows = predicted.iter().zip(scores.chunks_exact(n_classes));
+        rows.filter(|(predicted, scores)| **predicted as usize != argmax(scores))
+            .count()
     };
-    let half = scores.len() / n_classes / 2 * n_classes;
-    let (first, second) = scores.split_at(half);
+    let half = predicted.len() / 2;
+    let (first, second) = predicted.split_at(half);
+    let (of_first, of_second) = scores.split_at(half * n_classes);
     thread::scope(|scope| {
-        let second = scope.spawn(|| of(second));
-        let mut best = of(first);
-        best.extend(second.join().expect("comparing does not panic"));
-        best
+        let other = scope.spawn(|| count(second, of_second));
+        count(first, of_first) + other.join().expect("counting does not panic")
     })
 }
 

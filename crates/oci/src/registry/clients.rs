@@ -81,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    /// A server without TLS that leads every request on to a port of this machine where nobody listens, with TLS.
+    /// A server without TLS that leads every request on to a closed port of this machine, with TLS.
     fn leads_to_tls() -> Url {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -112,7 +112,7 @@ mod tests {
         let answer = send(Method::POST).unwrap();
         assert_eq!(answer.status(), StatusCode::TEMPORARY_REDIRECT);
         assert!(clients.tls.get().is_none());
-        // Nobody listens there: the client of TLS was asked.
+        // That port is closed: the client of TLS was asked.
         assert!(send(Method::GET).is_err());
         assert!(clients.tls.get().is_some());
     }

@@ -3,14 +3,13 @@
 //! Where the registry keeps no list of them, it is an index under the tag `sha256-<hex>` of the subject, which the client that
 //! attaches something has to write.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, LINK};
 use trainyard_core::digest::Sha256Digest;
+use trainyard_net::Jitter;
 
 use super::answer::{Server, malformed};
 use super::{Progress, Registry, RegistryError, unless_missing};
@@ -19,8 +18,8 @@ use crate::spec::{Descriptor, INDEX, Index};
 /// How often the list under the fallback tag is written again, because another attachment replaced it.
 const MAX_ROUNDS: u32 = 12;
 
-/// The longest wait before the list is written once more; it doubles each time, and some of it is drawn, so that two who write at once
-/// do not go on doing so.
+/// The longest wait before the list is written once more; it doubles each time, and part of it is drawn, so that two
+/// pushes that write at once do not go on doing so.
 const FIRST_WAIT: Duration = Duration::from_millis(40);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -56,7 +55,7 @@ impl Registry {
     }
 
     /// Sees to it that these manifests stand in the list of what refers to `subject`, where the registry keeps none itself. The list is
-    /// read and written as a whole, and whoever writes it at the same time may lose an entry: it is looked at again until all are there.
+    /// read and written as a whole, and another push that writes it at the same time may lose an entry: it is looked at again until all are there.
     pub(crate) async fn list_attached(
         &self,
         subject: &Sha256Digest,
@@ -68,10 +67,12 @@ impl Registry {
         let tag = fallback_tag(subject);
         // Entries of others that were seen and are gone were lost to the same race.
         let mut wanted: Vec<Descriptor> = manifests.iter().copied().cloned().collect();
+        let mut jitter = Jitter::default();
         for round in 0..MAX_ROUNDS {
             // The first look follows the first writing at once.
             if let Some(n_lost) = round.checked_sub(2) {
-                tokio::time::sleep(drawn_wait(n_lost)).await;
+                let longest = FIRST_WAIT.saturating_mul(1 << n_lost).min(LONGEST_WAIT);
+                tokio::time::sleep(jitter.shorten(longest)).await;
             }
             let mut index = self.fallback_list(&tag).await?;
             let is_in = |list: &[Descriptor], entry: &Descriptor| {
@@ -170,15 +171,6 @@ impl Registry {
     pub(crate) fn quirk(&self, text: impl Into<String>) {
         self.report(Progress::Quirk(text.into()));
     }
-}
-
-/// Some part of the wait after the list was lost `n_lost` times.
-fn drawn_wait(n_lost: u32) -> Duration {
-    let longest = FIRST_WAIT
-        .saturating_mul(1 << n_lost.min(10))
-        .min(LONGEST_WAIT);
-    let drawn = RandomState::new().hash_one(n_lost) >> 32;
-    longest.mul_f64(drawn as f64 / f64::from(u32::MAX))
 }
 
 /// The tag under which what refers to `subject` is listed where the registry does not keep a list.

@@ -5,5 +5,4 @@ mod outputs;
 mod request;
 
 pub(crate) use metadata::{config, index, model_metadata, server_metadata, statistics};
-pub(crate) use outputs::Wanted;
 pub(crate) use request::{HEADER_LENGTH, Inference, Rows, header_length};
