@@ -1,5 +1,6 @@
 //! A running server and requests to it.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -32,13 +33,24 @@ impl Server {
         Self::spawn(&mut serve)
     }
 
+    /// The same, with its log in a file.
+    pub(crate) fn start_logging(folder: &Path, options: &[&str], log: &Path) -> Self {
+        let mut serve = stage("serve");
+        serve
+            .args(["--host", "127.0.0.1", "--port", "0", "--model"])
+            .arg(folder)
+            .args(options)
+            .stderr(File::create(log).unwrap());
+        Self::listening(&mut serve)
+    }
+
     /// Runs `serve`, which says its address.
     pub(crate) fn spawn(serve: &mut Command) -> Self {
-        let mut process = serve
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        Self::listening(serve.stderr(Stdio::null()))
+    }
+
+    fn listening(serve: &mut Command) -> Self {
+        let mut process = serve.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap())
             .read_line(&mut line)

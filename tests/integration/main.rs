@@ -22,6 +22,7 @@ mod harness;
 mod http;
 mod imports;
 mod keyless;
+mod operating;
 mod peer_failures;
 mod peers;
 mod project;

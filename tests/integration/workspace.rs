@@ -10,11 +10,12 @@ use serde_json::Value;
 use crate::support::{files, repository, run};
 
 /// Package, and the packages of ours that it may depend on.
-const EDGES: [(&str, &[&str]); 19] = [
+const EDGES: [(&str, &[&str]); 20] = [
     ("trainyard-npz", &[]),
     ("trainyard-core", &["trainyard-npz"]),
     ("trainyard-ml", &["trainyard-core", "trainyard-npz"]),
-    ("trainyard-runner", &["trainyard-core"]),
+    ("trainyard-ecs", &[]),
+    ("trainyard-runner", &["trainyard-core", "trainyard-ecs"]),
     ("trainyard-net", &["trainyard-core"]),
     ("trainyard-oci", &["trainyard-core", "trainyard-net"]),
     (
@@ -22,7 +23,10 @@ const EDGES: [(&str, &[&str]); 19] = [
         &["trainyard-core", "trainyard-oci", "trainyard-runner"],
     ),
     ("trainyard-attest", &["trainyard-core"]),
-    ("trainyard-serve", &["trainyard-core", "trainyard-ml"]),
+    (
+        "trainyard-serve",
+        &["trainyard-core", "trainyard-ecs", "trainyard-ml"],
+    ),
     (
         "trainyard-fetch",
         &[

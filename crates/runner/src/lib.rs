@@ -25,7 +25,6 @@ mod folders;
 pub mod stage;
 
 pub mod redact;
-mod timestamp;
 
 pub use annotate::{Annotation, Annotator, Level, path_in_repository};
 pub use arguments::StageArgs;

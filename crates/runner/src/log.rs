@@ -1,12 +1,10 @@
 //! The log: text for people on standard error, or ECS lines for Elasticsearch, with secrets masked.
 //!
-//! The Elastic Common Schema wants one JSON object a line, `@timestamp` first, `log.level` second; what we log
-//! beside the message is nested under `trainyard`, where it can clash with no field of the schema. Spans are
-//! not logged.
+//! `trainyard_ecs` says what a line for Elasticsearch is.
 
-mod ecs;
 mod sink;
 
+use std::borrow::Cow;
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
@@ -21,14 +19,13 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
+use trainyard_ecs::{Ecs, Mask, rfc3339};
 
-use self::ecs::Ecs;
 use self::sink::Sink;
 use crate::annotate::neutralise;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::redact::Redactor;
-use crate::timestamp::rfc3339;
 
 /// Events that say how the stage ended: text on standard error shows those in words of its own.
 const ENDING: &str = "trainyard::ending";
@@ -225,7 +222,11 @@ fn subscriber(
             layer.with_timer(Clock).boxed()
         }
     };
-    let json = |sink| Ecs::new(stage, redactor.clone(), sink).boxed();
+    let json = |sink| {
+        let service = format!("trainyard-{stage}");
+        let version = env!("CARGO_PKG_VERSION");
+        Ecs::new(service, version, redactor.clone(), sink).boxed()
+    };
     let Sinks {
         is_coloured,
         stderr,
@@ -256,6 +257,18 @@ fn targets(level: LogLevel) -> Targets {
     Targets::new()
         .with_default(libraries)
         .with_target("trainyard", level.filter())
+}
+
+impl Mask for Redactor {
+    fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.redact(text)
+    }
+}
+
+impl trainyard_ecs::Sink for Sink {
+    fn write_line(&self, line: &str) {
+        let _ = self.write(line);
+    }
 }
 
 struct Clock;

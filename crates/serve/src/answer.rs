@@ -59,6 +59,10 @@ impl Refusal {
     }
 }
 
+/// A refusal's message, beside the response that has it, for the log.
+#[derive(Debug, Clone)]
+pub(crate) struct Reason(pub(crate) String);
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response<Body> {
         let mut response = json_response(self.status, &json!({ "error": self.message }));
@@ -67,6 +71,13 @@ impl IntoResponse for Refusal {
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"trainyard-serve\"");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response.extensions_mut().insert(Reason(self.message));
         response
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -52,6 +53,7 @@ pub(crate) fn default_max_connections() -> usize {
 #[derive(Debug)]
 pub(crate) struct Connection {
     opened: Instant,
+    client: IpAddr,
     /// Since when no request of it is computed, in milliseconds after `opened`; [`BUSY`] while one is.
     idle_since: AtomicU64,
     gives_way: Notify,
@@ -63,12 +65,18 @@ const BUSY: u64 = u64::MAX;
 const LINGER: Duration = Duration::from_millis(500);
 
 impl Connection {
-    fn new() -> Self {
+    fn new(client: IpAddr) -> Self {
         Self {
             opened: Instant::now(),
+            client,
             idle_since: AtomicU64::new(0),
             gives_way: Notify::new(),
         }
+    }
+
+    /// The other end.
+    pub(crate) const fn client(&self) -> IpAddr {
+        self.client
     }
 
     /// A whole request has come.
@@ -241,7 +249,9 @@ async fn one(
 ) {
     // An answer is one piece; nothing is gained by waiting for more.
     let _ = stream.set_nodelay(true);
-    let connection = Arc::new(Connection::new());
+    let client = stream.peer_addr().map(|address| address.ip());
+    let client = client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let connection = Arc::new(Connection::new(client));
     open.lock().insert(id, Arc::clone(&connection));
     let router = TowerToHyperService::new(router);
     let service = service_fn(|mut request: hyper::Request<Incoming>| {

@@ -1,23 +1,31 @@
-//! The inference server that goes into images: a model folder in, predictions over HTTP out.
+//! The inference server that goes into images: a folder of models in, predictions over HTTP out.
 //!
 //! Speaks the Open Inference Protocol v2, in JSON and binary data, and TensorFlow Serving's predict API. Rows arrive raw and are
-//! preprocessed as `model.json` says. No TLS, no shell, nothing read but the model folder.
+//! preprocessed as `model.json` says. No TLS, no shell, nothing read but the folder of models and the file of keys.
 //!
 //! One thread looks after the connections ([`connections`]); bodies are parsed as they come ([`body`], [`json`]) and rows computed on
-//! threads of their own ([`pool`]). The memory of all requests together is bounded ([`admission`]).
+//! threads of their own ([`pool`]), those of small requests together ([`batch`]). The memory of all requests together is bounded
+//! ([`admission`]). Models are found in [`repository`] and replaced in [`reload`].
 
+mod access;
 mod admission;
 mod answer;
+mod auth;
+mod batch;
 mod body;
+mod check;
 mod connections;
 mod datatype;
 mod encoded;
 mod json;
+mod log;
 mod metrics;
 mod model;
 mod pool;
 mod probe;
 mod protocol;
+mod reload;
+mod repository;
 mod server;
 mod tensor;
 
@@ -32,57 +40,78 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 
+use access::{Access, AccessLog};
+use auth::Keys;
 use connections::{ConnectionLimits, Ended, default_max_connections};
-pub use model::Model;
-pub use server::{Limits, router};
+use log::LogFormat;
+use reload::Served;
+use repository::{Repository, Watcher};
+use server::{Limits, Serving, router};
 
 const DEFAULT_PORT: u16 = 8080;
 
 /// Answer inference requests by a trained model.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "trainyard-serve", version)]
-pub struct Args {
-    /// The folder of the model, or a tar archive of it, such as a layer of an image.
+struct Args {
+    /// The folder of the model, or a tar archive of it, such as a layer of an image; or a folder of models,
+    /// `NAME/VERSION/model.json`.
     #[arg(long, value_name = "FOLDER", default_value = "/models")]
-    pub model: PathBuf,
+    model: PathBuf,
     /// The address to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0")]
-    pub host: IpAddr,
+    host: IpAddr,
     /// The port to listen on; 0 for any free one. By default that of the variable PORT, else 8080.
     #[arg(long, value_name = "PORT")]
-    pub port: Option<u16>,
+    port: Option<u16>,
+    /// Look for other models in the folder once in so many seconds; 0 for never.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    reload_interval: u32,
     /// Larger request bodies are refused, as sent or inflated.
     #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4096))]
-    pub max_body_mib: u32,
+    max_body_mib: u32,
     /// The memory that the values of all requests take at a time; requests wait for their share of it.
     #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
-    pub max_request_mib: u32,
+    max_request_mib: u32,
     /// A request waits so long for its share, and is then refused with 503.
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
-    pub queue_timeout: u32,
+    queue_timeout: u32,
     /// The next part of a body must come within this time.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    pub body_idle_timeout: u32,
+    body_idle_timeout: u32,
     /// All of a body must come within this time.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    pub body_timeout: u32,
+    body_timeout: u32,
     /// The head of the next request must come within this time.
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
-    pub head_timeout: u32,
+    head_timeout: u32,
     /// Connections at a time; where there are as many, the one that has been idle for longest gives way. By default as many as the
     /// limit of open files leaves.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_connections: Option<u32>,
+    max_connections: Option<u32>,
     /// On SIGTERM the server is not ready any more, and still accepts new connections for so long, until load balancers
     /// have noticed.
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
-    pub notice: u32,
+    notice: u32,
     /// What is under way then has this time; a second signal ends it at once.
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
-    pub drain_timeout: u32,
+    drain_timeout: u32,
+    /// Form of the lines of the log: text for people, or JSON in the Elastic Common Schema.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// Requests that the log has a line of: those that were refused or failed, all but health checks and scrapes that went well, or none.
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t = AccessLog::Errors)]
+    access_log: AccessLog,
+    /// Answer only who sends one of the keys in this file, one a line: `Authorization: Bearer KEY` or `X-API-Key: KEY`. Health is told
+    /// to all.
+    #[arg(long, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
+    /// Load each model, let it answer a request, and exit with 0; with 4 where one cannot.
+    #[arg(long, conflicts_with = "probe")]
+    check: bool,
     /// Ask the server that runs on this machine at `--port` whether it is ready, and exit with 0 or 1.
     #[arg(long)]
-    pub probe: bool,
+    probe: bool,
 }
 
 impl Args {
@@ -125,71 +154,71 @@ pub fn main() -> ExitCode {
             }
         };
     }
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .with_ansi(false)
-        .init();
-    let opened = Model::open(&args.model)
-        .with_context(|| format!("cannot serve the model in `{}`", args.model.display()));
-    let model = match opened {
-        Ok(model) => model,
+    let log = match log::start(args.log_format) {
+        Ok(log) => log,
         Err(error) => {
-            tracing::error!("{error:#}");
-            return ExitCode::from(4);
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            return ExitCode::from(2);
         }
     };
-    match serve(model, &args, port) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::from(5)
-        }
+    let code = run(&args, port).map_or_else(
+        |failure| {
+            tracing::error!("{:#}", failure.error);
+            ExitCode::from(failure.code)
+        },
+        |()| ExitCode::SUCCESS,
+    );
+    drop(log);
+    code
+}
+
+/// Why the server has ended, and with which code.
+struct Failure {
+    code: u8,
+    error: anyhow::Error,
+}
+
+/// The code of a failure.
+trait WithCode<T> {
+    fn code(self, code: u8) -> Result<T, Failure>;
+}
+
+impl<T> WithCode<T> for anyhow::Result<T> {
+    fn code(self, code: u8) -> Result<T, Failure> {
+        self.map_err(|error| Failure { code, error })
     }
 }
 
-fn serve(model: Model, args: &Args, port: u16) -> anyhow::Result<()> {
+fn run(args: &Args, port: u16) -> Result<(), Failure> {
+    let keys = match &args.api_key_file {
+        Some(file) => Keys::read(file).code(2)?,
+        None => Keys::default(),
+    };
+    let repository = Repository::open(&args.model).code(4)?;
+    let models = Served::new(repository);
+    if args.reload_interval > 0 && !args.check {
+        let interval = Duration::from_secs(args.reload_interval.into());
+        let watched = models.watch(Watcher::new(&args.model), interval);
+        watched.map_err(anyhow::Error::from).code(5)?;
+    }
+    let serving = Serving {
+        models,
+        keys,
+        access: Access::new(args.access_log),
+        is_draining: Arc::new(AtomicBool::new(false)),
+    };
     // One thread for the network; what takes time has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?;
-    let ended = runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind((args.host, port))
-            .await
-            .with_context(|| format!("cannot listen on {}:{port}", args.host))?;
-        let address = listener.local_addr()?;
-        // Before anybody learns that it runs, and may ask it to end.
-        let stop = StopSignals::listen()?;
-        tracing::info!(
-            "serving `{}` ({}) on http://{address}",
-            model.name(),
-            model.digest().short()
-        );
-        // Standard output tells the parent process which port was taken.
-        let mut stdout = std::io::stdout().lock();
-        writeln!(stdout, "http://{address}").and_then(|()| stdout.flush())?;
-        drop(stdout);
-        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-        let limits = Limits {
-            max_body_bytes: args.max_body_mib as usize * (1 << 20),
-            max_request_bytes: args.max_request_mib as usize * (1 << 20),
-            patience: seconds(args.queue_timeout),
-            body_idle: seconds(args.body_idle_timeout),
-            body_total: seconds(args.body_timeout),
-        };
-        let connections = ConnectionLimits {
-            max_connections: args
-                .max_connections
-                .map_or_else(default_max_connections, |n| n as usize),
-            head: seconds(args.head_timeout),
-            notice: seconds(args.notice),
-            drain: seconds(args.drain_timeout),
-        };
-        let is_draining = Arc::new(AtomicBool::new(false));
-        let router = router(model, limits, Arc::clone(&is_draining))?;
-        let ended = connections::serve(listener, router, connections, is_draining, || stop.next());
-        anyhow::Ok(ended.await)
-    })?;
+        .build();
+    let runtime = runtime.map_err(anyhow::Error::from).code(5)?;
+    if args.check {
+        let models = serving.models.now().models().cloned().collect();
+        let router = router(serving, args.limits());
+        let router = router.map_err(anyhow::Error::from).code(5)?;
+        return runtime.block_on(check::answers(router, models)).code(4);
+    }
+    let ended = runtime.block_on(serve(serving, args, port)).code(5)?;
     match ended {
         Ended::Drained => tracing::info!("stopped"),
         Ended::CutOff => tracing::warn!("stopped before all requests were answered"),
@@ -197,6 +226,58 @@ fn serve(model: Model, args: &Args, port: u16) -> anyhow::Result<()> {
     // Computations whose result is not awaited any more are abandoned.
     runtime.shutdown_background();
     Ok(())
+}
+
+impl Args {
+    fn limits(&self) -> Limits {
+        Limits {
+            max_body_bytes: self.max_body_mib as usize * (1 << 20),
+            max_request_bytes: self.max_request_mib as usize * (1 << 20),
+            patience: seconds(self.queue_timeout),
+            body_idle: seconds(self.body_idle_timeout),
+            body_total: seconds(self.body_timeout),
+        }
+    }
+
+    fn connection_limits(&self) -> ConnectionLimits {
+        ConnectionLimits {
+            max_connections: self
+                .max_connections
+                .map_or_else(default_max_connections, |n| n as usize),
+            head: seconds(self.head_timeout),
+            notice: seconds(self.notice),
+            drain: seconds(self.drain_timeout),
+        }
+    }
+}
+
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into())
+}
+
+async fn serve(serving: Serving, args: &Args, port: u16) -> anyhow::Result<Ended> {
+    let listener = tokio::net::TcpListener::bind((args.host, port))
+        .await
+        .with_context(|| format!("cannot listen on {}:{port}", args.host))?;
+    let address = listener.local_addr()?;
+    // Before anybody learns that it runs, and may ask it to end.
+    let stop = StopSignals::listen()?;
+    for model in serving.models.now().models() {
+        tracing::info!(
+            "serving `{}` version {} ({}) on http://{address}",
+            model.name(),
+            model.version(),
+            model.digest().short()
+        );
+    }
+    // Standard output tells the parent process which port was taken.
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "http://{address}").and_then(|()| stdout.flush())?;
+    drop(stdout);
+    let is_draining = Arc::clone(&serving.is_draining);
+    let router = router(serving, args.limits())?;
+    let limits = args.connection_limits();
+    Ok(connections::serve(listener, router, limits, is_draining, || stop.next()).await)
 }
 
 /// What asks the process to end. Handlers are in place once it listens: as process 1 of a container no other process would react.

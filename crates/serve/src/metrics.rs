@@ -1,16 +1,13 @@
-//! What the server has done, counted, and written for Prometheus (text format 0.0.4).
+//! What the server has done, counted.
+
+pub(crate) mod page;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::StatusCode;
-use trainyard_core::digest::Sha256Digest;
-use trainyard_core::model::ModelManifest;
-
-use crate::protocol::VERSION;
 
 /// Upper bounds in seconds.
 const BUCKETS: [f64; 14] = [
@@ -23,17 +20,34 @@ const MAX_CLASSES: usize = 64;
 /// Numbers that only grow, but for `n_in_flight`.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    started_s: f64,
     n_in_flight: Arc<AtomicUsize>,
-    /// By status.
-    requests: Mutex<BTreeMap<u16, u64>>,
+    requests: ByStatus,
     durations: Histogram,
     n_rows: AtomicU64,
+    n_batches: AtomicU64,
     compute_ns: AtomicU64,
     /// By class, where there are few.
     predicted: Vec<AtomicU64>,
     /// In milliseconds since 1970; 0 before the first.
     last_request_ms: AtomicU64,
+}
+
+/// Answers, counted by their status.
+#[derive(Debug, Default)]
+pub(crate) struct ByStatus(Mutex<BTreeMap<u16, u64>>);
+
+impl ByStatus {
+    pub(crate) fn add(&self, status: StatusCode) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry(status.as_u16()).or_default() += 1;
+    }
+
+    fn all(&self) -> BTreeMap<u16, u64> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
 }
 
 /// Durations of requests that were answered.
@@ -54,6 +68,7 @@ pub(crate) struct Totals {
     pub(crate) n_refused: u64,
     pub(crate) refused_ns: u64,
     pub(crate) n_rows: u64,
+    pub(crate) n_batches: u64,
     pub(crate) compute_ns: u64,
     pub(crate) last_request_ms: u64,
 }
@@ -70,17 +85,18 @@ impl Drop for InFlight {
 impl Metrics {
     /// Of a model with so many classes; 0 for regression.
     pub(crate) fn new(n_classes: usize) -> Self {
+        started();
         let n_counted = if n_classes <= MAX_CLASSES {
             n_classes
         } else {
             0
         };
         Self {
-            started_s: now().as_secs_f64(),
             n_in_flight: Arc::default(),
-            requests: Mutex::default(),
+            requests: ByStatus::default(),
             durations: Histogram::default(),
             n_rows: AtomicU64::new(0),
+            n_batches: AtomicU64::new(0),
             compute_ns: AtomicU64::new(0),
             predicted: (0..n_counted).map(|_| AtomicU64::new(0)).collect(),
             last_request_ms: AtomicU64::new(0),
@@ -95,9 +111,7 @@ impl Metrics {
 
     /// It has ended.
     pub(crate) fn end(&self, status: StatusCode, took: Duration) {
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        *requests.entry(status.as_u16()).or_default() += 1;
-        drop(requests);
+        self.requests.add(status);
         let ns = took.as_nanos() as u64;
         if status.is_success() {
             self.durations.add(took);
@@ -111,6 +125,7 @@ impl Metrics {
     /// Rows were computed, with these classes predicted.
     pub(crate) fn computed(&self, n_rows: usize, took: Duration, predicted: Option<Vec<usize>>) {
         self.n_rows.fetch_add(n_rows as u64, Ordering::Relaxed);
+        self.n_batches.fetch_add(1, Ordering::Relaxed);
         let ns = took.as_nanos() as u64;
         self.compute_ns.fetch_add(ns, Ordering::Relaxed);
         for class in predicted.into_iter().flatten() {
@@ -126,9 +141,7 @@ impl Metrics {
     }
 
     pub(crate) fn totals(&self) -> Totals {
-        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        let n_all: u64 = requests.values().sum();
-        drop(requests);
+        let n_all: u64 = self.requests.all().values().sum();
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let n_answered = read(&self.durations.n);
         Totals {
@@ -137,129 +150,10 @@ impl Metrics {
             n_refused: n_all.saturating_sub(n_answered),
             refused_ns: read(&self.durations.refused_ns),
             n_rows: read(&self.n_rows),
+            n_batches: read(&self.n_batches),
             compute_ns: read(&self.compute_ns),
             last_request_ms: read(&self.last_request_ms),
         }
-    }
-
-    /// The page that Prometheus reads, of the model with this manifest and digest.
-    pub(crate) fn page(
-        &self,
-        manifest: &ModelManifest,
-        digest: &Sha256Digest,
-        n_waiting: usize,
-    ) -> String {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let label = format!(
-            "model=\"{}\",version=\"{VERSION}\"",
-            escaped(&manifest.name)
-        );
-        let mut page = Page::default();
-        page.family("model_info", "gauge", "The model that is served; always 1.");
-        page.sample("model_info", &format!("{label},digest=\"{digest}\""), 1);
-        page.family(
-            "inference_requests_total",
-            "counter",
-            "Requests for predictions, by the status of their answer.",
-        );
-        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        for (status, n) in &*requests {
-            page.sample(
-                "inference_requests_total",
-                &format!("{label},code=\"{status}\""),
-                n,
-            );
-        }
-        drop(requests);
-        page.family(
-            "inference_duration_seconds",
-            "histogram",
-            "Time from a request's head to its answer, of those that were answered.",
-        );
-        let mut n_below = 0;
-        for (bound, bucket) in BUCKETS.iter().zip(&self.durations.buckets) {
-            n_below += read(bucket);
-            page.sample(
-                "inference_duration_seconds_bucket",
-                &format!("{label},le=\"{bound}\""),
-                n_below,
-            );
-        }
-        let n = read(&self.durations.n).max(n_below);
-        page.sample(
-            "inference_duration_seconds_bucket",
-            &format!("{label},le=\"+Inf\""),
-            n,
-        );
-        page.sample(
-            "inference_duration_seconds_sum",
-            &label,
-            seconds(read(&self.durations.sum_ns)),
-        );
-        page.sample("inference_duration_seconds_count", &label, n);
-        page.family(
-            "inference_rows_total",
-            "counter",
-            "Rows that were predicted.",
-        );
-        page.sample("inference_rows_total", &label, read(&self.n_rows));
-        page.family(
-            "inference_compute_seconds_total",
-            "counter",
-            "Time that threads have computed.",
-        );
-        page.sample(
-            "inference_compute_seconds_total",
-            &label,
-            seconds(read(&self.compute_ns)),
-        );
-        page.family(
-            "inference_requests_in_flight",
-            "gauge",
-            "Requests that have begun and are not answered.",
-        );
-        page.sample(
-            "inference_requests_in_flight",
-            &label,
-            self.n_in_flight.load(Ordering::Relaxed),
-        );
-        page.family(
-            "inference_requests_waiting",
-            "gauge",
-            "Of these, requests that wait for their share of the memory.",
-        );
-        page.sample("inference_requests_waiting", &label, n_waiting);
-        if self.counts_classes() {
-            page.family(
-                "predicted_class_total",
-                "counter",
-                "Rows by the class that was predicted.",
-            );
-            let names = manifest.class_names.iter().flatten();
-            for (name, count) in names.zip(&self.predicted) {
-                page.sample(
-                    "predicted_class_total",
-                    &format!("{label},class=\"{}\"", escaped(name)),
-                    read(count),
-                );
-            }
-        }
-        let mut text = page.0;
-        // By the names that every process has (Prometheus, "Writing client libraries").
-        let _ = write!(
-            text,
-            "# HELP process_start_time_seconds Start time of the process since unix epoch in seconds.\n\
-             # TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {}\n",
-            self.started_s
-        );
-        if let Some(bytes) = resident_bytes() {
-            let _ = write!(
-                text,
-                "# HELP process_resident_memory_bytes Resident memory size in bytes.\n\
-                 # TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes {bytes}\n"
-            );
-        }
-        text
     }
 }
 
@@ -275,48 +169,16 @@ impl Histogram {
     }
 }
 
-/// A page on its way. Writing to memory does not fail.
-#[derive(Default)]
-struct Page(String);
-
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = write!(
-            self.0,
-            "# HELP trainyard_{name} {help}\n# TYPE trainyard_{name} {kind}\n"
-        );
-    }
-
-    fn sample(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
-        let _ = writeln!(self.0, "trainyard_{name}{{{labels}}} {value}");
-    }
-}
-
-/// A label's value.
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
-}
-
-fn seconds(ns: u64) -> f64 {
-    ns as f64 / 1e9
+/// When the process began, as far as it knows, after 1970.
+fn started() -> Duration {
+    static STARTED: OnceLock<Duration> = OnceLock::new();
+    *STARTED.get_or_init(now)
 }
 
 fn now() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
-}
-
-/// By Linux; `None` elsewhere.
-fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib << 10)
 }
 
 #[cfg(test)]
@@ -337,11 +199,6 @@ mod tests {
         assert_eq!(counts[..4], [1, 1, 0, 1]);
         assert_eq!(counts.iter().sum::<u64>(), 3);
         assert_eq!(histogram.n.load(Ordering::Relaxed), 4);
-    }
-
-    #[test]
-    fn labels_are_escaped() {
-        assert_eq!(escaped("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
     }
 
     #[test]

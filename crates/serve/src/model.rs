@@ -1,4 +1,4 @@
-//! The model behind the server.
+//! A model behind the server.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use trainyard_ml::Threads;
 use trainyard_ml::predictor::{PredictError, Predictor, by_class};
 
 use crate::answer::Refusal;
+use crate::batch::{Batches, Waiting};
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 
@@ -19,38 +20,51 @@ const BATCH_ROWS: usize = 128;
 
 /// A loaded model, shared by all requests.
 #[derive(Debug, Clone)]
-pub struct Model(Arc<Loaded>);
+pub(crate) struct Model(Arc<Loaded>);
 
 #[derive(Debug)]
 struct Loaded {
+    name: String,
+    version: String,
     predictor: Predictor,
+    batches: Batches,
     metrics: Metrics,
 }
 
 impl Model {
-    /// Loads the model in `folder` and computes one row with it, so that the first request finds warm buffers.
-    pub fn open(folder: &Path) -> Result<Self, PredictError> {
+    /// Loads the model in `folder` and computes one row with it, so that the first request finds warm buffers. Its name is that of its
+    /// manifest unless another is given.
+    pub(crate) fn open(
+        folder: &Path,
+        name: Option<&str>,
+        version: u64,
+    ) -> Result<Self, PredictError> {
         // Each computing thread works for itself.
         let predictor = Predictor::open(folder, Threads::single())?;
         predictor.score(&vec![0.0; predictor.n_inputs()], 1)?;
-        let n_classes = predictor
-            .manifest()
-            .class_names
-            .as_ref()
-            .map_or(0, Vec::len);
+        let manifest = predictor.manifest();
+        let n_classes = manifest.class_names.as_ref().map_or(0, Vec::len);
         Ok(Self(Arc::new(Loaded {
-            predictor,
+            name: name.unwrap_or(&manifest.name).to_owned(),
+            version: version.to_string(),
+            batches: Batches::default(),
             metrics: Metrics::new(n_classes),
+            predictor,
         })))
     }
 
     /// The name that paths carry.
-    pub fn name(&self) -> &str {
-        &self.manifest().name
+    pub(crate) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The version that paths carry.
+    pub(crate) fn version(&self) -> &str {
+        &self.0.version
     }
 
     /// Which model it is.
-    pub fn digest(&self) -> &Sha256Digest {
+    pub(crate) fn digest(&self) -> &Sha256Digest {
         self.0.predictor.digest()
     }
 
@@ -63,8 +77,13 @@ impl Model {
         &self.0.metrics
     }
 
+    /// Values of one row of scores.
+    pub(crate) fn n_outputs(&self) -> usize {
+        self.0.predictor.n_outputs()
+    }
+
     /// The scores `[n_rows, n_outputs]` of raw rows, computed on this thread: for as few as [`Self::is_small`] says.
-    pub(crate) fn score_here(&self, rows: &[f32], n_rows: usize) -> Result<Vec<f32>, Refusal> {
+    fn score_here(&self, rows: &[f32], n_rows: usize) -> Result<Vec<f32>, Refusal> {
         let started = Instant::now();
         let predictor = &self.0.predictor;
         let scores = predictor.score(rows, n_rows).map_err(Refusal::internal)?;
@@ -82,8 +101,37 @@ impl Model {
         n_rows <= BATCH_ROWS
     }
 
-    /// The same, a batch at a time on each thread of `pool`.
-    pub(crate) async fn score(
+    /// Computes a small request, on a thread of `pool`: at once where no job waits, else together with the others that have been parsed by
+    /// the time that the jobs before it are done.
+    pub(crate) fn score_small(&self, request: Waiting, pool: &Pool) {
+        self.0.batches.push(request);
+        if pool.is_idle() {
+            self.compute_batch(pool);
+        } else {
+            self.schedule(pool);
+        }
+    }
+
+    fn compute_batch(&self, pool: &Pool) {
+        let score = |rows: &[f32], n_rows| self.score_here(rows, n_rows);
+        if self.0.batches.compute(BATCH_ROWS, score) {
+            self.schedule(pool);
+        }
+    }
+
+    fn schedule(&self, pool: &Pool) {
+        if self.0.batches.must_schedule() {
+            let (model, same_pool) = (self.clone(), pool.clone());
+            // A pool without threads has dropped the job, and with it nothing that is waited for in vain.
+            let _ = pool.submit(move || {
+                model.0.batches.begin_scheduled();
+                model.compute_batch(&same_pool);
+            });
+        }
+    }
+
+    /// The scores of many rows, a batch at a time on each thread of `pool`.
+    pub(crate) async fn score_large(
         &self,
         rows: Vec<f32>,
         n_rows: usize,
@@ -97,7 +145,7 @@ impl Model {
             pool.run(move || model.score_here(&rows[first * row_len..last * row_len], last - first))
         });
         let mut batches = stream::iter(batches).buffered(pool.n_threads());
-        let mut scores = Vec::with_capacity(n_rows * self.0.predictor.n_outputs());
+        let mut scores = Vec::with_capacity(n_rows * self.n_outputs());
         while let Some(batch) = batches.try_next().await? {
             scores.extend(batch?);
         }
@@ -112,7 +160,7 @@ impl Model {
     /// The `k` classes with the highest scores of each row, as `score:index:name`, the highest first; `None` for regression.
     pub(crate) fn best_classes(&self, scores: &[f32], k: usize) -> Option<Vec<String>> {
         let names = self.manifest().class_names.as_ref()?;
-        let scores = by_class(scores, self.0.predictor.n_outputs());
+        let scores = by_class(scores, self.n_outputs());
         let of_row = |row: &[f32]| {
             let mut order: Vec<usize> = (0..row.len()).collect();
             order.sort_by(|&left, &right| row[right].total_cmp(&row[left]));

@@ -10,9 +10,6 @@ use crate::answer::Refusal;
 /// Name of the extra output that holds each row's best class.
 pub(crate) const CLASS_OUTPUT: &str = "class";
 
-/// The one version of the model that an image holds.
-pub(crate) const VERSION: &str = "1";
-
 fn not_valid(problem: impl std::fmt::Display) -> Refusal {
     Refusal::bad_request(format!("the request is not valid: {problem}"))
 }

@@ -14,83 +14,112 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
+use crate::access::{Access, Computed};
 use crate::admission::{Admission, Admitted};
 use crate::answer::{Json, Refusal, echo};
+use crate::auth::Keys;
+use crate::batch::Waiting;
 use crate::body::{self, BodyLimits, Encoding, Received, Sink};
 use crate::connections::Connection;
 use crate::encoded;
-use crate::metrics::InFlight;
+use crate::metrics::{InFlight, page};
 use crate::model::Model;
-use crate::pool::Pool;
-use crate::protocol::{VERSION, open_inference, tensorflow};
+use crate::pool::{Pool, panicked};
+use crate::protocol::{open_inference, tensorflow};
+use crate::reload::Served;
+use crate::repository::{Missing, Repository};
 
 /// What bounds the server.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Of a body, as sent and inflated.
-    pub max_body_bytes: usize,
+    pub(crate) max_body_bytes: usize,
     /// The values of all requests that are served at a time.
-    pub max_request_bytes: usize,
+    pub(crate) max_request_bytes: usize,
     /// How long a request waits for its share of that.
-    pub patience: Duration,
+    pub(crate) patience: Duration,
     /// Between two pieces of a body.
-    pub body_idle: Duration,
+    pub(crate) body_idle: Duration,
     /// From a body's first piece to its last.
-    pub body_total: Duration,
+    pub(crate) body_total: Duration,
+}
+
+/// Whom and what the server answers, beside [`Limits`].
+#[derive(Debug)]
+pub(crate) struct Serving {
+    pub(crate) models: Served,
+    pub(crate) keys: Keys,
+    pub(crate) access: Access,
+    /// Once the server is asked to end.
+    pub(crate) is_draining: Arc<AtomicBool>,
 }
 
 /// What all requests share.
 #[derive(Debug)]
 struct Shared {
-    model: Model,
+    serving: Serving,
     pool: Pool,
     admission: Admission,
     body: BodyLimits,
-    /// Once the server is asked to end.
-    is_draining: Arc<AtomicBool>,
 }
 
 type App = Arc<Shared>;
 
 impl Shared {
-    /// Parses the rest of the body and computes: few rows on the thread that has parsed them, more of them in batches.
+    fn repository(&self) -> Arc<Repository> {
+        self.serving.models.now()
+    }
+
+    fn is_draining(&self) -> bool {
+        self.serving.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// Parses the rest of the body and computes: few rows together with those of other requests, more of them in batches.
     async fn compute<S: Sink>(
         &self,
+        model: &Model,
         received: Received<S>,
         parse: impl FnOnce(S) -> Result<Parsed, Refusal> + Send + 'static,
     ) -> Result<Response, Refusal> {
-        let Self { model, pool, .. } = self;
-        let here = model.clone();
-        let parsed = pool.run(move || -> Result<_, Refusal> {
-            let parsed = parse(received.finish()?)?;
-            if Model::is_small(parsed.n_rows) {
-                let scores = here.score_here(&parsed.values, parsed.n_rows)?;
-                return Ok(ControlFlow::Break((parsed.encode)(&scores)?));
+        let pool = &self.pool;
+        let (done, outcome) = oneshot::channel();
+        let (its_model, its_pool) = (model.clone(), pool.clone());
+        pool.submit(move || {
+            if done.is_closed() {
+                return;
             }
-            Ok(ControlFlow::Continue(parsed))
-        });
-        let Parsed {
-            values,
-            n_rows,
-            encode,
-        } = match parsed.await?? {
+            match received.finish().and_then(parse) {
+                Err(refusal) => drop(done.send(Err(refusal))),
+                Ok(parsed) if Model::is_small(parsed.n_rows) => {
+                    let deliver = |scores: Result<&[f32], Refusal>| {
+                        let answer = scores.and_then(parsed.encode);
+                        let _ = done.send(answer.map(ControlFlow::Break));
+                    };
+                    let request = Waiting {
+                        values: parsed.values,
+                        n_rows: parsed.n_rows,
+                        deliver: Box::new(deliver),
+                    };
+                    its_model.score_small(request, &its_pool);
+                }
+                Ok(large) => drop(done.send(Ok(ControlFlow::Continue(large)))),
+            }
+        })?;
+        let large = match outcome.await.map_err(panicked)?? {
             ControlFlow::Continue(large) => large,
             ControlFlow::Break(answer) => return Ok(answer),
         };
-        let scores = model.score(values, n_rows, pool).await?;
-        pool.run(move || encode(&scores)).await?
+        let scores = model.score_large(large.values, large.n_rows, pool).await?;
+        pool.run(move || (large.encode)(&scores)).await?
     }
 }
 
-/// All routes of a server for `model`. Once `is_draining`, it is not ready, and each answer ends its connection.
-pub fn router(
-    model: Model,
-    limits: Limits,
-    is_draining: Arc<AtomicBool>,
-) -> std::io::Result<Router> {
+/// All routes of a server. Once it is draining, it is not ready, and each answer ends its connection.
+pub(crate) fn router(serving: Serving, limits: Limits) -> std::io::Result<Router> {
     let shared = Arc::new(Shared {
-        model,
+        serving,
         pool: Pool::new()?,
         admission: Admission::new(limits.max_request_bytes, limits.patience),
         body: BodyLimits {
@@ -98,7 +127,6 @@ pub fn router(
             idle: limits.body_idle,
             total: limits.body_total,
         },
-        is_draining,
     });
     let version = "/v2/models/{name}/versions/{version}";
     let label = "/v1/models/{name}/labels/{label}";
@@ -106,7 +134,7 @@ pub fn router(
     Ok(Router::new()
         // KServe's clients ask here whether the server is there.
         .route("/", get(|| async { Json(json!({"status": "alive"})) }))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(metrics_page))
         .route("/v2", get(server))
         .route("/v2/", get(server))
         .route(
@@ -141,7 +169,7 @@ pub fn router(
         .route(&format!("{label}/metadata"), get(v1_metadata))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(Arc::clone(&shared), ending))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), around))
         .with_state(shared))
 }
 
@@ -154,57 +182,94 @@ struct Named {
 }
 
 impl Named {
-    fn check_v2(&self, model: &Model) -> Result<(), Refusal> {
-        if self.name != model.name() {
-            let message = format!(
-                "there is no model `{}` here; there is `{}`",
+    fn find<'a>(&self, repository: &'a Repository) -> Result<&'a Model, Missing> {
+        repository.find(&self.name, self.version.as_deref(), self.label.as_deref())
+    }
+
+    fn v2(&self, repository: &Repository) -> Result<Model, Refusal> {
+        let missing = match self.find(repository) {
+            Ok(model) => return Ok(model.clone()),
+            Err(missing) => missing,
+        };
+        let version = self.version.as_deref().unwrap_or_default();
+        let message = match missing {
+            Missing::Model => format!(
+                "there is no model `{}` here; there is {}",
                 echo(&self.name),
-                model.name()
-            );
-            return Err(Refusal::not_found(message));
-        }
-        match self.version.as_deref() {
-            None | Some(VERSION) => Ok(()),
-            Some(version) => Err(Refusal::not_found(format!(
-                "there is no version `{}` of `{}`; there is `{VERSION}`",
+                listed(repository.names())
+            ),
+            Missing::Version | Missing::Label => format!(
+                "there is no version `{}` of `{}`; there is {}",
                 echo(version),
-                self.name
-            ))),
-        }
+                self.name,
+                listed(
+                    repository
+                        .versions(&self.name)
+                        .into_iter()
+                        .map(Model::version)
+                )
+            ),
+        };
+        Err(Refusal::not_found(message))
     }
 
     /// The answer that TensorFlow Serving's clients know.
-    fn check_v1(&self, model: &Model) -> Result<(), Refusal> {
-        let is_here = self.name == model.name();
-        let request = match (self.version.as_deref(), self.label.as_deref()) {
-            (None | Some(VERSION), None | Some(tensorflow::LABEL)) if is_here => return Ok(()),
-            (None, Some(label)) if is_here => {
-                return Err(Refusal::not_found(format!(
-                    "Unrecognized servable version label: {}",
-                    echo(label)
-                )));
-            }
-            (Some(version), _) => format!("Specific({}, {})", echo(&self.name), echo(version)),
-            (None, _) => format!("Latest({})", echo(&self.name)),
+    fn v1(&self, repository: &Repository) -> Result<Model, Refusal> {
+        let missing = match self.find(repository) {
+            Ok(model) => return Ok(model.clone()),
+            Err(missing) => missing,
         };
-        let message = format!("Servable not found for request: {request}");
+        let message = match (missing, &self.version, &self.label) {
+            (Missing::Label, _, Some(label)) => {
+                format!("Unrecognized servable version label: {}", echo(label))
+            }
+            (_, Some(version), _) => format!(
+                "Servable not found for request: Specific({}, {})",
+                echo(&self.name),
+                echo(version)
+            ),
+            _ => format!(
+                "Servable not found for request: Latest({})",
+                echo(&self.name)
+            ),
+        };
         Err(Refusal::not_found(message))
     }
 }
 
-/// While the server ends, each answer is the last of its connection.
-async fn ending(State(app): State<App>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    if app.is_draining.load(Ordering::Relaxed) {
+/// "`a`, `b`", of which many are cut.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    echo(&names.join(", "))
+}
+
+/// What is done for every request: its key is looked at, its answer logged and counted. While the server ends, each answer is the last of
+/// its connection.
+async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
+    let Serving { keys, access, .. } = &app.serving;
+    let connection = request.extensions().get::<Arc<Connection>>();
+    let client = connection.map(|it| it.client());
+    let seen = access.begin(request.method(), request.uri(), request.headers(), client);
+    let mut response = match keys.check(request.uri().path(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => {
+            // The client sends all of it before it listens.
+            let (parts, mut body) = request.into_parts();
+            body::drain(&mut body, &parts.headers).await;
+            refusal.into_response()
+        }
+    };
+    if app.is_draining() {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
+    access.end(seen, &mut response);
     response
 }
 
 async fn v2_server_ready(State(app): State<App>) -> Response {
-    // Only a loaded model is ever listened for.
-    let is_ready = !app.is_draining.load(Ordering::Relaxed);
+    // Only loaded models are ever listened for.
+    let is_ready = !app.is_draining();
     let status = if is_ready {
         StatusCode::OK
     } else {
@@ -217,15 +282,17 @@ async fn v2_metadata(
     State(app): State<App>,
     Path(named): Path<Named>,
 ) -> Result<Json<Value>, Refusal> {
-    named.check_v2(&app.model)?;
-    Ok(open_inference::model_metadata(&app.model))
+    let repository = app.repository();
+    let model = named.v2(&repository)?;
+    let versions = repository.versions(&named.name);
+    Ok(open_inference::model_metadata(&model, &versions))
 }
 
 async fn v2_ready(
     State(app): State<App>,
     Path(named): Path<Named>,
 ) -> Result<Json<Value>, Refusal> {
-    named.check_v2(&app.model)?;
+    named.v2(&app.repository())?;
     Ok(Json(json!({"name": named.name, "ready": true})))
 }
 
@@ -233,53 +300,65 @@ async fn v2_config(
     State(app): State<App>,
     Path(named): Path<Named>,
 ) -> Result<Json<Value>, Refusal> {
-    named.check_v2(&app.model)?;
-    Ok(open_inference::config(&app.model))
+    Ok(open_inference::config(&named.v2(&app.repository())?))
 }
 
 async fn v2_statistics(State(app): State<App>) -> Json<Value> {
-    open_inference::statistics(&app.model)
+    let repository = app.repository();
+    let models: Vec<&Model> = repository.models().collect();
+    open_inference::statistics(&models)
 }
 
 async fn v2_model_statistics(
     State(app): State<App>,
     Path(named): Path<Named>,
 ) -> Result<Json<Value>, Refusal> {
-    named.check_v2(&app.model)?;
-    Ok(open_inference::statistics(&app.model))
+    let repository = app.repository();
+    let model = named.v2(&repository)?;
+    let models = match named.version {
+        Some(_) => vec![&model],
+        None => repository.versions(&named.name),
+    };
+    Ok(open_inference::statistics(&models))
 }
 
 async fn v2_index(State(app): State<App>) -> Json<Value> {
-    open_inference::index(&app.model)
+    open_inference::index(&app.repository())
 }
 
 /// For Prometheus.
-async fn metrics(State(app): State<App>) -> Response {
-    let model = &app.model;
-    let n_waiting = app.admission.n_waiting();
-    let page = (model.metrics()).page(model.manifest(), model.digest(), n_waiting);
+async fn metrics_page(State(app): State<App>) -> Response {
+    let repository = app.repository();
+    let models: Vec<&Model> = repository.models().collect();
+    let responses = app.serving.access.responses();
+    let page = page::write(&models, app.admission.n_waiting(), responses);
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(CONTENT_TYPE, kind)], page).into_response()
 }
 
 async fn v1_list(State(app): State<App>) -> Json<Value> {
-    tensorflow::list(&app.model)
+    tensorflow::list(&app.repository())
 }
 
 async fn v1_status(
     State(app): State<App>,
     Path(named): Path<Named>,
 ) -> Result<Json<Value>, Refusal> {
-    named.check_v1(&app.model)?;
-    Ok(tensorflow::status(&app.model))
+    let repository = app.repository();
+    let model = named.v1(&repository)?;
+    let models = if named.version.is_some() || named.label.is_some() {
+        vec![&model]
+    } else {
+        repository.versions(&named.name)
+    };
+    Ok(tensorflow::status(&named.name, &models))
 }
 
 async fn v1_metadata(
     State(app): State<App>,
     Path(named): Path<Named>,
 ) -> Result<Json<Value>, Refusal> {
-    named.check_v1(&app.model)?;
-    Ok(tensorflow::metadata(&app.model))
+    Ok(tensorflow::metadata(&named.v1(&app.repository())?))
 }
 
 async fn v2_infer(State(app): State<App>, Path(named): Path<Named>, request: Request) -> Response {
@@ -290,20 +369,26 @@ async fn v2_infer(State(app): State<App>, Path(named): Path<Named>, request: Req
 
 async fn infer(call: &mut Call, named: &Named) -> Result<Response, Refusal> {
     let app = Arc::clone(&call.app);
-    named.check_v2(&app.model)?;
+    let model = call.of(named.v2(&app.repository())?);
     let header_length = open_inference::header_length(&call.headers)?;
-    let sink = open_inference::Inference::new(app.model.clone(), header_length);
+    let sink = open_inference::Inference::new(model.clone(), header_length);
     let received = call.receive(sink, header_length.is_some()).await?;
-    let (model, encoding) = (app.model.clone(), call.accepted());
-    app.compute(received, move |inference| {
+    let (its_model, encoding) = (model.clone(), call.accepted());
+    app.compute(&model, received, move |inference| {
         let open_inference::Rows {
             values,
             n_rows,
             wanted,
         } = inference.finish()?;
         let encode = move |scores: &[f32]| {
-            let encoded = wanted.encode(&model, scores, n_rows)?;
-            Ok(encoding.respond(encoded.body, encoded.header_length))
+            let encoded = wanted.encode(&its_model, scores, n_rows)?;
+            let mut response = encoding.respond(encoded.body, encoded.header_length);
+            let computed = Computed {
+                model: its_model,
+                n_rows,
+            };
+            response.extensions_mut().insert(computed);
+            Ok(response)
         };
         Ok(Parsed {
             values,
@@ -332,7 +417,7 @@ async fn predict(call: &mut Call, mut named: Named) -> Result<Response, Refusal>
     };
     let (subject, verb) = (subject.to_owned(), verb.to_owned());
     *last = subject;
-    named.check_v1(&app.model)?;
+    let model = call.of(named.v1(&app.repository())?);
     if !verb.eq_ignore_ascii_case("predict") {
         let message = format!(
             "`{}` is not supported; this model answers `predict`",
@@ -344,21 +429,27 @@ async fn predict(call: &mut Call, mut named: Named) -> Result<Response, Refusal>
         .receive(tensorflow::Prediction::default(), false)
         .await?;
     let encoding = call.accepted();
-    let (model, n_outputs) = (app.model.clone(), app.model.manifest().output.n_elements());
-    app.compute(received, move |prediction| {
+    let its_model = model.clone();
+    app.compute(&model, received, move |prediction| {
         let tensorflow::Rows {
             values,
             n_rows,
             key,
-        } = prediction.finish(&model)?;
+        } = prediction.finish(&its_model)?;
         let encode = move |scores: &[f32]| {
             let predictions = tensorflow::Predictions {
                 key,
                 scores,
-                n_outputs,
+                n_outputs: its_model.n_outputs(),
             };
             let body = serde_json::to_vec(&predictions).map_err(Refusal::internal)?;
-            Ok(encoding.respond(body, None))
+            let mut response = encoding.respond(body, None);
+            let computed = Computed {
+                model: its_model,
+                n_rows,
+            };
+            response.extensions_mut().insert(computed);
+            Ok(response)
         };
         Ok(Parsed {
             values,
@@ -388,21 +479,29 @@ struct Call {
     started: Instant,
     /// The share of the memory, held until the answer is made.
     admitted: Option<Admitted>,
-    _in_flight: InFlight,
+    /// Whom it counts for, once that is known.
+    counted: Option<(Model, InFlight)>,
 }
 
 impl Call {
     fn begin(app: App, request: Request) -> Self {
         let (mut parts, body) = request.into_parts();
         Self {
-            _in_flight: app.model.metrics().begin(),
             app,
             connection: parts.extensions.remove(),
             headers: parts.headers,
             body,
             started: Instant::now(),
             admitted: None,
+            counted: None,
         }
+    }
+
+    /// It is a request for `model`, which is given back.
+    fn of(&mut self, model: Model) -> Model {
+        let in_flight = model.metrics().begin();
+        self.counted = Some((model.clone(), in_flight));
+        model
     }
 
     /// Waits for room and reads the body.
@@ -443,8 +542,9 @@ impl Call {
                 refusal.into_response()
             }
         };
-        let metrics = self.app.model.metrics();
-        metrics.end(response.status(), took);
+        if let Some((model, _)) = &self.counted {
+            model.metrics().end(response.status(), took);
+        }
         if let Some(connection) = &self.connection {
             connection.end();
         }

@@ -5,32 +5,33 @@ use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::{Map, Value, json};
 use trainyard_core::model::TensorSpec;
 
-use super::{VERSION, n_rows, not_valid};
+use super::{n_rows, not_valid};
 use crate::answer::{Json, Refusal, echo};
 use crate::body::Sink;
 use crate::json::{Document, Scanner};
 use crate::model::Model;
+use crate::repository::Repository;
 use crate::tensor::Nested;
 
 const SIGNATURE: &str = "serving_default";
 
-/// The label that TensorFlow Serving gives to the version which it serves.
-pub(crate) const LABEL: &str = "stable";
-
 /// `GET /v1/models`, KServe's list.
-pub(crate) fn list(model: &Model) -> Json<Value> {
-    Json(json!({"models": [model.name()]}))
+pub(crate) fn list(repository: &Repository) -> Json<Value> {
+    Json(json!({"models": repository.names().collect::<Vec<_>>()}))
 }
 
-/// `GET /v1/models/NAME`: TensorFlow Serving's answer and KServe's in one object.
-pub(crate) fn status(model: &Model) -> Json<Value> {
-    Json(json!({
-        "model_version_status": [{
-            "version": VERSION,
+/// `GET /v1/models/NAME`, of these versions of it: TensorFlow Serving's answer and KServe's in one object.
+pub(crate) fn status(name: &str, versions: &[&Model]) -> Json<Value> {
+    let status = versions.iter().map(|model| {
+        json!({
+            "version": model.version(),
             "state": "AVAILABLE",
             "status": {"error_code": "OK", "error_message": ""},
-        }],
-        "name": model.name(),
+        })
+    });
+    Json(json!({
+        "model_version_status": status.collect::<Vec<_>>(),
+        "name": name,
         "ready": true,
     }))
 }
@@ -50,7 +51,7 @@ pub(crate) fn metadata(model: &Model) -> Json<Value> {
         Map::from_iter([(spec.name.clone(), info)])
     };
     Json(json!({
-        "model_spec": {"name": manifest.name, "signature_name": "", "version": VERSION},
+        "model_spec": {"name": model.name(), "signature_name": "", "version": model.version()},
         "metadata": {"signature_def": {"signature_def": {SIGNATURE: {
             "inputs": tensor(&manifest.input),
             "outputs": tensor(&manifest.output),

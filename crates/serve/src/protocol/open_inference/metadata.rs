@@ -5,7 +5,8 @@ use trainyard_core::model::TensorSpec;
 
 use crate::answer::Json;
 use crate::model::Model;
-use crate::protocol::{CLASS_OUTPUT, VERSION};
+use crate::protocol::CLASS_OUTPUT;
+use crate::repository::Repository;
 
 const PLATFORM: &str = "trainyard";
 
@@ -22,8 +23,8 @@ pub(crate) fn server_metadata() -> Json<Value> {
     Json(json!({"name": "trainyard-serve", "version": version, "extensions": extensions}))
 }
 
-/// `GET /v2/models/NAME`.
-pub(crate) fn model_metadata(model: &Model) -> Json<Value> {
+/// `GET /v2/models/NAME`, of a model of which these versions are served.
+pub(crate) fn model_metadata(model: &Model, versions: &[&Model]) -> Json<Value> {
     let manifest = model.manifest();
     let with_batch = |row: &[usize]| {
         let row = row.iter().map(|&axis| axis as i64);
@@ -35,8 +36,8 @@ pub(crate) fn model_metadata(model: &Model) -> Json<Value> {
         outputs.push(json!({"name": CLASS_OUTPUT, "datatype": "BYTES", "shape": [-1]}));
     }
     Json(json!({
-        "name": manifest.name,
-        "versions": [VERSION],
+        "name": model.name(),
+        "versions": versions.iter().map(|it| it.version()).collect::<Vec<_>>(),
         "platform": PLATFORM,
         "inputs": [tensor(&manifest.input)],
         "outputs": outputs,
@@ -58,7 +59,7 @@ pub(crate) fn config(model: &Model) -> Json<Value> {
         outputs.push(tensor(CLASS_OUTPUT, "BYTES", &[1]));
     }
     Json(json!({
-        "name": manifest.name,
+        "name": model.name(),
         "platform": PLATFORM,
         "backend": PLATFORM,
         "version_policy": {"latest": {"num_versions": 1}},
@@ -69,17 +70,22 @@ pub(crate) fn config(model: &Model) -> Json<Value> {
     }))
 }
 
-/// `GET /v2/models/NAME/stats`.
-pub(crate) fn statistics(model: &Model) -> Json<Value> {
+/// `GET /v2/models/stats` and `GET /v2/models/NAME/stats`.
+pub(crate) fn statistics(models: &[&Model]) -> Json<Value> {
+    let of_each: Vec<Value> = models.iter().map(|model| statistics_of(model)).collect();
+    Json(json!({ "model_stats": of_each }))
+}
+
+fn statistics_of(model: &Model) -> Value {
     let totals = model.metrics().totals();
     let duration = |count: u64, ns: u64| json!({"count": count, "ns": ns});
     let (n, all, compute) = (totals.n_answered, totals.answered_ns, totals.compute_ns);
-    Json(json!({"model_stats": [{
+    json!({
         "name": model.name(),
-        "version": VERSION,
+        "version": model.version(),
         "last_inference": totals.last_request_ms,
         "inference_count": totals.n_rows,
-        "execution_count": n,
+        "execution_count": totals.n_batches,
         "inference_stats": {
             "success": duration(n, all),
             "fail": duration(totals.n_refused, totals.refused_ns),
@@ -89,10 +95,23 @@ pub(crate) fn statistics(model: &Model) -> Json<Value> {
             "compute_output": duration(n, 0),
         },
         "batch_stats": [],
-    }]}))
+    })
 }
 
 /// `POST /v2/repository/index`.
-pub(crate) fn index(model: &Model) -> Json<Value> {
-    Json(json!([{"name": model.name(), "version": VERSION, "state": "READY", "reason": ""}]))
+pub(crate) fn index(repository: &Repository) -> Json<Value> {
+    let versions = repository.list().map(|it| {
+        let state = if it.problem.is_some() {
+            "UNAVAILABLE"
+        } else {
+            "READY"
+        };
+        json!({
+            "name": it.name,
+            "version": it.version.to_string(),
+            "state": state,
+            "reason": it.problem.unwrap_or_default(),
+        })
+    });
+    Json(Value::Array(versions.collect()))
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::answer::Refusal;
 use crate::model::Model;
-use crate::protocol::{CLASS_OUTPUT, VERSION};
+use crate::protocol::CLASS_OUTPUT;
 
 /// What is asked for.
 pub(crate) struct Wanted {
@@ -30,7 +30,7 @@ pub(crate) struct Encoded {
 #[derive(Serialize)]
 struct Response<'a> {
     model_name: &'a str,
-    model_version: &'static str,
+    model_version: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
     outputs: Vec<Output<'a>>,
@@ -103,7 +103,7 @@ impl Wanted {
         });
         let response = Response {
             model_name: model.name(),
-            model_version: VERSION,
+            model_version: model.version(),
             id: self.id.as_deref(),
             outputs: outputs.collect(),
         };
