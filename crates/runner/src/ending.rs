@@ -5,6 +5,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use trainyard_core::config::ConfigError;
@@ -24,23 +25,32 @@ const ISSUES_URL: &str = "https://github.com/trainyard/trainyard/issues";
 /// `stage` is the stage's name, like `train`.
 pub fn run(stage: &str, main: impl FnOnce() -> anyhow::Result<ExitCode>) -> std::process::ExitCode {
     let environment = Environment::from_process();
-    let redactor = Redactor::from_environment(&environment);
-    note_panics(redactor.clone());
-    let mut ending = Ending {
-        stage,
-        redactor,
+    let ending = Ending {
+        stage: stage.to_owned(),
+        redactor: Redactor::from_environment(&environment),
         annotator: Annotator::from_environment(&environment),
     };
-    let outcome = panic::catch_unwind(AssertUnwindSafe(main));
-    let code = ending.tell(outcome, &mut io::stderr().lock(), &mut io::stdout().lock());
+    let (mut of_result, mut of_panic) = (ending.clone(), ending.clone());
+    note_panics(ending.redactor.clone(), move |message| {
+        of_panic.tell_bug(message, &mut io::stderr().lock(), &mut io::stdout().lock())
+    });
+    let code = match panic::catch_unwind(AssertUnwindSafe(main)) {
+        Ok(result) => of_result.tell(result, &mut io::stderr().lock(), &mut io::stdout().lock()),
+        Err(payload) => {
+            let (mut stderr, mut stdout) = (io::stderr().lock(), io::stdout().lock());
+            of_result.tell_bug(panic_message(&*payload), &mut stderr, &mut stdout)
+        }
+    };
     code.into()
 }
 
 /// Where the last panic was: a hook learns it, its payload does not tell.
 static PANIC_PLACE: Mutex<Option<String>> = Mutex::new(None);
 
-/// Prints each panic once, without secrets, and remembers its place.
-fn note_panics(redactor: Redactor) {
+/// Prints each panic once, without secrets, and remembers its place. In a build that does not unwind the process ends there, on whatever
+/// thread it was, with the code of `tell`.
+fn note_panics(redactor: Redactor, tell: impl FnMut(&str) -> ExitCode + Send + 'static) {
+    let tell = Mutex::new(tell);
     panic::set_hook(Box::new(move |panic: &PanicHookInfo<'_>| {
         let place = panic.location().map(ToString::to_string);
         let message = panic_message(panic.payload());
@@ -55,6 +65,14 @@ fn note_panics(redactor: Redactor) {
         *PANIC_PLACE.lock().unwrap_or_else(PoisonError::into_inner) = place;
         // An error stream that takes nothing cannot be told so.
         let _ = io::stderr().write_all(neutralise(&redactor.redact(&text)).as_bytes());
+        if cfg!(panic = "abort") {
+            let code = tell.lock().unwrap_or_else(PoisonError::into_inner)(message);
+            #[expect(
+                clippy::exit,
+                reason = "nothing is unwound: there is no other way to end with this code"
+            )]
+            std::process::exit(u8::from(code).into());
+        }
     }));
 }
 
@@ -66,73 +84,96 @@ fn panic_message(payload: &(dyn Any + Send)) -> &str {
         .unwrap_or("a panic without a message")
 }
 
-type Outcome = Result<anyhow::Result<ExitCode>, Box<dyn Any + Send>>;
-
 /// Says how a stage ended.
-struct Ending<'a> {
-    stage: &'a str,
+#[derive(Clone)]
+struct Ending {
+    stage: String,
     redactor: Redactor,
     annotator: Annotator,
 }
 
-impl Ending<'_> {
+/// What is said of a stage that failed.
+struct Failure {
+    code: ExitCode,
+    message: String,
+    hints: Vec<String>,
+    /// A file and a line in it.
+    place: Option<(PathBuf, usize)>,
+}
+
+impl Ending {
     fn tell(
         &mut self,
-        outcome: Outcome,
+        result: anyhow::Result<ExitCode>,
         stderr: &mut impl Write,
         stdout: &mut impl Write,
     ) -> ExitCode {
-        let (code, message, hints, place) = match outcome {
-            Ok(Ok(code)) => return code,
-            Ok(Err(error)) => {
-                let place = match find::<ConfigError>(&error) {
-                    Some(ConfigError::Invalid { path, line, .. }) => Some((path.clone(), *line)),
-                    _ => None,
-                };
-                let hints: Vec<String> = failures(&error)
-                    .flat_map(|failure| failure.hints.clone())
-                    .collect();
-                (ExitCode::of(&error), chain(&error), hints, place)
-            }
-            Err(payload) => {
-                let place = PANIC_PLACE
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .clone();
-                let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
-                let message = format!(
-                    "this is a bug of Trainyard, not of your project: {}{place}",
-                    panic_message(&*payload)
-                );
-                let hint = format!(
-                    "please report it with the log at {ISSUES_URL}; `RUST_BACKTRACE=1` adds where it happened"
-                );
-                (ExitCode::Bug, message, vec![hint], None)
-            }
+        let error = match result {
+            Ok(code) => return code,
+            Err(error) => error,
         };
-        let text = self
-            .redactor
-            .redact(
-                &[message]
-                    .into_iter()
-                    .chain(hints)
-                    .collect::<Vec<_>>()
-                    .join("\nhint: "),
-            )
-            .into_owned();
-        log::error(self.stage, &text, code);
+        let place = match find::<ConfigError>(&error) {
+            Some(ConfigError::Invalid { path, line, .. }) => Some((path.clone(), *line)),
+            _ => None,
+        };
+        let failure = Failure {
+            code: ExitCode::of(&error),
+            message: chain(&error),
+            hints: failures(&error)
+                .flat_map(|failure| failure.hints.clone())
+                .collect(),
+            place,
+        };
+        self.tell_failure(failure, stderr, stdout)
+    }
+
+    /// Of a panic with this message, at the place that was remembered.
+    fn tell_bug(
+        &mut self,
+        message: &str,
+        stderr: &mut impl Write,
+        stdout: &mut impl Write,
+    ) -> ExitCode {
+        let place = PANIC_PLACE
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
+        let hint = format!(
+            "please report it with the log at {ISSUES_URL}; `RUST_BACKTRACE=1` adds where it happened"
+        );
+        let failure = Failure {
+            code: ExitCode::Bug,
+            message: format!("this is a bug of Trainyard, not of your project: {message}{place}"),
+            hints: vec![hint],
+            place: None,
+        };
+        self.tell_failure(failure, stderr, stdout)
+    }
+
+    fn tell_failure(
+        &mut self,
+        failure: Failure,
+        stderr: &mut impl Write,
+        stdout: &mut impl Write,
+    ) -> ExitCode {
+        let said = [failure.message].into_iter().chain(failure.hints);
+        let said = said.collect::<Vec<_>>().join("\nhint: ");
+        let text = self.redactor.redact(&said).into_owned();
+        log::error(&self.stage, &text, failure.code);
         // The code must reach the caller even where the text is not read.
         if !log::is_json_on_stderr() {
             let _ = writeln!(stderr, "error: {}", neutralise(&text));
         }
         if self.annotator.is_github_actions() {
-            let mut annotation = Annotation::error(text).title(format!("Trainyard {}", self.stage));
-            if let Some((path, line)) = place {
+            let title = format!("Trainyard {}", self.stage);
+            let mut annotation = Annotation::error(text).title(title);
+            if let Some((path, line)) = failure.place {
                 annotation = annotation.at(path, line);
             }
             let _ = self.annotator.emit(vec![annotation], stdout);
         }
-        code
+        failure.code
     }
 }
 
@@ -163,18 +204,30 @@ mod tests {
     use super::*;
     use crate::exit::WithExitCode as _;
 
-    /// What is said on standard error and on standard output, and the code.
-    fn tell(outcome: Outcome, variables: &[(&str, &str)]) -> (String, String, ExitCode) {
+    /// What `tell` says on standard error and on standard output, and the code.
+    fn told(
+        variables: &[(&str, &str)],
+        tell: impl FnOnce(&mut Ending, &mut Vec<u8>, &mut Vec<u8>) -> ExitCode,
+    ) -> (String, String, ExitCode) {
         let environment: Environment = variables.iter().copied().collect();
         let mut ending = Ending {
-            stage: "train",
+            stage: "train".to_owned(),
             redactor: Redactor::from_environment(&environment),
             annotator: Annotator::from_environment(&environment),
         };
         let (mut stderr, mut stdout) = (Vec::new(), Vec::new());
-        let code = ending.tell(outcome, &mut stderr, &mut stdout);
+        let code = tell(&mut ending, &mut stderr, &mut stdout);
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (text(stderr), text(stdout), code)
+    }
+
+    fn tell(
+        result: anyhow::Result<ExitCode>,
+        variables: &[(&str, &str)],
+    ) -> (String, String, ExitCode) {
+        told(variables, |ending, stderr, stdout| {
+            ending.tell(result, stderr, stdout)
+        })
     }
 
     #[test]
@@ -185,7 +238,7 @@ mod tests {
             .context("top")
             .exit_code(ExitCode::Service)
             .hint("or give up");
-        let (stderr, stdout, code) = tell(Ok(error), &[("MY_TOKEN", "s3cr3t-value")]);
+        let (stderr, stdout, code) = tell(error, &[("MY_TOKEN", "s3cr3t-value")]);
         insta::assert_snapshot!(stderr, @r"
         error: top
           caused by: middle
@@ -207,8 +260,8 @@ mod tests {
             hint: None,
             source_line: "epoch = 3".to_owned(),
         };
-        let outcome = Ok(Err(invalid).exit_code(ExitCode::Usage));
-        let (stderr, stdout, code) = tell(outcome, &[("GITHUB_ACTIONS", "true")]);
+        let result = Err(invalid).exit_code(ExitCode::Usage);
+        let (stderr, stdout, code) = tell(result, &[("GITHUB_ACTIONS", "true")]);
         assert!(
             stderr.starts_with("error: trainyard.toml:3:1: unknown key"),
             "{stderr}"
@@ -225,9 +278,11 @@ mod tests {
 
     #[test]
     fn a_panic_is_our_bug() {
-        note_panics(Redactor::default());
-        let outcome = panic::catch_unwind(|| panic!("index {} out of bounds", 7));
-        let (stderr, _, code) = tell(outcome, &[]);
+        note_panics(Redactor::default(), |_| ExitCode::Bug);
+        let payload = panic::catch_unwind(|| panic!("index {} out of bounds", 7)).unwrap_err();
+        let (stderr, _, code) = told(&[], |ending, stderr, stdout| {
+            ending.tell_bug(panic_message(&*payload), stderr, stdout)
+        });
         assert_eq!(code, ExitCode::Bug);
         assert!(
             stderr.starts_with("error: this is a bug of Trainyard, not of your project: index 7 out of bounds (crates/runner/src/ending.rs:"),
@@ -238,7 +293,7 @@ mod tests {
 
     #[test]
     fn success_is_silent() {
-        let told = tell(Ok(Ok(ExitCode::GateFailed)), &[("GITHUB_ACTIONS", "true")]);
+        let told = tell(Ok(ExitCode::GateFailed), &[("GITHUB_ACTIONS", "true")]);
         assert_eq!(told, (String::new(), String::new(), ExitCode::GateFailed));
     }
 }

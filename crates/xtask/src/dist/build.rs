@@ -15,6 +15,10 @@ use crate::workspace::{BINARY_PACKAGES, Workspace};
 /// What no binary may exceed: a first use of an action downloads it.
 const MAX_SIZE_BYTES: u64 = 10_000_000;
 
+/// The one that goes on after a panic: it ends a request there, not the server. The others end in any case (`runner::run`), and are a tenth
+/// smaller without what unwinding takes.
+const UNWINDS: &str = "trainyard-serve";
+
 /// The binaries of a release, each with its package's name.
 pub(crate) fn programs() -> impl Iterator<Item = &'static str> {
     BINARY_PACKAGES.into_iter().flatten().copied()
@@ -23,18 +27,26 @@ pub(crate) fn programs() -> impl Iterator<Item = &'static str> {
 /// Builds every binary for `target` and lays them into `folder`, which then holds nothing else.
 pub(crate) fn binaries(target: &Target, workspace: &Workspace, folder: &Path) -> Result<()> {
     let renamed = renamed_folders(workspace)?;
-    for group in BINARY_PACKAGES {
+    for (group, panic) in groups() {
         let mut build = workspace.plain_cargo(&["build", "--locked", "--profile", "dist"]);
         build.args(["--target", target.triple()]);
+        build.args([
+            "--config",
+            &format!("profile.dist.panic='{}'", panic.name()),
+        ]);
         for package in group {
             build.args(["--package", package]);
         }
-        let flags = rustflags(target, &renamed);
+        let flags = rustflags(target, &renamed, panic);
         // What a developer sets for quicker builds of their own would change the bytes.
         build
             .env_remove("RUSTFLAGS")
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
             .env("CARGO_INCREMENTAL", "0");
+        if panic == Panic::Abort && target.image_platform().is_some() {
+            // Of the C code, as of ours.
+            build.env(target.c_flags_variable(), "-fno-asynchronous-unwind-tables");
+        }
         if let Some(linker) = target.cross_linker(&workspace.host) {
             let variable = target.linker_variable();
             if env::var_os(&variable).is_none() {
@@ -60,6 +72,31 @@ pub(crate) fn binaries(target: &Target, workspace: &Workspace, folder: &Path) ->
     check_sizes(target, folder)
 }
 
+/// What a panic does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Panic {
+    Abort,
+    Unwind,
+}
+
+impl Panic {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Abort => "abort",
+            Self::Unwind => "unwind",
+        }
+    }
+}
+
+/// The packages that one command builds, and what a panic does in them.
+fn groups() -> impl Iterator<Item = (Vec<&'static str>, Panic)> {
+    let aborting = BINARY_PACKAGES.into_iter().map(|group| {
+        let packages = group.iter().copied().filter(|package| *package != UNWINDS);
+        (packages.collect(), Panic::Abort)
+    });
+    aborting.chain([(vec![UNWINDS], Panic::Unwind)])
+}
+
 /// A folder of this machine, and what it is called in the binaries.
 type Renamed = (PathBuf, String);
 
@@ -80,7 +117,7 @@ fn renamed_folders(workspace: &Workspace) -> Result<Vec<Renamed>> {
 ///
 /// Cargo leaves `--remap-path-prefix` out of the names of symbols, so that only what the compiler writes depends on it.
 /// Its own setting for this, `trim-paths`, is not stable in the compiler that `rust-toolchain.toml` names.
-fn rustflags(target: &Target, renamed: &[Renamed]) -> Vec<String> {
+fn rustflags(target: &Target, renamed: &[Renamed], panic: Panic) -> Vec<String> {
     let remaps = renamed.iter();
     let mut flags: Vec<String> = remaps
         .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
@@ -93,6 +130,14 @@ fn rustflags(target: &Target, renamed: &[Renamed]) -> Vec<String> {
     if target.image_platform().is_some() {
         // Relative relocations as a bitmap: 24 bytes each otherwise, 0.8 MB of the gate.
         flags.push("-Clink-arg=-Wl,-z,pack-relative-relocs".to_owned());
+    }
+    if panic == Panic::Abort && !target.is_windows() {
+        // Only backtraces would still read them, and these have no names without symbols.
+        flags.push("-Cforce-unwind-tables=no".to_owned());
+    }
+    if target.triple() == "x86_64-unknown-linux-gnu" {
+        // The compiler's own linker, lld, folds functions of the same code into one. No code here tells functions apart by their addresses.
+        flags.push("-Clink-arg=-Wl,--icf=all".to_owned());
     }
     if target.is_windows() {
         // Without it, the linker writes the time of the build into the file.
@@ -213,6 +258,20 @@ mod tests {
             error.starts_with("`trainyard-gate` names `/home/me/checkout`,"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn every_binary_is_built_once_and_the_server_alone_unwinds() {
+        let mut built: Vec<_> = groups()
+            .flat_map(|(group, panic)| group.into_iter().map(move |package| (package, panic)))
+            .collect();
+        built.sort_by_key(|(package, _)| *package);
+        let mut expected: Vec<_> = programs().collect();
+        expected.sort_unstable();
+        assert_eq!(built.iter().map(|it| it.0).collect::<Vec<_>>(), expected);
+        for (package, panic) in built {
+            assert_eq!(panic == Panic::Unwind, package == "trainyard-serve");
+        }
     }
 
     #[test]

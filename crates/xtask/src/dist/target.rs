@@ -87,6 +87,11 @@ impl Target {
         format!("CARGO_TARGET_{triple}_LINKER")
     }
 
+    /// The variable by which C code is told of flags.
+    pub(crate) fn c_flags_variable(&self) -> String {
+        format!("CFLAGS_{}", self.triple.replace('-', "_"))
+    }
+
     /// Why this machine, `host`, cannot build it, and what would help; `None` if it can.
     pub(crate) fn obstacle(&self, host: &str) -> Result<Option<String>> {
         let triple = self.triple;
