@@ -21,6 +21,7 @@ mod json;
 mod log;
 mod metrics;
 mod model;
+mod page;
 mod pool;
 mod probe;
 mod protocol;

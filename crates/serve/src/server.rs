@@ -24,8 +24,9 @@ use crate::batch::Waiting;
 use crate::body::{self, BodyLimits, Encoding, Received, Sink};
 use crate::connections::Connection;
 use crate::encoded;
-use crate::metrics::{InFlight, page};
+use crate::metrics::{self, InFlight};
 use crate::model::Model;
+use crate::page;
 use crate::pool::{Pool, panicked};
 use crate::protocol::{open_inference, tensorflow};
 use crate::reload::Served;
@@ -132,8 +133,11 @@ pub(crate) fn router(serving: Serving, limits: Limits) -> std::io::Result<Router
     let label = "/v1/models/{name}/labels/{label}";
     let server = || async { open_inference::server_metadata() };
     Ok(Router::new()
-        // KServe's clients ask here whether the server is there.
-        .route("/", get(|| async { Json(json!({"status": "alive"})) }))
+        .route(
+            "/",
+            get(|headers: HeaderMap| async move { page::root(&headers) }),
+        )
+        .route("/models.json", get(shown_models))
         .route("/metrics", get(metrics_page))
         .route("/v2", get(server))
         .route("/v2/", get(server))
@@ -326,12 +330,17 @@ async fn v2_index(State(app): State<App>) -> Json<Value> {
     open_inference::index(&app.repository())
 }
 
+/// For the page at `/`.
+async fn shown_models(State(app): State<App>) -> Response {
+    page::models(&app.repository())
+}
+
 /// For Prometheus.
 async fn metrics_page(State(app): State<App>) -> Response {
     let repository = app.repository();
     let models: Vec<&Model> = repository.models().collect();
     let responses = app.serving.access.responses();
-    let page = page::write(&models, app.admission.n_waiting(), responses);
+    let page = metrics::page::write(&models, app.admission.n_waiting(), responses);
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(CONTENT_TYPE, kind)], page).into_response()
 }

@@ -20,7 +20,7 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// Programs of the distribution: what is run, and the Debian package that holds it.
-const SYSTEM_PROGRAMS: [(&str, &str); 12] = [
+const SYSTEM_PROGRAMS: [(&str, &str); 13] = [
     ("docker-registry", "docker-registry"),
     ("skopeo", "skopeo"),
     ("podman", "podman"),
@@ -33,6 +33,7 @@ const SYSTEM_PROGRAMS: [(&str, &str); 12] = [
     ("promtool", "prometheus"),
     ("shellcheck", "shellcheck"),
     ("git", "git"),
+    ("chromium", "chromium"),
 ];
 
 /// A program that must be newer than what Debian 12 and 13 have: the package's name is the program's.
