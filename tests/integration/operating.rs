@@ -318,6 +318,52 @@ fn requests_are_lines_of_the_elastic_common_schema() {
     assert_eq!(refusal["trace.id"], Value::Null);
 }
 
+/// The rows of a request are told by figures alone.
+#[test]
+fn a_sampled_request_is_logged_without_its_values() {
+    let project = with_models();
+    let log = project.path("log");
+    let options = ["--log-format", "json", "--sample-requests", "1"];
+    let server = Server::start_logging(&project.path("models"), &options, &log);
+    let rows = images(2);
+    let headers = [("X-Request-Id", "a-1")];
+    let body = json!({"instances": rows}).to_string();
+    let path = "/v1/models/digits:predict";
+    let answer = exchange(&server.address, "POST", path, &headers, body.as_bytes()).unwrap();
+    assert_eq!(answer.status, 200);
+    let lines = || -> Vec<Value> {
+        let text = fs::read_to_string(&log).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines
+            .filter(|line: &Value| line["event.dataset"] == "trainyard.sample")
+            .collect()
+    };
+    until(|| lines().len() >= 2);
+    let line = &lines()[0];
+    assert_eq!(line["http.request.id"], "a-1");
+    let ours = &line["trainyard"];
+    // The first test image of MNIST is a 7.
+    assert_eq!((&ours["class"], &ours["row"]), (&json!("7"), &json!(0)));
+    let scores = answer.json()["predictions"][0].clone();
+    let scores = scores
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it.as_f64().unwrap());
+    let best = scores.fold(0.0, f64::max);
+    assert!((ours["score"].as_f64().unwrap() - best).abs() < 1e-6);
+    let values = rows[0].as_array().unwrap().iter().flat_map(|line| {
+        let pixels = line.as_array().unwrap().iter();
+        pixels.map(|pixel| pixel[0].as_f64().unwrap())
+    });
+    let mean = values.sum::<f64>() / 784.0;
+    assert!((ours["input_mean"].as_f64().unwrap() - mean).abs() < 1e-9 * mean);
+    assert_eq!(
+        (&ours["input_min"], &ours["input_max"]),
+        (&json!(0.0), &json!(255.0))
+    );
+}
+
 #[test]
 fn people_read_refusals_and_nothing_of_what_goes_well() {
     let project = with_models();

@@ -62,6 +62,10 @@ struct Trace {
     parent: String,
 }
 
+/// The id of a request, on its way with it.
+#[derive(Clone)]
+pub(crate) struct RequestId(pub(crate) HeaderValue);
+
 /// What an answer was computed from, for the log.
 #[derive(Clone)]
 pub(crate) struct Computed {
@@ -143,6 +147,10 @@ fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 impl Seen {
+    pub(crate) fn id(&self) -> RequestId {
+        RequestId(self.id.clone())
+    }
+
     fn log(&self, response: &Response) {
         let took = self.started.elapsed();
         let status = response.status();

@@ -27,6 +27,7 @@ mod probe;
 mod protocol;
 mod reload;
 mod repository;
+mod sample;
 mod server;
 mod tensor;
 
@@ -47,6 +48,7 @@ use connections::{ConnectionLimits, Ended, default_max_connections};
 use log::LogFormat;
 use reload::Served;
 use repository::{Repository, Watcher};
+use sample::Sampling;
 use server::{Limits, Serving, router};
 
 const DEFAULT_PORT: u16 = 8080;
@@ -103,6 +105,9 @@ struct Args {
     /// Requests that the log has a line of: those that were refused or failed, all but health checks and scrapes that went well, or none.
     #[arg(long, value_name = "WHICH", value_enum, default_value_t = AccessLog::Errors)]
     access_log: AccessLog,
+    /// Log the predictions of so large a share of the requests, with figures of their inputs and never the inputs themselves.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    sample_requests: f64,
     /// Answer only who sends one of the keys in this file, one a line: `Authorization: Bearer KEY` or `X-API-Key: KEY`. Health is told
     /// to all.
     #[arg(long, value_name = "FILE")]
@@ -206,6 +211,7 @@ fn run(args: &Args, port: u16) -> Result<(), Failure> {
         models,
         keys,
         access: Access::new(args.access_log),
+        sampling: Sampling::new(args.sample_requests),
         is_draining: Arc::new(AtomicBool::new(false)),
     };
     // One thread for the network; what takes time has threads of its own.
@@ -250,6 +256,14 @@ impl Args {
             drain: seconds(self.drain_timeout),
         }
     }
+}
+
+/// A number from 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok();
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "it must be a number from 0 to 1".to_owned())
 }
 
 fn seconds(seconds: u32) -> Duration {

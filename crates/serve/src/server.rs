@@ -16,7 +16,7 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::access::{Access, Computed};
+use crate::access::{Access, Computed, RequestId};
 use crate::admission::{Admission, Admitted};
 use crate::answer::{Json, Refusal, echo};
 use crate::auth::Keys;
@@ -31,6 +31,7 @@ use crate::pool::{Pool, panicked};
 use crate::protocol::{open_inference, tensorflow};
 use crate::reload::Served;
 use crate::repository::{Missing, Repository};
+use crate::sample::{Sample, Sampling};
 
 /// What bounds the server.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +54,7 @@ pub(crate) struct Serving {
     pub(crate) models: Served,
     pub(crate) keys: Keys,
     pub(crate) access: Access,
+    pub(crate) sampling: Sampling,
     /// Once the server is asked to end.
     pub(crate) is_draining: Arc<AtomicBool>,
 }
@@ -79,7 +81,8 @@ impl Shared {
 
     /// Parses the rest of the body and computes: few rows together with those of other requests, more of them in batches.
     async fn compute<S: Sink>(
-        &self,
+        self: &Arc<Self>,
+        request_id: Option<HeaderValue>,
         model: &Model,
         received: Received<S>,
         parse: impl FnOnce(S) -> Result<Parsed, Refusal> + Send + 'static,
@@ -87,11 +90,18 @@ impl Shared {
         let pool = &self.pool;
         let (done, outcome) = oneshot::channel();
         let (its_model, its_pool) = (model.clone(), pool.clone());
+        let app = Arc::clone(self);
         pool.submit(move || {
             if done.is_closed() {
                 return;
             }
-            match received.finish().and_then(parse) {
+            let parsed = received.finish().and_then(parse).map(|parsed| {
+                let sampling = &app.serving.sampling;
+                let (values, n_rows) = (&parsed.values, parsed.n_rows);
+                let sample = sampling.draw(&its_model, request_id.as_ref(), values, n_rows);
+                parsed.logging(sample)
+            });
+            match parsed {
                 Err(refusal) => drop(done.send(Err(refusal))),
                 Ok(parsed) if Model::is_small(parsed.n_rows) => {
                     let deliver = |scores: Result<&[f32], Refusal>| {
@@ -249,11 +259,12 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 
 /// What is done for every request: its key is looked at, its answer logged and counted. While the server ends, each answer is the last of
 /// its connection.
-async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let Serving { keys, access, .. } = &app.serving;
     let connection = request.extensions().get::<Arc<Connection>>();
     let client = connection.map(|it| it.client());
     let seen = access.begin(request.method(), request.uri(), request.headers(), client);
+    request.extensions_mut().insert(seen.id());
     let mut response = match keys.check(request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(refusal) => {
@@ -383,7 +394,7 @@ async fn infer(call: &mut Call, named: &Named) -> Result<Response, Refusal> {
     let sink = open_inference::Inference::new(model.clone(), header_length);
     let received = call.receive(sink, header_length.is_some()).await?;
     let (its_model, encoding) = (model.clone(), call.accepted());
-    app.compute(&model, received, move |inference| {
+    app.compute(call.request_id.take(), &model, received, move |inference| {
         let open_inference::Rows {
             values,
             n_rows,
@@ -439,33 +450,38 @@ async fn predict(call: &mut Call, mut named: Named) -> Result<Response, Refusal>
         .await?;
     let encoding = call.accepted();
     let its_model = model.clone();
-    app.compute(&model, received, move |prediction| {
-        let tensorflow::Rows {
-            values,
-            n_rows,
-            key,
-        } = prediction.finish(&its_model)?;
-        let encode = move |scores: &[f32]| {
-            let predictions = tensorflow::Predictions {
-                key,
-                scores,
-                n_outputs: its_model.n_outputs(),
-            };
-            let body = serde_json::to_vec(&predictions).map_err(Refusal::internal)?;
-            let mut response = encoding.respond(body, None);
-            let computed = Computed {
-                model: its_model,
+    app.compute(
+        call.request_id.take(),
+        &model,
+        received,
+        move |prediction| {
+            let tensorflow::Rows {
+                values,
                 n_rows,
+                key,
+            } = prediction.finish(&its_model)?;
+            let encode = move |scores: &[f32]| {
+                let predictions = tensorflow::Predictions {
+                    key,
+                    scores,
+                    n_outputs: its_model.n_outputs(),
+                };
+                let body = serde_json::to_vec(&predictions).map_err(Refusal::internal)?;
+                let mut response = encoding.respond(body, None);
+                let computed = Computed {
+                    model: its_model,
+                    n_rows,
+                };
+                response.extensions_mut().insert(computed);
+                Ok(response)
             };
-            response.extensions_mut().insert(computed);
-            Ok(response)
-        };
-        Ok(Parsed {
-            values,
-            n_rows,
-            encode: Box::new(encode),
-        })
-    })
+            Ok(Parsed {
+                values,
+                n_rows,
+                encode: Box::new(encode),
+            })
+        },
+    )
     .await
 }
 
@@ -479,10 +495,29 @@ struct Parsed {
     encode: Encode,
 }
 
+impl Parsed {
+    /// The same, which logs the scores before they are encoded.
+    fn logging(self, sample: Option<Sample>) -> Self {
+        let Some(sample) = sample else {
+            return self;
+        };
+        let encode = self.encode;
+        let encode = move |scores: &[f32]| {
+            sample.log(scores);
+            encode(scores)
+        };
+        Self {
+            encode: Box::new(encode),
+            ..self
+        }
+    }
+}
+
 /// A request with a body, from its first byte to its answer.
 struct Call {
     app: App,
     connection: Option<Arc<Connection>>,
+    request_id: Option<HeaderValue>,
     headers: HeaderMap,
     body: Body,
     started: Instant,
@@ -498,6 +533,7 @@ impl Call {
         Self {
             app,
             connection: parts.extensions.remove(),
+            request_id: parts.extensions.remove().map(|RequestId(id)| id),
             headers: parts.headers,
             body,
             started: Instant::now(),
