@@ -270,26 +270,22 @@ fn every_call_of_the_clients_is_answered() {
     assert!(echoed < 300, "{echoed}");
 }
 
+/// What Linux says of the server's memory, in bytes.
+#[cfg(target_os = "linux")]
+fn resident(server: &Server, what: &str) -> u64 {
+    let status = format!("/proc/{}/status", server.process.id());
+    let status = std::fs::read_to_string(status).unwrap();
+    let mut lines = status.lines();
+    let line = lines.find(|line| line.starts_with(what)).unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib << 10
+}
+
 /// Row 1.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_request_takes_the_memory_of_its_values() {
     let (_project, server) = served(&[]);
-    let resident = |what: &str| {
-        let status = format!("/proc/{}/status", server.process.id());
-        let status = std::fs::read_to_string(status).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with(what))
-            .unwrap()
-            .to_owned();
-        line.split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-            << 10
-    };
     // With the digits that Python writes of a pixel over 255.
     let row = format!("[{}]", vec!["[0.00392156862745098]"; 28].join(","));
     let row = format!("[{}]", vec![row.as_str(); 28].join(","));
@@ -300,13 +296,35 @@ fn a_request_takes_the_memory_of_its_values() {
     );
     // The batches of rows that are computed at a time have their place whatever the request.
     let rows = json!({"instances": images(300)});
-    assert_eq!(server.post(PREDICT, &rows).0, 200);
-    let before = resident("VmHWM").max(resident("VmRSS"));
+    thread::scope(|scope| {
+        // Each of the threads has had some.
+        for _ in 0..8 {
+            scope.spawn(|| assert_eq!(server.post(PREDICT, &rows).0, 200));
+        }
+    });
+    let before = resident(&server, "VmHWM").max(resident(&server, "VmRSS"));
     let (status, answer) = server.post_text(PREDICT, &body);
     assert_eq!(status, 200, "{answer}");
     let tensor = n_rows as u64 * 784 * 4;
-    let took = resident("VmHWM") - before;
+    let took = resident(&server, "VmHWM") - before;
     assert!(took <= 3 * tensor, "{took} bytes for {tensor}");
+}
+
+/// Row 13: what is read is what is computed with. The limit is for the weights; a server without any takes some MB.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_model_is_in_memory_once_from_the_start() {
+    let project = Project::new();
+    project.edit("units = 128", "units = 2400");
+    project.edit("max_train_rows = 4000", "max_train_rows = 128");
+    project.run("train", &[], 0);
+    let folder = project.path("trainyard-out/model");
+    let weights = folder.join("weights.safetensors").metadata().unwrap().len();
+    assert!(weights > 52_000_000, "{weights}");
+    let server = Server::start(&folder);
+    let peak = resident(&server, "VmHWM");
+    let limit = weights * 13 / 10 + (8 << 20);
+    assert!(peak < limit, "{peak} of {limit}");
 }
 
 /// Row 3.
