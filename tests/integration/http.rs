@@ -55,7 +55,8 @@ impl Server {
         BufReader::new(process.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let address = line.trim().strip_prefix("http://").expect(&line).to_owned();
+        let (_scheme, address) = line.trim().split_once("://").expect(&line);
+        let address = address.to_owned();
         Self { process, address }
     }
 

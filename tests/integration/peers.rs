@@ -22,6 +22,7 @@ mod registry;
 mod scikit_learn;
 mod several_labels;
 mod thresholds;
+mod tls;
 mod tokens;
 mod triton;
 mod yaml;

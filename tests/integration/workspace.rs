@@ -144,13 +144,7 @@ const BANS: [(&str, &[&str]); 10] = [
     ),
     (
         "trainyard-serve",
-        &[
-            "reqwest",
-            "rustls",
-            "oci-client",
-            "candle-core",
-            "candle-nn",
-        ],
+        &["reqwest", "oci-client", "candle-core", "candle-nn"],
     ),
 ];
 

@@ -2,6 +2,7 @@
 //!
 //! A report renders keys and numbers; it decides nothing, and joins by key, never by words.
 
+mod assessment;
 mod badge;
 mod chart;
 mod classes;
@@ -34,6 +35,7 @@ use crate::gate::{Comparison, Decision, HistoryPoint, RuleResult, Verdict};
 use crate::measurement::MetricKey;
 use crate::metrics::catalog;
 
+pub use assessment::{ASSESSMENT_VARIABLE, AssessedMetric, Assessment};
 pub use chart::{confusion_matrix, fold_chart, learning_curve};
 pub use curve_charts::{precision_recall_chart, reliability_chart, roc_chart};
 pub use explain::{ExplainedRule, Explanation};

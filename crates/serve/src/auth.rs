@@ -14,6 +14,21 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Shorter ones are guessed.
 const MIN_KEY_BYTES: usize = 16;
 
+/// What is told to all: those who look after containers have neither key nor certificate.
+fn is_open(path: &str) -> bool {
+    matches!(path, "/v2/health/live" | "/v2/health/ready")
+}
+
+/// Refuses a request for `path` of a client that has shown no certificate.
+pub(crate) fn check_certificate(path: &str, is_certified: bool) -> Result<(), Refusal> {
+    if is_certified || is_open(path) {
+        return Ok(());
+    }
+    let message =
+        "a certificate is needed: connect with one of an authority that this server trusts";
+    Err(Refusal::new(StatusCode::FORBIDDEN, message))
+}
+
 /// The keys that are accepted; all requests are where there is none.
 ///
 /// Digests are compared, so that the time that a comparison takes tells nothing of a key.
@@ -49,10 +64,9 @@ impl Keys {
         Ok(Self(keys))
     }
 
-    /// Refuses a request for `path` without one of the keys, in `Authorization: Bearer KEY` or `X-API-Key: KEY`. Health is told to all:
-    /// those who look after containers have no key.
+    /// Refuses a request for `path` without one of the keys, in `Authorization: Bearer KEY` or `X-API-Key: KEY`. Health is told to all.
     pub(crate) fn check(&self, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
-        if self.0.is_empty() || matches!(path, "/v2/health/live" | "/v2/health/ready") {
+        if self.0.is_empty() || is_open(path) {
             return Ok(());
         }
         let given = [

@@ -13,9 +13,13 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::tls::Tls;
 
 /// Descriptors that are not for connections: the listener, standard streams, the model's files.
 const OTHER_DESCRIPTORS: usize = 32;
@@ -54,6 +58,8 @@ pub(crate) fn default_max_connections() -> usize {
 pub(crate) struct Connection {
     opened: Instant,
     client: IpAddr,
+    /// Whether the client has shown a certificate that is trusted.
+    is_certified: AtomicBool,
     /// Since when no request of it is computed, in milliseconds after `opened`; [`BUSY`] while one is.
     idle_since: AtomicU64,
     gives_way: Notify,
@@ -69,6 +75,7 @@ impl Connection {
         Self {
             opened: Instant::now(),
             client,
+            is_certified: AtomicBool::new(false),
             idle_since: AtomicU64::new(0),
             gives_way: Notify::new(),
         }
@@ -77,6 +84,11 @@ impl Connection {
     /// The other end.
     pub(crate) const fn client(&self) -> IpAddr {
         self.client
+    }
+
+    /// Whether the client has shown a certificate that is trusted.
+    pub(crate) fn is_certified(&self) -> bool {
+        self.is_certified.load(Ordering::Relaxed)
     }
 
     /// A whole request has come.
@@ -143,6 +155,7 @@ pub(crate) enum Ended {
 /// Answers by `router` until `stop` has come, and then until all is answered, or `drain` is over, or `stop` has come again.
 pub(crate) async fn serve<F: Future<Output = ()>>(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     router: Router,
     limits: ConnectionLimits,
     is_draining: Arc<AtomicBool>,
@@ -156,6 +169,7 @@ pub(crate) async fn serve<F: Future<Output = ()>>(
         next_id += 1;
         let task = one(
             stream,
+            tls.as_ref().map(|tls| tls.acceptor()),
             router.clone(),
             limits,
             closed.clone(),
@@ -241,9 +255,10 @@ async fn until_closed(closing: &mut watch::Receiver<bool>) {
 /// One connection to its end.
 async fn one(
     stream: TcpStream,
+    tls: Option<TlsAcceptor>,
     router: Router,
     limits: ConnectionLimits,
-    mut closing: watch::Receiver<bool>,
+    closing: watch::Receiver<bool>,
     open: Arc<Open>,
     id: u64,
 ) {
@@ -253,9 +268,41 @@ async fn one(
     let client = client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let connection = Arc::new(Connection::new(client));
     open.lock().insert(id, Arc::clone(&connection));
+    match tls {
+        None => answer(stream, &connection, router, limits, closing).await,
+        Some(tls) => {
+            let greeted = tokio::time::timeout(limits.head, tls.accept(stream));
+            let greeted = tokio::select! {
+                greeted = greeted => greeted,
+                () = connection.gives_way.notified() => Ok(Err(io::ErrorKind::ConnectionAborted.into())),
+            };
+            match greeted {
+                Ok(Ok(stream)) => {
+                    let is_certified = stream.get_ref().1.peer_certificates().is_some();
+                    let it = &connection.is_certified;
+                    it.store(is_certified, Ordering::Relaxed);
+                    answer(stream, &connection, router, limits, closing).await;
+                }
+                Ok(Err(error)) => tracing::debug!("a connection was not encrypted: {error}"),
+                Err(_) => tracing::debug!("a connection was not encrypted in time"),
+            }
+        }
+    }
+    open.lock().remove(&id);
+    open.one_ended.notify_waiters();
+}
+
+/// Answers the requests of a connection.
+async fn answer<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    stream: S,
+    connection: &Arc<Connection>,
+    router: Router,
+    limits: ConnectionLimits,
+    mut closing: watch::Receiver<bool>,
+) {
     let router = TowerToHyperService::new(router);
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(Arc::clone(&connection));
+        request.extensions_mut().insert(Arc::clone(connection));
         router.call(request)
     });
     let served = http1::Builder::new()
@@ -275,6 +322,4 @@ async fn one(
             }
         }
     }
-    open.lock().remove(&id);
-    open.one_ended.notify_waiters();
 }

@@ -1,7 +1,7 @@
 //! The inference server that goes into images: a folder of models in, predictions over HTTP out.
 //!
 //! Speaks the Open Inference Protocol v2, in JSON and binary data, and TensorFlow Serving's predict API. Rows arrive raw and are
-//! preprocessed as `model.json` says. No TLS, no shell, nothing read but the folder of models and the file of keys.
+//! preprocessed as `model.json` says. No shell, nothing read but the folder of models and the files that options name.
 //!
 //! One thread looks after the connections ([`connections`]); bodies are parsed as they come ([`body`], [`json`]) and rows computed on
 //! threads of their own ([`pool`]), those of small requests together ([`batch`]). The memory of all requests together is bounded
@@ -30,6 +30,7 @@ mod repository;
 mod sample;
 mod server;
 mod tensor;
+mod tls;
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -42,6 +43,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 
+use trainyard_core::report::{ASSESSMENT_VARIABLE, Assessment};
+
 use access::{Access, AccessLog};
 use auth::Keys;
 use connections::{ConnectionLimits, Ended, default_max_connections};
@@ -50,6 +53,7 @@ use reload::Served;
 use repository::{Repository, Watcher};
 use sample::Sampling;
 use server::{Limits, Serving, router};
+use tls::{Tls, TlsArgs};
 
 const DEFAULT_PORT: u16 = 8080;
 
@@ -112,6 +116,8 @@ struct Args {
     /// to all.
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// Load each model, let it answer a request, and exit with 0; with 4 where one cannot.
     #[arg(long, conflicts_with = "probe")]
     check: bool,
@@ -200,6 +206,9 @@ fn run(args: &Args, port: u16) -> Result<(), Failure> {
         Some(file) => Keys::read(file).code(2)?,
         None => Keys::default(),
     };
+    // A check asks in this process.
+    let keys = if args.check { Keys::default() } else { keys };
+    let tls = args.tls.open().code(2)?.map(Arc::new);
     let repository = Repository::open(&args.model).code(4)?;
     let models = Served::new(repository);
     if args.reload_interval > 0 && !args.check {
@@ -210,8 +219,10 @@ fn run(args: &Args, port: u16) -> Result<(), Failure> {
     let serving = Serving {
         models,
         keys,
+        asks_clients: !args.check && tls.as_ref().is_some_and(|tls| tls.asks_clients()),
         access: Access::new(args.access_log),
         sampling: Sampling::new(args.sample_requests),
+        assessment: assessment(),
         is_draining: Arc::new(AtomicBool::new(false)),
     };
     // One thread for the network; what takes time has threads of its own.
@@ -225,7 +236,7 @@ fn run(args: &Args, port: u16) -> Result<(), Failure> {
         let router = router.map_err(anyhow::Error::from).code(5)?;
         return runtime.block_on(check::answers(router, models)).code(4);
     }
-    let ended = runtime.block_on(serve(serving, args, port)).code(5)?;
+    let ended = runtime.block_on(serve(serving, tls, args, port)).code(5)?;
     match ended {
         Ended::Drained => tracing::info!("stopped"),
         Ended::CutOff => tracing::warn!("stopped before all requests were answered"),
@@ -258,6 +269,20 @@ impl Args {
     }
 }
 
+/// What the image says of its model. What cannot be read is not shown, with a word in the log: it decides nothing here.
+fn assessment() -> Option<Assessment> {
+    let text = std::env::var(ASSESSMENT_VARIABLE).unwrap_or_default();
+    if text.trim().is_empty() {
+        return None;
+    }
+    let parsed = serde_json::from_str(&text);
+    parsed
+        .inspect_err(|error| {
+            tracing::warn!("the variable {ASSESSMENT_VARIABLE} is not shown: {error}");
+        })
+        .ok()
+}
+
 /// A number from 0 to 1.
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok();
@@ -270,16 +295,22 @@ fn seconds(seconds: u32) -> Duration {
     Duration::from_secs(seconds.into())
 }
 
-async fn serve(serving: Serving, args: &Args, port: u16) -> anyhow::Result<Ended> {
+async fn serve(
+    serving: Serving,
+    tls: Option<Arc<Tls>>,
+    args: &Args,
+    port: u16,
+) -> anyhow::Result<Ended> {
     let listener = tokio::net::TcpListener::bind((args.host, port))
         .await
         .with_context(|| format!("cannot listen on {}:{port}", args.host))?;
     let address = listener.local_addr()?;
     // Before anybody learns that it runs, and may ask it to end.
     let stop = StopSignals::listen()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     for model in serving.models.now().models() {
         tracing::info!(
-            "serving `{}` version {} ({}) on http://{address}",
+            "serving `{}` version {} ({}) on {scheme}://{address}",
             model.name(),
             model.version(),
             model.digest().short()
@@ -287,12 +318,12 @@ async fn serve(serving: Serving, args: &Args, port: u16) -> anyhow::Result<Ended
     }
     // Standard output tells the parent process which port was taken.
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "http://{address}").and_then(|()| stdout.flush())?;
+    writeln!(stdout, "{scheme}://{address}").and_then(|()| stdout.flush())?;
     drop(stdout);
     let is_draining = Arc::clone(&serving.is_draining);
     let router = router(serving, args.limits())?;
     let limits = args.connection_limits();
-    Ok(connections::serve(listener, router, limits, is_draining, || stop.next()).await)
+    Ok(connections::serve(listener, tls, router, limits, is_draining, || stop.next()).await)
 }
 
 /// What asks the process to end. Handlers are in place once it listens: as process 1 of a container no other process would react.

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use serde_json::json;
 use trainyard_core::model::{SummaryScope, Task};
+use trainyard_core::report::Assessment;
 
 use crate::answer::Json;
 use crate::model::Model;
@@ -47,6 +48,8 @@ struct Shown<'a> {
     task: Task,
     input: Input<'a>,
     output: &'a str,
+    /// What was found of it before it was published, where that is known.
+    assessment: Option<&'a Assessment>,
     /// Absent for regression.
     classes: Option<&'a [String]>,
     trainyard_version: &'static str,
@@ -71,12 +74,13 @@ struct Range {
 }
 
 /// `GET /models.json`: the models, as the page shows them.
-pub(crate) fn models(repository: &Repository) -> Response {
-    let models: Vec<Shown<'_>> = repository.models().map(shown).collect();
+pub(crate) fn models(repository: &Repository, assessment: Option<&Assessment>) -> Response {
+    let models = repository.models().map(|model| shown(model, assessment));
+    let models: Vec<Shown<'_>> = models.collect();
     ([(CACHE_CONTROL, "no-cache")], Json(models)).into_response()
 }
 
-fn shown(model: &Model) -> Shown<'_> {
+fn shown<'a>(model: &'a Model, assessment: Option<&'a Assessment>) -> Shown<'a> {
     let manifest = model.manifest();
     let summary = manifest.input_summary.as_ref();
     let parts = summary.map_or(&[][..], |it| &it.parts);
@@ -98,6 +102,8 @@ fn shown(model: &Model) -> Shown<'_> {
             over: summary.map(|it| it.over),
         },
         output: &manifest.output.name,
+        // Another model may have taken the place of the image's.
+        assessment: assessment.filter(|it| it.model_digest == *model.digest()),
         classes: manifest.class_names.as_deref(),
         trainyard_version: env!("CARGO_PKG_VERSION"),
     }

@@ -15,11 +15,12 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
+use trainyard_core::report::Assessment;
 
 use crate::access::{Access, Computed, RequestId};
 use crate::admission::{Admission, Admitted};
 use crate::answer::{Json, Refusal, echo};
-use crate::auth::Keys;
+use crate::auth::{self, Keys};
 use crate::batch::Waiting;
 use crate::body::{self, BodyLimits, Encoding, Received, Sink};
 use crate::connections::Connection;
@@ -53,8 +54,12 @@ pub(crate) struct Limits {
 pub(crate) struct Serving {
     pub(crate) models: Served,
     pub(crate) keys: Keys,
+    /// Whether clients must show a certificate.
+    pub(crate) asks_clients: bool,
     pub(crate) access: Access,
     pub(crate) sampling: Sampling,
+    /// Of the image's model.
+    pub(crate) assessment: Option<Assessment>,
     /// Once the server is asked to end.
     pub(crate) is_draining: Arc<AtomicBool>,
 }
@@ -261,11 +266,20 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 /// its connection.
 async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let Serving { keys, access, .. } = &app.serving;
+    let asks_clients = app.serving.asks_clients;
     let connection = request.extensions().get::<Arc<Connection>>();
     let client = connection.map(|it| it.client());
+    let is_certified = connection.is_some_and(|it| it.is_certified());
     let seen = access.begin(request.method(), request.uri(), request.headers(), client);
     request.extensions_mut().insert(seen.id());
-    let mut response = match keys.check(request.uri().path(), request.headers()) {
+    let path = request.uri().path();
+    let allowed = if asks_clients {
+        auth::check_certificate(path, is_certified)
+    } else {
+        Ok(())
+    };
+    let allowed = allowed.and_then(|()| keys.check(path, request.headers()));
+    let mut response = match allowed {
         Ok(()) => next.run(request).await,
         Err(refusal) => {
             // The client sends all of it before it listens.
@@ -343,7 +357,7 @@ async fn v2_index(State(app): State<App>) -> Json<Value> {
 
 /// For the page at `/`.
 async fn shown_models(State(app): State<App>) -> Response {
-    page::models(&app.repository())
+    page::models(&app.repository(), app.serving.assessment.as_ref())
 }
 
 /// For Prometheus.
