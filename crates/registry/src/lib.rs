@@ -51,7 +51,7 @@ pub struct Reach<'a> {
     pub args: &'a RegistryArgs,
     /// Registries without TLS beside those of the options.
     pub plain_http: &'a [String],
-    /// PEM file of certificate authorities to trust in addition to the system's.
+    /// PEM file of certificates to trust in addition to the system's: of authorities, or of servers themselves.
     pub ca: Option<PathBuf>,
     /// When a request is made again.
     pub retry: RetryPolicy,
