@@ -23,6 +23,7 @@ use trainyard_oci::{
 };
 use trainyard_runner::{Context, ExitCode, WithExitCode as _};
 
+use crate::checkout::Checkout;
 use crate::image;
 use crate::provenance;
 use crate::server::{PROGRAM, Server};
@@ -44,6 +45,8 @@ pub(crate) struct Evidence<'a> {
     /// The output folder of all stages.
     pub(crate) out: &'a Path,
     pub(crate) context: &'a Context,
+    /// Where the context names no commit.
+    pub(crate) checkout: Option<&'a Checkout>,
     /// Where the image is going, without a tag: people read it in the statements.
     pub(crate) image_name: &'a str,
     /// The version of a release.
@@ -178,7 +181,7 @@ impl Evidence<'_> {
             run.and_then(|run| run.url.as_deref()),
         );
         let build = provenance::build(
-            self.context,
+            (self.context, self.checkout),
             (self.model, self.files),
             self.verdict,
             &verdict_digest,

@@ -1,6 +1,7 @@
 //! The `publish-image` stage: a model that passed in; an OCI image, on disk and in a registry, out.
 
 mod base;
+mod checkout;
 mod destinations;
 mod evidence;
 mod github_release;
@@ -42,6 +43,7 @@ use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
 use base::Base;
 use evidence::{Attached, Evidence, Subject};
+use checkout::Checkout;
 use github_release::{GitHubRelease, Page};
 use image::Parts;
 pub use inputs::{Inputs, KeylessArgs, OUTPUTS};
@@ -142,6 +144,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let runtime = runtime::one_thread()?;
     let parts = Parts {
         config: &config,
+    let checkout = Checkout::find(&stage.context, inputs.stage.base(), &inputs.stage.out);
         folder: inputs.stage.base(),
         model: &model,
         model_layer: &model_layer,
@@ -149,6 +152,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         context: &stage.context,
         created_s: image::created_s(inputs.stage.base())?,
     };
+        checkout: checkout.as_ref(),
     let mut images = Vec::new();
     for packed in servers.iter().zip(&server_layers) {
         let (server, _) = packed;
@@ -180,6 +184,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         version: image::version(&stage.context, &model.manifest.name),
         created_s: parts.created_s,
         finished_s: evidence::finished_s()?,
+        checkout: checkout.as_ref(),
         signer: signer.as_ref(),
     };
     let mut subjects: Vec<Subject<'_>> = (images.iter().zip(&servers))
@@ -290,7 +295,8 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
             _ => None,
         },
         trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: stage.context.head_sha.clone(),
+        commit: (stage.context.head_sha.clone())
+            .or_else(|| checkout.and_then(|checkout| checkout.commit)),
     };
     let published = Published {
         context: &stage.context,

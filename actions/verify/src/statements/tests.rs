@@ -39,6 +39,7 @@ fn provenance(files: &[FileEntry], key: &str) -> AttachedFile {
         repository: None,
         reference: None,
         commit: None,
+        has_changes: false,
         builder_id: "https://example.com/builder".to_owned(),
         run_url: None,
         dependencies: files
