@@ -131,6 +131,10 @@ fn a_published_image_brings_its_evidence_and_is_verified_by_it() {
         assert_eq!(report["builds"][0]["finished_on"], "2023-11-14T22:13:20Z");
         assert_eq!(report["statements"].as_array().unwrap().len(), 4);
         assert_eq!(report["contradictions"], json!([]));
+        // PyPI's `model-signing` would refuse that folder for them.
+        let not_checked = report["not_checked"].to_string();
+        let beside = "does not cover: history.tsv, run.json";
+        assert!(not_checked.contains(beside), "{not_checked}");
     }
 }
 

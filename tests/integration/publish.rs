@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use trainyard_core::digest::Sha256Digest;
-use trainyard_oci::Layout;
+use trainyard_oci::{Credentials, Layout};
 
+use crate::peers::push::{layout_at, push_as, tag};
 use crate::project::{Project, Said, read_json};
 use crate::registry::{Behaviour, Fake};
 use crate::support::{output, run, stage};
@@ -288,6 +289,32 @@ fn a_push_that_is_killed_is_gone_on_with() {
     };
     let mut draw = 12_345_u64;
     for _ in 0..20 {
+/// The signature of the model's files is of all that lies in their folder, and PyPI's `model-signing` refuses what it does not name.
+#[test]
+fn a_base_image_with_files_of_its_own_among_the_models_is_refused() {
+    let fake = Fake::start(Behaviour::default());
+    let folder = tempfile::tempdir().unwrap();
+    let (layout, manifest) = layout_at("/models/old.bin", folder.path(), b"old");
+    let base = format!("{}/acme/base", fake.address());
+    let image = (&layout, &manifest);
+    let pushed = push_as(
+        Credentials::Anonymous,
+        &base.parse().unwrap(),
+        image,
+        &[tag("1")],
+    );
+    pushed.0.unwrap();
+    let project = Project::passed();
+    let digest = &manifest.digest;
+    project.edit(
+        "[image]\n",
+        &format!("[image]\nbase = \"{base}@{digest}\"\n"),
+    );
+    let said = project.run("publish-image", &[], 2);
+    said.has_error("files in `/models` that are not the model's: `/models/old.bin`");
+    said.has_error("RUN rm -rf /models");
+}
+
         let mut killed = publish().spawn().unwrap();
         // Any moment of building and pushing.
         draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

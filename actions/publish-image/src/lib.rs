@@ -159,7 +159,9 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         let base = match &config.image.base {
             Some(base) => {
                 let copied = Base::copy(base, &server.platform, &reach, &layout);
-                Some(runtime.block_on(copied)?)
+                let base = runtime.block_on(copied)?;
+                base.check_room_for(&model_layer)?;
+                Some(base)
             }
             None => None,
         };
