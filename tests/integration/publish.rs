@@ -155,6 +155,29 @@ fn what_cannot_be_pushed_is_said_before_anything_is_built() {
         Said::of(&mut preflight, code).has_error(words);
         assert!(!project.path("trainyard-out/image").exists());
     }
+    // A file of logins is the user's own, and no registry that refuses.
+    let mut preflight = project.stage("publish-image", &["--preflight", "--push", "localhost:1/m"]);
+    preflight.env("REGISTRY_AUTH_FILE", project.path("no-such-logins.json"));
+    Said::of(&mut preflight, 2).has_error("cannot read the logins");
+}
+
+/// What would fail once the model is trained.
+#[test]
+fn a_preflight_looks_for_the_base_image_and_further_files() {
+    let fake = Fake::start(Behaviour::default());
+    let project = Project::new();
+    let base = format!("{}/acme/base@sha256:{}", fake.address(), "0".repeat(64));
+    project.edit("[image]\n", &format!("[image]\nbase = \"{base}\"\n"));
+    project
+        .run("publish-image", &["--preflight"], 2)
+        .has_error("has no image");
+    let files = "[image]\nfiles = [{ source = \"NOTICE\", target = \"/NOTICE\" }]\n";
+    project.edit(&format!("[image]\nbase = \"{base}\"\n"), files);
+    project
+        .run("publish-image", &["--preflight"], 4)
+        .has_error("NOTICE`, which is not a file");
+    project.write("NOTICE", "a notice");
+    project.run("publish-image", &["--preflight"], 0);
 }
 
 #[test]

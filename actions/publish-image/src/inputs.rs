@@ -33,7 +33,7 @@ pub struct Inputs {
     /// registry.
     #[arg(long)]
     pub overwrite: bool,
-    /// Only check that the image could be pushed: names, tags, login and permission. Nothing is built.
+    /// Only check that the image could be built and pushed: names, tags, base image, further files, login and permission. Nothing is built.
     #[arg(long, conflicts_with = "dry_run")]
     pub preflight: bool,
     /// Build and try the image, and print what would be pushed; no registry is asked.

@@ -81,7 +81,10 @@ fn find_key(
     environment: &Environment,
 ) -> anyhow::Result<Option<PrivateKey>> {
     let (text, place) = match (file, environment.get(VARIABLE)) {
-        (Some(path), _) => {
+        (Some(path), variable) => {
+            if variable.is_some() {
+                tracing::info!("`--key` signs; the key in `{VARIABLE}` is not used");
+            }
             let text = files::read_text(path).exit_code(ExitCode::Usage)?;
             (text, format!("`{}`", path.display()))
         }
