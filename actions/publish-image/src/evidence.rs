@@ -71,6 +71,8 @@ pub(crate) struct Attached {
     pub(crate) attachments: Vec<Attachment>,
     /// The same for `publication.json`.
     pub(crate) referrers: Vec<Referrer>,
+    /// The bundles among them whose statements are about an image.
+    pub(crate) bundles: Vec<Vec<u8>>,
 }
 
 impl Evidence<'_> {
@@ -85,6 +87,7 @@ impl Evidence<'_> {
         let mut attached = Attached {
             attachments: Vec::new(),
             referrers: Vec::new(),
+            bundles: Vec::new(),
         };
         for subject in subjects {
             let artifact = Artifact {
@@ -101,6 +104,10 @@ impl Evidence<'_> {
                 continue;
             };
             for (kind, bundle) in self.signed(subject, signer)? {
+                // That one is about the model's files.
+                if kind != MODEL_SIGNATURE {
+                    attached.bundles.push(bundle.clone());
+                }
                 let artifact = Artifact {
                     media_type: BUNDLE_MEDIA_TYPE.to_owned(),
                     bytes: bundle,

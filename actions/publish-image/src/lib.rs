@@ -4,6 +4,7 @@ mod base;
 mod checkout;
 mod destinations;
 mod evidence;
+mod github_attestations;
 mod github_release;
 mod image;
 mod inputs;
@@ -43,6 +44,8 @@ use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
 use base::Base;
 use evidence::{Attached, Evidence, Subject};
+use evidence::{Attached, Evidence, Subject};
+use github_attestations::GitHubAttestations;
 use checkout::Checkout;
 use github_release::{GitHubRelease, Page};
 use image::Parts;
@@ -203,6 +206,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     }
     let Attached {
         attachments,
+        bundles,
         referrers,
     } = evidence.attach(&subjects, &layout)?;
 
@@ -328,7 +332,15 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     });
     let on_github = on_github.unwrap_or_default();
     stage.set_output("release-url", on_github.url.unwrap_or_default())?;
-    stage.annotate(on_github.warning.into_iter().collect());
+    let attestations = GitHubAttestations {
+        bundles: &bundles,
+        args: &inputs.github,
+        ca: reach.ca.clone(),
+    };
+    let is_pushed = !publication.destinations.is_empty();
+    let not_stored = is_pushed.then(|| attestations.post(&stage.context, &runtime));
+    let warnings = on_github.warning.into_iter().chain(not_stored.flatten());
+    stage.annotate(warnings.collect());
     report(&stage, &publication, &folder)?;
     Ok(ExitCode::Success)
 }
