@@ -138,10 +138,6 @@ fn a_published_image_brings_its_evidence_and_is_verified_by_it() {
     }
 }
 
-#[test]
-fn another_model_and_other_rules_are_noticed() {
-    let project = Project::passed();
-    let fake = Fake::start(Behaviour::default());
 /// On a laptop, and in a CI system that is not known.
 #[test]
 fn a_checkout_is_named_by_its_commit_unless_it_has_changes() {
@@ -194,6 +190,10 @@ fn a_checkout_is_named_by_its_commit_unless_it_has_changes() {
     verified(&fake, &[], 0).has_output("none: built from a checkout with changes");
 }
 
+#[test]
+fn another_model_and_other_rules_are_noticed() {
+    let project = Project::passed();
+    let fake = Fake::start(Behaviour::default());
     publish(&project, &fake, "p256.pem");
     let model = project.path("trainyard-out/model");
     let rules = project.path("trainyard.toml");

@@ -289,29 +289,6 @@ fn an_image_is_built_on_another_one() {
     Layout::open(&project.path("trainyard-out/image")).unwrap();
 }
 
-/// Twenty pushes that are killed at any moment, and one that is not: the image is whole, and of the model's layer no more was sent than
-/// what the registry had not got.
-#[test]
-fn a_push_that_is_killed_is_gone_on_with() {
-    let project = Project::new();
-    project.edit("units = 128", "units = 300");
-    for stage in ["train", "evaluate", "gate"] {
-        project.run(stage, &[], 0);
-    }
-    let fake = Fake::start(Behaviour {
-        per_64_kib: Duration::from_millis(3),
-        ..Behaviour::default()
-    });
-    let to = format!("{}/acme/m", fake.address());
-    let state = tempfile::tempdir().unwrap();
-    let publish = || {
-        let mut publish = project.stage("publish-image", &["--push", &to, "--tag", "1.0.0"]);
-        publish.env("XDG_STATE_HOME", state.path());
-        publish.stdout(Stdio::null()).stderr(Stdio::null());
-        publish
-    };
-    let mut draw = 12_345_u64;
-    for _ in 0..20 {
 /// The signature of the model's files is of all that lies in their folder, and PyPI's `model-signing` refuses what it does not name.
 #[test]
 fn a_base_image_with_files_of_its_own_among_the_models_is_refused() {
@@ -338,6 +315,29 @@ fn a_base_image_with_files_of_its_own_among_the_models_is_refused() {
     said.has_error("RUN rm -rf /models");
 }
 
+/// Twenty pushes that are killed at any moment, and one that is not: the image is whole, and of the model's layer no more was sent than
+/// what the registry had not got.
+#[test]
+fn a_push_that_is_killed_is_gone_on_with() {
+    let project = Project::new();
+    project.edit("units = 128", "units = 300");
+    for stage in ["train", "evaluate", "gate"] {
+        project.run(stage, &[], 0);
+    }
+    let fake = Fake::start(Behaviour {
+        per_64_kib: Duration::from_millis(3),
+        ..Behaviour::default()
+    });
+    let to = format!("{}/acme/m", fake.address());
+    let state = tempfile::tempdir().unwrap();
+    let publish = || {
+        let mut publish = project.stage("publish-image", &["--push", &to, "--tag", "1.0.0"]);
+        publish.env("XDG_STATE_HOME", state.path());
+        publish.stdout(Stdio::null()).stderr(Stdio::null());
+        publish
+    };
+    let mut draw = 12_345_u64;
+    for _ in 0..20 {
         let mut killed = publish().spawn().unwrap();
         // Any moment of building and pushing.
         draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

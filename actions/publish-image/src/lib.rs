@@ -43,10 +43,9 @@ use trainyard_oci::{ImageReference, Layer, Layout, RetryPolicy};
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
 use base::Base;
-use evidence::{Attached, Evidence, Subject};
+use checkout::Checkout;
 use evidence::{Attached, Evidence, Subject};
 use github_attestations::GitHubAttestations;
-use checkout::Checkout;
 use github_release::{GitHubRelease, Page};
 use image::Parts;
 pub use inputs::{Inputs, KeylessArgs, OUTPUTS};
@@ -145,17 +144,17 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     };
     let reach = destinations::reach(&inputs, &config, RetryPolicy::default());
     let runtime = runtime::one_thread()?;
+    let checkout = Checkout::find(&stage.context, inputs.stage.base(), &inputs.stage.out);
     let parts = Parts {
         config: &config,
-    let checkout = Checkout::find(&stage.context, inputs.stage.base(), &inputs.stage.out);
         folder: inputs.stage.base(),
         model: &model,
         model_layer: &model_layer,
         verdict: &verdict,
         context: &stage.context,
+        checkout: checkout.as_ref(),
         created_s: image::created_s(inputs.stage.base())?,
     };
-        checkout: checkout.as_ref(),
     let mut images = Vec::new();
     for packed in servers.iter().zip(&server_layers) {
         let (server, _) = packed;
@@ -185,11 +184,11 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         evaluation: &evaluation,
         out: &inputs.stage.out,
         context: &stage.context,
+        checkout: checkout.as_ref(),
         image_name: image_name.as_deref().unwrap_or(&model.manifest.name),
         version: image::version(&stage.context, &model.manifest.name),
         created_s: parts.created_s,
         finished_s: evidence::finished_s()?,
-        checkout: checkout.as_ref(),
         signer: signer.as_ref(),
     };
     let mut subjects: Vec<Subject<'_>> = (images.iter().zip(&servers))
@@ -206,8 +205,8 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     }
     let Attached {
         attachments,
-        bundles,
         referrers,
+        bundles,
     } = evidence.attach(&subjects, &layout)?;
 
     naming.warn_of_no_version(&targets);
