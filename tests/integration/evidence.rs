@@ -16,7 +16,7 @@ use trainyard_oci::{Artifact, Layout, MODEL_PACK};
 
 use crate::project::{Project, Said, read_json};
 use crate::registry::{Behaviour, Fake, push};
-use crate::support::{repository, stage};
+use crate::support::{repository, run, stage};
 
 /// The repository of these tests.
 pub(crate) const REPOSITORY: &str = "acme/m";
@@ -131,7 +131,63 @@ fn a_published_image_brings_its_evidence_and_is_verified_by_it() {
         assert_eq!(report["builds"][0]["finished_on"], "2023-11-14T22:13:20Z");
         assert_eq!(report["statements"].as_array().unwrap().len(), 4);
         assert_eq!(report["contradictions"], json!([]));
+        // PyPI's `model-signing` would refuse that folder for them.
+        let not_checked = report["not_checked"].to_string();
+        let beside = "does not cover: history.tsv, run.json";
+        assert!(not_checked.contains(beside), "{not_checked}");
     }
+}
+
+/// On a laptop, and in a CI system that is not known.
+#[test]
+fn a_checkout_is_named_by_its_commit_unless_it_has_changes() {
+    let project = Project::passed();
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=a", "-c", "user.email=a@b"]);
+        run(git.args(arguments).current_dir(project.path(".")))
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "trainyard.toml"]);
+    git(&["commit", "--quiet", "--message=a"]);
+    let url = "https://ci:s3cret@git.example/acme/price.git";
+    git(&["remote", "add", "origin", url]);
+    let commit = git(&["rev-parse", "HEAD"]).trim().to_owned();
+    let fake = Fake::start(Behaviour::default());
+    let reported = |policy: Option<&str>, code| {
+        let mut arguments = vec!["--json"];
+        arguments.extend(policy.iter().flat_map(|policy| ["--policy", policy]));
+        let said = verified(&fake, &arguments, code);
+        serde_json::from_str::<Value>(&said.stdout).unwrap()
+    };
+    let public = fs::read_to_string(key_file("p256.pub")).unwrap();
+    let key = PublicKey::from_pem(&public).unwrap().fingerprint();
+    let repository = "https://git.example/acme/price";
+    let policy = format!("repository = \"{repository}\"\n[[signers]]\nkey = \"{key}\"\n");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.toml");
+    fs::write(&path, policy).unwrap();
+    let policy = path.to_str();
+
+    let publication = publish(&project, &fake, "p256.pem");
+    assert_eq!(publication["commit"], commit.as_str());
+    let build = reported(policy, 0)["builds"][0].clone();
+    assert_eq!(build["commit"], commit.as_str());
+    assert_eq!(build["repository"], repository);
+    assert_eq!(build["has_changes"], false);
+
+    project.write("note.txt", "");
+    let publication = publish(&project, &fake, "p256.pem");
+    assert_eq!(publication["commit"], Value::Null);
+    let build = reported(None, 0)["builds"][0].clone();
+    assert_eq!(
+        (&build["commit"], &build["repository"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(build["has_changes"], true);
+    assert!(!build.to_string().contains("s3cret"), "{build}");
+    verified(&fake, &["--policy", policy.unwrap()], 3);
+    verified(&fake, &[], 0).has_output("none: built from a checkout with changes");
 }
 
 #[test]

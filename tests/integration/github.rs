@@ -2,6 +2,7 @@
 //! answer fits GitHub's own description; directly where a fault would not get through Prism.
 
 mod api;
+mod attestations;
 mod events;
 mod forks;
 mod fresh_rows;

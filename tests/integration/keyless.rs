@@ -14,7 +14,7 @@ const WORKFLOW: &str = "https://github.com/acme/digits/.github/workflows/release
 const GITHUB: &str = "https://token.actions.githubusercontent.com";
 
 /// Roots and bundles, of a statement about something else than any image here.
-fn fixture(kind: &str, name: &str) -> Value {
+pub(crate) fn fixture(kind: &str, name: &str) -> Value {
     let path = repository().join("actions/verify/fixtures/keyless.json");
     let found = read_json(&path)[kind][name].take();
     assert_ne!(found, Value::Null, "{kind} {name}");
@@ -167,6 +167,12 @@ fn keyless_signing_without_a_token_says_which_permission_is_missing() {
     let mut publish = project.stage("publish-image", &["--fulcio-url", "http://fulcio.example"]);
     publish.env("SIGSTORE_ID_TOKEN", "e30.eyJzdWIiOiJhIn0.c2ln");
     Said::of(&mut publish, 2).has_error("must be an `https` URL");
+    // GitHub takes no bundle that a key signed.
+    let project_of_key = Project::new();
+    let arguments = ["--preflight", "--github-attestations"];
+    project_of_key
+        .run("publish-image", &arguments, 2)
+        .has_error("add `--keyless`");
     // Log entries are permanent, so a dry run makes none.
     let mut publish = project.stage("publish-image", &["--dry-run", "--tag", "1.0.0"]);
     publish.env("SIGSTORE_ID_TOKEN", "e30.eyJzdWIiOiJhIn0.c2ln");

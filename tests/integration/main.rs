@@ -21,6 +21,7 @@ mod guides;
 mod harness;
 mod http;
 mod imports;
+mod inputs;
 mod keyless;
 mod operating;
 mod peer_failures;

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use trainyard_core::digest::Sha256Digest;
-use trainyard_oci::Layout;
+use trainyard_oci::{Credentials, Layout};
 
+use crate::peers::push::{layout_at, push_as, tag};
 use crate::project::{Project, Said, read_json};
 use crate::registry::{Behaviour, Fake};
 use crate::support::{output, run, stage};
@@ -154,6 +155,29 @@ fn what_cannot_be_pushed_is_said_before_anything_is_built() {
         Said::of(&mut preflight, code).has_error(words);
         assert!(!project.path("trainyard-out/image").exists());
     }
+    // A file of logins is the user's own, and no registry that refuses.
+    let mut preflight = project.stage("publish-image", &["--preflight", "--push", "localhost:1/m"]);
+    preflight.env("REGISTRY_AUTH_FILE", project.path("no-such-logins.json"));
+    Said::of(&mut preflight, 2).has_error("cannot read the logins");
+}
+
+/// What would fail once the model is trained.
+#[test]
+fn a_preflight_looks_for_the_base_image_and_further_files() {
+    let fake = Fake::start(Behaviour::default());
+    let project = Project::new();
+    let base = format!("{}/acme/base@sha256:{}", fake.address(), "0".repeat(64));
+    project.edit("[image]\n", &format!("[image]\nbase = \"{base}\"\n"));
+    project
+        .run("publish-image", &["--preflight"], 2)
+        .has_error("has no image");
+    let files = "[image]\nfiles = [{ source = \"NOTICE\", target = \"/NOTICE\" }]\n";
+    project.edit(&format!("[image]\nbase = \"{base}\"\n"), files);
+    project
+        .run("publish-image", &["--preflight"], 4)
+        .has_error("NOTICE`, which is not a file");
+    project.write("NOTICE", "a notice");
+    project.run("publish-image", &["--preflight"], 0);
 }
 
 #[test]
@@ -263,6 +287,32 @@ fn an_image_is_built_on_another_one() {
         5
     );
     Layout::open(&project.path("trainyard-out/image")).unwrap();
+}
+
+/// The signature of the model's files is of all that lies in their folder, and PyPI's `model-signing` refuses what it does not name.
+#[test]
+fn a_base_image_with_files_of_its_own_among_the_models_is_refused() {
+    let fake = Fake::start(Behaviour::default());
+    let folder = tempfile::tempdir().unwrap();
+    let (layout, manifest) = layout_at("/models/old.bin", folder.path(), b"old");
+    let base = format!("{}/acme/base", fake.address());
+    let image = (&layout, &manifest);
+    let pushed = push_as(
+        Credentials::Anonymous,
+        &base.parse().unwrap(),
+        image,
+        &[tag("1")],
+    );
+    pushed.0.unwrap();
+    let project = Project::passed();
+    let digest = &manifest.digest;
+    project.edit(
+        "[image]\n",
+        &format!("[image]\nbase = \"{base}@{digest}\"\n"),
+    );
+    let said = project.run("publish-image", &[], 2);
+    said.has_error("files in `/models` that are not the model's: `/models/old.bin`");
+    said.has_error("RUN rm -rf /models");
 }
 
 /// Twenty pushes that are killed at any moment, and one that is not: the image is whole, and of the model's layer no more was sent than

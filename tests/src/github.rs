@@ -259,6 +259,7 @@ fn route(
         }
         ("POST", ["actions", "runs", id, "rerun-failed-jobs"]) => Ok((201, repository.rerun(id))),
         ("GET", ["commits", sha, "pulls"]) => Ok((200, repository.pulls_of(sha))),
+        ("POST", ["attestations"]) => repository.attest(body),
         ("POST", ["check-runs"]) => repository.create_check(body, author),
         ("PATCH", ["check-runs", id]) => repository.update_check(id, body),
         ("GET", ["commits", sha, "check-runs"]) => Ok((200, repository.checks_of(sha, parameters))),

@@ -100,7 +100,7 @@ pub struct GitHubArgs {
     /// Do not write a check run.
     #[arg(long)]
     pub no_check: bool,
-    /// PEM file of certificate authorities to trust in addition to the system's.
+    /// PEM file of certificates to trust in addition to the system's: of authorities, or of servers themselves.
     #[arg(long, value_name = "FILE", env = "TRAINYARD_CA")]
     pub ca: Option<PathBuf>,
     /// Print what would be written on GitHub instead of writing it. Needs no token and sends no request to GitHub.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, anyhow};
 use serde::Deserialize;
 use trainyard_core::digest::Sha256Digest;
+use trainyard_core::publication::MODEL_FOLDER;
 use trainyard_oci::spec::{self, Descriptor, INDEX, Index, Manifest};
-use trainyard_oci::{Access, ImageReference, Layer, Layout, Platform, Registry};
+use trainyard_oci::{Access, ImageReference, Layer, Layout, Platform, Registry, files_below};
 use trainyard_registry::Reach;
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
@@ -70,12 +71,7 @@ impl Base {
         reach: &Reach<'_>,
         layout: &Layout,
     ) -> anyhow::Result<Self> {
-        let image: ImageReference = text.parse().exit_code(ExitCode::Usage)?;
-        let registry = reach.connect(&image, Access::Pull)?;
-        let Some(digest) = image.digest() else {
-            return Err(by_digest(&registry, &image).await).exit_code(ExitCode::Usage);
-        };
-        let manifest = Self::manifest(&registry, digest.as_str(), platform).await?;
+        let (image, registry, manifest) = Self::find(text, platform, reach).await?;
         let config = registry.read_blob(&manifest.config).await;
         let config: BaseConfig = serde_json::from_slice(&config.exit_code(ExitCode::Service)?)
             .with_context(|| format!("the configuration of `{image}` is not an image's"))
@@ -101,6 +97,43 @@ impl Base {
             env: env.iter().filter_map(split).collect(),
             image,
         })
+    }
+
+    /// The image that `[image] base` names, which must be by digest, the connection to its registry, and its manifest for `platform`.
+    pub(crate) async fn find(
+        text: &str,
+        platform: &Platform,
+        reach: &Reach<'_>,
+    ) -> anyhow::Result<(ImageReference, Registry, Manifest)> {
+        let image: ImageReference = text.parse().exit_code(ExitCode::Usage)?;
+        let registry = reach.connect(&image, Access::Pull)?;
+        let Some(digest) = image.digest() else {
+            return Err(by_digest(&registry, &image).await).exit_code(ExitCode::Usage);
+        };
+        let manifest = Self::manifest(&registry, digest.as_str(), platform).await?;
+        Ok((image, registry, manifest))
+    }
+
+    /// Refuses an image with files beside the model's, which nobody signs: the signature of the model's files is of all that lies in
+    /// their folder, so it would not hold for one that was unpacked.
+    pub(crate) fn check_room_for(&self, model_layer: &Layer) -> anyhow::Result<()> {
+        let found = files_below(&self.layers, MODEL_FOLDER).exit_code(ExitCode::Data)?;
+        let is_other = |path: &&String| !model_layer.files.contains_key(*path);
+        let others: Vec<&String> = found.iter().filter(is_other).collect();
+        let Some(first) = others.first() else {
+            return Ok(());
+        };
+        let more = match others.len() - 1 {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        Err(anyhow!(
+            "`[image] base` has files in `{MODEL_FOLDER}` that are not the model's: `{first}`{more}"
+        ))
+        .exit_code(ExitCode::Usage)
+        .hint(format!(
+            "take a base image without them, or remove them there (`RUN rm -rf {MODEL_FOLDER}`); further files go elsewhere by `[[image.files]]`"
+        ))
     }
 
     /// The manifest of the image, or of the one for `platform` in an index.

@@ -64,7 +64,7 @@ pub(crate) fn reach<'a>(inputs: &'a Inputs, config: &'a Config, retry: RetryPoli
     }
 }
 
-/// The PEM file of certificate authorities to trust in addition to the system's, by inputs and configuration.
+/// The PEM file of certificates to trust in addition to the system's, by inputs and configuration.
 pub(crate) fn authorities(inputs: &Inputs, config: &Config) -> Option<PathBuf> {
     let of_config = || Some(inputs.stage.base().join(config.image.ca.as_ref()?));
     inputs.data.ca.clone().or_else(of_config)

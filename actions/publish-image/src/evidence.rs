@@ -23,6 +23,7 @@ use trainyard_oci::{
 };
 use trainyard_runner::{Context, ExitCode, WithExitCode as _};
 
+use crate::checkout::Checkout;
 use crate::image;
 use crate::provenance;
 use crate::server::{PROGRAM, Server};
@@ -44,6 +45,8 @@ pub(crate) struct Evidence<'a> {
     /// The output folder of all stages.
     pub(crate) out: &'a Path,
     pub(crate) context: &'a Context,
+    /// Where the context names no commit.
+    pub(crate) checkout: Option<&'a Checkout>,
     /// Where the image is going, without a tag: people read it in the statements.
     pub(crate) image_name: &'a str,
     /// The version of a release.
@@ -68,6 +71,8 @@ pub(crate) struct Attached {
     pub(crate) attachments: Vec<Attachment>,
     /// The same for `publication.json`.
     pub(crate) referrers: Vec<Referrer>,
+    /// The bundles among them whose statements are about an image.
+    pub(crate) bundles: Vec<Vec<u8>>,
 }
 
 impl Evidence<'_> {
@@ -82,6 +87,7 @@ impl Evidence<'_> {
         let mut attached = Attached {
             attachments: Vec::new(),
             referrers: Vec::new(),
+            bundles: Vec::new(),
         };
         for subject in subjects {
             let artifact = Artifact {
@@ -98,6 +104,10 @@ impl Evidence<'_> {
                 continue;
             };
             for (kind, bundle) in self.signed(subject, signer)? {
+                // That one is about the model's files.
+                if kind != MODEL_SIGNATURE {
+                    attached.bundles.push(bundle.clone());
+                }
                 let artifact = Artifact {
                     media_type: BUNDLE_MEDIA_TYPE.to_owned(),
                     bytes: bundle,
@@ -178,7 +188,7 @@ impl Evidence<'_> {
             run.and_then(|run| run.url.as_deref()),
         );
         let build = provenance::build(
-            self.context,
+            (self.context, self.checkout),
             (self.model, self.files),
             self.verdict,
             &verdict_digest,

@@ -32,7 +32,7 @@ pub(crate) struct GitHubRelease<'a> {
     pub(crate) pages: Vec<Page<'a>>,
     pub(crate) mode: ReleaseMode,
     pub(crate) args: &'a GitHubArgs,
-    /// PEM file of certificate authorities to trust in addition to the system's.
+    /// PEM file of certificates to trust in addition to the system's: of authorities, or of servers themselves.
     pub(crate) ca: Option<PathBuf>,
 }
 

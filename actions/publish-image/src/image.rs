@@ -1,7 +1,6 @@
 //! The image: a layer with the server and one with the model, on nothing or on an image that the user names.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 use trainyard_core::config::{Config, ImageCompression, ImageConfig, ImageFile};
@@ -20,6 +19,7 @@ use trainyard_oci::{
 use trainyard_runner::{Context, Environment, ExitCode, WithExitCode as _};
 
 use crate::base::Base;
+use crate::checkout::{self, Checkout};
 use crate::server::Server;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -122,6 +122,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) model_layer: &'a Layer,
     pub(crate) verdict: &'a Verdict,
     pub(crate) context: &'a Context,
+    /// Where the context names no commit.
+    pub(crate) checkout: Option<&'a Checkout>,
     pub(crate) created_s: u64,
 }
 
@@ -219,7 +221,9 @@ impl Parts<'_> {
             ..
         } = &self.config.image;
         let name = &self.model.manifest.name;
-        let repository = self.context.repository.as_ref();
+        let clean = Checkout::clean(self.checkout);
+        let of_context = self.context.repository.as_ref();
+        let of_context = of_context.map(|name| format!("{}/{name}", self.context.server_url));
         let version = version(self.context, name);
         let mut extra = std::collections::BTreeMap::new();
         extra.insert(annotation::MODEL_NAME.to_owned(), name.clone());
@@ -239,8 +243,9 @@ impl Parts<'_> {
             title: title.clone().or_else(|| Some(name.clone())),
             description: description.clone(),
             version,
-            revision: self.context.head_sha.clone(),
-            source: repository.map(|name| format!("{}/{name}", self.context.server_url)),
+            revision: (self.context.head_sha.clone())
+                .or_else(|| clean.and_then(|checkout| checkout.commit.clone())),
+            source: of_context.or_else(|| clean.and_then(|checkout| checkout.repository.clone())),
             licenses: licenses.clone(),
             extra,
         }
@@ -271,12 +276,7 @@ pub(crate) fn created_s(base: &Path) -> anyhow::Result<u64> {
     if let Some(seconds) = source_date_epoch()? {
         return Ok(seconds);
     }
-    let folder = if base.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        base
-    };
-    let commit_time = commit_time(folder);
+    let commit_time = checkout::commit_time(base);
     if let Err(problem) = &commit_time {
         tracing::warn!(
             "the time of the commit is not known ({problem}), so the image says 1970 and has another digest than one made where it is; set `SOURCE_DATE_EPOCH`, or mend git"
@@ -301,23 +301,4 @@ pub(crate) fn source_date_epoch() -> anyhow::Result<Option<u64>> {
         )
     });
     seconds.map(Some).exit_code(ExitCode::Usage)
-}
-
-/// The time of the commit that is checked out, in seconds since 1970; the error is a clause.
-fn commit_time(folder: &Path) -> Result<u64, String> {
-    let mut git = Command::new("git");
-    git.args(["log", "-1", "--format=%ct"])
-        .current_dir(folder)
-        .stdin(Stdio::null());
-    let output = git.output().map_err(|error| format!("git: {error}"))?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        // `detected dubious ownership` comes with the command that ends it.
-        let words: Vec<&str> = words.split_whitespace().collect();
-        return Err(words.join(" "));
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    text.trim()
-        .parse()
-        .map_err(|_| "git names no commit".to_owned())
 }

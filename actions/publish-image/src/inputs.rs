@@ -33,7 +33,7 @@ pub struct Inputs {
     /// registry.
     #[arg(long)]
     pub overwrite: bool,
-    /// Only check that the image could be pushed: names, tags, login and permission. Nothing is built.
+    /// Only check that the image could be built and pushed: names, tags, base image, further files, login and permission. Nothing is built.
     #[arg(long, conflicts_with = "dry_run")]
     pub preflight: bool,
     /// Build and try the image, and print what would be pushed; no registry is asked.
@@ -88,14 +88,18 @@ pub struct KeylessArgs {
     pub timestamp_url: Option<String>,
 }
 
-/// The release on GitHub. Nothing is written without a token or outside GitHub Actions.
+/// What is written on GitHub. Nothing is without a token or outside GitHub Actions.
 #[derive(Debug, Clone, Args)]
 pub struct GitHubArgs {
     /// For a release tag, instead of `[image] release`: show the metrics in the notes of the GitHub release, and add the report and
     /// the model card to its files.
     #[arg(long, value_enum, value_name = "WHEN")]
     pub release: Option<ReleaseInput>,
-    /// Token that writes the release (`contents: write`).
+    /// Store the statements that were signed keyless in GitHub's attestations, too, where `gh attestation verify` looks for them. The job
+    /// needs `attestations: write`; a private repository needs GitHub Enterprise Cloud.
+    #[arg(long)]
+    pub github_attestations: bool,
+    /// Token that writes the release (`contents: write`) and the attestations (`attestations: write`).
     #[arg(
         long,
         value_name = "TOKEN",

@@ -1,8 +1,10 @@
 //! The `publish-image` stage: a model that passed in; an OCI image, on disk and in a registry, out.
 
 mod base;
+mod checkout;
 mod destinations;
 mod evidence;
+mod github_attestations;
 mod github_release;
 mod image;
 mod inputs;
@@ -41,7 +43,9 @@ use trainyard_oci::{ImageReference, Layer, Layout, RetryPolicy};
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
 use base::Base;
+use checkout::Checkout;
 use evidence::{Attached, Evidence, Subject};
+use github_attestations::GitHubAttestations;
 use github_release::{GitHubRelease, Page};
 use image::Parts;
 pub use inputs::{Inputs, KeylessArgs, OUTPUTS};
@@ -140,6 +144,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     };
     let reach = destinations::reach(&inputs, &config, RetryPolicy::default());
     let runtime = runtime::one_thread()?;
+    let checkout = Checkout::find(&stage.context, inputs.stage.base(), &inputs.stage.out);
     let parts = Parts {
         config: &config,
         folder: inputs.stage.base(),
@@ -147,6 +152,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         model_layer: &model_layer,
         verdict: &verdict,
         context: &stage.context,
+        checkout: checkout.as_ref(),
         created_s: image::created_s(inputs.stage.base())?,
     };
     let mut images = Vec::new();
@@ -155,7 +161,9 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         let base = match &config.image.base {
             Some(base) => {
                 let copied = Base::copy(base, &server.platform, &reach, &layout);
-                Some(runtime.block_on(copied)?)
+                let base = runtime.block_on(copied)?;
+                base.check_room_for(&model_layer)?;
+                Some(base)
             }
             None => None,
         };
@@ -176,6 +184,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         evaluation: &evaluation,
         out: &inputs.stage.out,
         context: &stage.context,
+        checkout: checkout.as_ref(),
         image_name: image_name.as_deref().unwrap_or(&model.manifest.name),
         version: image::version(&stage.context, &model.manifest.name),
         created_s: parts.created_s,
@@ -197,6 +206,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let Attached {
         attachments,
         referrers,
+        bundles,
     } = evidence.attach(&subjects, &layout)?;
 
     naming.warn_of_no_version(&targets);
@@ -290,7 +300,8 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
             _ => None,
         },
         trainyard_version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: stage.context.head_sha.clone(),
+        commit: (stage.context.head_sha.clone())
+            .or_else(|| checkout.and_then(|checkout| checkout.commit)),
     };
     let published = Published {
         context: &stage.context,
@@ -320,7 +331,15 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     });
     let on_github = on_github.unwrap_or_default();
     stage.set_output("release-url", on_github.url.unwrap_or_default())?;
-    stage.annotate(on_github.warning.into_iter().collect());
+    let attestations = GitHubAttestations {
+        bundles: &bundles,
+        args: &inputs.github,
+        ca: reach.ca.clone(),
+    };
+    let is_pushed = !publication.destinations.is_empty();
+    let not_stored = is_pushed.then(|| attestations.post(&stage.context, &runtime));
+    let warnings = on_github.warning.into_iter().chain(not_stored.flatten());
+    stage.annotate(warnings.collect());
     report(&stage, &publication, &folder)?;
     Ok(ExitCode::Success)
 }

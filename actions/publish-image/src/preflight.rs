@@ -1,22 +1,25 @@
 //! What can be known before a model is trained: whether the image could be pushed, and what would be.
 
 use std::fmt::Write as _;
+use std::fs;
 
-use trainyard_core::config::{Config, ReleaseMode};
+use anyhow::anyhow;
+use trainyard_core::config::{Config, ImageFile, ReleaseMode};
 use trainyard_core::publication::Referrer;
 use trainyard_oci::spec::Descriptor;
 use trainyard_oci::tags::{TagKind, TagPlan};
 use trainyard_oci::{Access, ImageReference, Layout, Registry, RegistryError, RetryPolicy};
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
+use crate::base::Base;
 use crate::destinations;
 use crate::naming::Naming;
 use crate::server::Server;
 use crate::signing::Signer;
 use crate::{Inputs, OUTPUTS};
 
-/// Checks names, tags and the server to pack, then for each registry that it is reached, knows the user, lets them write, and has no
-/// other image under the version. The images of a release are compared later: there is none yet.
+/// Checks names, tags and what is to be packed, then that the base image is there, and for each registry that it is reached, knows the
+/// user, lets them write, and has no other image under the version. The images of a release are compared later: there is none yet.
 pub(crate) fn run(stage: &Stage, inputs: &Inputs) -> anyhow::Result<ExitCode> {
     let config = Config::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
     let targets = destinations::targets(inputs, &config)?;
@@ -28,6 +31,9 @@ pub(crate) fn run(stage: &Stage, inputs: &Inputs) -> anyhow::Result<ExitCode> {
     for (name, _) in OUTPUTS {
         stage.set_output(name, "")?;
     }
+    for file in &config.image.files {
+        check_file(file, inputs)?;
+    }
     if stage.context.is_unverified() {
         tracing::info!("this run cannot be trusted with an image, so no registry is asked");
         return Ok(ExitCode::Success);
@@ -35,7 +41,7 @@ pub(crate) fn run(stage: &Stage, inputs: &Inputs) -> anyhow::Result<ExitCode> {
     naming.warn_of_no_version(&targets);
     // Without a destination the layout is what is asked for.
     naming.tags(targets.first())?;
-    Server::find_all(&inputs.server, &config.image.platforms)?;
+    let servers = Server::find_all(&inputs.server, &config.image.platforms)?;
     Signer::find(inputs, &config)?;
     // A host that is down now may be up when the model is trained, but rarely.
     let retry = RetryPolicy {
@@ -44,6 +50,11 @@ pub(crate) fn run(stage: &Stage, inputs: &Inputs) -> anyhow::Result<ExitCode> {
     };
     let reach = destinations::reach(inputs, &config, retry);
     let runtime = crate::runtime::one_thread()?;
+    if let Some(base) = &config.image.base {
+        for server in &servers {
+            runtime.block_on(Base::find(base, &server.platform, &reach))?;
+        }
+    }
     for to in &targets {
         let tags = naming.tags(Some(to))?;
         let registry = reach.connect(to, Access::Push)?;
@@ -56,6 +67,19 @@ pub(crate) fn run(stage: &Stage, inputs: &Inputs) -> anyhow::Result<ExitCode> {
         tracing::info!("no repository is named, so the image stays in the output folder");
     }
     Ok(ExitCode::Success)
+}
+
+/// Whether a further file is there. Its place in the image was checked with the configuration.
+fn check_file(file: &ImageFile, inputs: &Inputs) -> anyhow::Result<()> {
+    let source = inputs.stage.base().join(&file.source);
+    if fs::metadata(&source).is_ok_and(|metadata| metadata.is_file()) {
+        return Ok(());
+    }
+    Err(anyhow!(
+        "`[[image.files]]` names `{}`, which is not a file that can be read",
+        source.display()
+    ))
+    .exit_code(ExitCode::Data)
 }
 
 async fn check(registry: &Registry, tags: &[TagPlan]) -> Result<(), RegistryError> {

@@ -9,12 +9,15 @@ use trainyard_core::gate::{VERDICT_FILE, Verdict};
 use trainyard_core::model::{FileEntry, ModelFolder, Origin};
 use trainyard_runner::{Context, Provider};
 
-/// What a run on a person's machine is built by: nobody whom a policy could trust, and the page says so.
+use crate::checkout::Checkout;
+
+/// What a run is built by that no CI system which we know runs: nobody whom a policy could trust, and the page says so.
 const LOCAL: &str = "local";
 
-/// The build of an image of `model` in the run that `context` is about, which ended at `finished_on`.
+/// The build of an image of `model` in the run that `context` is about, which ended at `finished_on`. The `checkout` speaks where the
+/// context names no commit.
 pub(crate) fn build(
-    context: &Context,
+    (context, checkout): (&Context, Option<&Checkout>),
     (model, files): (&ModelFolder, &[FileEntry]),
     verdict: &Verdict,
     verdict_digest: &Sha256Digest,
@@ -46,12 +49,18 @@ pub(crate) fn build(
     let repository = context.repository.as_ref();
     Build {
         system,
-        repository: repository.map(|name| format!("{}/{name}", context.server_url)),
+        repository: repository
+            .map(|name| format!("{}/{name}", context.server_url))
+            .or_else(|| checkout?.repository.clone()),
         reference: workflow
             .and_then(|workflow| workflow.reference.clone())
-            .or_else(of_git),
+            .or_else(of_git)
+            .or_else(|| checkout?.reference.clone()),
         // What GitHub checks out for this reference, as `actions/attest` has it; the image's own label is the commit that people wrote.
-        commit: (context.tested_sha.clone()).or_else(|| context.head_sha.clone()),
+        commit: (context.tested_sha.clone())
+            .or_else(|| context.head_sha.clone())
+            .or_else(|| checkout?.commit.clone()),
+        has_changes: checkout.is_some_and(Checkout::is_changed),
         builder_id,
         run_url: context.run.as_ref().and_then(|run| run.url.clone()),
         dependencies: dependencies(model, files, verdict),

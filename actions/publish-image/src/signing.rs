@@ -43,6 +43,13 @@ impl Signer {
             let keyless = Keyless::new(&inputs.keyless, ca.as_deref(), &environment)?;
             return Ok(Some(Self::Keyless(Box::new(keyless))));
         }
+        if inputs.github.github_attestations {
+            return Err(anyhow!(
+                "`--github-attestations` without keyless signatures: GitHub takes none by a key"
+            ))
+            .exit_code(ExitCode::Usage)
+            .hint("add `--keyless` (the input `keyless`), or `sign = \"keyless\"` to `[image]`");
+        }
         let must_sign = config.image.sign == SignConfig::Key;
         let key = find_key(inputs.key.as_deref(), must_sign, &environment)?;
         Ok(key.map(Self::Key))
@@ -81,7 +88,10 @@ fn find_key(
     environment: &Environment,
 ) -> anyhow::Result<Option<PrivateKey>> {
     let (text, place) = match (file, environment.get(VARIABLE)) {
-        (Some(path), _) => {
+        (Some(path), variable) => {
+            if variable.is_some() {
+                tracing::info!("`--key` signs; the key in `{VARIABLE}` is not used");
+            }
             let text = files::read_text(path).exit_code(ExitCode::Usage)?;
             (text, format!("`{}`", path.display()))
         }

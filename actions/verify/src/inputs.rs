@@ -49,7 +49,7 @@ pub struct Inputs {
     /// Print a JSON document instead of text.
     #[arg(long)]
     pub json: bool,
-    /// PEM file of certificate authorities to trust in addition to the system's.
+    /// PEM file of certificates to trust in addition to the system's: of authorities, or of servers themselves.
     #[arg(long, value_name = "FILE", env = "TRAINYARD_CA")]
     pub ca: Option<PathBuf>,
     /// Registries.

@@ -6,6 +6,7 @@
 
 mod certificate;
 mod inputs;
+mod model_folder;
 mod rejudge;
 mod report;
 mod roots;
@@ -19,13 +20,13 @@ use trainyard_attest::{FindingOutcome, Policy, TEST_RESULT, TestResult, Verified
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::error_chain::in_one_line;
 use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation};
-use trainyard_core::model::{FileEntry, ModelFolder};
 use trainyard_core::publication::EVALUATION_MEDIA_TYPE;
 use trainyard_oci::{Access, AttachedFile, ImageReference, RegistryError, RetryPolicy};
 use trainyard_registry::Reach;
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
 pub use inputs::{Inputs, OUTPUTS};
+use model_folder::ModelFolder;
 use rejudge::Rejudged;
 use report::{Report, word};
 use statements::Statements;
@@ -39,7 +40,7 @@ pub fn verify_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     }
     let named: ImageReference = inputs.image().parse().exit_code(ExitCode::Usage)?;
     let (trust, policy) = Trust::of(&inputs, now_s())?;
-    let model = inputs.model.as_deref().map(model_files).transpose()?;
+    let model = inputs.model.as_deref().map(ModelFolder::read).transpose()?;
 
     let reach = Reach {
         args: &inputs.registry,
@@ -75,11 +76,19 @@ pub fn verify_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         verified,
         contradictions,
         not_checked,
-    } = Statements::of(&bundles, &trust, &digest, model.as_deref());
+        ..
+    } = Statements::of(
+        &bundles,
+        &trust,
+        &digest,
+        model.as_ref().map(|model| &*model.files),
+    );
     let mut report = Report::of(image.to_string(), digest.to_string(), &verified);
     report.contradictions = contradictions;
     report.not_checked = not_checked;
     report.not_checked.extend(attached.skipped);
+    let beside = model.as_ref().and_then(ModelFolder::not_checked);
+    report.not_checked.extend(beside);
     let judgement = policy.judge(&verified, now_s());
     report.add_findings(&judgement.findings);
     report.not_checked.extend(judgement.passed_over.clone());
@@ -122,14 +131,6 @@ fn reference_of(image: &ImageReference) -> String {
         (None, Some(tag)) => tag.to_owned(),
         (None, None) => "latest".to_owned(),
     }
-}
-
-/// The files of the model in a folder, checked against its manifest.
-fn model_files(folder: &Path) -> anyhow::Result<Vec<FileEntry>> {
-    let model = ModelFolder::open(folder).exit_code(ExitCode::Data)?;
-    let names = model.files().into_iter();
-    let files = names.map(|name| FileEntry::measure(folder, name));
-    files.collect::<Result<_, _>>().exit_code(ExitCode::Data)
 }
 
 /// The verdicts by signers whom the policy names.

@@ -64,6 +64,8 @@ pub(crate) struct BuildReport {
     repository: Option<String>,
     reference: Option<String>,
     pub(crate) commit: Option<String>,
+    /// Whether it was built from a checkout that no commit holds.
+    has_changes: bool,
     workflow: Option<String>,
     builder: String,
     run: Option<String>,
@@ -163,7 +165,10 @@ impl Report {
         }
         for build in &self.builds {
             let said = |value: &Option<String>| value.clone().unwrap_or("not said".to_owned());
-            line("commit", &said(&build.commit));
+            match build.has_changes {
+                true => line("commit", "none: built from a checkout with changes"),
+                false => line("commit", &said(&build.commit)),
+            }
             let reference = said(&build.reference);
             line(
                 "source",
@@ -246,9 +251,10 @@ impl BuildReport {
             Some((input.name.clone(), format!("sha256:{digest}")))
         });
         Some(Self {
-            repository: owned(source.map(|source| source.repository)),
+            repository: owned(source.and_then(|source| source.repository)),
             reference: owned(source.and_then(|source| source.reference)),
             commit: owned(source.and_then(|source| source.commit)),
+            has_changes: provenance.has_changes(),
             workflow: owned(provenance.workflow()),
             builder: provenance.run_details.builder.id.clone(),
             run: provenance.run_details.metadata.invocation_id.clone(),

@@ -2,7 +2,7 @@
 
 use trainyard_attest::{
     Bundle, Contradiction, MODEL_SIGNATURE, ModelFile, PROVENANCE, Provenance, SignedModel,
-    Statement, Verified, VerifyError, short_name,
+    Statement, Unverified, Verified, VerifyError, short_name,
 };
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::model::FileEntry;
@@ -19,6 +19,8 @@ pub(crate) struct Statements {
     pub(crate) contradictions: Vec<String>,
     /// What nothing can be said about: one sentence each.
     pub(crate) not_checked: Vec<String>,
+    /// Statements by keys that are not trusted: what is said of the key, then the kind of each and the referrer.
+    by_others: Vec<(String, Vec<(String, Sha256Digest)>)>,
 }
 
 impl Statements {
@@ -61,6 +63,7 @@ impl Statements {
         for (referrer, signed) in of_models {
             statements.take_model(referrer, &signed, model);
         }
+        statements.tell_of_others();
         let n_log_entries: usize = (statements.verified.iter())
             .map(|verified| verified.n_unchecked_log_entries)
             .sum();
@@ -131,12 +134,44 @@ impl Statements {
         provenances.filter_map(files_of).collect()
     }
 
+    /// One sentence a key: whoever signs for several verifiers attaches all statements once a key.
+    fn tell_of_others(&mut self) {
+        for (words, statements) in std::mem::take(&mut self.by_others) {
+            let text = match statements.as_slice() {
+                [(kind, referrer)] => format!("{kind} ({referrer}): {words}"),
+                several => {
+                    let mut kinds: Vec<&str> = Vec::new();
+                    for (kind, _) in several {
+                        if !kinds.contains(&kind.as_str()) {
+                            kinds.push(kind);
+                        }
+                    }
+                    format!(
+                        "{} statements ({}): {words}",
+                        several.len(),
+                        kinds.join(", ")
+                    )
+                }
+            };
+            self.not_checked.push(text);
+        }
+    }
+
     fn fail(&mut self, referrer: &Sha256Digest, kind: &str, error: &VerifyError) {
         let kind = short_name(kind);
-        let text = format!(
-            "{kind} ({referrer}): {}",
-            trainyard_core::error_chain::in_one_line(error)
-        );
+        let words = trainyard_core::error_chain::in_one_line(error);
+        if matches!(
+            error,
+            VerifyError::Unverified(Unverified::UnknownKey { .. })
+        ) {
+            let statement = (kind.to_owned(), referrer.clone());
+            match self.by_others.iter_mut().find(|(of, _)| *of == words) {
+                Some((_, statements)) => statements.push(statement),
+                None => self.by_others.push((words, vec![statement])),
+            }
+            return;
+        }
+        let text = format!("{kind} ({referrer}): {words}");
         if error.is_contradiction() {
             self.contradictions.push(text);
         } else {

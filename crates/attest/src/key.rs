@@ -67,6 +67,11 @@ pub enum KeyError {
         /// The block's label.
         label: String,
     },
+    /// The text holds more than one.
+    #[error(
+        "there are {0} public keys in it, of which one alone would count: write each to a file of its own, and name them all"
+    )]
+    Several(usize),
     /// No randomness is to be had.
     #[error("the key could not sign: the system gave no random numbers")]
     Signing,
@@ -133,8 +138,13 @@ impl fmt::Debug for PublicKey {
 }
 
 impl PublicKey {
-    /// Reads the first `PUBLIC KEY` (SubjectPublicKeyInfo) of a PEM text.
+    /// Reads the only `PUBLIC KEY` (SubjectPublicKeyInfo) of a PEM text.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let blocks = Block::all(text);
+        let n_keys = blocks.iter().filter(|it| it.label == PUBLIC_KEY).count();
+        if n_keys > 1 {
+            return Err(KeyError::Several(n_keys));
+        }
         let block = find(text, &[PUBLIC_KEY])?;
         let der = bytes_of(&block)?;
         let is_of = |algorithm: &Algorithm| {

@@ -36,6 +36,8 @@ pub struct Build {
     pub reference: Option<String>,
     /// The commit that was built.
     pub commit: Option<String>,
+    /// Whether it was built from a checkout that no commit holds: then repository and reference say no more than where that began.
+    pub has_changes: bool,
     /// URI of what built it and is trusted to say so: a workflow at its reference, a Jenkins server.
     pub builder_id: String,
     /// Where people see the run; at GitHub with its attempt.
@@ -153,8 +155,8 @@ pub struct RunMetadata {
 /// A git repository at a reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Source<'a> {
-    /// The repository's URL.
-    pub repository: &'a str,
+    /// The repository's URL, where it is known.
+    pub repository: Option<&'a str>,
     /// The reference that was built, where it is known.
     pub reference: Option<&'a str>,
     /// The commit that was built, where it is known.
@@ -169,35 +171,23 @@ impl Provenance {
                 let (external, internal) = github_parameters(run, build)?;
                 (GITHUB_BUILD_TYPE, external, internal)
             }
-            BuildSystem::Other(system) => (
-                BUILD_TYPE,
-                json!({
-                    "source": { "repository": build.repository, "ref": build.reference },
-                    "system": system,
-                }),
-                Value::Null,
-            ),
+            BuildSystem::Other(system) => {
+                let mut source = json!({ "repository": build.repository, "ref": build.reference });
+                if build.has_changes {
+                    source["changed"] = true.into();
+                }
+                let external = json!({ "source": source, "system": system });
+                (BUILD_TYPE, external, Value::Null)
+            }
         };
-        let commit = build.repository.as_ref().map(|repository| {
-            let mut source = ResourceDescriptor {
-                uri: match &build.reference {
-                    Some(reference) => format!("git+{repository}@{reference}"),
-                    None => format!("git+{repository}"),
-                },
-                ..ResourceDescriptor::default()
-            };
-            let commit = build.commit.iter();
-            source
-                .digest
-                .extend(commit.map(|commit| (GIT_COMMIT.to_owned(), commit.clone())));
-            source
-        });
+        // A dependency is what was built, and a checkout with changes is in no repository.
+        let source = (!build.has_changes).then(|| source_of(build)).flatten();
         Ok(Self {
             build_definition: BuildDefinition {
                 build_type: build_type.to_owned(),
                 external_parameters,
                 internal_parameters,
-                resolved_dependencies: commit
+                resolved_dependencies: source
                     .into_iter()
                     .chain(build.dependencies.iter().cloned())
                     .collect(),
@@ -227,22 +217,34 @@ impl Provenance {
         Statement::new(subject, PROVENANCE, predicate)
     }
 
-    /// What was built: the first dependency that is a git repository.
+    /// What was built: the first dependency that is a git repository or a commit.
     pub fn source(&self) -> Option<Source<'_>> {
         let dependencies = &self.build_definition.resolved_dependencies;
         dependencies.iter().find_map(|dependency| {
-            let url = dependency.uri.strip_prefix("git+")?;
+            let commit = dependency.digest.get(GIT_COMMIT).map(String::as_str);
+            let url = dependency.uri.strip_prefix("git+");
+            if url.is_none() && commit.is_none() {
+                return None;
+            }
             // The reference may hold an `@` of its own (`refs/tags/model@v1`), and so may the host's user name.
-            let (repository, reference) = match url.split_once("@refs/") {
-                Some((repository, _)) => (repository, Some(&url[repository.len() + 1..])),
+            let (repository, reference) = match url.and_then(|url| Some((url, url.find("@refs/")?)))
+            {
+                Some((url, at)) => (Some(&url[..at]), Some(&url[at + 1..])),
                 None => (url, None),
             };
             Some(Source {
                 repository,
                 reference,
-                commit: dependency.digest.get(GIT_COMMIT).map(String::as_str),
+                commit,
             })
         })
+    }
+
+    /// Whether it says that it was built from a checkout that no commit holds.
+    pub fn has_changes(&self) -> bool {
+        let parameters = &self.build_definition.external_parameters;
+        self.build_definition.build_type == BUILD_TYPE
+            && parameters.pointer("/source/changed") == Some(&Value::Bool(true))
     }
 
     /// The files of the model that was packed: name in its folder, and hexadecimal SHA-256 digest.
@@ -262,6 +264,22 @@ impl Provenance {
         let parameters = &self.build_definition.external_parameters;
         parameters.pointer("/workflow/path")?.as_str()
     }
+}
+
+/// The commit, in its repository where that is known.
+fn source_of(build: &Build) -> Option<ResourceDescriptor> {
+    let mut source = ResourceDescriptor::default();
+    match (&build.repository, &build.reference) {
+        (Some(repository), Some(reference)) => source.uri = format!("git+{repository}@{reference}"),
+        (Some(repository), None) => source.uri = format!("git+{repository}"),
+        (None, _) => "source".clone_into(&mut source.name),
+    }
+    let commit = build.commit.iter();
+    source
+        .digest
+        .extend(commit.map(|commit| (GIT_COMMIT.to_owned(), commit.clone())));
+    let is_known = build.repository.is_some() || build.commit.is_some();
+    is_known.then_some(source)
 }
 
 /// External and internal parameters of a workflow's run.

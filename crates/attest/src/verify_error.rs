@@ -4,6 +4,8 @@
 //! could not be verified (no signature, another key, another identity): both are red, but only the first is evidence of a
 //! change.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use trainyard_core::digest::Sha256Digest;
 
 use crate::bundle::BundleError;
@@ -22,6 +24,8 @@ pub enum VerifyError {
     #[error(transparent)]
     Unverified(#[from] Unverified),
 }
+
+const SHA256_BYTES: usize = 32;
 
 /// cosign 3.1 signs with Ed25519 keys by Ed25519ph, which it cannot verify itself; aws-lc-rs does not have it.
 const PREHASHED: &str = "; or `cosign` made it, whose signatures with Ed25519 keys (Ed25519ph) are not supported: sign \
@@ -82,10 +86,7 @@ pub enum Unverified {
     #[error("keyless: the signature by the certificate is not proven")]
     Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// None of the trusted keys signed it.
-    #[error(
-        "signed by none of the {n_keys} trusted keys{}",
-        if hint.is_empty() { String::new() } else { format!("; the bundle names the key `{hint}`") }
-    )]
+    #[error("signed by none of the {n_keys} trusted keys{}", named_key(hint))]
     UnknownKey {
         /// How many there are.
         n_keys: usize,
@@ -120,6 +121,24 @@ pub enum Unverified {
         /// What it is.
         found: String,
     },
+}
+
+/// The key that a bundle names, as fingerprints are written elsewhere where it is one.
+fn named_key(hint: &str) -> String {
+    let fingerprint = STANDARD.decode(hint).ok();
+    let fingerprint = fingerprint.filter(|bytes| bytes.len() == SHA256_BYTES);
+    match fingerprint {
+        Some(bytes) => {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("; the bundle names the key `sha256:{hex}`")
+        }
+        None if hint.is_empty() => String::new(),
+        // As the tools of OpenSSF Model Signing do.
+        None if format!("sha256:{hint}").parse::<Sha256Digest>().is_ok() => {
+            format!("; the bundle names the key whose PEM file has the digest `sha256:{hint}`")
+        }
+        None => format!("; the bundle names the key `{hint}`"),
+    }
 }
 
 impl VerifyError {

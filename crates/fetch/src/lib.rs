@@ -19,7 +19,7 @@ pub struct DataArgs {
     /// Folder in which downloads are cached; by default `trainyard` in the user's cache folder.
     #[arg(long, value_name = "FOLDER", env = "TRAINYARD_CACHE")]
     pub cache: Option<PathBuf>,
-    /// PEM file of certificate authorities to trust in addition to the system's.
+    /// PEM file of certificates to trust in addition to the system's: of authorities, or of servers themselves.
     #[arg(long, value_name = "FILE", env = "TRAINYARD_CA")]
     pub ca: Option<PathBuf>,
 }

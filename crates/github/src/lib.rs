@@ -6,6 +6,7 @@
 
 mod answer;
 mod artifact;
+mod attestation;
 mod author;
 mod baseline;
 mod check;

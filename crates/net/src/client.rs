@@ -4,15 +4,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder};
+use reqwest::{Client, ClientBuilder};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use crate::trust;
 
 /// How servers are reached.
 ///
 /// Proxies are those of `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`. Certificate authorities are the
-/// system's, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` where these are set, and those of [`ClientOptions::ca`].
+/// system's, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` where these are set, and those of [`ClientOptions::ca`]. A server may
+/// also show one of the certificates in these files itself, for the names that it lists.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
-    /// A PEM file with more certificate authorities to trust.
+    /// A PEM file with more certificates to trust: of authorities, or of servers themselves.
     pub ca: Option<PathBuf>,
     /// Time to open a connection; no limit where absent.
     pub connect_timeout: Option<Duration>,
@@ -50,6 +55,9 @@ pub enum ClientError {
         /// The file.
         path: PathBuf,
     },
+    /// A certificate cannot be trusted, whatever it is shown for.
+    #[error("a certificate to trust cannot be used")]
+    Trust(#[source] rustls::Error),
     /// The client cannot be made, of what the system or the environment says.
     #[error("cannot set up the connection")]
     Setup(#[source] reqwest::Error),
@@ -66,7 +74,14 @@ impl ClientOptions {
     /// The client.
     pub fn build(&self) -> Result<Client, ClientError> {
         let authorities = self.authorities()?;
-        self.build_with(|builder| builder.tls_certs_merge(authorities))
+        let named: Vec<_> = (authorities.iter().cloned())
+            .chain(named_by_environment())
+            .collect();
+        if named.is_empty() {
+            return self.build_with(|builder| builder);
+        }
+        let tls = trust::tls(authorities, named).map_err(ClientError::Trust)?;
+        self.build_with(|builder| builder.tls_backend_preconfigured(tls))
     }
 
     /// A client for addresses without TLS, which trusts no authority: those of the system need not be read, which takes longer than many
@@ -102,9 +117,8 @@ impl ClientOptions {
         builder.build().map_err(ClientError::Setup)
     }
 
-    /// The certificates of the CA file, each as PEM, for a client that is not made here.
-    pub fn ca_certificates(&self) -> Result<Vec<String>, ClientError> {
-        const END: &str = "-----END CERTIFICATE-----";
+    /// The certificates of the CA file.
+    fn authorities(&self) -> Result<Vec<CertificateDer<'static>>, ClientError> {
         let Some(path) = &self.ca else {
             return Ok(Vec::new());
         };
@@ -112,27 +126,30 @@ impl ClientOptions {
             path: path.clone(),
             source,
         })?;
-        // Between certificates a bundle may hold comments in any encoding.
-        let text = String::from_utf8_lossy(&bytes);
-        let found: Vec<String> = text
-            .split_inclusive(END)
-            .filter_map(|part| Some(part[part.find("-----BEGIN CERTIFICATE-----")?..].to_owned()))
-            .collect();
-        let are_whole = found.iter().all(|part| part.ends_with(END));
-        if found.is_empty() || !are_whole {
+        let found = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
+        let found = found.unwrap_or_default();
+        if found.is_empty() {
             return Err(ClientError::NoCertificate { path: path.clone() });
         }
         Ok(found)
     }
+}
 
-    fn authorities(&self) -> Result<Vec<Certificate>, ClientError> {
-        let found = self.ca_certificates()?;
-        found
-            .iter()
-            .map(|text| Certificate::from_pem(text.as_bytes()))
-            .collect::<Result<_, _>>()
-            .map_err(ClientError::Setup)
-    }
+/// The certificates that the environment names in place of the system's. What cannot be read there is no certificate, as for the
+/// verifier of the system, which says so.
+fn named_by_environment() -> Vec<CertificateDer<'static>> {
+    let file = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let folders = std::env::var_os("SSL_CERT_DIR");
+    let folders = folders.iter().flat_map(std::env::split_paths);
+    let of_folders = folders
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flat_map(|entries| entries.flatten().map(|entry| entry.path()));
+    let certificates = |path: PathBuf| CertificateDer::pem_file_iter(path).into_iter().flatten();
+    file.into_iter()
+        .chain(of_folders)
+        .flat_map(certificates)
+        .flatten()
+        .collect()
 }
 
 #[cfg(test)]
@@ -170,7 +187,10 @@ mod tests {
         let one = include_str!("fixtures/ca.pem");
         std::fs::write(&path, format!("# first\n{one}# second\n{one}")).unwrap();
         let options = ClientOptions::default().with_ca(Some(&path));
-        assert_eq!(options.ca_certificates().unwrap(), [one.trim(); 2]);
+        assert_eq!(options.authorities().unwrap().len(), 2);
         options.build().unwrap();
+        // One that is cut off is not left out in silence.
+        std::fs::write(&path, format!("{one}{}", one.replace("-----END", "---END"))).unwrap();
+        assert!(options.authorities().is_err());
     }
 }

@@ -6,6 +6,8 @@ use std::io;
 use rustls::{CertificateError, InvalidMessage};
 use trainyard_core::error_chain::in_one_line;
 
+use crate::trust;
+
 /// What the next attempt will not change, and what the user can do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PermanentCause {
@@ -14,6 +16,11 @@ pub enum PermanentCause {
         "the server's certificate is signed by an unknown authority\nhint: name the PEM file of that authority by `--ca FILE` (or `TRAINYARD_CA`), or all authorities by `SSL_CERT_FILE`"
     )]
     UnknownAuthority,
+    /// The server shows the certificate of an authority, such as one that signs itself.
+    #[error(
+        "the server's certificate is an authority's own, and not one that is named here\nhint: name that very certificate by `--ca FILE` (or `TRAINYARD_CA`), or by `SSL_CERT_FILE`; `openssl s_client -connect HOST:PORT -showcerts </dev/null` prints it"
+    )]
+    OfAuthority,
     /// The certificate is of another host.
     #[error(
         "the server's certificate is not for this host name\nhint: use a name that the certificate lists"
@@ -128,6 +135,7 @@ fn of_tls(error: &rustls::Error) -> Option<PermanentCause> {
             | E::ExpiredContext { .. }
             | E::NotValidYet
             | E::NotValidYetContext { .. } => PermanentCause::Expired,
+            fault if trust::is_of_authority(fault) => PermanentCause::OfAuthority,
             fault => PermanentCause::Certificate(fault.to_string()),
         },
         // What a server without TLS answers is not a TLS record.

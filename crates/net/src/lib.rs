@@ -10,6 +10,7 @@ mod failure;
 mod retry;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 pub use client::{ClientError, ClientOptions};
 pub use encode::encode;

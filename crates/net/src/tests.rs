@@ -64,8 +64,15 @@ fn serve(answers: &'static [Answer], tls: Option<Arc<ServerConfig>>) -> u16 {
 }
 
 fn tls() -> Arc<ServerConfig> {
-    let certificate = CertificateDer::from_pem_slice(include_bytes!("fixtures/server.pem"));
-    let key = PrivateKeyDer::from_pem_slice(include_bytes!("fixtures/server.key"));
+    tls_of(
+        include_bytes!("fixtures/server.pem"),
+        include_bytes!("fixtures/server.key"),
+    )
+}
+
+fn tls_of(certificate: &[u8], key: &[u8]) -> Arc<ServerConfig> {
+    let certificate = CertificateDer::from_pem_slice(certificate);
+    let key = PrivateKeyDer::from_pem_slice(key);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -211,4 +218,28 @@ async fn what_will_fail_again_is_said_at_once() {
         matches!(no_address, PermanentCause::Request(_)),
         "{no_address}"
     );
+}
+
+/// The certificate that the documentation of docker-registry makes, which is its own authority.
+#[tokio::test(start_paused = true)]
+async fn a_certificate_that_signs_itself_is_accepted_where_it_is_named() {
+    let own = include_bytes!("fixtures/own.pem");
+    let port = serve(
+        &[OK, OK, OK],
+        Some(tls_of(own, include_bytes!("fixtures/own.key"))),
+    );
+    let https = format!("https://localhost:{port}/");
+    let folder = tempfile::tempdir().unwrap();
+    let named = folder.path().join("own.pem");
+    std::fs::write(&named, own).unwrap();
+    let other = folder.path().join("other.pem");
+    std::fs::write(&other, include_bytes!("fixtures/ca.pem")).unwrap();
+    for ca in [None, Some(other.as_path())] {
+        let given_up = get(&https, ca).await.0.unwrap_err();
+        let expected = Failure::Permanent(PermanentCause::OfAuthority);
+        assert_eq!(given_up.error, expected);
+        let text = given_up.error.to_string();
+        assert!(text.contains("`--ca FILE`"), "{text}");
+    }
+    assert_eq!(get(&https, Some(&named)).await.0.unwrap(), 200);
 }

@@ -5,6 +5,7 @@
 
 pub mod annotation;
 mod attachment;
+mod contents;
 mod credentials;
 mod digest_copy;
 mod digest_writer;
@@ -21,6 +22,7 @@ mod timestamp;
 mod unpack;
 
 pub use attachment::{Artifact, Attachment};
+pub use contents::files_below;
 pub use credentials::{Credentials, CredentialsError};
 pub use image::{EncodedImage, Image, ImageError, Platform, RuntimeConfig};
 pub use layer::{Compression, Layer, LayerError, LayerFile, LayerPlan, PackedFile};

@@ -31,6 +31,14 @@ pub enum UnpackError {
         /// What went wrong.
         source: io::Error,
     },
+    /// The layer is not an archive.
+    #[error("cannot read `{}` as a layer", blob.display())]
+    Read {
+        /// The layer.
+        blob: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
     /// An entry that our layers never have.
     #[error("the layer `{}` holds `{entry}`, {problem}", blob.display())]
     Entry {
@@ -86,15 +94,8 @@ fn unpack_those(
         into: into.to_owned(),
         source,
     };
-    let file = io::BufReader::with_capacity(BUFFER_BYTES, File::open(blob).map_err(error)?);
-    let reader: Box<dyn Read> = match media_type {
-        spec::LAYER_TAR => Box::new(file),
-        spec::LAYER_TAR_GZIP => Box::new(MultiGzDecoder::new(file)),
-        spec::LAYER_TAR_ZSTD => Box::new(zstd::Decoder::with_buffer(file).map_err(error)?),
-        other => return Err(UnpackError::MediaType(other.to_owned())),
-    };
+    let mut archive = archive(blob, media_type, error)?;
     fs::create_dir_all(into).map_err(error)?;
-    let mut archive = tar::Archive::new(reader);
     for entry in archive.entries().map_err(error)? {
         let mut entry = entry.map_err(error)?;
         let path = entry.path().map_err(error)?.into_owned();
@@ -119,6 +120,39 @@ fn unpack_those(
         }
     }
     Ok(())
+}
+
+/// Shows `look` each entry of the layer `blob` of type `media_type`.
+pub(crate) fn entries(
+    blob: &Path,
+    media_type: &str,
+    mut look: impl FnMut(&mut tar::Entry<'_, Box<dyn Read>>) -> io::Result<()>,
+) -> Result<(), UnpackError> {
+    let error = |source| UnpackError::Read {
+        blob: blob.to_owned(),
+        source,
+    };
+    let mut archive = archive(blob, media_type, error)?;
+    for entry in archive.entries().map_err(error)? {
+        look(&mut entry.map_err(error)?).map_err(error)?;
+    }
+    Ok(())
+}
+
+fn archive(
+    blob: &Path,
+    media_type: &str,
+    error: impl Fn(io::Error) -> UnpackError,
+) -> Result<tar::Archive<Box<dyn Read>>, UnpackError> {
+    let file = File::open(blob).map_err(&error)?;
+    let file = io::BufReader::with_capacity(BUFFER_BYTES, file);
+    let reader: Box<dyn Read> = match media_type {
+        spec::LAYER_TAR => Box::new(file),
+        spec::LAYER_TAR_GZIP => Box::new(MultiGzDecoder::new(file)),
+        spec::LAYER_TAR_ZSTD => Box::new(zstd::Decoder::with_buffer(file).map_err(error)?),
+        other => return Err(UnpackError::MediaType(other.to_owned())),
+    };
+    Ok(tar::Archive::new(reader))
 }
 
 /// Where an entry goes; `None` where it would leave `into`.

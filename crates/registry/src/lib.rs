@@ -51,7 +51,7 @@ pub struct Reach<'a> {
     pub args: &'a RegistryArgs,
     /// Registries without TLS beside those of the options.
     pub plain_http: &'a [String],
-    /// PEM file of certificate authorities to trust in addition to the system's.
+    /// PEM file of certificates to trust in addition to the system's: of authorities, or of servers themselves.
     pub ca: Option<PathBuf>,
     /// When a request is made again.
     pub retry: RetryPolicy,
@@ -62,8 +62,7 @@ pub struct Reach<'a> {
 impl Reach<'_> {
     /// A connection to the repository of `to`; nothing is sent yet.
     ///
-    /// Ends with [`ExitCode::Usage`] where address or authorities cannot be used, with [`ExitCode::Service`] where a file of logins
-    /// cannot.
+    /// Ends with [`ExitCode::Usage`] where address, authorities or a file of logins cannot be used.
     pub fn connect(&self, to: &ImageReference, access: Access) -> anyhow::Result<Registry> {
         let Self {
             args,
@@ -106,7 +105,7 @@ fn credentials(
             password: password.clone(),
         });
     }
-    let found = Credentials::find(to).exit_code(ExitCode::Service)?;
+    let found = Credentials::find(to).exit_code(ExitCode::Usage)?;
     Ok(or_workflow(found, token, &Environment::from_process(), to))
 }
 

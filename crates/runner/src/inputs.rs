@@ -4,12 +4,16 @@
 //! in front of the real ones, so clap checks both alike and its messages name the option. They are read only
 //! where `GITHUB_ACTIONS` or `TRAINYARD_INPUTS` (for other CI systems that call `run.sh`) says so, and only for
 //! long options that `--help` shows; elsewhere an `INPUT_…` variable belongs to another program.
+//!
+//! An option that may be repeated takes one value a line, as an input and on the command line. A variable that is empty is unset,
+//! whether it is an input or one that clap reads itself.
 
 use std::any::TypeId;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
 
-use clap::error::ErrorKind;
+use clap::builder::{OsStr, Resettable, StyledStr};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, Command, Parser};
 
@@ -24,9 +28,52 @@ use crate::redact::Redactor;
 /// GitHub Actions.
 pub fn parse<T: Parser>() -> T {
     let environment = Environment::from_process();
-    argv(&T::command(), std::env::args_os(), &environment)
-        .and_then(T::try_parse_from)
+    parse_from(std::env::args_os(), &environment)
         .unwrap_or_else(|error| leave(&error, &environment))
+}
+
+fn parse_from<T: Parser>(
+    args: impl IntoIterator<Item = OsString>,
+    environment: &Environment,
+) -> Result<T, clap::Error> {
+    let mut command = without_empty_variables(T::command());
+    let argv = argv(&command, args, environment)?;
+    let matches = command.try_get_matches_from_mut(argv);
+    let mut matches = matches.map_err(|error| with_variables(error, &command))?;
+    T::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// The command without the variables that are set to nothing, which clap takes for a value.
+fn without_empty_variables(command: Command) -> Command {
+    command.mut_args(|arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        match value {
+            Some(value) if value.is_empty() => arg.env(Resettable::<OsStr>::Reset),
+            _ => arg,
+        }
+    })
+}
+
+/// The error, which names the variables that would do in place of the options that are missing.
+fn with_variables(mut error: clap::Error, command: &Command) -> clap::Error {
+    let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    if error.kind() != ErrorKind::MissingRequiredArgument {
+        return error;
+    }
+    let tips = command.get_arguments().filter_map(|arg| {
+        let (long, variable) = (arg.get_long()?, arg.get_env()?.to_str()?);
+        let option = format!("--{long}");
+        let is_missing = |text: &String| text.split(' ').next() == Some(option.as_str());
+        let tip = format!("the environment variable `{variable}` holds it, too");
+        missing.iter().any(is_missing).then(|| StyledStr::from(tip))
+    });
+    let tips: Vec<StyledStr> = tips.collect();
+    if !tips.is_empty() {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    }
+    error
 }
 
 /// The long options that are inputs: those that take part in `--help`, flags that count aside.
@@ -43,16 +90,16 @@ pub fn variable(long: &str) -> String {
 }
 
 /// The arguments that clap is to parse: `args`, and after its first (the program) the inputs that `args` does
-/// not give itself.
+/// not give itself. Of an option that may be repeated, each line of a value is a value in both.
 ///
 /// White space around an input is dropped, as GitHub's toolkit does it, and an empty input is unset. A flag
-/// takes `true` or `false`; an option that may be repeated takes one value a line.
+/// takes `true` or `false`.
 pub fn argv(
     command: &Command,
     args: impl IntoIterator<Item = OsString>,
     environment: &Environment,
 ) -> Result<Vec<OsString>, clap::Error> {
-    let mut argv: Vec<OsString> = args.into_iter().collect();
+    let mut argv = line_by_line(command, args.into_iter().collect());
     if !(environment.is_github_actions() || is_set(environment, "TRAINYARD_INPUTS")) {
         return Ok(argv);
     }
@@ -70,6 +117,58 @@ pub fn argv(
     let after_program = argv.len().min(1);
     argv.splice(after_program..after_program, inputs);
     Ok(argv)
+}
+
+/// The arguments, with each line of an option that may be repeated as a value of its own.
+fn line_by_line(command: &Command, args: Vec<OsString>) -> Vec<OsString> {
+    let is_many = |long: &str| {
+        let mut found = command
+            .get_arguments()
+            .filter(|arg| arg.get_long() == Some(long));
+        found.any(|arg| matches!(Kind::of(arg), Some(Kind::Many)))
+    };
+    let mut split = Vec::with_capacity(args.len());
+    let mut args = args.into_iter().peekable();
+    while let Some(arg) = args.next() {
+        if arg == "--" {
+            split.push(arg);
+            break;
+        }
+        let Some(text) = arg.to_str().and_then(|text| text.strip_prefix("--")) else {
+            split.push(arg);
+            continue;
+        };
+        // `--name=value`, or `--name value`.
+        let (long, value) = match text.split_once('=') {
+            Some((long, value)) => (long, Some(value)),
+            None => (text, args.peek().and_then(|next| next.to_str())),
+        };
+        let values: Vec<&str> = match value {
+            Some(value) if value.contains('\n') && is_many(long) => lines(value).collect(),
+            _ => Vec::new(),
+        };
+        if values.is_empty() {
+            split.push(arg);
+            continue;
+        }
+        split.extend(values.iter().map(|value| with_value(long, value)));
+        if !text.contains('=') {
+            args.next();
+        }
+    }
+    split.extend(args);
+    split
+}
+
+/// The values in a text of one a line.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty())
+}
+
+/// In one piece: a value that begins with a dash stays a value.
+fn with_value(long: &str, value: &str) -> OsString {
+    format!("--{long}={value}").into()
 }
 
 /// How an option takes its value.
@@ -96,8 +195,7 @@ impl Kind {
     }
 }
 
-/// What the input of `arg` says, as arguments. `--name=value` in one piece: a value that begins with a dash
-/// stays a value.
+/// What the input of `arg` says, as arguments.
 fn arguments(
     command: &Command,
     arg: &Arg,
@@ -113,19 +211,15 @@ fn arguments(
     else {
         return Ok(Vec::new());
     };
-    let with_value = |value: &str| OsString::from(format!("--{long}={value}"));
     Ok(match kind {
         Kind::Flag if boolean(command, long, value)? => vec![format!("--{long}").into()],
         Kind::Flag => Vec::new(),
-        Kind::Boolean => vec![with_value(&boolean(command, long, value)?.to_string())],
-        Kind::One => vec![with_value(value)],
-        Kind::Many => {
-            let values = value.lines().map(str::trim);
-            values
-                .filter(|value| !value.is_empty())
-                .map(with_value)
-                .collect()
+        Kind::Boolean => {
+            let value = boolean(command, long, value)?;
+            vec![with_value(long, &value.to_string())]
         }
+        Kind::One => vec![with_value(long, value)],
+        Kind::Many => lines(value).map(|value| with_value(long, value)).collect(),
     })
 }
 
@@ -198,6 +292,11 @@ mod tests {
         min_rows: u32,
         #[arg(long, hide = true)]
         internal: Option<String>,
+        /// One of a pair.
+        #[arg(long, requires = "password")]
+        user: Option<String>,
+        #[arg(long, env = "NO_SUCH_PASSWORD", requires = "user")]
+        password: Option<String>,
     }
 
     fn parse_with(args: &[&str], variables: &[(&str, &str)]) -> Result<Args, clap::Error> {
@@ -208,7 +307,7 @@ mod tests {
 
     fn parse_in(environment: &Environment, args: &[&str]) -> Result<Args, clap::Error> {
         let args = ["trainyard-gate"].iter().chain(args).map(OsString::from);
-        argv(&Args::command(), args, environment).and_then(Args::try_parse_from)
+        parse_from(args, environment)
     }
 
     fn expected() -> Args {
@@ -219,6 +318,8 @@ mod tests {
             comment: true,
             min_rows: 3,
             internal: None,
+            user: None,
+            password: None,
         }
     }
 
@@ -279,6 +380,41 @@ mod tests {
         assert!(!parsed.dry_run);
     }
 
+    /// What `--help` says of such options: "one per line, or repeated".
+    #[test]
+    fn each_line_of_an_option_that_may_be_repeated_is_a_value_on_the_command_line_too() {
+        let nowhere = Environment::default();
+        for args in [
+            &["--tag", "one\n\n two \r\n-three", "-c", "a.toml"][..],
+            &["--tag=one\ntwo\n", "--tag", "-three\n", "-c", "a.toml"],
+            &["-c", "a.toml", "--tag=one", "--tag=two\n-three"],
+        ] {
+            let parsed = parse_in(&nowhere, args).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(parsed.tag, ["one", "two", "-three"], "{args:?}");
+        }
+        // Other options take the text as it is, and so does what is no option.
+        let parsed = parse_in(&nowhere, &["--config", "a\nb"]).unwrap();
+        assert_eq!(parsed.config, PathBuf::from("a\nb"));
+        let rest = ["--", "--tag", "a\nb"].map(OsString::from).to_vec();
+        assert_eq!(line_by_line(&Args::command(), rest.clone()), rest);
+    }
+
+    /// An argument is visible to other processes, so the variable is the one to set.
+    #[test]
+    fn a_missing_partner_is_named_by_its_variable_too() {
+        let nowhere = Environment::default();
+        let error = parse_in(&nowhere, &["-c", "a", "--user", "ann"]).unwrap_err();
+        let text = error.to_string();
+        assert_eq!(error.exit_code(), 2);
+        assert!(
+            text.contains("--password <PASSWORD>") && text.contains("`NO_SUCH_PASSWORD`"),
+            "{text}"
+        );
+        // It has no variable.
+        let error = parse_in(&nowhere, &["-c", "a", "--password", "pw"]).unwrap_err();
+        assert!(!error.to_string().contains("environment"), "{error}");
+    }
+
     #[test]
     fn mistakes_are_usage_errors_that_name_the_input() {
         let error = parse_with(&["-c", "a"], &[("INPUT_DRY_RUN", "yes")]).unwrap_err();
@@ -303,7 +439,10 @@ mod tests {
     fn the_documented_inputs_are_the_visible_options() {
         let command = Args::command();
         let names: Vec<_> = documented(&command).filter_map(Arg::get_long).collect();
-        assert_eq!(names, ["config", "tag", "dry-run", "comment", "min-rows"]);
+        let expected = [
+            "config", "tag", "dry-run", "comment", "min-rows", "user", "password",
+        ];
+        assert_eq!(names, expected);
         assert_eq!(variable("min-rows"), "INPUT_MIN_ROWS");
     }
 }

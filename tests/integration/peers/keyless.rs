@@ -13,6 +13,7 @@ use trainyard_oci::Layout;
 use super::program;
 use super::registry::Registry;
 use crate::evidence::{BUNDLE, Image, REPOSITORY};
+use crate::github::{Api, Repository};
 use crate::keyless::with_failed_verdict;
 use crate::project::{Project, Said, read_json};
 use crate::support::{output, repository, run, stage};
@@ -79,6 +80,10 @@ impl Sigstore {
 
     /// Publishes as a job on GitHub does that may ask for a token.
     fn publish(&self, project: &Project, to: &str, arguments: &[&str]) -> Said {
+        Said::of(&mut self.command(project, to, arguments), 0)
+    }
+
+    fn command(&self, project: &Project, to: &str, arguments: &[&str]) -> Command {
         let mut publish = project.stage(
             "publish-image",
             &["--push", to, "--tag", "1.0.0", "--keyless"],
@@ -91,7 +96,7 @@ impl Sigstore {
                 format!("{}/token?v=1", self.url),
             )
             .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "of-the-runner");
-        Said::of(&mut publish, 0)
+        publish
     }
 
     fn verify(&self, image: &str, identity: &str, issuer: &str, code: i32) -> Said {
@@ -191,6 +196,52 @@ fn an_image_that_is_signed_keyless_is_verified() {
             }
         }
     }
+}
+
+/// Each statement about the image is stored as it is attached, and a refusal is a warning that says what to do.
+#[test]
+fn statements_are_stored_in_githubs_attestations_too() {
+    let sigstore = Sigstore::start();
+    let registry = Registry::start();
+    let project = Project::passed();
+    project.write(
+        "event.json",
+        json!({ "ref": "refs/heads/main" }).to_string(),
+    );
+    let publish = |api: Api, repository: &Repository| {
+        let to = format!("{}/acme/{}", registry.address, repository.name);
+        let mut publish = sigstore.command(&project, &to, &["--rekor-url", &sigstore.url]);
+        let workflow = "acme/digits/.github/workflows/release.yml@refs/heads/main";
+        publish
+            .arg("--github-attestations")
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_API_URL", api.address())
+            .env("GITHUB_EVENT_NAME", "push")
+            .env("GITHUB_EVENT_PATH", project.path("event.json"))
+            .env("GITHUB_REF", "refs/heads/main")
+            .env("GITHUB_REPOSITORY", format!("acme/{}", repository.name))
+            .env("GITHUB_SHA", "d".repeat(40))
+            .env("GITHUB_TOKEN", "ghs_1234567890")
+            .env("GITHUB_WORKFLOW_REF", workflow);
+        Said::of(&mut publish, 0)
+    };
+    let repository = Repository { name: "stored" };
+    publish(Api::Checked, &repository).has_error("/acme/stored/attestations/3");
+    let stored = repository.state()["attestations"].clone();
+    let attached = bundles(&project, sigstore.folder.path());
+    let attached: Vec<Value> = attached.iter().map(|path| read_json(path)).collect();
+    // The last one is about the model's files, which are no image.
+    assert_eq!(attached.len(), 4);
+    assert_eq!(stored, json!(attached[..3]));
+
+    let repository = Repository { name: "refused" };
+    let fault = json!({ "method": "POST", "status": 403, "message": "Resource not accessible by integration", "times": 1 });
+    repository.prepare(&json!({ "fault": fault }));
+    let said = publish(Api::Direct, &repository);
+    said.has_error("add `attestations: write` to the job's `permissions:`");
+    said.has_error("attached to the image in the registry all the same");
+    said.has_output("::warning");
+    assert_eq!(repository.state()["attestations"], json!([]));
 }
 
 /// cosign takes the root of any instance, and looks the bundles up itself.

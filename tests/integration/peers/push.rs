@@ -22,13 +22,18 @@ use crate::support::run;
 
 /// A layout of one image under the name `v1`, whose model layer holds `model`.
 pub(crate) fn layout(folder: &Path, model: &[u8]) -> (Layout, Descriptor) {
+    layout_at("/model", folder, model)
+}
+
+/// The same, with the model as the file `target`.
+pub(crate) fn layout_at(target: &str, folder: &Path, model: &[u8]) -> (Layout, Descriptor) {
     let sources = tempfile::tempdir().unwrap();
-    let file = |name: &str, content: &[u8], is_executable| {
-        let source = sources.path().join(name);
+    let file = |target: &str, content: &[u8], is_executable| {
+        let source = sources.path().join(target.replace('/', "-"));
         fs::write(&source, content).unwrap();
         LayerFile {
             source,
-            target: format!("/{name}"),
+            target: target.to_owned(),
             is_executable,
         }
     };
@@ -40,8 +45,8 @@ pub(crate) fn layout(folder: &Path, model: &[u8]) -> (Layout, Descriptor) {
         user_id: 0,
         group_id: 0,
     };
-    let server = plan(file("serve", b"#!/bin/sh", true), Compression::Gzip);
-    let model = plan(file("model", model, false), Compression::None);
+    let server = plan(file("/serve", b"#!/bin/sh", true), Compression::Gzip);
+    let model = plan(file(target, model, false), Compression::None);
     let image = Image {
         layers: [server, model]
             .iter()

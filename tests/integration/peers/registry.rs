@@ -49,7 +49,7 @@ impl Registry {
             let openssl = |arguments: &[&str]| {
                 run(program("openssl").args(arguments).current_dir(folder));
             };
-            // A certificate that signs itself is refused as a server's: an authority, and a certificate of it.
+            // As organisations have it: an authority, and a certificate of it.
             openssl(&[
                 "req",
                 "-x509",

@@ -69,6 +69,8 @@ pub(crate) struct Behaviour {
     pub(crate) names_digests: bool,
     /// Connections that are cut after this many bytes of a body of over a megabyte, the next ones first.
     pub(crate) cuts: VecDeque<usize>,
+    /// Each connection is cut after this many bytes of a longer body, as by a proxy that lets no request last longer.
+    pub(crate) longest_request: Option<usize>,
     /// Blobs that are said to be there and are not.
     pub(crate) phantoms: BTreeSet<String>,
     /// Tags in a page of the list at most.
@@ -91,6 +93,7 @@ impl Default for Behaviour {
             lists_referrers: true,
             names_digests: true,
             cuts: VecDeque::new(),
+            longest_request: None,
             phantoms: BTreeSet::new(),
             tags_per_page: usize::MAX,
             per_64_kib: Duration::ZERO,
@@ -261,7 +264,8 @@ fn answer(
         let behaviour = &mut state.behaviour;
         let cut = (size > 1 << 20)
             .then(|| behaviour.cuts.pop_front())
-            .flatten();
+            .flatten()
+            .or_else(|| behaviour.longest_request.filter(|most| size > *most));
         let is_too_large = behaviour.max_body.is_some_and(|most| size > most);
         (cut, behaviour.per_64_kib, is_too_large)
     };

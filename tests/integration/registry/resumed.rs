@@ -7,19 +7,18 @@ fn large(folder: &std::path::Path) -> (Layout, Descriptor) {
     layout(folder, &large_model(1_300_000))
 }
 
+/// The bytes of all its blobs.
+fn size(layout: &Layout, manifest: &Descriptor) -> u64 {
+    let document = layout.manifest(manifest).unwrap();
+    let blobs = document.layers.iter().chain([&document.config]);
+    blobs.map(|blob| blob.size).sum()
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_next_attempt_sends_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let (layout, manifest) = large(folder.path());
-    let size: u64 = {
-        let document = layout.manifest(&manifest).unwrap();
-        document
-            .layers
-            .iter()
-            .chain([&document.config])
-            .map(|blob| blob.size)
-            .sum()
-    };
+    let size = size(&layout, &manifest);
     for (keeps_uploads, n_twice) in [(true, 0), (false, 4 << 20)] {
         let fake = Fake::start(Behaviour {
             keeps_uploads,
@@ -31,6 +30,49 @@ async fn the_next_attempt_sends_the_rest() {
         pushed.unwrap();
         assert_eq!(waits(&steps).len(), 1);
         assert_eq!(fake.uploaded_bytes() as u64, size + n_twice, "{steps:?}");
+        assert_whole(&fake, REPOSITORY);
+    }
+}
+
+/// docker-registry forgets what broke off, and a proxy that ends each long request would end every attempt. What is sent again is what
+/// the first request sent.
+#[tokio::test(start_paused = true)]
+async fn what_the_registry_forgot_is_sent_in_short_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let (layout, manifest) = large(folder.path());
+    let most = (4 << 20) + 1;
+    let fake = Fake::start(Behaviour {
+        keeps_uploads: false,
+        longest_request: Some(most),
+        ..Behaviour::default()
+    });
+    let image = (&layout, &manifest);
+    let (pushed, steps) = push_image(&fake, options(fake.address()), image).await;
+    pushed.unwrap();
+    assert_eq!(waits(&steps).len(), 1);
+    assert_whole(&fake, REPOSITORY);
+    let sent = fake.uploaded_bytes() as u64;
+    assert_eq!(sent, size(&layout, &manifest) + most as u64);
+}
+
+/// One that takes no chunks gets the blob whole again, as Elastic Container Registry and Artifact Registry must.
+#[tokio::test(start_paused = true)]
+async fn what_a_registry_without_chunks_forgot_is_sent_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let (layout, manifest) = large(folder.path());
+    let no_chunks = ("PATCH /v2/", fake::says("405 Method Not Allowed", ""));
+    for (chunk_taken, faults) in [("201 Created", vec![]), ("202 Accepted", vec![no_chunks])] {
+        let fake = Fake::start(Behaviour {
+            keeps_uploads: false,
+            cuts: [4 << 20].into(),
+            chunk_taken,
+            faults,
+            ..Behaviour::default()
+        });
+        let image = (&layout, &manifest);
+        let (pushed, steps) = push_image(&fake, options(fake.address()), image).await;
+        pushed.unwrap_or_else(|error| panic!("{chunk_taken}: {error}"));
+        assert_eq!(waits(&steps).len(), 1);
         assert_whole(&fake, REPOSITORY);
     }
 }

@@ -63,6 +63,8 @@ pub(super) struct Repository {
     /// Artifacts and their archives, by id.
     artifacts: BTreeMap<u64, (Value, Vec<u8>)>,
     releases: Releases,
+    /// Bundles, the first of which has the number 1.
+    attestations: Vec<Value>,
     /// Where files of a release are uploaded to, where that is not here.
     uploads: Option<String>,
     faults: Vec<Fault>,
@@ -106,6 +108,7 @@ impl Repository {
             "reactions": self.reactions,
             "reruns": self.reruns,
             "releases": self.releases.describe(),
+            "attestations": self.attestations,
             "requests": self.requests,
         })
     }
@@ -220,6 +223,19 @@ impl Repository {
             .filter(|artifact| name.is_none_or(|name| artifact["name"] == *name))
             .collect();
         json!({ "total_count": found.len(), "artifacts": found })
+    }
+
+    /// Takes a bundle that a certificate signed; what GitHub answers to another is not documented.
+    pub(super) fn attest(&mut self, body: &Value) -> Answer {
+        let bundle = &body["bundle"];
+        let is_whole = bundle["mediaType"].is_string()
+            && bundle["verificationMaterial"]["certificate"].is_object()
+            && bundle["dsseEnvelope"].is_object();
+        if !is_whole {
+            return Err((422, "Validation Failed".to_owned()));
+        }
+        self.attestations.push(bundle.clone());
+        Ok((201, json!({ "id": self.attestations.len() })))
     }
 
     /// What is asked below `releases`; `host` is the address that this was asked at.

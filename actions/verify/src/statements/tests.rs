@@ -39,6 +39,7 @@ fn provenance(files: &[FileEntry], key: &str) -> AttachedFile {
         repository: None,
         reference: None,
         commit: None,
+        has_changes: false,
         builder_id: "https://example.com/builder".to_owned(),
         run_url: None,
         dependencies: files
@@ -149,4 +150,27 @@ fn what_is_no_bundle_is_named_and_hides_nothing_else() {
     assert_eq!(found.contradictions.len(), 0, "{found:?}");
     let referrer = Sha256Digest::of(b"junk").to_string();
     assert!(found.not_checked[0].contains(&referrer), "{found:?}");
+}
+
+/// Signed for three verifiers by three keys, an image has three times as many statements.
+#[test]
+fn statements_by_another_key_are_one_line() {
+    let files = model(b"weights");
+    let predicate = serde_json::json!({ "result": "PASSED", "configuration": [] });
+    let about = ResourceDescriptor::new("m", &image());
+    let verdict = signed(&Statement::new(about, TEST_RESULT, predicate), OTHER);
+    let bundles = [
+        provenance(&files, OTHER),
+        attached("verdict", verdict.clone()),
+        provenance(&files, TRUSTED),
+        attached("second verdict", verdict),
+    ];
+    let found = of(&bundles, None);
+    assert_eq!(kinds(&found), ["provenance"]);
+    let key = PrivateKey::from_pem(OTHER).unwrap();
+    let fingerprint = key.public_key().fingerprint();
+    let line = format!(
+        "3 statements (provenance, verdict): signed by none of the 1 trusted keys; the bundle names the key `{fingerprint}`"
+    );
+    assert_eq!(found.not_checked, [line]);
 }

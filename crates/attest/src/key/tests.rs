@@ -206,3 +206,14 @@ fn a_secret_is_never_shown() {
         assert!(golden.private.lines().all(|line| !shown.contains(line)));
     }
 }
+
+/// The second would be passed over in silence.
+#[test]
+fn a_file_of_several_public_keys_is_refused() {
+    let one = PrivateKey::from_pem(include_str!("../../fixtures/p256.pem")).unwrap();
+    let other = PrivateKey::from_pem(include_str!("../../fixtures/p384.pem")).unwrap();
+    let both = one.public_key().to_pem() + &other.public_key().to_pem();
+    let error = PublicKey::from_pem(&both).unwrap_err();
+    assert_eq!(error, KeyError::Several(2));
+    assert!(error.to_string().contains("a file of its own"), "{error}");
+}

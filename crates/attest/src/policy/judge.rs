@@ -157,7 +157,7 @@ impl Policy {
     fn judge_build(&self, provenance: Option<&Provenance>, now_s: i64) -> Vec<Finding> {
         let source = provenance.and_then(Provenance::source);
         let repository = self.repository.as_ref().map(|wanted| {
-            let found = source.map(|source| source.repository);
+            let found = source.and_then(|source| source.repository);
             // GitHub does not tell capitals from small letters.
             let wanted_in_small = wanted.to_ascii_lowercase();
             let is_same = |found: &str| {

@@ -63,6 +63,7 @@ fn build(reference: Option<&str>, finished_on: Option<&str>) -> Verified {
         repository: Some("https://github.com/Owner/name".to_owned()),
         reference: reference.map(str::to_owned),
         commit: None,
+        has_changes: false,
         builder_id: "https://github.com/x".to_owned(),
         run_url: None,
         dependencies: Vec::new(),

@@ -14,6 +14,7 @@ fn on_github() -> Build {
         repository: Some("https://github.com/owner/repo".to_owned()),
         reference: Some("refs/heads/main".to_owned()),
         commit: Some("babca52ab0c93ae16539e5923cb0d7403b9a093b".to_owned()),
+        has_changes: false,
         builder_id: "https://github.com/owner/workflows/.github/workflows/publish.yml@main"
             .to_owned(),
         run_url: Some(
@@ -140,7 +141,7 @@ fn source_and_workflow_are_read_back() {
     let parameters = &provenance.build_definition.external_parameters;
     assert_eq!(parameters["workflow"]["ref"], "refs/tags/model@v1");
     let source = provenance.source().unwrap();
-    assert_eq!(source.repository, "https://github.com/owner/repo");
+    assert_eq!(source.repository, Some("https://github.com/owner/repo"));
     assert_eq!(source.reference, Some("refs/tags/model@v1"));
     assert_eq!(source.commit, build.commit.as_deref());
 
@@ -149,7 +150,16 @@ fn source_and_workflow_are_read_back() {
         repository: None,
         ..on_github()
     };
-    assert_eq!(Provenance::of(&unknown).unwrap().source(), None);
+    // A checkout without a remote is still a commit.
+    let provenance = Provenance::of(&unknown).unwrap();
+    let source = provenance.source().unwrap();
+    assert_eq!((source.repository, source.reference), (None, None));
+    assert_eq!(source.commit, build.commit.as_deref());
+    let nothing = Build {
+        commit: None,
+        ..unknown
+    };
+    assert_eq!(Provenance::of(&nothing).unwrap().source(), None);
     let without_reference = Build {
         system: BuildSystem::Other("local".to_owned()),
         repository: Some("ssh://git@example.com/repo".to_owned()),
@@ -158,8 +168,35 @@ fn source_and_workflow_are_read_back() {
     };
     let provenance = Provenance::of(&without_reference).unwrap();
     let source = provenance.source().unwrap();
-    assert_eq!(source.repository, "ssh://git@example.com/repo");
+    assert_eq!(source.repository, Some("ssh://git@example.com/repo"));
     assert_eq!(source.reference, None);
+}
+
+/// A policy that asks for a repository, a branch or a tag must not hold for what is in none.
+#[test]
+fn a_checkout_with_changes_is_not_a_source() {
+    let build = Build {
+        system: BuildSystem::Other("local".to_owned()),
+        commit: None,
+        has_changes: true,
+        ..on_github()
+    };
+    let provenance = Provenance::of(&build).unwrap();
+    assert_eq!(provenance.source(), None);
+    assert!(provenance.has_changes());
+    assert_eq!(
+        provenance.build_definition.external_parameters["source"],
+        json!({
+            "repository": "https://github.com/owner/repo",
+            "ref": "refs/heads/main",
+            "changed": true,
+        })
+    );
+    let clean = Build {
+        has_changes: false,
+        ..build
+    };
+    assert!(!Provenance::of(&clean).unwrap().has_changes());
 }
 
 #[test]

@@ -111,11 +111,26 @@ fn a_payload_of_another_type_is_not_under_the_signature() {
 fn what_lacks_evidence_is_unverified() {
     let error = check(&signed(1), 0).unwrap_err();
     assert!(!error.is_contradiction());
-    let hint = private(1).public_key().cosign_hint();
+    // As `openssl pkey -pubin -outform DER | sha256sum` prints it, and as all reports do.
+    let key = private(1).public_key().fingerprint();
     assert_eq!(
         error.to_string(),
-        format!("signed by none of the 1 trusted keys; the bundle names the key `{hint}`")
+        format!("signed by none of the 1 trusted keys; the bundle names the key `{key}`")
     );
+    let hints = [("", ""), ("a key", "; the bundle names the key `a key`")];
+    let of_model = private(1).public_key().model_signing_hint();
+    let words =
+        format!("; the bundle names the key whose PEM file has the digest `sha256:{of_model}`");
+    for (hint, words) in hints.into_iter().chain([(&*of_model, &*words)]) {
+        let error = Unverified::UnknownKey {
+            n_keys: 2,
+            hint: hint.to_owned(),
+        };
+        assert_eq!(
+            error.to_string(),
+            format!("signed by none of the 2 trusted keys{words}")
+        );
+    }
 
     let mut unsigned = signed(0);
     unsigned.envelope.signatures.clear();

@@ -1,7 +1,9 @@
 //! An upload: one PUT of known length, which every registry takes.
 //!
-//! One that breaks off is gone on with where the registry says how far it got (distribution specification, "Resuming an upload");
-//! one that is too large for what lies before the registry is sent in chunks.
+//! One that breaks off is gone on with where the registry says how far it got (distribution specification, "Resuming an upload").
+//! docker-registry does not: it forgets an upload whose request broke off, also one of chunks. What it forgets is sent again in short
+//! requests, since what ended the long one, such as a proxy's time limit, would end the next one too. A body that is too large for
+//! what lies before the registry is sent in chunks.
 
 use std::io::{self, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +33,9 @@ const MAX_REDIRECTS: usize = 5;
 const CHUNK_BYTES: u64 = 16 << 20;
 const MIN_CHUNK_BYTES: u64 = 1 << 20;
 
+/// What a short request sends, the most that ghcr.io takes as a chunk.
+const SHORT_CHUNK_BYTES: u64 = 4 << 20;
+
 /// The least that the registry takes as a chunk (distribution specification, "Pushing a blob in chunks").
 const CHUNK_MIN_LENGTH: &str = "oci-chunk-min-length";
 
@@ -42,31 +47,28 @@ struct Upload {
     min_chunk: u64,
 }
 
+/// What is left of an upload that broke off, in this push or an earlier one.
+enum Earlier {
+    /// None was begun.
+    None,
+    /// The registry has part of the blob.
+    Kept(Upload),
+    /// The registry has nothing of it any more.
+    Forgotten,
+}
+
 impl Registry {
     /// Sends the blob, or what is missing of it.
     pub(super) async fn upload(&self, blob: &BlobSource) -> Attempt<()> {
-        let resumed = self.resumed(blob).await?;
-        let was_resumed = resumed.is_some();
-        let upload = match resumed {
-            Some(upload) => upload,
-            None => self.begin(blob).await?,
-        };
-        let done = match self.put(blob, &upload).await {
-            Err(Trouble::Permanent(error))
-                if error.status() == Some(StatusCode::PAYLOAD_TOO_LARGE) =>
-            {
-                self.report(Progress::Quirk(
-                    "the registry refuses so large a body (413), so the blob is sent in chunks"
-                        .to_owned(),
-                ));
-                let upload = if was_resumed {
-                    upload
-                } else {
-                    self.begin(blob).await?
-                };
-                self.put_in_chunks(blob, upload).await
+        let earlier = self.earlier(blob).await?;
+        let was_resumed = matches!(earlier, Earlier::Kept(_));
+        let done = match earlier {
+            Earlier::None => {
+                let upload = self.begin(blob).await?;
+                self.put_whole(blob, upload, was_resumed).await
             }
-            done => done,
+            Earlier::Kept(upload) => self.put_whole(blob, upload, was_resumed).await,
+            Earlier::Forgotten => self.put_in_short_requests(blob).await,
         };
         match done {
             Ok(()) => {
@@ -112,10 +114,10 @@ impl Registry {
         })
     }
 
-    /// The upload that broke off, where the registry still knows it and has part of the blob.
-    async fn resumed(&self, blob: &BlobSource) -> Attempt<Option<Upload>> {
+    /// The upload that broke off, if any.
+    async fn earlier(&self, blob: &BlobSource) -> Attempt<Earlier> {
         let Some(url) = self.unfinished.find(&self.repository, &blob.digest) else {
-            return Ok(None);
+            return Ok(Earlier::None);
         };
         let asked = self.session.send(|client| client.get(url.clone())).await;
         let answer = match asked {
@@ -124,22 +126,57 @@ impl Registry {
                 if status != StatusCode::UNAUTHORIZED =>
             {
                 self.forget(blob);
-                return Ok(None);
+                return Ok(Earlier::Forgotten);
             }
             Err(trouble) => return Err(trouble),
         };
         let offset = n_received(answer.headers()).filter(|offset| *offset < blob.size);
         let Some(offset) = offset.filter(|offset| *offset > 1) else {
             self.forget(blob);
-            return Ok(None);
+            return Ok(Earlier::None);
         };
         let url = Session::location(&answer).unwrap_or(url);
         self.keep(blob, &url);
-        Ok(Some(Upload {
+        Ok(Earlier::Kept(Upload {
             url,
             offset,
             min_chunk: 0,
         }))
+    }
+
+    /// One request, or chunks where that is too large a body. `is_resumed`: whether the upload goes on, so that the registry has part of
+    /// the blob.
+    async fn put_whole(&self, blob: &BlobSource, upload: Upload, is_resumed: bool) -> Attempt<()> {
+        match self.put(blob, &upload).await {
+            Err(Trouble::Permanent(error))
+                if error.status() == Some(StatusCode::PAYLOAD_TOO_LARGE) =>
+            {
+                self.report(Progress::Quirk(
+                    "the registry refuses so large a body (413), so the blob is sent in chunks"
+                        .to_owned(),
+                ));
+                let upload = if is_resumed {
+                    upload
+                } else {
+                    self.begin(blob).await?
+                };
+                self.put_in_chunks(blob, upload, CHUNK_BYTES).await
+            }
+            done => done,
+        }
+    }
+
+    /// The blob from its beginning in short requests, or whole where the registry does not take chunks as the specification has them.
+    async fn put_in_short_requests(&self, blob: &BlobSource) -> Attempt<()> {
+        let upload = self.begin(blob).await?;
+        match self.put_in_chunks(blob, upload, SHORT_CHUNK_BYTES).await {
+            Err(Trouble::Permanent(error)) => {
+                tracing::debug!(%error, "the registry takes no chunks, so the blob is sent whole");
+                let upload = self.begin(blob).await?;
+                self.put_whole(blob, upload, false).await
+            }
+            done => done,
+        }
     }
 
     /// One PUT of all that is missing.
@@ -167,13 +204,14 @@ impl Registry {
         Err(malformed(Server::Registry, &problem))
     }
 
-    async fn put_in_chunks(&self, blob: &BlobSource, upload: Upload) -> Attempt<()> {
+    /// Chunks of `chunk` bytes at first, fewer where that is too large a body.
+    async fn put_in_chunks(&self, blob: &BlobSource, upload: Upload, chunk: u64) -> Attempt<()> {
         let Upload {
             mut url,
             mut offset,
             min_chunk,
         } = upload;
-        let mut chunk = CHUNK_BYTES.max(min_chunk);
+        let mut chunk = chunk.max(min_chunk);
         while offset < blob.size {
             let end = blob.size.min(offset + chunk);
             let sent = self.send_part(Method::PATCH, url.clone(), blob, offset, end);

@@ -41,6 +41,7 @@ fn build(system: BuildSystem) -> Build {
         repository: Some("https://github.com/owner/name".to_owned()),
         reference: Some("refs/tags/v1".to_owned()),
         commit: Some("c".repeat(40)),
+        has_changes: false,
         builder_id: "https://github.com/owner/name/.github/workflows/ci.yml@refs/tags/v1"
             .to_owned(),
         run_url: Some("https://github.com/owner/name/actions/runs/1/attempts/1".to_owned()),
