@@ -15,6 +15,7 @@ mod image;
 mod keyless;
 mod metrics;
 mod model_card;
+mod open_metrics;
 mod prometheus;
 pub(crate) mod push;
 mod registry;
