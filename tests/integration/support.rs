@@ -38,6 +38,8 @@ pub(crate) fn stage(name: &str) -> Command {
         "TRAINYARD_",
         "JENKINS_",
         "TRAVIS",
+        "GITLAB_",
+        "CI_",
     ];
     for (variable, _) in env::vars() {
         let is_of_ci = of_ci.iter().any(|prefix| variable.starts_with(prefix));

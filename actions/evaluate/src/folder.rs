@@ -18,9 +18,13 @@ use crate::subject::Subject;
 /// The page for people.
 pub(crate) const REPORT_FILE: &str = "report.html";
 
+/// The flat metrics as OpenMetrics' text, for GitLab.
+const OPEN_METRICS_FILE: &str = "metrics.txt";
+
 /// What may lie beside `evaluation.json`, in its order there.
-const SIBLINGS: [&str; 8] = [
+const SIBLINGS: [&str; 9] = [
     METRICS_FILE,
+    OPEN_METRICS_FILE,
     REPORT_FILE,
     "charts/learning-curve.svg",
     "charts/folds.svg",
@@ -138,6 +142,7 @@ fn write_siblings(folder: &Path, evaluation: &Evaluation) -> anyhow::Result<Vec<
     let confusion = evaluation.confusion.as_ref();
     let contents = [
         Some(metrics),
+        Some(report::open_metrics(evaluation).into_bytes()),
         Some(page.into_bytes()),
         report::learning_curve(&evaluation.history).map(String::into_bytes),
         report::FoldFigures::of(evaluation)

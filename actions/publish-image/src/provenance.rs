@@ -34,6 +34,7 @@ pub(crate) fn build(
         }),
         (Provider::Jenkins, _) => BuildSystem::Other("jenkins".to_owned()),
         (Provider::Travis, _) => BuildSystem::Other("travis".to_owned()),
+        (Provider::GitLab, _) => BuildSystem::Other("gitlab".to_owned()),
         (Provider::GitHubActions | Provider::None, _) => BuildSystem::Other(LOCAL.to_owned()),
     };
     let builder_id = match &system {

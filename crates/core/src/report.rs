@@ -17,6 +17,7 @@ mod markdown;
 mod mermaid;
 mod model_card;
 mod model_index;
+mod open_metrics;
 mod parts;
 mod release;
 mod release_notes;
@@ -44,6 +45,7 @@ pub use joined::{Leg, LegOutcome, joined_decision, joined_markdown, joined_title
 pub use markdown::icon as decision_icon;
 pub use mermaid::reliability as reliability_markdown;
 pub use model_card::{MODEL_CARD_FILE, model_card};
+pub use open_metrics::open_metrics;
 pub use parts::{FoldFigures, SliceRow, SliceTable};
 pub use release::Release;
 pub use release_notes::{RELEASE_NOTES_FILE, release_notes};

@@ -5,6 +5,7 @@
 
 mod event;
 mod github;
+mod gitlab;
 mod jenkins;
 mod payload;
 mod travis;
@@ -45,6 +46,8 @@ pub enum Provider {
     Jenkins,
     /// Travis CI.
     Travis,
+    /// GitLab CI, at gitlab.com or on a server of one's own.
+    GitLab,
     /// No CI system that we know.
     #[default]
     None,
@@ -59,6 +62,8 @@ impl Provider {
             Self::Jenkins
         } else if environment.is_true("TRAVIS") {
             Self::Travis
+        } else if environment.is_true("GITLAB_CI") {
+            Self::GitLab
         } else {
             Self::None
         }
@@ -113,7 +118,7 @@ pub struct Context {
     pub base_branch: Option<String>,
     /// The tag that was pushed or released.
     pub tag: Option<String>,
-    /// Number of the pull request. A fork's `workflow_run` does not tell it.
+    /// Number of the pull request, or of GitLab's merge request in its project. A fork's `workflow_run` does not tell it.
     pub pull_request: Option<u64>,
     /// Whether `head_sha` comes from another repository, or from one that is unknown or deleted.
     pub is_fork: bool,
@@ -121,11 +126,11 @@ pub struct Context {
     pub head_repository: Option<String>,
     /// Whether Dependabot started the run that computes: its token may not write, as a fork's.
     pub is_dependabot: bool,
-    /// The repository in which the run takes place, as `owner/name`.
+    /// The repository in which the run takes place, as `owner/name`; of GitLab's groups there may be several.
     pub repository: Option<String>,
-    /// GitHub's address for people, without a final slash.
+    /// Address for people of the server that has the repository, GitHub's where none is known; without a final slash.
     pub server_url: String,
-    /// Address of GitHub's REST API, without a final slash.
+    /// Address of GitHub's REST API, without a final slash; of no use where the repository is elsewhere.
     pub api_url: String,
     /// Address of GitHub's GraphQL API.
     pub graphql_url: String,
@@ -162,6 +167,7 @@ impl Context {
             Provider::GitHubActions => github::context(environment, &server_url(None))?,
             Provider::Jenkins => jenkins::context(environment),
             Provider::Travis => travis::context(environment),
+            Provider::GitLab => gitlab::context(environment),
             Provider::None => Self::default(),
         };
         context.provider = provider;

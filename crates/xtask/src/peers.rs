@@ -20,7 +20,7 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// Programs of the distribution: what is run, and the Debian package that holds it.
-const SYSTEM_PROGRAMS: [(&str, &str); 13] = [
+const SYSTEM_PROGRAMS: [(&str, &str); 16] = [
     ("docker-registry", "docker-registry"),
     ("skopeo", "skopeo"),
     ("podman", "podman"),
@@ -34,6 +34,11 @@ const SYSTEM_PROGRAMS: [(&str, &str); 13] = [
     ("shellcheck", "shellcheck"),
     ("git", "git"),
     ("chromium", "chromium"),
+    // In Jenkins's version, which is why its files are parsed by it.
+    ("groovy", "groovy"),
+    // A service manager that need not be the machine's first process.
+    ("runsvdir", "runit"),
+    ("systemd-analyze", "systemd"),
 ];
 
 /// A program that must be newer than what Debian 12 and 13 have: the package's name is the program's.
@@ -44,6 +49,9 @@ const SYSTEM_FOLDERS: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/us
 
 /// The Python packages, pinned; a dependency bot keeps this file fresh.
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
+
+/// Ansible with its linter and test runner, in an environment of its own: it pins what other packages would have newer.
+const ANSIBLE_REQUIREMENTS: &str = include_str!("../requirements-ansible.txt");
 
 /// The test runner that is installed where there is none.
 const NEXTEST_VERSION: &str = "0.9.143";
@@ -173,6 +181,9 @@ impl Toolbox {
     fn ensure_python_packages(&mut self) -> Result<()> {
         let programs = self.python_environment("python", REQUIREMENTS)?;
         self.path.insert(0, programs);
+        // Last, since it has a `python` too.
+        let programs = self.python_environment("ansible", ANSIBLE_REQUIREMENTS)?;
+        self.path.push(programs);
         Ok(())
     }
 
@@ -247,8 +258,9 @@ impl Toolbox {
 /// The names of all peers, for saying what was left out.
 pub(crate) fn names() -> String {
     let programs = SYSTEM_PROGRAMS.into_iter().map(|(program, _)| program);
-    let packages = REQUIREMENTS
-        .lines()
+    let packages = [ANSIBLE_REQUIREMENTS, REQUIREMENTS].into_iter();
+    let packages = packages
+        .flat_map(str::lines)
         .filter_map(|line| line.split_once("=="))
         .map(|(name, _)| name);
     // Of an aggregate's name, what is inside.
@@ -295,8 +307,9 @@ mod tests {
 
     #[test]
     fn every_python_package_is_pinned() {
-        let packages = REQUIREMENTS
-            .lines()
+        let packages = [REQUIREMENTS, ANSIBLE_REQUIREMENTS].into_iter();
+        let packages = packages
+            .flat_map(str::lines)
             .filter(|line| !line.is_empty() && !line.starts_with('#'));
         for package in packages {
             assert!(package.contains("=="), "`{package}` has no pinned version");

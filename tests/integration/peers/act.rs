@@ -2,7 +2,7 @@
 //! again with its cache, a release tag with a registry to push to, and a model that its rules turn away.
 #![cfg(unix)]
 
-mod project;
+pub(super) mod project;
 mod reports;
 
 use serde_json::Value;
@@ -16,8 +16,8 @@ const PUBLISH: &str = "Publish";
 const KEEP: &str = "Keep model, evaluation and verdict";
 
 /// One run of the workflow, as act logged it.
-struct Run {
-    is_green: bool,
+pub(super) struct Run {
+    pub(super) is_green: bool,
     events: Vec<Value>,
     log: String,
 }
@@ -59,7 +59,7 @@ impl Run {
             .next_back()
     }
 
-    fn messages(&self) -> String {
+    pub(super) fn messages(&self) -> String {
         let messages: Vec<_> = self
             .events
             .iter()

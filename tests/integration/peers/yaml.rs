@@ -145,13 +145,21 @@ fn zizmor_finds_nothing_that_applies() {
 }
 
 #[test]
-fn workflows_actions_and_dependabot_fit_their_schemas() {
+fn what_other_systems_read_fits_their_schemas() {
     for (schema, files) in [
         ("vendor.github-workflows", workflows()),
         ("vendor.github-actions", actions()),
         (
             "vendor.dependabot",
             vec![PathBuf::from(".github/dependabot.yml")],
+        ),
+        (
+            "vendor.travis",
+            vec![PathBuf::from("examples/travis/.travis.yml")],
+        ),
+        (
+            "vendor.gitlab-ci",
+            vec![PathBuf::from("examples/gitlab/.gitlab-ci.yml")],
         ),
     ] {
         run(in_repository("check-jsonschema")

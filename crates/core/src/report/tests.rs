@@ -543,6 +543,26 @@ mod gallery {
         ]
     }
 
+    /// The escapes of the OpenMetrics specification, section "Text format"; its Python parser reads them back in `peers::metrics`.
+    #[test]
+    fn the_metrics_text_holds_any_name() {
+        let mut evaluation = evaluation(10);
+        "a \"pet\" \\ dog\n".clone_into(&mut evaluation.model.name);
+        let key = MetricKey::overall("p95 of größe");
+        evaluation.measurements = vec![
+            Measurement::bare(MetricKey::overall("accuracy"), 0.9, None, None),
+            Measurement::bare(MetricKey::of_class("recall", "cat"), 0.5, None, None),
+            Measurement::bare(key, 1e-7, None, None),
+        ];
+        insta::assert_snapshot!(super::super::open_metrics(&evaluation), @r#"
+        # TYPE trainyard_metric gauge
+        # HELP trainyard_metric Metric of a model over all rows of its evaluation.
+        trainyard_metric{model="a \"pet\" \\ dog\n",metric="accuracy"} 0.9
+        trainyard_metric{model="a \"pet\" \\ dog\n",metric="p95 of größe"} 0.0000001
+        # EOF
+        "#);
+    }
+
     #[test]
     fn every_form_of_a_dozen_verdicts() {
         for example in examples() {

@@ -76,6 +76,21 @@ impl Event {
         }
     }
 
+    /// A pipeline of GitLab CI, by `CI_PIPELINE_SOURCE`. Its variables tell merge requests apart: a pipeline that another
+    /// one started has them too, and says nothing else of what started that.
+    pub(super) fn of_gitlab(source: Option<&str>, is_tag: bool, is_merge_request: bool) -> Self {
+        match source {
+            _ if is_merge_request => Self::PullRequest,
+            Some("merge_request_event" | "external_pull_request_event") => Self::PullRequest,
+            Some("push") | None if is_tag => Self::Tag,
+            Some("push") | None => Self::Push,
+            Some("schedule") => Self::Schedule,
+            Some("web") => Self::WorkflowDispatch,
+            Some("api" | "trigger" | "pipeline") => Self::RepositoryDispatch,
+            Some(other) => Self::Other(other.to_owned()),
+        }
+    }
+
     /// A build of Jenkins, which does not say what started the build of a branch.
     pub(super) const fn of_jenkins(is_tag: bool, is_pull_request: bool) -> Self {
         if is_pull_request {
@@ -166,5 +181,28 @@ mod tests {
         assert_eq!(Event::of_jenkins(false, false), Event::Push);
         assert_eq!(Event::of_jenkins(true, false), Event::Tag);
         assert_eq!(Event::of_jenkins(true, true), Event::PullRequest);
+    }
+
+    /// The values of `CI_PIPELINE_SOURCE` in GitLab's documentation, and what stands behind them.
+    #[test]
+    fn gitlabs_sources_are_the_same_events() {
+        let gitlab = |source| Event::of_gitlab(Some(source), false, false);
+        assert_eq!(gitlab("push"), Event::Push);
+        assert_eq!(gitlab("schedule"), Event::Schedule);
+        assert_eq!(gitlab("web"), Event::WorkflowDispatch);
+        for source in ["api", "trigger", "pipeline"] {
+            assert_eq!(gitlab(source), Event::RepositoryDispatch, "{source}");
+        }
+        for source in ["merge_request_event", "external_pull_request_event"] {
+            assert_eq!(gitlab(source), Event::PullRequest, "{source}");
+        }
+        for source in ["parent_pipeline", "chat", "webide", "external"] {
+            assert_eq!(gitlab(source), Event::Other(source.to_owned()));
+        }
+        assert_eq!(Event::of_gitlab(Some("push"), true, false), Event::Tag);
+        assert_eq!(
+            Event::of_gitlab(Some("parent_pipeline"), false, true),
+            Event::PullRequest
+        );
     }
 }

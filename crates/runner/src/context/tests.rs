@@ -225,9 +225,30 @@ fn jenkins_tells_branch_tag_and_pull_request() {
         some("feature/x")
     );
 
+    assert_eq!(context(&[("GIT_BRANCH", "detached")]).branch, None);
+
     let tag = context(&[("BRANCH_NAME", "v1.2.3"), ("TAG_NAME", "v1.2.3")]);
     assert_eq!(tag.event, Event::Tag);
     assert_eq!((tag.branch, tag.tag), (None, some("v1.2.3")));
+
+    let change = [
+        ("BRANCH_NAME", "PR-7"),
+        ("CHANGE_ID", "7"),
+        ("CHANGE_BRANCH", "feature"),
+        ("CHANGE_TARGET", "main"),
+        ("CHANGE_URL", "https://github.com/acme/digits/pull/7"),
+    ];
+    let own = context(&change);
+    assert_eq!((own.pull_request, own.trust()), (Some(7), Trust::Own));
+    assert_eq!(own.branch, some("feature"));
+    // A change without a number is a change all the same, of which nothing says whose it is.
+    let mut unnumbered = change;
+    unnumbered[1].1 = "I8473b95934b5732ac55d26311a706c9c2bde9940";
+    let unnumbered = context(&unnumbered);
+    assert_eq!(
+        (&unnumbered.event, unnumbered.trust()),
+        (&Event::PullRequest, Trust::Fork)
+    );
 
     let fork = context(&[
         ("BRANCH_NAME", "PR-7"),
@@ -296,6 +317,17 @@ fn travis_tells_branch_tag_and_pull_request() {
     let mut of_fork = pull_request;
     of_fork[4].1 = "stranger/digits";
     assert!(context(&of_fork).is_fork);
+    assert_eq!(context(&of_fork).head_repository, some("stranger/digits"));
+    // Whatever the number is, an event of a pull request is one.
+    for number in ["false", "", "seven"] {
+        of_fork[1].1 = number;
+        let found = context(&of_fork);
+        assert_eq!(
+            (&found.event, found.pull_request),
+            (&Event::PullRequest, None)
+        );
+        assert!(found.is_fork && !found.is_default_branch(), "{number}");
+    }
 
     let tag = context(&[
         ("TRAVIS_PULL_REQUEST", "false"),
@@ -303,6 +335,141 @@ fn travis_tells_branch_tag_and_pull_request() {
         ("TRAVIS_TAG", "v1.2.3"),
     ]);
     assert_eq!((tag.branch, tag.tag), (None, some("v1.2.3")));
+}
+
+/// What GitLab's documentation lists for each kind of pipeline.
+fn gitlab(extra: &[(&str, &str)]) -> Context {
+    let common = [
+        ("GITLAB_CI", "true"),
+        ("CI_SERVER_URL", "https://gitlab.acme.dev"),
+        ("CI_PROJECT_PATH", "ml/vision/digits"),
+        ("CI_PROJECT_URL", "https://gitlab.acme.dev/ml/vision/digits"),
+        ("CI_PROJECT_DIR", "/builds/ml/vision/digits"),
+        ("CI_DEFAULT_BRANCH", "main"),
+        ("CI_COMMIT_SHA", PUSHED_COMMIT),
+        ("CI_JOB_ID", "50"),
+        (
+            "CI_JOB_URL",
+            "https://gitlab.acme.dev/ml/vision/digits/-/jobs/50",
+        ),
+    ];
+    Context::from_environment(&environment(&[&common, extra].concat())).unwrap()
+}
+
+#[test]
+fn gitlab_tells_branch_and_tag() {
+    const BEFORE: &str = "a1c8a2d6f5a0bb4f7ba25cd3dc9a1d4b54bd0a67";
+    const ZEROS: &str = "0000000000000000000000000000000000000000";
+    let push = |before| {
+        gitlab(&[
+            ("CI_PIPELINE_SOURCE", "push"),
+            ("CI_COMMIT_BRANCH", "main"),
+            ("CI_COMMIT_BEFORE_SHA", before),
+        ])
+    };
+    let branch = push(BEFORE);
+    assert!(branch.is_default_branch());
+    assert_eq!(
+        (branch.provider, &branch.event, branch.trust()),
+        (Provider::GitLab, &Event::Push, Trust::Own)
+    );
+    assert_eq!(branch.repository, some("ml/vision/digits"));
+    assert_eq!(branch.server_url, "https://gitlab.acme.dev");
+    assert_eq!(branch.before, some(BEFORE));
+    assert_eq!(push(ZEROS).before, None);
+    assert_eq!(
+        branch.run.unwrap().url,
+        some("https://gitlab.acme.dev/ml/vision/digits/-/jobs/50")
+    );
+
+    let tag = gitlab(&[("CI_PIPELINE_SOURCE", "push"), ("CI_COMMIT_TAG", "v1.2.3")]);
+    assert_eq!(tag.event, Event::Tag);
+    assert_eq!((tag.branch, tag.tag), (None, some("v1.2.3")));
+    let schedule = gitlab(&[
+        ("CI_PIPELINE_SOURCE", "schedule"),
+        ("CI_COMMIT_BRANCH", "main"),
+        ("CI_COMMIT_BEFORE_SHA", ZEROS),
+    ]);
+    assert_eq!(schedule.event, Event::Schedule);
+    assert_eq!(schedule.head_sha, some(PUSHED_COMMIT));
+}
+
+#[test]
+fn gitlab_tells_merge_requests_and_whose_they_are() {
+    let request = [
+        ("CI_PIPELINE_SOURCE", "merge_request_event"),
+        ("CI_MERGE_REQUEST_IID", "7"),
+        ("CI_MERGE_REQUEST_PROJECT_PATH", "ml/vision/digits"),
+        ("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH", "ml/vision/digits"),
+        ("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "feature"),
+        ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main"),
+        ("CI_MERGE_REQUEST_DIFF_BASE_SHA", "2"),
+    ];
+    let detached = gitlab(&request);
+    assert_eq!(detached.event, Event::PullRequest);
+    assert_eq!(
+        (detached.head_sha, detached.base_sha),
+        (some(PUSHED_COMMIT), some("2"))
+    );
+    assert_eq!(
+        (detached.branch, detached.base_branch),
+        (some("feature"), some("main"))
+    );
+    assert_eq!((detached.pull_request, detached.is_fork), (Some(7), false));
+
+    // A pipeline for merged results tests a commit that only GitLab has.
+    let merged = [
+        ("CI_COMMIT_SHA", MERGE_COMMIT),
+        ("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", PUSHED_COMMIT),
+        ("CI_MERGE_REQUEST_TARGET_BRANCH_SHA", "3"),
+    ];
+    let merged = gitlab(&[&request[..], &merged].concat());
+    assert_eq!(
+        (merged.head_sha, merged.tested_sha, merged.base_sha),
+        (some(PUSHED_COMMIT), some(MERGE_COMMIT), some("3"))
+    );
+
+    // A fork's pipeline, in its own project or started by a member in this one; and one that does not say whose it is.
+    for (project, source) in [
+        ("stranger/digits", "stranger/digits"),
+        ("ml/vision/digits", "stranger/digits"),
+        ("ml/vision/digits", ""),
+    ] {
+        let mut variables = request;
+        variables[3].1 = source;
+        let variables = [&variables[..], &[("CI_PROJECT_PATH", project)]].concat();
+        let fork = gitlab(&variables);
+        assert_eq!(fork.trust(), Trust::Fork, "{variables:?}");
+        assert_eq!(fork.repository, some("ml/vision/digits"));
+    }
+    // A child pipeline keeps the variables of the merge request, and another source.
+    let mut child = request;
+    child[0].1 = "parent_pipeline";
+    child[3].1 = "stranger/digits";
+    assert_eq!(gitlab(&child).trust(), Trust::Fork);
+}
+
+#[test]
+fn gitlab_tells_pull_requests_of_a_mirrored_repository() {
+    let request = [
+        ("CI_PIPELINE_SOURCE", "external_pull_request_event"),
+        ("CI_COMMIT_BRANCH", "feature"),
+        ("CI_EXTERNAL_PULL_REQUEST_IID", "7"),
+        ("CI_EXTERNAL_PULL_REQUEST_SOURCE_REPOSITORY", "acme/digits"),
+        ("CI_EXTERNAL_PULL_REQUEST_TARGET_REPOSITORY", "acme/digits"),
+        ("CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_NAME", "feature"),
+        ("CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_SHA", PUSHED_COMMIT),
+        ("CI_EXTERNAL_PULL_REQUEST_TARGET_BRANCH_NAME", "main"),
+        ("CI_EXTERNAL_PULL_REQUEST_TARGET_BRANCH_SHA", "2"),
+    ];
+    let own = gitlab(&request);
+    assert_eq!((own.pull_request, own.trust()), (Some(7), Trust::Own));
+    assert_eq!((own.base_branch, own.base_sha), (some("main"), some("2")));
+    assert_eq!(own.repository, some("acme/digits"));
+    assert_eq!(own.server_url, "https://github.com");
+    let mut of_fork = request;
+    of_fork[3].1 = "stranger/digits";
+    assert_eq!(gitlab(&of_fork).trust(), Trust::Fork);
 }
 
 #[test]

@@ -6,11 +6,14 @@ use super::{CiRun, Context, Event};
 use crate::environment::Environment;
 
 pub(super) fn context(environment: &Environment) -> Context {
-    // "false" where the build is of no pull request.
-    let pull_request: Option<u64> = environment
+    // "false" where the build is not of a pull request; whatever else it says, or the event does, the build is of one.
+    let number = environment
         .get("TRAVIS_PULL_REQUEST")
-        .and_then(|number| number.parse().ok());
-    let is_pull_request = pull_request.is_some();
+        .filter(|number| *number != "false");
+    let named_event = environment.get("TRAVIS_EVENT_TYPE");
+    let is_pull_request =
+        Event::of_travis(named_event, false, number.is_some()) == Event::PullRequest;
+    let pull_request: Option<u64> = number.and_then(|number| number.parse().ok());
     let tag = environment.text("TRAVIS_TAG");
     let repository = environment.text("TRAVIS_REPO_SLUG");
     let head_repository = environment.get("TRAVIS_PULL_REQUEST_SLUG");
@@ -27,11 +30,7 @@ pub(super) fn context(environment: &Environment) -> Context {
         (named_branch.filter(|_| tag.is_none()), None)
     };
     Context {
-        event: Event::of_travis(
-            environment.get("TRAVIS_EVENT_TYPE"),
-            tag.is_some(),
-            is_pull_request,
-        ),
+        event: Event::of_travis(named_event, tag.is_some(), is_pull_request),
         head_sha: environment
             .text("TRAVIS_PULL_REQUEST_SHA")
             .filter(|_| is_pull_request)
@@ -42,6 +41,9 @@ pub(super) fn context(environment: &Environment) -> Context {
         tag: tag.filter(|_| !is_pull_request),
         pull_request,
         is_fork: is_pull_request && !is_own,
+        head_repository: environment
+            .text("TRAVIS_PULL_REQUEST_SLUG")
+            .filter(|_| is_pull_request),
         repository,
         run: environment.text("TRAVIS_BUILD_ID").map(|id| CiRun {
             id,

@@ -14,13 +14,13 @@ use crate::peers::program;
 use crate::support::{binaries, output, repository, run};
 
 /// A user's repository made from the example, with everything around it that GitHub would provide.
-pub(super) struct Project {
+pub(in crate::peers) struct Project {
     folder: TempDir,
 }
 
 impl Project {
     /// The example with a few rows of its data and `min_accuracy` as its rule's bound. Images go to `registry`.
-    pub(super) fn new(min_accuracy: &str, registry: &str) -> Self {
+    pub(in crate::peers) fn new(min_accuracy: &str, registry: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let project = Self { folder };
         let example = repository().join("examples/mnist");
@@ -58,7 +58,7 @@ impl Project {
         project
     }
 
-    fn path(&self, relative: &str) -> PathBuf {
+    pub(in crate::peers) fn path(&self, relative: &str) -> PathBuf {
         self.folder.path().join(relative)
     }
 
@@ -297,7 +297,7 @@ impl Project {
         fs::remove_file(self.path("project/trainyard.toml")).unwrap();
     }
 
-    pub(super) fn pull_request(&self) -> Run {
+    pub(in crate::peers) fn pull_request(&self) -> Run {
         let side = |name: &str| json!({"ref": name, "sha": "0".repeat(40), "repo": {"full_name": "acme/digits"}});
         let pull_request = json!({"number": 7, "head": side("feature"), "base": side("main")});
         self.act(
@@ -321,7 +321,7 @@ impl Project {
     }
 
     /// A file that the workflow kept as an artifact.
-    pub(super) fn artifact(&self, relative: &str) -> Value {
+    pub(in crate::peers) fn artifact(&self, relative: &str) -> Value {
         serde_json::from_str(&self.kept(&format!("trainyard-out/{relative}"))).unwrap()
     }
 }
