@@ -4,14 +4,17 @@
 //! preprocessed as `model.json` says. No TLS, no shell, nothing read but the model folder.
 //!
 //! One thread looks after the connections ([`connections`]); bodies are parsed as they come ([`body`], [`json`]) and rows computed on
-//! threads of their own ([`pool`]). The memory of all requests together is bounded ([`admission`]).
+//! threads of their own ([`pool`]). The memory of all requests together is bounded ([`admission`]). What is computed is counted for Prometheus
+//! ([`metrics`], [`drift`]).
 
 mod admission;
 mod answer;
 mod body;
 mod connections;
 mod datatype;
+mod drift;
 mod encoded;
+mod exposition;
 mod json;
 mod metrics;
 mod model;
@@ -33,6 +36,7 @@ use anyhow::Context as _;
 use clap::Parser;
 
 use connections::{ConnectionLimits, Ended, default_max_connections};
+pub use drift::DriftArgs;
 pub use model::Model;
 pub use server::{Limits, router};
 
@@ -80,6 +84,9 @@ pub struct Args {
     /// What is under way then has this time; a second signal ends it at once.
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     pub drain_timeout: u32,
+    /// How drift is measured.
+    #[command(flatten)]
+    pub drift: DriftArgs,
     /// Ask the server that runs on this machine at `--port` whether it is ready, and exit with 0 or 1.
     #[arg(long)]
     pub probe: bool,
@@ -130,7 +137,11 @@ pub fn main() -> ExitCode {
         .with_target(false)
         .with_ansi(false)
         .init();
-    let opened = Model::open(&args.model)
+    if let Some(problem) = args.drift.problem() {
+        let _ = writeln!(std::io::stderr(), "error: {problem}");
+        return ExitCode::from(2);
+    }
+    let opened = Model::open(&args.model, args.drift)
         .with_context(|| format!("cannot serve the model in `{}`", args.model.display()));
     let model = match opened {
         Ok(model) => model,

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::model::ModelManifest;
 
-use crate::protocol::VERSION;
+use crate::exposition::{Page, escaped, model_labels};
 
 /// Upper bounds in seconds.
 const BUCKETS: [f64; 14] = [
@@ -109,12 +109,12 @@ impl Metrics {
     }
 
     /// Rows were computed, with these classes predicted.
-    pub(crate) fn computed(&self, n_rows: usize, took: Duration, predicted: Option<Vec<usize>>) {
+    pub(crate) fn computed(&self, n_rows: usize, took: Duration, predicted: Option<&[usize]>) {
         self.n_rows.fetch_add(n_rows as u64, Ordering::Relaxed);
         let ns = took.as_nanos() as u64;
         self.compute_ns.fetch_add(ns, Ordering::Relaxed);
         for class in predicted.into_iter().flatten() {
-            if let Some(count) = self.predicted.get(class) {
+            if let Some(count) = self.predicted.get(*class) {
                 count.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -148,15 +148,19 @@ impl Metrics {
         manifest: &ModelManifest,
         digest: &Sha256Digest,
         n_waiting: usize,
+        is_ready: bool,
     ) -> String {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let label = format!(
-            "model=\"{}\",version=\"{VERSION}\"",
-            escaped(&manifest.name)
-        );
+        let label = model_labels(manifest);
         let mut page = Page::default();
         page.family("model_info", "gauge", "The model that is served; always 1.");
         page.sample("model_info", &format!("{label},digest=\"{digest}\""), 1);
+        page.family(
+            "ready",
+            "gauge",
+            "1 while the server is ready for requests, 0 once it is asked to end.",
+        );
+        page.sample("ready", &label, u8::from(is_ready));
         page.family(
             "inference_requests_total",
             "counter",
@@ -244,7 +248,7 @@ impl Metrics {
                 );
             }
         }
-        let mut text = page.0;
+        let mut text = page.into_text();
         // By the names that every process has (Prometheus, "Writing client libraries").
         let _ = write!(
             text,
@@ -273,30 +277,6 @@ impl Histogram {
             .fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
         self.n.fetch_add(1, Ordering::Relaxed);
     }
-}
-
-/// A page on its way. Writing to memory does not fail.
-#[derive(Default)]
-struct Page(String);
-
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = write!(
-            self.0,
-            "# HELP trainyard_{name} {help}\n# TYPE trainyard_{name} {kind}\n"
-        );
-    }
-
-    fn sample(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
-        let _ = writeln!(self.0, "trainyard_{name}{{{labels}}} {value}");
-    }
-}
-
-/// A label's value.
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
 }
 
 fn seconds(ns: u64) -> f64 {
@@ -337,11 +317,6 @@ mod tests {
         assert_eq!(counts[..4], [1, 1, 0, 1]);
         assert_eq!(counts.iter().sum::<u64>(), 3);
         assert_eq!(histogram.n.load(Ordering::Relaxed), 4);
-    }
-
-    #[test]
-    fn labels_are_escaped() {
-        assert_eq!(escaped("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use trainyard_ml::Threads;
 use trainyard_ml::predictor::{PredictError, Predictor, by_class};
 
 use crate::answer::Refusal;
+use crate::drift::{Drift, DriftArgs};
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 
@@ -25,11 +26,12 @@ pub struct Model(Arc<Loaded>);
 struct Loaded {
     predictor: Predictor,
     metrics: Metrics,
+    drift: Drift,
 }
 
 impl Model {
     /// Loads the model in `folder` and computes one row with it, so that the first request finds warm buffers.
-    pub fn open(folder: &Path) -> Result<Self, PredictError> {
+    pub fn open(folder: &Path, drift: DriftArgs) -> Result<Self, PredictError> {
         // Each computing thread works for itself.
         let predictor = Predictor::open(folder, Threads::single())?;
         predictor.score(&vec![0.0; predictor.n_inputs()], 1)?;
@@ -39,6 +41,7 @@ impl Model {
             .as_ref()
             .map_or(0, Vec::len);
         Ok(Self(Arc::new(Loaded {
+            drift: Drift::new(predictor.manifest(), drift),
             predictor,
             metrics: Metrics::new(n_classes),
         })))
@@ -63,17 +66,22 @@ impl Model {
         &self.0.metrics
     }
 
+    /// How its rows differ from those of training.
+    pub(crate) fn drift(&self) -> &Drift {
+        &self.0.drift
+    }
+
     /// The scores `[n_rows, n_outputs]` of raw rows, computed on this thread: for as few as [`Self::is_small`] says.
     pub(crate) fn score_here(&self, rows: &[f32], n_rows: usize) -> Result<Vec<f32>, Refusal> {
         let started = Instant::now();
         let predictor = &self.0.predictor;
         let scores = predictor.score(rows, n_rows).map_err(Refusal::internal)?;
         let took = started.elapsed();
-        let metrics = self.metrics();
-        let predicted = metrics
-            .counts_classes()
-            .then(|| predictor.predicted(&scores));
-        metrics.computed(n_rows, took, predicted.flatten());
+        let (metrics, drift) = (self.metrics(), self.drift());
+        let are_counted = metrics.counts_classes() || drift.is_measured();
+        let predicted = are_counted.then(|| predictor.predicted(&scores)).flatten();
+        metrics.computed(n_rows, took, predicted.as_deref());
+        drift.observe(n_rows, rows, &scores, predicted.as_deref());
         Ok(scores)
     }
 

@@ -257,7 +257,9 @@ async fn v2_index(State(app): State<App>) -> Json<Value> {
 async fn metrics(State(app): State<App>) -> Response {
     let model = &app.model;
     let n_waiting = app.admission.n_waiting();
-    let page = (model.metrics()).page(model.manifest(), model.digest(), n_waiting);
+    let is_ready = !app.is_draining.load(Ordering::Relaxed);
+    let mut page = (model.metrics()).page(model.manifest(), model.digest(), n_waiting, is_ready);
+    page.push_str(&model.drift().page(model.manifest()));
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(CONTENT_TYPE, kind)], page).into_response()
 }
