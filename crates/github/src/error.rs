@@ -25,6 +25,8 @@ pub enum Permission {
     ActionsRead,
     /// Running jobs again.
     ActionsWrite,
+    /// Issues.
+    IssuesWrite,
 }
 
 impl fmt::Display for Permission {
@@ -39,6 +41,7 @@ impl fmt::Display for Permission {
             Self::ContentsAndChecksRead => "contents: read` and `checks: read",
             Self::ActionsRead => "actions: read",
             Self::ActionsWrite => "actions: write",
+            Self::IssuesWrite => "issues: write",
         })
     }
 }
