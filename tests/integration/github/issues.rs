@@ -13,7 +13,7 @@ fn judge(run: &mut Run, run_id: u64, n_wrong: u32, arguments: &[&str], code: i32
     run.event = "schedule";
     run.project.write("trainyard.toml", CONFIG);
     run.evaluate("id", 300, n_wrong, "trainyard-out");
-    let arguments = [&["--issue-on-failure"], arguments].concat();
+    let arguments = [&["--issue-on-failure"][..], arguments].concat();
     run.gate(run_id, &arguments, code);
 }
 
