@@ -7,6 +7,7 @@ mod events;
 mod forks;
 mod fresh_rows;
 mod gate;
+mod issues;
 mod joined;
 mod looks;
 mod matrix;

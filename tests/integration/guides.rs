@@ -258,6 +258,7 @@ fn the_guides_show_the_files_of_readme_and_examples() {
     for (name, event, file) in [
         ("override.md", "issue_comment", "trainyard-override.yml"),
         ("forks.md", "workflow_run", "trainyard-forks.yml"),
+        ("monitoring.md", "schedule", "trainyard-re-evaluate.yml"),
     ] {
         let expected = fs::read_to_string(examples.join(file)).unwrap();
         assert_eq!(

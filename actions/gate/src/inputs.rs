@@ -97,6 +97,10 @@ pub struct GitHubArgs {
     /// need their own.
     #[arg(long, value_name = "KEY")]
     pub comment_key: Option<String>,
+    /// In runs by schedule or by hand: keep one issue for each key, which is opened or updated while the verdict is red and closed
+    /// once it is not (`issues: write`).
+    #[arg(long)]
+    pub issue_on_failure: bool,
     /// Do not write a check run.
     #[arg(long)]
     pub no_check: bool,
@@ -151,6 +155,10 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     (
         "check-url",
         "URL of the check run; empty if none was written.",
+    ),
+    (
+        "issue-url",
+        "URL of the issue that `issue-on-failure` opened, updated or closed; empty if there is none.",
     ),
     (
         "page",

@@ -186,6 +186,7 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     )?;
     stage.set_output("comment-url", written.comment_url.unwrap_or_default())?;
     stage.set_output("check-url", written.check_url.unwrap_or_default())?;
+    stage.set_output("issue-url", written.issue_url.unwrap_or_default())?;
     Ok(exit_code(&judged.verdict))
 }
 

@@ -7,7 +7,8 @@ use trainyard_core::gate::{BaselineRecord, Decision, Mark, Verdict};
 use trainyard_core::measurement::Measurement;
 use trainyard_core::report::{COMMENT_LIMIT, Report};
 use trainyard_github::{
-    Check, CheckAnnotation, CheckLevel, CheckReport, Conclusion, MARKER_LIMIT, Place, Stamp,
+    Check, CheckAnnotation, CheckLevel, CheckReport, Conclusion, ISSUE_MARKER_LIMIT, MARKER_LIMIT,
+    Place, Stamp,
 };
 use trainyard_runner::{Annotation, Context, Level, path_in_repository};
 
@@ -157,6 +158,13 @@ impl Plan<'_> {
         })
     }
 
+    /// The key of the issue that follows the verdict, where one is wanted. It is about what lies on the branch, so a pull request does
+    /// not touch it.
+    pub(crate) fn issue(&self, model: &str) -> Option<String> {
+        let is_of_time = matches!(self.role, Role::Scheduled { .. });
+        (self.args.issue_on_failure && is_of_time).then(|| self.key(model))
+    }
+
     fn key(&self, model: &str) -> String {
         key(self.args.comment_key.as_deref().unwrap_or(model))
     }
@@ -249,6 +257,12 @@ impl Plan<'_> {
             }
             None => text.push_str("Would write no comment\n"),
         }
+        if let Some(key) = self.issue(model) {
+            let _ = match report.verdict.is_let_through() {
+                true => writeln!(text, "Would close the issue `{key}`, if one is open"),
+                false => writeln!(text, "Would open or update the issue `{key}`"),
+            };
+        }
         text
     }
 }
@@ -290,6 +304,11 @@ pub(crate) fn marks_text<'m>(
 /// The report as a comment, with room for as many more characters.
 pub(crate) fn comment_text(report: &Report<'_>, n_reserved: usize) -> String {
     report.markdown(COMMENT_LIMIT - MARKER_LIMIT - n_reserved)
+}
+
+/// The report as an issue.
+pub(crate) fn issue_text(report: &Report<'_>) -> String {
+    report.markdown(COMMENT_LIMIT - ISSUE_MARKER_LIMIT)
 }
 
 /// Whether there is something to see: a rule that does not simply hold, another value than the baseline's, or no

@@ -16,12 +16,11 @@ use trainyard_core::results::ResultFolder;
 use trainyard_core::threshold::ChosenThreshold;
 use trainyard_ml::chosen_threshold;
 use trainyard_ml::data::{Dataset, Split};
-use trainyard_ml::input_summary::summarise;
 use trainyard_ml::store::{self, HISTORY_FILE, TrainingRows};
 use trainyard_ml::train::{
     self, Checkpoint, CheckpointError, EngineError, Event, Flow, Job, Outcome, Subject, TrainError,
 };
-use trainyard_ml::{Threads, instruction_set};
+use trainyard_ml::{Threads, input_summary, instruction_set, prediction_summary};
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
 pub use inputs::{Inputs, OUTPUTS};
@@ -255,13 +254,22 @@ impl Run<'_> {
             Some(Err(problem)) => tracing::warn!("`[evaluate] threshold` is not met: {problem}"),
             None => {}
         }
+        let predictions = prediction_summary::summarise(
+            &trained.network,
+            rows,
+            validation,
+            config.data.classes.as_deref(),
+            threshold.as_ref(),
+            threads,
+        );
         let rows = TrainingRows {
             data_digest: subject.data_digest.clone(),
             n_rows: rows.n_rows(),
             n_validation_rows: validation.map_or(0, Dataset::n_rows),
             columns: rows.columns.clone(),
             threshold,
-            input_summary: summarise(rows).exit_code(ExitCode::Data)?,
+            input_summary: input_summary::summarise(rows).exit_code(ExitCode::Data)?,
+            prediction_summary: predictions.exit_code(ExitCode::Data)?,
         };
         let model =
             store::write_model(results, config, &trained, rows, &run).exit_code(ExitCode::Data)?;

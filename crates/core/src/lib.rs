@@ -14,6 +14,7 @@ pub mod table;
 pub mod threshold;
 
 pub mod config;
+pub mod drift;
 pub mod model;
 pub mod prediction_task;
 

@@ -11,16 +11,18 @@ mod input_summary;
 mod loss;
 mod manifest;
 mod origin;
+mod prediction_summary;
 mod preprocessing;
 mod run;
 
 pub use artifact::{Artifact, NetworkArtifact, OnnxArtifact};
 pub use file_entry::FileEntry;
 pub use folder::{ModelError, ModelFolder};
-pub use input_summary::{Histogram, InputSummary, SummaryScope, ValueSummary};
+pub use input_summary::{Histogram, InputSummary, RowSummary, SummaryScope, ValueSummary};
 pub use loss::Loss;
 pub use manifest::{ModelManifest, Task, TensorSpec};
 pub use origin::{Engine, ImportProof, ImportedOrigin, Origin, TrainedOrigin, TrainingSummary};
+pub use prediction_summary::{PredictedDistribution, PredictedRows, PredictionSummary};
 pub use preprocessing::Preprocessing;
 pub use run::RunRecord;
 

@@ -250,11 +250,12 @@ impl GitHub {
         permission: Permission,
     ) -> Result<Vec<T>, GitHubError> {
         const PER_PAGE: usize = 100;
+        let separator = if list.contains('?') { '&' } else { '?' };
         let mut all = Vec::new();
         for page in 1..=max_pages {
             let request = Request {
                 method: Method::GET,
-                route: self.path(&format!("{list}?per_page={PER_PAGE}&page={page}")),
+                route: self.path(&format!("{list}{separator}per_page={PER_PAGE}&page={page}")),
                 body: None,
                 doing,
                 permission,

@@ -27,6 +27,8 @@ pub enum Permission {
     ActionsWrite,
     /// Attestations.
     AttestationsWrite,
+    /// Issues.
+    IssuesWrite,
 }
 
 impl fmt::Display for Permission {
@@ -42,6 +44,7 @@ impl fmt::Display for Permission {
             Self::ActionsRead => "actions: read",
             Self::ActionsWrite => "actions: write",
             Self::AttestationsWrite => "attestations: write",
+            Self::IssuesWrite => "issues: write",
         })
     }
 }

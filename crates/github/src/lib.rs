@@ -1,5 +1,5 @@
-//! GitHub's REST API as Trainyard uses it: one comment per key, one check run per model, one section of a release's notes, whatever
-//! else happens meanwhile.
+//! GitHub's REST API as Trainyard uses it: one comment per key, one check run per model, one issue per key, one section of a
+//! release's notes, whatever else happens meanwhile.
 //!
 //! Requests go through octocrab, over `net`'s client and its retries. Everything that GitHub answers is read into types
 //! of our own, which hold what we use.
@@ -15,6 +15,7 @@ mod comment;
 mod comparison;
 mod error;
 mod history;
+mod issue;
 mod overriding;
 mod pull;
 mod release;
@@ -36,6 +37,7 @@ pub use client::{GitHub, Options};
 pub use comment::{Comment, MARKER_LIMIT, Outcome, Place, Stamp};
 pub use error::{GitHubError, Permission};
 pub use history::Tested;
+pub use issue::{ISSUE_MARKER_LIMIT, Issue, IssueOutcome, IssueText};
 pub use overriding::{Command, Thread};
 pub use pull::{Pull, RequestOf};
 pub use release::Release;

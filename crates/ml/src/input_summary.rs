@@ -3,7 +3,7 @@
 //! One pass over at most [`MAX_VALUES`] values on the caller's thread, so that the bits depend on the data alone and a
 //! dataset larger than memory costs no more than one that fits.
 
-use trainyard_core::model::{Histogram, InputSummary, SummaryScope, ValueSummary};
+use trainyard_core::model::{Histogram, InputSummary, RowSummary, SummaryScope, ValueSummary};
 
 use crate::data::{DataError, Dataset};
 
@@ -32,11 +32,17 @@ pub fn summarise(rows: &Dataset) -> Result<InputSummary, DataError> {
         .map(|idx| (idx as u64 * rows.n_rows() as u64 / n_rows as u64) as u32)
         .collect();
     let mut parts: Vec<Distribution> = (0..n_parts).map(|_| Distribution::new()).collect();
+    // Columns of a table have nothing in common that a mean over them would say.
+    let has_rows = over != SummaryScope::Feature;
+    let mut of_rows = Vec::with_capacity(if has_rows { n_rows } else { 0 });
     let block_rows = (BLOCK_VALUES / row_len).max(1);
     let mut values = vec![0.0; block_rows.min(n_rows) * row_len];
     for block in chosen.chunks(block_rows) {
         let values = &mut values[..block.len() * row_len];
         rows.gather(block, values)?;
+        if has_rows {
+            of_rows.extend(values.chunks_exact(row_len).filter_map(RowSummary::of_row));
+        }
         match parts.as_mut_slice() {
             [part] => part.add(values.iter().copied()),
             parts => {
@@ -47,21 +53,35 @@ pub fn summarise(rows: &Dataset) -> Result<InputSummary, DataError> {
             }
         }
     }
+    let of_rows = has_rows.then(|| RowSummary {
+        mean: summary_of(of_rows.iter().map(|(mean, _)| *mean as f32)),
+        contrast: summary_of(of_rows.iter().map(|(_, contrast)| *contrast as f32)),
+    });
     Ok(InputSummary {
         over,
         n_rows: n_rows as u64,
         parts: parts.iter().map(Distribution::summarise).collect(),
+        rows: of_rows,
     })
 }
 
-/// Counts of values by their upper 16 bits (sign, exponent and seven bits of the mantissa), and their moments.
+/// How these values are distributed.
+pub(crate) fn summary_of(values: impl Iterator<Item = f32>) -> ValueSummary {
+    let mut distribution = Distribution::new();
+    distribution.add(values);
+    distribution.summarise()
+}
+
+/// Counts of values by the upper 16 bits (sign, exponent and seven bits of the mantissa) of how far they lie from a typical value, and
+/// their moments.
 ///
-/// Such cells are fixed before any value is seen, are fine where values are small and coarse where they are large, and
-/// keep whole numbers up to 256 apart: an outlier does not spoil them as it would cells of one width.
+/// Such cells are fine near that value and coarse far from it, and keep whole numbers up to 256 from it apart: an outlier does not
+/// spoil them as it would cells of one width, and neither does an offset such as that of years.
 struct Distribution {
     counts: Vec<u32>,
     n: u64,
-    /// The first value. Sums are of what values differ from it, so that large values lose no digits.
+    /// The median of the values that were added first. Cells and sums are of what values differ from it, so that large values lose no
+    /// digits.
     origin: f64,
     sum: f64,
     squares: f64,
@@ -85,18 +105,30 @@ impl Distribution {
     }
 
     fn add(&mut self, values: impl Iterator<Item = f32>) {
+        // Minus zero is zero.
+        let values = values
+            .filter(|value| value.is_finite())
+            .map(|value| value + 0.0);
+        if self.n == 0 {
+            let mut first: Vec<f32> = values.collect();
+            if first.is_empty() {
+                return;
+            }
+            let middle = first.len() / 2;
+            // A copy: sums depend on the order of the values.
+            let mut sorted = first.clone();
+            self.origin = f64::from(*sorted.select_nth_unstable_by(middle, f32::total_cmp).1);
+            self.add_finite(first.drain(..));
+        } else {
+            self.add_finite(values);
+        }
+    }
+
+    fn add_finite(&mut self, values: impl Iterator<Item = f32>) {
         for value in values {
-            if !value.is_finite() {
-                continue;
-            }
-            // Minus zero is zero.
-            let value = value + 0.0;
-            if self.n == 0 {
-                self.origin = f64::from(value);
-            }
             self.n += 1;
-            self.counts[cell_of(value)] += 1;
             let difference = f64::from(value) - self.origin;
+            self.counts[cell_of(difference)] += 1;
             self.sum += difference;
             self.squares += difference * difference;
             self.min = self.min.min(value);
@@ -149,7 +181,7 @@ impl Distribution {
             let has_enough = counts[last] * n_bins_left >= n_left;
             if counts[last] > 0 && n_bins_left > 1 && has_enough {
                 n_left -= counts[last];
-                edges.push(f64::from(lower_end(cell)));
+                edges.push(self.origin + f64::from(lower_end(cell)));
                 counts.push(0);
             }
             let last = counts.len() - 1;
@@ -159,9 +191,19 @@ impl Distribution {
     }
 }
 
-/// The cell of a finite value other than minus zero; cells ascend with the values.
-const fn cell_of(value: f32) -> usize {
-    let bits = value.to_bits();
+/// The cell of a difference of two finite values; cells ascend with the differences.
+const fn cell_of(difference: f64) -> usize {
+    /// Bits of a mantissa that `f32` does not have. They are rounded down, so that no difference leaves its cell.
+    const SURPLUS: u64 = (1 << 29) - 1;
+    let bits = difference.to_bits();
+    let down = if bits >> 63 == 0 {
+        bits
+    } else {
+        bits + SURPLUS
+    };
+    // Twice the largest value is in the last cell.
+    let cut = (f64::from_bits(down & !SURPLUS) as f32).clamp(f32::MIN, f32::MAX);
+    let bits = cut.to_bits();
     let ascending = if bits >> 31 == 0 {
         bits | 1 << 31
     } else {
@@ -231,6 +273,7 @@ pub(crate) mod tests {
             (summary.over, summary.n_rows),
             (SummaryScope::Feature, 5000)
         );
+        assert_eq!(summary.rows, None);
         for (idx, part) in summary.parts.iter().enumerate() {
             let column: Vec<f32> = table.chunks(2).map(|row| row[idx]).collect();
             let (mean, std) = expected(&column);
@@ -248,6 +291,35 @@ pub(crate) mod tests {
         // Neither empty nor lopsided: no bin holds more than twice its share.
         let counts = &summary.parts[0].histogram.counts;
         assert!(counts.len() == MAX_BINS && counts.iter().all(|count| (1..625).contains(count)));
+    }
+
+    /// Such as years: cells around zero would hold all of them.
+    #[test]
+    fn values_far_from_zero_are_told_apart() {
+        let years: Vec<f32> = (0..1600).map(|idx| 2000.0 + (idx % 16) as f32).collect();
+        let summary = summarise(&dataset(&[1], Features::F32(years), 1600)).unwrap();
+        let histogram = &summary.parts[0].histogram;
+        assert_eq!(histogram.counts, [100; 16]);
+        for (edge, year) in histogram.edges.iter().zip(2001..) {
+            assert!(
+                f64::from(year - 1) < *edge && *edge <= f64::from(year),
+                "{edge} {year}"
+            );
+        }
+        // Of both signs, with an outlier, and with more digits than a difference of `f32` has.
+        let mut values = noise(5000, 3);
+        values
+            .iter_mut()
+            .for_each(|value| *value = *value * 1e-3 - 0.3);
+        values.extend([f32::MAX, f32::MIN]);
+        let n_rows = values.len();
+        let summary = summarise(&dataset(&[1], Features::F32(values.clone()), n_rows)).unwrap();
+        let histogram = &summary.parts[0].histogram;
+        assert_eq!(histogram.counts.len(), MAX_BINS);
+        for (bin, count) in histogram.counts.iter().enumerate() {
+            let is_inside = |value: &&f32| histogram.bin_of(f64::from(**value)) == bin;
+            assert_eq!(*count, values.iter().filter(is_inside).count() as u64);
+        }
     }
 
     #[test]
@@ -268,6 +340,12 @@ pub(crate) mod tests {
         assert!(grey.histogram.counts.len() > 8, "{grey:?}");
         assert_eq!((white.mean, white.std, white.min), (255.0, 0.0, 255.0));
         assert_eq!(white.histogram.counts, [900]);
+        // Brightness and contrast of each image, over both channels.
+        let rows = summary.rows.unwrap();
+        assert_eq!((rows.mean.n, rows.contrast.n), (100, 100));
+        let of_channels = f64::midpoint(grey.mean, white.mean);
+        assert!((rows.mean.mean - of_channels).abs() < 1e-4, "{rows:?}");
+        assert!(rows.contrast.min > 100.0, "{rows:?}");
     }
 
     #[test]
@@ -301,13 +379,14 @@ pub(crate) mod tests {
             -3.0e38, -256.0, -1.5, -1.0e-40, 0.0, 1.0e-40, 0.5, 255.0, 256.0, 3.0e38,
         ];
         for pair in values.windows(2) {
-            assert!(cell_of(pair[0]) <= cell_of(pair[1]), "{pair:?}");
+            let cells = [pair[0], pair[1]].map(|value| cell_of(f64::from(value)));
+            assert!(cells[0] <= cells[1], "{pair:?}");
         }
         for value in values {
-            assert!(lower_end(cell_of(value)) <= value, "{value}");
+            assert!(lower_end(cell_of(f64::from(value))) <= value, "{value}");
         }
         for whole in 0..256_u16 {
-            assert_eq!(lower_end(cell_of(f32::from(whole))), f32::from(whole));
+            assert_eq!(lower_end(cell_of(f64::from(whole))), f32::from(whole));
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod input_summary;
 pub mod kernels;
 pub mod network;
 pub mod optimizer;
+pub mod prediction_summary;
 pub mod predictions;
 pub mod predictor;
 pub use trainyard_core::random;

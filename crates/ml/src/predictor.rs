@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::metrics::argmax;
 use trainyard_core::model::{Artifact, FileEntry, ModelError, ModelFolder, ModelManifest};
+use trainyard_core::threshold::ChosenThreshold;
 
 use crate::data::{DataError, Dataset};
 use crate::network::{Network, NetworkError, ReadTensorsError, Workspace, load};
@@ -75,6 +76,29 @@ pub fn by_class(scores: &[f32], n_outputs: usize) -> Cow<'_, [f32]> {
     }
 }
 
+/// The index of the class that is predicted for each row of `scores[n, n_outputs]`, as the evaluation predicts: by the threshold, else
+/// the best one.
+pub(crate) fn predicted_classes(
+    scores: &[f32],
+    n_outputs: usize,
+    names: &[String],
+    threshold: Option<&ChosenThreshold>,
+) -> Vec<usize> {
+    let scores = by_class(scores, n_outputs);
+    let threshold = threshold.and_then(|chosen| {
+        let positive = names
+            .iter()
+            .position(|name| *name == chosen.positive_class)?;
+        Some((positive, chosen.threshold?))
+    });
+    let predicted = |row: &[f32]| match threshold {
+        Some((positive, threshold)) if f64::from(row[positive]) >= threshold => positive,
+        Some((positive, _)) => 1 - positive,
+        None => argmax(row),
+    };
+    scores.chunks_exact(names.len()).map(predicted).collect()
+}
+
 impl Predictor {
     /// Opens the model in `folder`, or in a tar archive, such as a layer of an image. Each of its files is read once: what is computed
     /// with has the digests that were checked.
@@ -139,21 +163,13 @@ impl Predictor {
     pub fn predicted(&self, scores: &[f32]) -> Option<Vec<usize>> {
         let manifest = self.manifest();
         let names = manifest.class_names.as_ref()?;
-        let scores = by_class(scores, self.n_outputs());
-        // As the evaluation predicts.
-        let threshold = manifest.threshold.as_ref().and_then(|chosen| {
-            let positive = names
-                .iter()
-                .position(|name| *name == chosen.positive_class)?;
-            Some((positive, chosen.threshold?))
-        });
-        let predicted = |row: &[f32]| match threshold {
-            Some((positive, threshold)) if f64::from(row[positive]) >= threshold => positive,
-            Some((positive, _)) => 1 - positive,
-            None => argmax(row),
-        };
-        let rows = scores.chunks_exact(names.len());
-        Some(rows.map(predicted).collect())
+        let threshold = manifest.threshold.as_ref();
+        Some(predicted_classes(
+            scores,
+            self.n_outputs(),
+            names,
+            threshold,
+        ))
     }
 
     /// The scores `[n_rows, n_outputs]` of the raw rows `[n_rows, n_inputs]`, both row-major.

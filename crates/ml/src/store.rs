@@ -9,7 +9,8 @@ use trainyard_core::evaluation::EpochRecord;
 use trainyard_core::files::{self, FileError};
 use trainyard_core::model::{
     Artifact, FileEntry, InputSummary, ModelError, ModelFolder, ModelManifest, NetworkArtifact,
-    Origin, RunRecord, SCHEMA_VERSION, TensorSpec, TrainedOrigin, TrainingSummary, WEIGHTS_FILE,
+    Origin, PredictionSummary, RunRecord, SCHEMA_VERSION, TensorSpec, TrainedOrigin,
+    TrainingSummary, WEIGHTS_FILE,
 };
 
 use trainyard_core::results::ResultFolder;
@@ -62,6 +63,8 @@ pub struct TrainingRows {
     pub n_validation_rows: usize,
     /// How the raw values of the rows trained on are distributed.
     pub input_summary: InputSummary,
+    /// What the trained network predicts for rows of its training data.
+    pub prediction_summary: PredictionSummary,
     /// Names of the features, where each is a column of a table.
     pub columns: Option<Vec<String>>,
     /// The threshold that was chosen on the validation rows, where one was asked for.
@@ -90,6 +93,7 @@ pub fn write_model(
         n_rows,
         n_validation_rows,
         input_summary,
+        prediction_summary,
         columns,
         threshold,
     } = rows;
@@ -126,6 +130,7 @@ pub fn write_model(
             },
         }),
         input_summary: Some(input_summary),
+        prediction_summary: Some(prediction_summary),
         threshold,
     };
     results.finish(&manifest)?;

@@ -5,7 +5,8 @@
 //!
 //! One thread looks after the connections ([`connections`]); bodies are parsed as they come ([`body`], [`json`]) and rows computed on
 //! threads of their own ([`pool`]), those of small requests together ([`batch`]). The memory of all requests together is bounded
-//! ([`admission`]). Models are found in [`repository`] and replaced in [`reload`].
+//! ([`admission`]). What is computed is counted for Prometheus ([`metrics`], [`drift`]). Models are found in [`repository`] and replaced
+//! in [`reload`].
 
 mod access;
 mod admission;
@@ -16,7 +17,9 @@ mod body;
 mod check;
 mod connections;
 mod datatype;
+mod drift;
 mod encoded;
+mod exposition;
 mod json;
 mod log;
 mod metrics;
@@ -48,6 +51,7 @@ use trainyard_core::report::{ASSESSMENT_VARIABLE, Assessment};
 use access::{Access, AccessLog};
 use auth::Keys;
 use connections::{ConnectionLimits, Ended, default_max_connections};
+use drift::DriftArgs;
 use log::LogFormat;
 use reload::Served;
 use repository::{Repository, Watcher};
@@ -103,6 +107,8 @@ struct Args {
     /// What is under way then has this time; a second signal ends it at once.
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     drain_timeout: u32,
+    #[command(flatten)]
+    drift: DriftArgs,
     /// Form of the lines of the log: text for people, or JSON in the Elastic Common Schema.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -202,6 +208,7 @@ impl<T> WithCode<T> for anyhow::Result<T> {
 }
 
 fn run(args: &Args, port: u16) -> Result<(), Failure> {
+    args.drift.check().code(2)?;
     let keys = match &args.api_key_file {
         Some(file) => Keys::read(file).code(2)?,
         None => Keys::default(),
@@ -209,7 +216,7 @@ fn run(args: &Args, port: u16) -> Result<(), Failure> {
     // A check asks in this process.
     let keys = if args.check { Keys::default() } else { keys };
     let tls = args.tls.open().code(2)?.map(Arc::new);
-    let repository = Repository::open(&args.model).code(4)?;
+    let repository = Repository::open(&args.model, args.drift).code(4)?;
     let models = Served::new(repository);
     if args.reload_interval > 0 && !args.check {
         let interval = Duration::from_secs(args.reload_interval.into());

@@ -123,13 +123,13 @@ impl Metrics {
     }
 
     /// Rows were computed, with these classes predicted.
-    pub(crate) fn computed(&self, n_rows: usize, took: Duration, predicted: Option<Vec<usize>>) {
+    pub(crate) fn computed(&self, n_rows: usize, took: Duration, predicted: Option<&[usize]>) {
         self.n_rows.fetch_add(n_rows as u64, Ordering::Relaxed);
         self.n_batches.fetch_add(1, Ordering::Relaxed);
         let ns = took.as_nanos() as u64;
         self.compute_ns.fetch_add(ns, Ordering::Relaxed);
         for class in predicted.into_iter().flatten() {
-            if let Some(count) = self.predicted.get(class) {
+            if let Some(count) = self.predicted.get(*class) {
                 count.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -12,6 +12,7 @@ use trainyard_ml::predictor::{PredictError, Predictor, by_class};
 
 use crate::answer::Refusal;
 use crate::batch::{Batches, Waiting};
+use crate::drift::{Drift, DriftArgs};
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 
@@ -29,6 +30,7 @@ struct Loaded {
     predictor: Predictor,
     batches: Batches,
     metrics: Metrics,
+    drift: Drift,
 }
 
 impl Model {
@@ -38,6 +40,7 @@ impl Model {
         folder: &Path,
         name: Option<&str>,
         version: u64,
+        drift: DriftArgs,
     ) -> Result<Self, PredictError> {
         // Each computing thread works for itself.
         let predictor = Predictor::open(folder, Threads::single())?;
@@ -48,6 +51,7 @@ impl Model {
             name: name.unwrap_or(&manifest.name).to_owned(),
             version: version.to_string(),
             batches: Batches::default(),
+            drift: Drift::new(manifest, drift),
             metrics: Metrics::new(n_classes),
             predictor,
         })))
@@ -82,17 +86,22 @@ impl Model {
         self.0.predictor.n_outputs()
     }
 
+    /// How its rows differ from those of training.
+    pub(crate) fn drift(&self) -> &Drift {
+        &self.0.drift
+    }
+
     /// The scores `[n_rows, n_outputs]` of raw rows, computed on this thread: for as few as [`Self::is_small`] says.
     fn score_here(&self, rows: &[f32], n_rows: usize) -> Result<Vec<f32>, Refusal> {
         let started = Instant::now();
         let predictor = &self.0.predictor;
         let scores = predictor.score(rows, n_rows).map_err(Refusal::internal)?;
         let took = started.elapsed();
-        let metrics = self.metrics();
-        let predicted = metrics
-            .counts_classes()
-            .then(|| predictor.predicted(&scores));
-        metrics.computed(n_rows, took, predicted.flatten());
+        let (metrics, drift) = (self.metrics(), self.drift());
+        let are_counted = metrics.counts_classes() || drift.is_measured();
+        let predicted = are_counted.then(|| predictor.predicted(&scores)).flatten();
+        metrics.computed(n_rows, took, predicted.as_deref());
+        drift.observe(n_rows, rows, &scores, predicted.as_deref());
         Ok(scores)
     }
 

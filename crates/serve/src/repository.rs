@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::drift::DriftArgs;
 use crate::model::Model;
 use scan::{Found, Labels, Scan};
 
@@ -18,9 +19,11 @@ use scan::{Found, Labels, Scan};
 pub(crate) const STABLE: &str = "stable";
 
 /// All models, as they were found at one time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Repository {
     models: BTreeMap<String, Versions>,
+    /// Of each model.
+    drift: DriftArgs,
     scan: Scan,
 }
 
@@ -87,15 +90,23 @@ pub(crate) enum Missing {
 }
 
 impl Repository {
+    fn new(drift: DriftArgs) -> Self {
+        Self {
+            models: BTreeMap::new(),
+            drift,
+            scan: Scan::default(),
+        }
+    }
+
     /// Loads what is in `path`. Each model must be usable.
-    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(path: &Path, drift: DriftArgs) -> anyhow::Result<Self> {
         let scan = Scan::of(path)?;
         for place in &scan.passed_over {
             tracing::warn!("`{}` is not served: {}", place.path.display(), place.why);
         }
-        let mut repository = Self::default();
+        let mut repository = Self::new(drift);
         for found in &scan.found {
-            let model = found.load()?;
+            let model = found.load(drift)?;
             let name = model.name().to_owned();
             let versions = repository.models.entry(name).or_default();
             let version = Version {
@@ -128,7 +139,7 @@ impl Repository {
                 tracing::warn!("`{}` is not served: {}", place.path.display(), place.why);
             }
         }
-        let mut repository = Self::default();
+        let mut repository = Self::new(self.drift);
         for found in &scan.found {
             let (name, version) = self.refreshed_version(found);
             let versions = repository.models.entry(name).or_default();
@@ -152,6 +163,7 @@ impl Repository {
     fn with_problem(&self, problem: &str) -> Self {
         Self {
             models: self.models.clone(),
+            drift: self.drift,
             scan: Scan {
                 problem: Some(problem.to_owned()),
                 ..self.scan.clone()
@@ -171,7 +183,7 @@ impl Repository {
         {
             return (name.clone(), before.clone());
         }
-        match found.load() {
+        match found.load(self.drift) {
             Ok(model) => {
                 tracing::info!(
                     "serving `{}` version {} ({})",

@@ -365,7 +365,12 @@ async fn metrics_page(State(app): State<App>) -> Response {
     let repository = app.repository();
     let models: Vec<&Model> = repository.models().collect();
     let responses = app.serving.access.responses();
-    let page = metrics::page::write(&models, app.admission.n_waiting(), responses);
+    let state = metrics::page::State {
+        is_ready: !app.is_draining(),
+        n_waiting: app.admission.n_waiting(),
+        responses,
+    };
+    let page = metrics::page::write(&models, &state);
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(CONTENT_TYPE, kind)], page).into_response()
 }

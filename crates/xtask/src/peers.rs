@@ -20,7 +20,7 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// Programs of the distribution: what is run, and the Debian package that holds it.
-const SYSTEM_PROGRAMS: [(&str, &str); 16] = [
+const SYSTEM_PROGRAMS: [(&str, &str); 17] = [
     ("docker-registry", "docker-registry"),
     ("skopeo", "skopeo"),
     ("podman", "podman"),
@@ -31,6 +31,7 @@ const SYSTEM_PROGRAMS: [(&str, &str); 16] = [
     ("htpasswd", "apache2-utils"),
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
+    ("rsyslogd", "rsyslog"),
     ("shellcheck", "shellcheck"),
     ("git", "git"),
     ("chromium", "chromium"),
@@ -40,6 +41,10 @@ const SYSTEM_PROGRAMS: [(&str, &str); 16] = [
     ("runsvdir", "runit"),
     ("systemd-analyze", "systemd"),
 ];
+
+/// Files of the distribution below `/usr/lib/<architecture>` that are no program, and the Debian package that holds each. A runner may have
+/// the program and not its module.
+const SYSTEM_MODULES: [(&str, &str); 1] = [("rsyslog/omelasticsearch.so", "rsyslog-elasticsearch")];
 
 /// A program that must be newer than what Debian 12 and 13 have: the package's name is the program's.
 const COSIGN: &str = "cosign";
@@ -148,7 +153,15 @@ impl Toolbox {
         self.path.extend(SYSTEM_FOLDERS.map(PathBuf::from));
         let is_missing =
             |(program, package): (&str, &'static str)| (!self.has(program)).then_some(package);
-        let missing: Vec<&str> = SYSTEM_PROGRAMS.into_iter().filter_map(is_missing).collect();
+        let missing_modules = SYSTEM_MODULES
+            .into_iter()
+            .filter(|(module, _)| !has_module(module))
+            .map(|(_, package)| package);
+        let missing: Vec<&str> = SYSTEM_PROGRAMS
+            .into_iter()
+            .filter_map(is_missing)
+            .chain(missing_modules)
+            .collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -253,6 +266,14 @@ impl Toolbox {
             .iter()
             .any(|folder| folder.join(program).is_file())
     }
+}
+
+/// Whether a module lies below any architecture's libraries.
+fn has_module(module: &str) -> bool {
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    folders
+        .map(|folder| folder.path().join(module))
+        .any(|path| path.is_file())
 }
 
 /// The names of all peers, for saying what was left out.

@@ -228,8 +228,8 @@ impl Machine {
 /// Debian's `groovy` looks for Java in places of its own only.
 fn java_home() -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    let java = env::split_paths(&path).map(|folder| folder.join("java"));
-    let java = java.filter_map(|java| java.canonicalize().ok()).next()?;
+    let mut java = env::split_paths(&path).map(|folder| folder.join("java"));
+    let java = java.find_map(|java| java.canonicalize().ok())?;
     Some(java.parent()?.parent()?.to_owned())
 }
 

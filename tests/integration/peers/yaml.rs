@@ -99,6 +99,7 @@ fn the_example_uses_inputs_and_outputs_that_our_actions_have() {
         "trainyard.yml",
         "trainyard-forks.yml",
         "trainyard-override.yml",
+        "trainyard-re-evaluate.yml",
     ] {
         let workflow = fs::read_to_string(examples.join(name)).unwrap();
         let local = with_local_actions(&workflow);

@@ -76,6 +76,48 @@ pub(super) fn comment(
     })
 }
 
+pub(super) fn issue(full_name: &str, number: u64, login: &str, body: &Value) -> Value {
+    let rest = format!("issues/{number}");
+    let part = |name: &str| api(full_name, &format!("{rest}/{name}"));
+    let kind = if login.ends_with("[bot]") {
+        "Bot"
+    } else {
+        "User"
+    };
+    let labels = body["labels"].as_array().into_iter().flatten();
+    let label = |name: &Value| {
+        json!({
+            "id": 1, "node_id": "LA_1", "url": api(full_name, "labels/trainyard"), "name": name, "description": null,
+            "color": "ededed", "default": false,
+        })
+    };
+    json!({
+        "id": number, "node_id": format!("I_{number}"), "number": number, "url": api(full_name, &rest),
+        "repository_url": api(full_name, "").trim_end_matches('/'), "labels_url": part("labels{/name}"),
+        "comments_url": part("comments"), "events_url": part("events"),
+        "html_url": format!("https://github.com/{full_name}/issues/{number}"),
+        "title": body["title"], "body": body["body"], "user": user(login, kind),
+        "labels": labels.map(label).collect::<Vec<_>>(),
+        "state": "open", "state_reason": null, "locked": false, "assignee": null, "assignees": [], "milestone": null,
+        "comments": 0, "created_at": TIME, "updated_at": TIME, "closed_at": null, "author_association": "NONE",
+    })
+}
+
+pub(super) fn change_issue(issue: &mut Value, body: &Value) {
+    for key in ["title", "body", "state", "state_reason"] {
+        if let Some(value) = body.get(key) {
+            issue[key] = value.clone();
+        }
+    }
+    if issue["state"] == "closed" {
+        issue["closed_at"] = json!(TIME);
+    } else {
+        // As GitHub does by itself.
+        issue["closed_at"] = Value::Null;
+        issue["state_reason"] = Value::Null;
+    }
+}
+
 pub(super) fn reaction(login: &str, content: &Value) -> Value {
     json!({
         "id": 1, "node_id": "R_1", "user": user(login, "Bot"), "content": content, "created_at": TIME,

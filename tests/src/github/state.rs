@@ -34,6 +34,7 @@ pub(super) struct Repository {
     made: BTreeMap<u64, Instant>,
     removed: BTreeMap<u64, (Instant, Value)>,
     list_lag: Duration,
+    issues: BTreeMap<u64, Value>,
     checks: BTreeMap<u64, Value>,
     /// Remarks of each check, which answers only count.
     annotations: BTreeMap<u64, Vec<Value>>,
@@ -103,6 +104,7 @@ impl Repository {
     pub(super) fn describe(&self) -> Value {
         json!({
             "comments": self.comments.values().collect::<Vec<_>>(),
+            "issues": self.issues.values().collect::<Vec<_>>(),
             "checks": self.checks.values().collect::<Vec<_>>(),
             "annotations": self.annotations.values().flatten().collect::<Vec<_>>(),
             "reactions": self.reactions,
@@ -113,7 +115,7 @@ impl Repository {
         })
     }
 
-    /// `{"fault": …}`, `{"comments": [{"login", "type", "body", "issue"}]}`, `{"commits": [[sha, parent, …]]}`,
+    /// `{"issues": [{"login", "title", "body", "labels", "state"}]}`, `{"fault": …}`, `{"comments": [{"login", "type", "body", "issue"}]}`, `{"commits": [[sha, parent, …]]}`,
     /// `{"merge_base": sha}`, `{"list_lag_ms": n}`, `{"brought_in": {commit: [number]}}`, `{"trees": {commit: tree}}`, `{"workflow_runs": {branch: count}}`, `{"pulls": [{"number", "head_repository", "head_branch", "head_sha", "base_branch",
     /// "base_sha", "state"}]}`, `{"tags": {tag: commit}}`, `{"permissions": {login: permission}}`, `{"files": {"branch:path": text}}` or `{"checks": [{"name", "head_sha", "app", "text"}]}`, `{"changed": {"base...head": [file]}}`, `{"artifacts": [{"run_id", "name", "expired", "archive" (base64)}]}`, `{"uploads": address}` or what [`Releases::prepare`] takes.
     pub(super) fn prepare(&mut self, instruction: &Value) -> Result<Value, String> {
@@ -184,6 +186,13 @@ impl Repository {
                 .map_err(|error| error.to_string())?;
             let made = shapes::artifact(&self.full_name, id, artifact, archive.len());
             self.artifacts.insert(id, (made, archive));
+        }
+        for issue in instruction["issues"].as_array().into_iter().flatten() {
+            let number = self.new_id();
+            let author = issue["login"].as_str().unwrap_or_default();
+            let mut made = shapes::issue(&self.full_name, number, author, issue);
+            shapes::change_issue(&mut made, issue);
+            self.issues.insert(number, made);
         }
         for comment in instruction["comments"].as_array().into_iter().flatten() {
             let text = |key: &str| comment[key].as_str().unwrap_or_default();
@@ -332,6 +341,38 @@ impl Repository {
         let comment = self.comments.remove(&id).ok_or_else(not_found)?;
         self.removed.insert(id, (Instant::now(), comment));
         Ok((204, Value::Null))
+    }
+
+    /// The newest first, by state and label.
+    pub(super) fn issues(&self, parameters: &Parameters) -> Value {
+        let state = parameters.get("state").map_or("open", String::as_str);
+        let label = parameters.get("labels");
+        let has_label = |issue: &Value| {
+            let labels = issue["labels"].as_array().into_iter().flatten();
+            label.is_none_or(|label| labels.clone().any(|found| found["name"] == **label))
+        };
+        let fits = |issue: &&Value| (state == "all" || issue["state"] == state) && has_label(issue);
+        let found = self.issues.values().rev().filter(fits);
+        page(found.cloned().collect(), parameters)
+    }
+
+    pub(super) fn create_issue(&mut self, body: &Value, author: &str) -> Answer {
+        comment_text(body)?;
+        if body["title"].as_str().is_none_or(str::is_empty) {
+            return Err((422, "Validation Failed: title can't be blank".to_owned()));
+        }
+        let number = self.new_id();
+        let issue = shapes::issue(&self.full_name, number, author, body);
+        self.issues.insert(number, issue.clone());
+        Ok((201, issue))
+    }
+
+    pub(super) fn update_issue(&mut self, number: &str, body: &Value) -> Answer {
+        let number = number.parse().ok();
+        let issue = number.and_then(|number: u64| self.issues.get_mut(&number));
+        let issue = issue.ok_or_else(not_found)?;
+        shapes::change_issue(issue, body);
+        Ok((200, issue.clone()))
     }
 
     /// The commit and all before it, the newest first.

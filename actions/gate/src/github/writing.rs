@@ -1,16 +1,17 @@
-//! The check run and the comment.
+//! The check run, the comment and the issue.
 
 use trainyard_core::files;
 use trainyard_core::gate::{BaselineRecord, FreshRows, Looks, Mark};
 use trainyard_core::report::Report;
 use trainyard_github::{
-    Check, CheckReport, CheckRun, Conclusion, GitHubError, Outcome, Place, WORKFLOWS_APP,
+    Check, CheckReport, CheckRun, Conclusion, GitHubError, IssueOutcome, IssueText, Outcome, Place,
+    WORKFLOWS_APP,
 };
 use trainyard_runner::{Annotation, Stage};
 
 use super::reporter::{CHECK_FILE, Reporter, Started};
 use super::{fresh_rows, looks};
-use crate::plan::{Plan, comment_text, marks_text, outweighed};
+use crate::plan::{Plan, comment_text, issue_text, marks_text, outweighed};
 use crate::role::Role;
 
 /// Where people find what was written.
@@ -18,6 +19,7 @@ use crate::role::Role;
 pub(crate) struct Written {
     pub(crate) comment_url: Option<String>,
     pub(crate) check_url: Option<String>,
+    pub(crate) issue_url: Option<String>,
 }
 
 /// Pull requests with the same head that are asked whether they are open.
@@ -131,8 +133,32 @@ impl Reporter<'_> {
                 Err(error) => warn(stage, &error),
             }
         }
+        if let Some(key) = self.plan.issue(model) {
+            match self.write_issue(&key, report) {
+                Ok(outcome) => {
+                    written.issue_url = outcome.into_issue().map(|issue| issue.html_url);
+                }
+                Err(error) => warn(stage, &error),
+            }
+        }
         tracing::info!("{} calls of GitHub's API", self.link.github.n_calls());
         written
+    }
+
+    /// Opens or updates the issue with the key, or closes it.
+    fn write_issue(&self, key: &str, report: &Report<'_>) -> Result<IssueOutcome, GitHubError> {
+        let github = &self.link.github;
+        let (title, body) = (report.title(), issue_text(report));
+        let said = IssueText {
+            key,
+            title: &title,
+            body: &body,
+        };
+        if report.verdict.is_let_through() {
+            self.block_on(github.close_issue(&said))
+        } else {
+            self.block_on(github.open_issue(&said))
+        }
     }
 
     /// Completes the check of this run's role, and leaves the record in the one check that holds records.

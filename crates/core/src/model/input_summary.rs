@@ -16,6 +16,47 @@ pub struct InputSummary {
     pub n_rows: u64,
     /// One entry a feature or channel, in their order; a single one for all values together.
     pub parts: Vec<ValueSummary>,
+    /// How rows as a whole are distributed; absent where `over` is `feature`, and in models that were trained before it was stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<RowSummary>,
+}
+
+/// What each row, such as an image, comes to over all its values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RowSummary {
+    /// The mean of each row's values: the brightness of an image.
+    pub mean: ValueSummary,
+    /// The standard deviation of each row's values, with divisor `n`: the contrast of an image.
+    pub contrast: ValueSummary,
+}
+
+impl RowSummary {
+    /// Mean and standard deviation of a row's values; `None` where one is not finite, or there are none.
+    ///
+    /// Sums are of what values differ from the first, so that large values lose no digits, in lanes that a processor adds side by side:
+    /// the server computes it for each row.
+    pub fn of_row(row: &[f32]) -> Option<(f64, f64)> {
+        const LANES: usize = 8;
+        let origin = f64::from(*row.first()?);
+        let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
+        let mut add = |values: &[f32]| {
+            for ((sum, square), value) in sums.iter_mut().zip(&mut squares).zip(values) {
+                let difference = f64::from(*value) - origin;
+                *sum += difference;
+                *square += difference * difference;
+            }
+        };
+        let (whole, rest) = row.as_chunks::<LANES>();
+        whole.iter().for_each(|values| add(values));
+        add(rest);
+        let n = row.len() as f64;
+        let mean = sums.iter().sum::<f64>() / n;
+        let variance = squares.iter().sum::<f64>() / n - mean * mean;
+        let (mean, std) = (origin + mean, variance.max(0.0).sqrt());
+        // `max` drops NaN.
+        (mean.is_finite() && variance.is_finite()).then_some((mean, std))
+    }
 }
 
 /// What one part of an [`InputSummary`] describes.
@@ -49,6 +90,13 @@ pub struct ValueSummary {
     pub max: f64,
     /// How many of them lie in each of a few bins.
     pub histogram: Histogram,
+}
+
+impl ValueSummary {
+    /// What does not hold together, if anything does not.
+    pub(super) fn problem(&self) -> Option<&'static str> {
+        self.histogram.problem(self.n)
+    }
 }
 
 /// Counts in bins that hold about equally many values each, as far as ties allow.
@@ -95,8 +143,15 @@ impl InputSummary {
                 self.parts.len()
             ));
         }
-        let problem = |part: &ValueSummary| part.histogram.problem(part.n);
-        let problem = self.parts.iter().find_map(problem)?;
+        let rows = self
+            .rows
+            .iter()
+            .flat_map(|rows| [&rows.mean, &rows.contrast]);
+        let problem = self
+            .parts
+            .iter()
+            .chain(rows)
+            .find_map(ValueSummary::problem)?;
         Some(format!("`input_summary`: {problem}"))
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Artifact, InputSummary, Origin, Preprocessing, architecture};
+use super::{Artifact, InputSummary, Origin, PredictionSummary, Preprocessing, architecture};
 use crate::threshold::ChosenThreshold;
 
 /// Everything needed to apply a model, and where it came from.
@@ -35,6 +35,9 @@ pub struct ModelManifest {
     /// How the raw training inputs are distributed; absent where they are not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_summary: Option<InputSummary>,
+    /// What the model predicted for rows of its training data; absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prediction_summary: Option<PredictionSummary>,
     /// The threshold that was chosen on the validation rows, as `[evaluate] threshold` asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<ChosenThreshold>,
@@ -116,7 +119,7 @@ impl ModelManifest {
                 return Some("`threshold` is not a finite number".to_owned());
             }
         }
-        match (self.task, &self.class_names) {
+        let of_classes = match (self.task, &self.class_names) {
             // One output is the probability of the second class.
             (Task::Classification, Some(names))
                 if names.len() != self.output.n_elements().max(2) =>
@@ -137,7 +140,9 @@ impl ModelManifest {
                 Some("a regression has no classes, but there are `class_names`".to_owned())
             }
             (Task::Regression, None) => None,
-        }
+        };
+        let predictions = self.prediction_summary.as_ref();
+        of_classes.or_else(|| predictions?.problem(self.class_names.as_deref()))
     }
 
     /// What does not fit between layers, input and output of a network, if anything does not.

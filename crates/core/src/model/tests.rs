@@ -72,7 +72,16 @@ fn manifest() -> ModelManifest {
         input_summary: Some(InputSummary {
             over: SummaryScope::Feature,
             n_rows: 4,
+            rows: Some(RowSummary {
+                mean: part.clone(),
+                contrast: part.clone(),
+            }),
             parts: vec![part],
+        }),
+        prediction_summary: Some(PredictionSummary {
+            rows: PredictedRows::Validation,
+            n_rows: 3,
+            predicted: PredictedDistribution::Classes(vec![1, 2]),
         }),
         threshold: None,
     }
@@ -95,6 +104,7 @@ fn imported(proof: ImportProof) -> ModelManifest {
             proof,
         }),
         input_summary: None,
+        prediction_summary: None,
         ..manifest()
     }
 }
@@ -244,6 +254,8 @@ fn unknown_fields_are_refused_wherever_they_stand() {
         "/input_summary",
         "/input_summary/parts/0",
         "/input_summary/parts/0/histogram",
+        "/input_summary/rows",
+        "/prediction_summary",
     ] {
         let mut changed = whole.clone();
         let object = changed.pointer_mut(place).unwrap();
@@ -291,6 +303,21 @@ fn what_contradicts_itself_is_said() {
             "must ascend",
         ),
         (
+            "/input_summary/rows/contrast/n",
+            json!(5),
+            "must sum to `n`",
+        ),
+        (
+            "/prediction_summary/n_rows",
+            json!(4),
+            "`prediction_summary`: the counts must sum to `n_rows`",
+        ),
+        (
+            "/prediction_summary/predicted",
+            json!({"classes": [3]}),
+            "1 counts for 2 classes",
+        ),
+        (
             "/input_summary/parts/0/histogram/edges",
             json!([0.5]),
             "one count more than edges",
@@ -320,4 +347,18 @@ fn a_value_on_an_edge_lies_in_the_bin_above() {
     };
     let bins = [-1.0, -0.0, 0.5, 1.0, 2.0].map(|value| histogram.bin_of(value));
     assert_eq!(bins, [0, 1, 1, 2, 2]);
+}
+
+/// Written before rows and predictions were summarised.
+#[test]
+fn a_model_without_the_optional_summaries_is_read() {
+    let mut older = serde_json::to_value(manifest()).unwrap();
+    older.as_object_mut().unwrap().remove("prediction_summary");
+    let summary = older["input_summary"].as_object_mut().unwrap();
+    summary.remove("rows");
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &older);
+    let found = ModelFolder::open(folder.path()).unwrap().manifest;
+    assert_eq!(found.prediction_summary, None);
+    assert_eq!(found.input_summary.unwrap().rows, None);
 }

@@ -5,7 +5,8 @@ use trainyard_core::config::Config;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::files;
 use trainyard_core::model::{
-    FileEntry, InputSummary, MANIFEST_FILE, RunRecord, SummaryScope, WEIGHTS_FILE,
+    FileEntry, InputSummary, MANIFEST_FILE, PredictedDistribution, PredictedRows,
+    PredictionSummary, RunRecord, SummaryScope, WEIGHTS_FILE,
 };
 use trainyard_core::results::ResultFolder;
 
@@ -52,6 +53,12 @@ fn store(folder: &Path) -> Network {
             over: SummaryScope::Feature,
             n_rows: 0,
             parts: crate::input_summary::tests::empty_parts(3),
+            rows: None,
+        },
+        prediction_summary: PredictionSummary {
+            rows: PredictedRows::Training,
+            n_rows: 0,
+            predicted: PredictedDistribution::Classes(vec![0, 0]),
         },
     };
     let trained = Trained {

@@ -1,18 +1,27 @@
-//! The page that Prometheus reads (text format 0.0.4).
+//! The page that Prometheus reads.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{BUCKETS, ByStatus, Histogram, started};
+use crate::drift;
+use crate::exposition::{Page, escaped, model_labels};
 use crate::model::Model;
 
-/// The page, of these models. `n_waiting` requests wait for memory; `responses` were given, by their status, to any
-/// request.
-pub(crate) fn write(models: &[&Model], n_waiting: usize, responses: &ByStatus) -> String {
+/// What is told of the server beside its models.
+pub(crate) struct State<'a> {
+    pub(crate) is_ready: bool,
+    /// Requests that wait for their share of the memory.
+    pub(crate) n_waiting: usize,
+    /// Answers to any request.
+    pub(crate) responses: &'a ByStatus,
+}
+
+/// The page, of these models.
+pub(crate) fn write(models: &[&Model], state: &State<'_>) -> String {
     let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
     let labelled = models.iter().map(|model| {
-        let (name, version) = (escaped(model.name()), model.version());
-        let label = format!("model=\"{name}\",version=\"{version}\"");
+        let label = model_labels(model.name(), model.version());
         (label, *model, model.metrics())
     });
     let labelled: Vec<_> = labelled.collect();
@@ -22,6 +31,12 @@ pub(crate) fn write(models: &[&Model], n_waiting: usize, responses: &ByStatus) -
         let label = format!("{label},digest=\"{}\"", model.digest());
         page.sample("model_info", &label, 1);
     }
+    page.family(
+        "ready",
+        "gauge",
+        "1 while the server is ready for requests, 0 once it is asked to end.",
+    );
+    page.sample("ready", "", u8::from(state.is_ready));
     page.family(
         "inference_requests_total",
         "counter",
@@ -94,16 +109,40 @@ pub(crate) fn write(models: &[&Model], n_waiting: usize, responses: &ByStatus) -
         "gauge",
         "Requests that wait for their share of the memory.",
     );
-    page.sample("inference_requests_waiting", "", n_waiting);
+    page.sample("inference_requests_waiting", "", state.n_waiting);
     page.family(
         "http_responses_total",
         "counter",
         "Answers to any request, by their status.",
     );
-    for (status, n) in responses.all() {
+    for (status, n) in state.responses.all() {
         page.sample("http_responses_total", &format!("code=\"{status}\""), n);
     }
-    page.process()
+    let drifts = labelled
+        .iter()
+        .map(|(label, model, _)| (label.as_str(), model.drift()));
+    drift::page::write(&drifts.collect::<Vec<_>>(), &mut page);
+    let mut text = page.into_text();
+    append_process(&mut text);
+    text
+}
+
+/// What is said of the process, by the names that every process has (Prometheus, "Writing client libraries").
+fn append_process(text: &mut String) {
+    // Writing to memory does not fail.
+    let _ = write!(
+        text,
+        "# HELP process_start_time_seconds Start time of the process since unix epoch in seconds.\n\
+         # TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {}\n",
+        started().as_secs_f64()
+    );
+    if let Some(bytes) = resident_bytes() {
+        let _ = write!(
+            text,
+            "# HELP process_resident_memory_bytes Resident memory size in bytes.\n\
+             # TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes {bytes}\n"
+        );
+    }
 }
 
 impl Histogram {
@@ -127,53 +166,6 @@ impl Histogram {
     }
 }
 
-/// A page on its way. Writing to memory does not fail.
-#[derive(Default)]
-struct Page(String);
-
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = write!(
-            self.0,
-            "# HELP trainyard_{name} {help}\n# TYPE trainyard_{name} {kind}\n"
-        );
-    }
-
-    fn sample(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
-        let _ = if labels.is_empty() {
-            writeln!(self.0, "trainyard_{name} {value}")
-        } else {
-            writeln!(self.0, "trainyard_{name}{{{labels}}} {value}")
-        };
-    }
-
-    /// The page, with what is said of the process by the names that every process has (Prometheus, "Writing client libraries").
-    fn process(self) -> String {
-        let mut text = self.0;
-        let _ = write!(
-            text,
-            "# HELP process_start_time_seconds Start time of the process since unix epoch in seconds.\n\
-             # TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {}\n",
-            started().as_secs_f64()
-        );
-        if let Some(bytes) = resident_bytes() {
-            let _ = write!(
-                text,
-                "# HELP process_resident_memory_bytes Resident memory size in bytes.\n\
-                 # TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes {bytes}\n"
-            );
-        }
-        text
-    }
-}
-
-/// A label's value.
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
-}
-
 fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
 }
@@ -186,14 +178,4 @@ fn resident_bytes() -> Option<u64> {
         .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib << 10)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_are_escaped() {
-        assert_eq!(escaped("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
-    }
 }

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use anyhow::{Context as _, bail};
 use trainyard_core::model::MANIFEST_FILE;
 
+use crate::drift::DriftArgs;
 use crate::model::Model;
 
 /// The version of a model that is not in a folder of versions.
@@ -107,10 +108,10 @@ impl Place {
 
 impl Found {
     /// The model that is there.
-    pub(super) fn load(&self) -> anyhow::Result<Model> {
+    pub(super) fn load(&self, drift: DriftArgs) -> anyhow::Result<Model> {
         let Place { path, named } = &self.place;
         let name = named.as_ref().map(|(name, _)| name.as_str());
-        Model::open(path, name, self.place.version())
+        Model::open(path, name, self.place.version(), drift)
             .with_context(|| format!("cannot serve the model in `{}`", path.display()))
     }
 }

@@ -4,7 +4,8 @@ use tempfile::TempDir;
 use trainyard_core::config::Config;
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::model::{
-    Histogram, InputSummary, MANIFEST_FILE, RunRecord, SummaryScope, ValueSummary, WEIGHTS_FILE,
+    Histogram, InputSummary, MANIFEST_FILE, PredictedDistribution, PredictedRows,
+    PredictionSummary, RunRecord, SummaryScope, ValueSummary, WEIGHTS_FILE,
 };
 use trainyard_core::results::ResultFolder;
 use trainyard_ml::network::Network;
@@ -12,6 +13,21 @@ use trainyard_ml::store::{self, TrainingRows};
 use trainyard_ml::train::Trained;
 
 use super::*;
+
+fn no_values() -> ValueSummary {
+    ValueSummary {
+        name: None,
+        n: 0,
+        mean: 0.0,
+        std: 0.0,
+        min: 0.0,
+        max: 0.0,
+        histogram: Histogram {
+            edges: Vec::new(),
+            counts: vec![0],
+        },
+    }
+}
 
 /// A model of one number in and one out; another one for each seed.
 fn write_model(folder: &Path, seed: u64) {
@@ -30,21 +46,16 @@ fn write_model(folder: &Path, seed: u64) {
         data_digest: Sha256Digest::of(b"data"),
         n_rows: 1,
         n_validation_rows: 0,
+        prediction_summary: PredictionSummary {
+            rows: PredictedRows::Training,
+            n_rows: 0,
+            predicted: PredictedDistribution::Values(no_values()),
+        },
         input_summary: InputSummary {
             over: SummaryScope::Feature,
             n_rows: 0,
-            parts: vec![ValueSummary {
-                name: None,
-                n: 0,
-                mean: 0.0,
-                std: 0.0,
-                min: 0.0,
-                max: 0.0,
-                histogram: Histogram {
-                    edges: Vec::new(),
-                    counts: vec![0],
-                },
-            }],
+            rows: None,
+            parts: vec![no_values()],
         },
     };
     // A folder of its own, since that of all stages is locked, and then moved: the manifest comes last.
@@ -56,6 +67,11 @@ fn write_model(folder: &Path, seed: u64) {
         fs::copy(made.path().join("model").join(file), folder.join(file)).unwrap();
     }
 }
+
+const NO_DRIFT: DriftArgs = DriftArgs {
+    drift_window: 0,
+    drift_min_rows: 1,
+};
 
 struct Folder(TempDir);
 
@@ -73,7 +89,7 @@ impl Folder {
     }
 
     fn open(&self) -> anyhow::Result<Repository> {
-        Repository::open(self.path())
+        Repository::open(self.path(), NO_DRIFT)
     }
 }
 
@@ -144,7 +160,7 @@ fn nothing_is_served_where_one_of_them_cannot_be() {
     folder.add("b/1", 2);
     fs::remove_file(folder.path().join("b/1").join(WEIGHTS_FILE)).unwrap();
     assert!(error(&folder).contains("cannot serve the model in"));
-    let nowhere = Repository::open(Path::new("nowhere")).unwrap_err();
+    let nowhere = Repository::open(Path::new("nowhere"), NO_DRIFT).unwrap_err();
     assert_eq!(nowhere.to_string(), "there is no `nowhere`");
 }
 
