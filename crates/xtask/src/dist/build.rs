@@ -24,29 +24,12 @@ pub(crate) fn programs() -> impl Iterator<Item = &'static str> {
 pub(crate) fn binaries(target: &Target, workspace: &Workspace, folder: &Path) -> Result<()> {
     let renamed = renamed_folders(workspace)?;
     for group in BINARY_PACKAGES {
-        let mut build = workspace.plain_cargo(&["build", "--locked", "--profile", "dist"]);
-        build.args(["--target", target.triple()]);
-        for package in group {
-            build.args(["--package", package]);
-        }
-        let flags = rustflags(target, &renamed);
-        // What a developer sets for quicker builds of their own would change the bytes.
-        build
-            .env_remove("RUSTFLAGS")
-            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
-            .env("CARGO_INCREMENTAL", "0");
-        if let Some(linker) = target.cross_linker(&workspace.host) {
-            let variable = target.linker_variable();
-            if env::var_os(&variable).is_none() {
-                build.env(variable, linker);
-            }
-        }
-        process::run(&mut build)?;
+        process::run(&mut build(target, workspace, &renamed, group))?;
     }
 
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).with_context(|| format!("creating `{}`", folder.display()))?;
-    let built = workspace.target.join(target.triple()).join("dist");
+    let built = built(target, workspace);
     for program in programs() {
         let program = target.file_name(program);
         let from = built.join(&program);
@@ -58,6 +41,46 @@ pub(crate) fn binaries(target: &Target, workspace: &Workspace, folder: &Path) ->
     }
     check_names(target, folder, &renamed)?;
     check_sizes(target, folder)
+}
+
+/// Builds the binary of `package` alone, and returns where it is. Nothing but the features that other packages would ask for tells it
+/// from a release's.
+pub(crate) fn program(target: &Target, workspace: &Workspace, package: &str) -> Result<PathBuf> {
+    let renamed = renamed_folders(workspace)?;
+    process::run(&mut build(target, workspace, &renamed, &[package]))?;
+    Ok(built(target, workspace).join(target.file_name(package)))
+}
+
+/// The folder that cargo fills.
+fn built(target: &Target, workspace: &Workspace) -> PathBuf {
+    workspace.target.join(target.triple()).join("dist")
+}
+
+/// The command that builds these packages.
+fn build(
+    target: &Target,
+    workspace: &Workspace,
+    renamed: &[Renamed],
+    packages: &[&str],
+) -> Command {
+    let mut build = workspace.plain_cargo(&["build", "--locked", "--profile", "dist"]);
+    build.args(["--target", target.triple()]);
+    for package in packages {
+        build.args(["--package", package]);
+    }
+    let flags = rustflags(target, renamed);
+    // What a developer sets for quicker builds of their own would change the bytes.
+    build
+        .env_remove("RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+        .env("CARGO_INCREMENTAL", "0");
+    if let Some(linker) = target.cross_linker(&workspace.host) {
+        let variable = target.linker_variable();
+        if env::var_os(&variable).is_none() {
+            build.env(variable, linker);
+        }
+    }
+    build
 }
 
 /// A folder of this machine, and what it is called in the binaries.

@@ -1,0 +1,4 @@
+//! Clients that load the inference server.
+
+pub mod client;
+pub mod load;
