@@ -15,6 +15,7 @@ mod encoded;
 mod json;
 mod metrics;
 mod model;
+mod openapi;
 mod pool;
 mod probe;
 mod protocol;

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{Path, Request, State};
-use axum::http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::{ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
@@ -22,6 +22,7 @@ use crate::connections::Connection;
 use crate::encoded;
 use crate::metrics::InFlight;
 use crate::model::Model;
+use crate::openapi;
 use crate::pool::Pool;
 use crate::protocol::{VERSION, open_inference, tensorflow};
 
@@ -106,6 +107,7 @@ pub fn router(
     Ok(Router::new()
         // KServe's clients ask here whether the server is there.
         .route("/", get(|| async { Json(json!({"status": "alive"})) }))
+        .route("/openapi.json", get(describe))
         .route("/metrics", get(metrics))
         .route("/v2", get(server))
         .route("/v2/", get(server))
@@ -154,6 +156,12 @@ struct Named {
 }
 
 impl Named {
+    /// Where the verb stands in a call, as in `NAME:predict`.
+    fn last_mut(&mut self) -> &mut String {
+        let last = self.version.as_mut().or(self.label.as_mut());
+        last.unwrap_or(&mut self.name)
+    }
+
     fn check_v2(&self, model: &Model) -> Result<(), Refusal> {
         if self.name != model.name() {
             let message = format!(
@@ -253,6 +261,10 @@ async fn v2_index(State(app): State<App>) -> Json<Value> {
     open_inference::index(&app.model)
 }
 
+async fn describe(State(app): State<App>) -> Json<Value> {
+    openapi::document(app.model.manifest(), app.body.max_bytes)
+}
+
 /// For Prometheus.
 async fn metrics(State(app): State<App>) -> Response {
     let model = &app.model;
@@ -268,9 +280,15 @@ async fn v1_list(State(app): State<App>) -> Json<Value> {
 
 async fn v1_status(
     State(app): State<App>,
-    Path(named): Path<Named>,
-) -> Result<Json<Value>, Refusal> {
-    named.check_v1(&app.model)?;
+    Path(mut named): Path<Named>,
+    method: Method,
+    uri: Uri,
+) -> Result<Json<Value>, Response> {
+    if named.last_mut().contains(':') {
+        return Err(method_not_allowed(method, uri).await);
+    }
+    let checked = named.check_v1(&app.model);
+    checked.map_err(IntoResponse::into_response)?;
     Ok(tensorflow::status(&app.model))
 }
 
@@ -315,7 +333,16 @@ async fn infer(call: &mut Call, named: &Named) -> Result<Response, Refusal> {
 }
 
 /// `NAME:predict`, or `VERSION:predict`, or `LABEL:predict`.
-async fn v1_call(State(app): State<App>, Path(named): Path<Named>, request: Request) -> Response {
+async fn v1_call(
+    State(app): State<App>,
+    Path(mut named): Path<Named>,
+    request: Request,
+) -> Response {
+    if !named.last_mut().contains(':') {
+        let message = "say what to do, as in `/v1/models/NAME:predict`";
+        let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message);
+        return ([(ALLOW, "GET,HEAD")], refusal).into_response();
+    }
     let mut call = Call::begin(app, request);
     let outcome = predict(&mut call, named).await;
     call.end(outcome).await
@@ -323,13 +350,8 @@ async fn v1_call(State(app): State<App>, Path(named): Path<Named>, request: Requ
 
 async fn predict(call: &mut Call, mut named: Named) -> Result<Response, Refusal> {
     let app = Arc::clone(&call.app);
-    let last = (named.version.as_mut())
-        .or(named.label.as_mut())
-        .unwrap_or(&mut named.name);
-    let Some((subject, verb)) = last.rsplit_once(':') else {
-        let message = "say what to do, as in `/v1/models/NAME:predict`";
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message));
-    };
+    let last = named.last_mut();
+    let (subject, verb) = last.rsplit_once(':').unwrap_or((&**last, ""));
     let (subject, verb) = (subject.to_owned(), verb.to_owned());
     *last = subject;
     named.check_v1(&app.model)?;
@@ -338,7 +360,7 @@ async fn predict(call: &mut Call, mut named: Named) -> Result<Response, Refusal>
             "`{}` is not supported; this model answers `predict`",
             echo(&verb)
         );
-        return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, message));
+        return Err(Refusal::bad_request(message));
     }
     let received = call
         .receive(tensorflow::Prediction::default(), false)
@@ -477,7 +499,12 @@ async fn not_found(uri: Uri) -> Refusal {
     Refusal::not_found(format!("there is nothing at `{}`", echo(uri.path())))
 }
 
-async fn method_not_allowed(method: Method, uri: Uri) -> Refusal {
+async fn method_not_allowed(method: Method, uri: Uri) -> Response {
     let message = format!("`{}` does not take {method}", echo(uri.path()));
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message)
+    let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message);
+    // A call shares its route with what is asked by GET.
+    if uri.path().contains(':') {
+        return ([(ALLOW, "POST")], refusal).into_response();
+    }
+    refusal.into_response()
 }

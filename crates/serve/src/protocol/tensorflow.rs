@@ -12,7 +12,8 @@ use crate::json::{Document, Scanner};
 use crate::model::Model;
 use crate::tensor::Nested;
 
-const SIGNATURE: &str = "serving_default";
+/// The one signature of a model.
+pub(crate) const SIGNATURE: &str = "serving_default";
 
 /// The label that TensorFlow Serving gives to the version which it serves.
 pub(crate) const LABEL: &str = "stable";
