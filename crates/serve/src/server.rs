@@ -437,8 +437,8 @@ impl Call {
             // What it comes to is not known.
             _ => limits.max_bytes,
         };
-        // The shortest number in a text, a digit and a comma, becomes four bytes.
-        let n_bytes = if is_binary { n_bytes } else { 2 * n_bytes };
+        // A value takes four bytes, whatever it came as: in binary data one of UINT8, in a text at least a digit and a comma.
+        let n_bytes = n_bytes.saturating_mul(if is_binary { 4 } else { 2 });
         self.admitted = Some(self.app.admission.admit(n_bytes).await?);
         let pool = &self.app.pool;
         let received = body::receive(&mut self.body, encoding, limits, pool, sink).await?;
