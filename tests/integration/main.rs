@@ -40,6 +40,8 @@ mod seeds;
 mod serve;
 mod serving;
 mod several_labels;
+#[cfg(target_os = "linux")]
+mod soaked;
 mod support;
 mod thresholds;
 mod why;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use trainyard_core::config::Config;
 use trainyard_ml::data::{Folders, Split};
 
-use crate::http::Server;
+use crate::http::{Server, exchange, request};
 use crate::project::Project;
 use crate::support::{repository, run};
 
@@ -221,7 +221,7 @@ fn wrong_requests_get_a_reason_and_the_server_goes_on() {
         (
             "/v1/models/mnist:classify",
             "{}".to_owned(),
-            501,
+            400,
             "answers `predict`",
         ),
         (
@@ -267,6 +267,38 @@ fn wrong_requests_get_a_reason_and_the_server_goes_on() {
         }
     }
     assert_eq!(server.get("/v2/health/ready").0, 200);
+}
+
+#[test]
+fn every_path_of_the_description_is_served() {
+    let (_project, server) = served();
+    let (status, document) = server.get("/openapi.json");
+    assert_eq!((status, &document["openapi"]), (200, &json!("3.1.0")));
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() >= 25, "{}", paths.len());
+    for (path, operations) in paths {
+        for method in operations.as_object().unwrap().keys() {
+            let method = method.to_uppercase();
+            let (status, answer) = request(&server.address, &method, path, b"").unwrap();
+            assert!(
+                ![404, 405].contains(&status),
+                "{method} {path}: {status} {answer}"
+            );
+        }
+    }
+    // A call and what is asked by GET share a route, and each says what it takes.
+    for (method, path, allowed) in [
+        ("POST", "/v1/models/mnist", "GET,HEAD"),
+        ("GET", "/v1/models/mnist:predict", "POST"),
+        ("OPTIONS", "/v1/models/mnist:predict", "POST"),
+    ] {
+        let answer = exchange(&server.address, method, path, &[], b"").unwrap();
+        assert_eq!(
+            (answer.status, answer.header("allow")),
+            (405, Some(allowed)),
+            "{method} {path}"
+        );
+    }
 }
 
 #[cfg(unix)]

@@ -1,3 +1,4 @@
-//! What the integration tests share.
+//! What the integration tests, the benchmarks and the soak share.
 
 pub mod github;
+pub mod serving;

@@ -27,6 +27,10 @@ const OTHER_DESCRIPTORS: usize = 32;
 /// Where the system allows more, memory does not.
 const MAX_CONNECTIONS: usize = 4096;
 
+/// What one connection reads ahead, and so the longest head of a request. hyper would grow it to 400 kB where bodies are large: for
+/// thousands of clients that are refused, and whose bodies are thrown away, more than all admitted requests take.
+const READ_BYTES: usize = 16 << 10;
+
 /// How connections are kept and ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionLimits {
@@ -308,6 +312,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
+        .max_buf_size(READ_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(served);
     let mut is_closing = false;

@@ -24,6 +24,7 @@ mod json;
 mod log;
 mod metrics;
 mod model;
+mod openapi;
 mod page;
 mod pool;
 mod probe;

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{Path, Request, State};
-use axum::http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::{ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -27,6 +27,7 @@ use crate::connections::Connection;
 use crate::encoded;
 use crate::metrics::{self, InFlight};
 use crate::model::Model;
+use crate::openapi;
 use crate::page;
 use crate::pool::{Pool, panicked};
 use crate::protocol::{open_inference, tensorflow};
@@ -153,6 +154,7 @@ pub(crate) fn router(serving: Serving, limits: Limits) -> std::io::Result<Router
             get(|headers: HeaderMap| async move { page::root(&headers) }),
         )
         .route("/models.json", get(shown_models))
+        .route("/openapi.json", get(describe))
         .route("/metrics", get(metrics_page))
         .route("/v2", get(server))
         .route("/v2/", get(server))
@@ -201,6 +203,12 @@ struct Named {
 }
 
 impl Named {
+    /// Where the verb stands in a call, as in `NAME:predict`.
+    fn last_mut(&mut self) -> &mut String {
+        let last = self.version.as_mut().or(self.label.as_mut());
+        last.unwrap_or(&mut self.name)
+    }
+
     fn find<'a>(&self, repository: &'a Repository) -> Result<&'a Model, Missing> {
         repository.find(&self.name, self.version.as_deref(), self.label.as_deref())
     }
@@ -360,6 +368,10 @@ async fn shown_models(State(app): State<App>) -> Response {
     page::models(&app.repository(), app.serving.assessment.as_ref())
 }
 
+async fn describe(State(app): State<App>) -> Json<Value> {
+    openapi::document(&app.repository(), app.body.max_bytes)
+}
+
 /// For Prometheus.
 async fn metrics_page(State(app): State<App>) -> Response {
     let repository = app.repository();
@@ -381,10 +393,18 @@ async fn v1_list(State(app): State<App>) -> Json<Value> {
 
 async fn v1_status(
     State(app): State<App>,
-    Path(named): Path<Named>,
-) -> Result<Json<Value>, Refusal> {
-    let repository = app.repository();
-    let model = named.v1(&repository)?;
+    Path(mut named): Path<Named>,
+    method: Method,
+    uri: Uri,
+) -> Response {
+    if named.last_mut().contains(':') {
+        return method_not_allowed(method, uri).await;
+    }
+    status_of(&app.repository(), &named).into_response()
+}
+
+fn status_of(repository: &Repository, named: &Named) -> Result<Json<Value>, Refusal> {
+    let model = named.v1(repository)?;
     let models = if named.version.is_some() || named.label.is_some() {
         vec![&model]
     } else {
@@ -439,7 +459,16 @@ async fn infer(call: &mut Call, named: &Named) -> Result<Response, Refusal> {
 }
 
 /// `NAME:predict`, or `VERSION:predict`, or `LABEL:predict`.
-async fn v1_call(State(app): State<App>, Path(named): Path<Named>, request: Request) -> Response {
+async fn v1_call(
+    State(app): State<App>,
+    Path(mut named): Path<Named>,
+    request: Request,
+) -> Response {
+    if !named.last_mut().contains(':') {
+        let message = "say what to do, as in `/v1/models/NAME:predict`";
+        let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message);
+        return ([(ALLOW, "GET,HEAD")], refusal).into_response();
+    }
     let mut call = Call::begin(app, request);
     let outcome = predict(&mut call, named).await;
     call.end(outcome).await
@@ -447,13 +476,8 @@ async fn v1_call(State(app): State<App>, Path(named): Path<Named>, request: Requ
 
 async fn predict(call: &mut Call, mut named: Named) -> Result<Response, Refusal> {
     let app = Arc::clone(&call.app);
-    let last = (named.version.as_mut())
-        .or(named.label.as_mut())
-        .unwrap_or(&mut named.name);
-    let Some((subject, verb)) = last.rsplit_once(':') else {
-        let message = "say what to do, as in `/v1/models/NAME:predict`";
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message));
-    };
+    let last = named.last_mut();
+    let (subject, verb) = last.rsplit_once(':').unwrap_or((&**last, ""));
     let (subject, verb) = (subject.to_owned(), verb.to_owned());
     *last = subject;
     let model = call.of(named.v1(&app.repository())?);
@@ -462,7 +486,7 @@ async fn predict(call: &mut Call, mut named: Named) -> Result<Response, Refusal>
             "`{}` is not supported; this model answers `predict`",
             echo(&verb)
         );
-        return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, message));
+        return Err(Refusal::bad_request(message));
     }
     let received = call
         .receive(tensorflow::Prediction::default(), false)
@@ -578,8 +602,8 @@ impl Call {
             // What it comes to is not known.
             _ => limits.max_bytes,
         };
-        // The shortest number in a text, a digit and a comma, becomes four bytes.
-        let n_bytes = if is_binary { n_bytes } else { 2 * n_bytes };
+        // A value takes four bytes, whatever it came as: in binary data one of UINT8, in a text at least a digit and a comma.
+        let n_bytes = n_bytes.saturating_mul(if is_binary { 4 } else { 2 });
         self.admitted = Some(self.app.admission.admit(n_bytes).await?);
         let pool = &self.app.pool;
         let received = body::receive(&mut self.body, encoding, limits, pool, sink).await?;
@@ -641,7 +665,12 @@ async fn not_found(uri: Uri) -> Refusal {
     Refusal::not_found(format!("there is nothing at `{}`", echo(uri.path())))
 }
 
-async fn method_not_allowed(method: Method, uri: Uri) -> Refusal {
+async fn method_not_allowed(method: Method, uri: Uri) -> Response {
     let message = format!("`{}` does not take {method}", echo(uri.path()));
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message)
+    let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message);
+    // A call shares its route with what is asked by GET.
+    if uri.path().contains(':') {
+        return ([(ALLOW, "POST")], refusal).into_response();
+    }
+    refusal.into_response()
 }

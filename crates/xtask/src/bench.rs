@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: figures beside those of peers, and coverage by simulation, for anyone to repeat.
 //!
-//! The peers are heavy (several gigabytes), so nothing but `training` installs them.
+//! The peers of `training` and `serve` are heavy (several gigabytes), so nothing else installs them.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+use crate::dist;
 use crate::peers::Toolbox;
 use crate::process;
 use crate::workspace::Workspace;
@@ -27,6 +28,9 @@ enum What {
     Evaluate(EvaluateArgs),
     /// Build and push images beside buildah and umoci with skopeo: wall, CPU, memory.
     Publish(PublishArgs),
+    /// Serve the article's model beside FastAPI with Keras and with onnxruntime, MLServer and BentoML: start, memory, latency,
+    /// requests a second.
+    Serve(ServeArgs),
     /// Simulate how often the ends of our intervals miss the truth; fails where one misses more often than claimed.
     Coverage(CoverageArgs),
 }
@@ -46,6 +50,32 @@ struct CoverageArgs {
     /// Only metrics whose name contains this; `looks` for repeated looks alone.
     #[arg(long, default_value = "")]
     metric: String,
+}
+
+/// What `cargo xtask bench serve` takes.
+#[derive(Args)]
+struct ServeArgs {
+    /// Starts of each contestant, alternating; medians are compared.
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Length of each load.
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Seconds of each load before anything counts.
+    #[arg(long, default_value_t = 1.0)]
+    warm_up: f64,
+    /// Whom to compare with.
+    #[arg(
+        long,
+        default_value = "fastapi_keras,fastapi_onnxruntime,mlserver,bentoml"
+    )]
+    peers: String,
+    /// Also write all figures to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Measure this server instead of one that is built as for a release.
+    #[arg(long, value_name = "FILE")]
+    server: Option<PathBuf>,
 }
 
 /// What `cargo xtask bench publish` takes.
@@ -114,6 +144,10 @@ struct TrainingArgs {
 const TRAINING: &str = "tests/benches/training";
 const EVALUATE: &str = "tests/benches/evaluate";
 const PUBLISH: &str = "tests/benches/publish";
+const SERVE: &str = "tests/benches/serve";
+
+/// The Python environments of the server's peers, which do not fit into one: a file of requirements each.
+const SERVE_PYTHONS: [&str; 3] = ["fastapi", "mlserver", "bentoml"];
 
 /// Runs the one that was asked for.
 pub(crate) fn run(args: &BenchArgs, workspace: &Workspace) -> Result<ExitCode> {
@@ -121,6 +155,7 @@ pub(crate) fn run(args: &BenchArgs, workspace: &Workspace) -> Result<ExitCode> {
         What::Training(args) => training(args, workspace),
         What::Evaluate(args) => evaluate(args, workspace),
         What::Publish(args) => publish(args, workspace),
+        What::Serve(args) => serve(args, workspace),
         What::Coverage(args) => coverage(args, workspace),
     }
 }
@@ -212,6 +247,46 @@ fn publish(args: &PublishArgs, workspace: &Workspace) -> Result<ExitCode> {
         .arg(&binaries)
         .args(["--sizes", &args.sizes])
         .args(["--rounds", &args.rounds.to_string()]);
+    if let Some(json) = &args.json {
+        bench.arg("--json").arg(json);
+    }
+    process::run(&mut bench)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds, installs and measures.
+fn serve(args: &ServeArgs, workspace: &Workspace) -> Result<ExitCode> {
+    let binaries = workspace.build_binaries()?;
+    let mut load = workspace.cargo(&["build", "--package", "trainyard-tests", "--bin", "load"]);
+    process::run(&mut load)?;
+    let server = match &args.server {
+        Some(server) => server.clone(),
+        None => dist::released("trainyard-serve", workspace)?,
+    };
+    let toolbox = Toolbox::new(workspace);
+    let mut bench = Command::new("python3");
+    bench
+        .arg(workspace.root.join(SERVE).join("bench.py"))
+        .arg(&binaries)
+        .arg("--server")
+        .arg(&server)
+        .arg("--load")
+        .arg(binaries.join("load"))
+        .args(["--rounds", &args.rounds.to_string()])
+        .args(["--seconds", &args.seconds.to_string()])
+        .args(["--warm-up", &args.warm_up.to_string()])
+        .args(["--peers", &args.peers]);
+    for name in SERVE_PYTHONS {
+        // The model of all onnxruntimes is written by FastAPI's environment.
+        if name == "fastapi" || args.peers.split(',').any(|peer| peer.starts_with(name)) {
+            let requirements = format!("{SERVE}/requirements-{name}.txt");
+            let requirements = workspace.root.join(requirements);
+            let python = toolbox.python_with(&format!("bench-serve-{name}"), &requirements)?;
+            bench
+                .arg("--python")
+                .arg(format!("{name}={}", python.display()));
+        }
+    }
     if let Some(json) = &args.json {
         bench.arg("--json").arg(json);
     }

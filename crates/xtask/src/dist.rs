@@ -55,6 +55,11 @@ enum Step {
     Pack,
 }
 
+/// Builds one program for this machine as a release has it, and returns where it is.
+pub(crate) fn released(package: &str, workspace: &Workspace) -> Result<PathBuf> {
+    build::program(&Target::new(&workspace.host)?, workspace, package)
+}
+
 /// Builds and packs.
 pub(crate) fn run(args: &DistArgs, workspace: &Workspace) -> Result<ExitCode> {
     let out = match &args.out {

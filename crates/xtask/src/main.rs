@@ -59,7 +59,7 @@ enum Command {
     ///
     /// Two checkouts of one commit give the same bytes. Fails where a binary is larger than a release allows.
     Dist(dist::DistArgs),
-    /// Run one fuzz target for minutes or hours; outside CI.
+    /// Run one fuzz target for minutes or hours, or the server under more than it can do; outside CI.
     Soak(soak::SoakArgs),
     /// Write the generated files (`action.yml`, README tables, JSON schemas, reference pages).
     Generate(generate::GenerateArgs),

@@ -57,7 +57,7 @@ fn classes() -> serde_json::Value {
 
 /// What the page says of a series, if it does.
 fn sample(drift: &Drift, series: &str) -> Option<f64> {
-    let text = page_of(&drift);
+    let text = page_of(drift);
     let line = text.lines().find_map(|line| line.strip_prefix(series))?;
     line.trim().parse().ok()
 }

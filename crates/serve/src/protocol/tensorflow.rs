@@ -13,7 +13,8 @@ use crate::model::Model;
 use crate::repository::Repository;
 use crate::tensor::Nested;
 
-const SIGNATURE: &str = "serving_default";
+/// The one signature of a model.
+pub(crate) const SIGNATURE: &str = "serving_default";
 
 /// `GET /v1/models`, KServe's list.
 pub(crate) fn list(repository: &Repository) -> Json<Value> {

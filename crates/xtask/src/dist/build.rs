@@ -28,37 +28,12 @@ pub(crate) fn programs() -> impl Iterator<Item = &'static str> {
 pub(crate) fn binaries(target: &Target, workspace: &Workspace, folder: &Path) -> Result<()> {
     let renamed = renamed_folders(workspace)?;
     for (group, panic) in groups() {
-        let mut build = workspace.plain_cargo(&["build", "--locked", "--profile", "dist"]);
-        build.args(["--target", target.triple()]);
-        build.args([
-            "--config",
-            &format!("profile.dist.panic='{}'", panic.name()),
-        ]);
-        for package in group {
-            build.args(["--package", package]);
-        }
-        let flags = rustflags(target, &renamed, panic);
-        // What a developer sets for quicker builds of their own would change the bytes.
-        build
-            .env_remove("RUSTFLAGS")
-            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
-            .env("CARGO_INCREMENTAL", "0");
-        if panic == Panic::Abort && target.image_platform().is_some() {
-            // Of the C code, as of ours.
-            build.env(target.c_flags_variable(), "-fno-asynchronous-unwind-tables");
-        }
-        if let Some(linker) = target.cross_linker(&workspace.host) {
-            let variable = target.linker_variable();
-            if env::var_os(&variable).is_none() {
-                build.env(variable, linker);
-            }
-        }
-        process::run(&mut build)?;
+        process::run(&mut build(target, workspace, &renamed, &group, panic))?;
     }
 
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).with_context(|| format!("creating `{}`", folder.display()))?;
-    let built = workspace.target.join(target.triple()).join("dist");
+    let built = built(target, workspace);
     for program in programs() {
         let program = target.file_name(program);
         let from = built.join(&program);
@@ -95,6 +70,58 @@ fn groups() -> impl Iterator<Item = (Vec<&'static str>, Panic)> {
         (packages.collect(), Panic::Abort)
     });
     aborting.chain([(vec![UNWINDS], Panic::Unwind)])
+}
+
+/// Builds the binary of `package` alone, and returns where it is. Nothing but the features that other packages would ask for tells it
+/// from a release's.
+pub(crate) fn program(target: &Target, workspace: &Workspace, package: &str) -> Result<PathBuf> {
+    let renamed = renamed_folders(workspace)?;
+    let panic = if package == UNWINDS {
+        Panic::Unwind
+    } else {
+        Panic::Abort
+    };
+    process::run(&mut build(target, workspace, &renamed, &[package], panic))?;
+    Ok(built(target, workspace).join(target.file_name(package)))
+}
+
+/// The folder that cargo fills.
+fn built(target: &Target, workspace: &Workspace) -> PathBuf {
+    workspace.target.join(target.triple()).join("dist")
+}
+
+/// The command that builds these packages.
+fn build(
+    target: &Target,
+    workspace: &Workspace,
+    renamed: &[Renamed],
+    packages: &[&str],
+    panic: Panic,
+) -> Command {
+    let mut build = workspace.plain_cargo(&["build", "--locked", "--profile", "dist"]);
+    build.args(["--target", target.triple()]);
+    let setting = format!("profile.dist.panic='{}'", panic.name());
+    build.args(["--config", &setting]);
+    for package in packages {
+        build.args(["--package", package]);
+    }
+    let flags = rustflags(target, renamed, panic);
+    // What a developer sets for quicker builds of their own would change the bytes.
+    build
+        .env_remove("RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+        .env("CARGO_INCREMENTAL", "0");
+    if panic == Panic::Abort && target.image_platform().is_some() {
+        // Of the C code, as of ours.
+        build.env(target.c_flags_variable(), "-fno-asynchronous-unwind-tables");
+    }
+    if let Some(linker) = target.cross_linker(&workspace.host) {
+        let variable = target.linker_variable();
+        if env::var_os(&variable).is_none() {
+            build.env(variable, linker);
+        }
+    }
+    build
 }
 
 /// A folder of this machine, and what it is called in the binaries.
