@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_oci::{Credentials, Layout};
 
+use crate::http::request;
 use crate::peers::push::{layout_at, push_as, tag};
 use crate::project::{Project, Said, read_json};
 use crate::registry::{Behaviour, Fake};
@@ -75,10 +76,14 @@ fn the_model_lies_under_models_and_the_server_is_asked_whether_it_is_well() {
     );
 
     // The server reads the layer as it is, and says whether it is ready.
+    let environment = config["Env"].as_array().unwrap().iter();
+    let found = environment.filter_map(|it| it.as_str()?.strip_prefix("TRAINYARD_ASSESSMENT="));
+    let assessment = found.collect::<String>();
     let mut serve = stage("serve");
     serve
         .args(["--host", "127.0.0.1", "--port", "0", "--model"])
-        .arg(&blob);
+        .arg(&blob)
+        .env("TRAINYARD_ASSESSMENT", &assessment);
     let mut server = serve
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -96,6 +101,30 @@ fn the_model_lies_under_models_and_the_server_is_asked_whether_it_is_well() {
             .code()
     };
     assert_eq!(probe(), Some(0));
+    // Its page shows what was found of the model.
+    let address = address.trim_start_matches("http://");
+    let (_, models) = request(address, "GET", "/models.json", b"").unwrap();
+    let shown = &models[0]["assessment"];
+    assert_eq!(*shown, serde_json::from_str::<Value>(&assessment).unwrap());
+    let evaluation = project.json("evaluation/evaluation.json");
+    let verdict = project.json("verdict/verdict.json");
+    assert_eq!(shown["verdict"], verdict["verdict"]);
+    assert_eq!(shown["n_rows"], evaluation["data"]["rows"]["n_rows"]);
+    assert_eq!(shown["metrics"][0]["name"], "accuracy");
+    let accuracy = evaluation["measurements"].as_array().unwrap();
+    let accuracy = accuracy
+        .iter()
+        .find(|it| it["key"] == json!({"metric": "accuracy"}))
+        .unwrap();
+    let value: f64 = shown["metrics"][0]["value"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(
+        (value - accuracy["value"].as_f64().unwrap()).abs() < 1e-4,
+        "{shown}"
+    );
     server.kill().unwrap();
     server.wait().unwrap();
     assert_eq!(probe(), Some(1));
@@ -396,7 +425,7 @@ fn by_shell(script: &str, stage: &Command) -> Command {
 #[test]
 fn the_weights_are_read_once_and_their_layer_twice() {
     let project = Project::new();
-    project.edit("units = 128", "units = 1500");
+    project.edit("units = 128", "units = 3000");
     for stage in ["train", "evaluate", "gate"] {
         project.run(stage, &[], 0);
     }

@@ -4,12 +4,14 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use trainyard_core::config::{Config, ImageCompression, ImageConfig, ImageFile};
+use trainyard_core::evaluation::Evaluation;
 use trainyard_core::gate::Verdict;
 use trainyard_core::model::{
     Artifact, FileEntry, MANIFEST_FILE, ModelError, ModelFolder, ModelManifest,
 };
 use trainyard_core::publication::{MODEL_FOLDER, SERVER_PATH};
 use trainyard_core::release_tag::ReleaseTag;
+use trainyard_core::report::{ASSESSMENT_VARIABLE, Assessment};
 use trainyard_oci::annotation::{self, Description};
 use trainyard_oci::spec::HealthCheck;
 use trainyard_oci::{
@@ -121,6 +123,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) model: &'a ModelFolder,
     pub(crate) model_layer: &'a Layer,
     pub(crate) verdict: &'a Verdict,
+    pub(crate) evaluation: &'a Evaluation,
     pub(crate) context: &'a Context,
     /// Where the context names no commit.
     pub(crate) checkout: Option<&'a Checkout>,
@@ -152,8 +155,11 @@ impl Parts<'_> {
         // A variable, so that `--env PORT=…` moves the server.
         let port = ("PORT".to_owned(), config.port.to_string());
         let mut env = base.map_or_else(Vec::new, |base| base.env.clone());
-        env.retain(|(name, _)| *name != port.0);
-        env.push(port);
+        let assessment = Assessment::of(&self.model.digest, self.verdict, self.evaluation);
+        let assessment = serde_json::to_string(&assessment)?;
+        let assessment = (ASSESSMENT_VARIABLE.to_owned(), assessment);
+        env.retain(|(name, _)| *name != port.0 && *name != assessment.0);
+        env.extend([port, assessment]);
         let mut description = self.description();
         description
             .extra

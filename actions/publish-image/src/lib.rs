@@ -151,6 +151,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         model: &model,
         model_layer: &model_layer,
         verdict: &verdict,
+        evaluation: &evaluation,
         context: &stage.context,
         checkout: checkout.as_ref(),
         created_s: image::created_s(inputs.stage.base())?,

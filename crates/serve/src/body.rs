@@ -15,7 +15,7 @@ use crate::answer::{Refusal, echo};
 use crate::pool::Pool;
 
 /// Held until a computing thread takes them.
-const PIECES_BYTES: usize = 256 << 10;
+pub(crate) const PIECES_BYTES: usize = 256 << 10;
 
 /// Read and thrown away of a body that is refused, so that the client has sent it and hears the answer.
 const DRAINED_BYTES: usize = 256 << 20;

@@ -82,8 +82,8 @@ struct Args {
     /// Larger request bodies are refused, as sent or inflated.
     #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4096))]
     max_body_mib: u32,
-    /// The memory that the values of all requests take at a time; requests wait for their share of it.
-    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    /// The memory that the values and buffers of all requests take at a time; requests wait for their share of it.
+    #[arg(long, value_name = "MIB", default_value_t = 48, value_parser = clap::value_parser!(u32).range(1..=65536))]
     max_request_mib: u32,
     /// A request waits so long for its share, and is then refused with 503.
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]

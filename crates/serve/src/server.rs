@@ -603,7 +603,8 @@ impl Call {
             _ => limits.max_bytes,
         };
         // A value takes four bytes, whatever it came as: in binary data one of UINT8, in a text at least a digit and a comma.
-        let n_bytes = n_bytes.saturating_mul(if is_binary { 4 } else { 2 });
+        let n_values_bytes = n_bytes.saturating_mul(if is_binary { 4 } else { 2 });
+        let n_bytes = n_values_bytes.saturating_add(n_bytes.min(body::PIECES_BYTES));
         self.admitted = Some(self.app.admission.admit(n_bytes).await?);
         let pool = &self.app.pool;
         let received = body::receive(&mut self.body, encoding, limits, pool, sink).await?;

@@ -195,6 +195,18 @@ impl Machine {
             .env("HOME", &folder)
             .env("LANG", "C.UTF-8")
             .env("PYTHONDONTWRITEBYTECODE", "1");
+        // As each system says of the commit that it has checked out.
+        let commit = run_of(
+            Command::new("git")
+                .args(["rev-parse", "HEAD"])
+                .current_dir(&workspace),
+        );
+        let variable = match example {
+            TRAVIS => "TRAVIS_COMMIT",
+            GITLAB => "CI_COMMIT_SHA",
+            _ => "GIT_COMMIT",
+        };
+        command.env(variable, commit.trim());
         if let Some(java) = java_home() {
             command.env("JAVA_HOME", java);
         }
@@ -356,7 +368,7 @@ fn a_tag_publishes_the_image_from_every_system() {
         assert!(!run.log.contains("s3cret"), "{}", run.log);
         let mut skopeo = program("skopeo");
         skopeo.args(["inspect", "--tls-verify=false", "--creds=ci:s3cret"]);
-        skopeo.args(["--format", "{{.Digest}}"]);
+        skopeo.args(["--format", "{{.Digest}} {{.Labels}}"]);
         digests.push(run_of(skopeo.arg(format!("docker://{image}:1.2.3"))));
     }
     // One commit is one image, wherever it was built.

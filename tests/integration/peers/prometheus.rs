@@ -75,7 +75,7 @@ fn promtool_finds_nothing_to_say_of_the_metrics() {
         // The labels of MNIST's first test images are 7, 2, 1.
         format!("trainyard_predicted_class_total{{{model},class=\"7\"}} 2"),
         format!("trainyard_inference_requests_in_flight{{{model}}} 0"),
-        format!("trainyard_ready{{{model}}} 1"),
+        "trainyard_ready 1".to_owned(),
     ] {
         assert!(
             page.lines().any(|it| it == line),
@@ -117,7 +117,7 @@ impl Prometheus {
             .collect();
         let config = json!({
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": rules,
+            "rule_files": rules.into_iter().collect::<Vec<_>>(),
             "scrape_configs": [{"job_name": "trainyard", "static_configs": [{"targets": targets}]}],
         });
         // JSON is YAML.

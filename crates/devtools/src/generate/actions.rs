@@ -49,12 +49,13 @@ const UPLOAD: &str = "    - name: Keep model, evaluation and verdict
 ";
 
 /// Outputs of the stages that the chain hands on: stage, output.
-const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 19] = [
+const OUTPUTS_OF_THE_CHAIN: [(&str, &str); 20] = [
     ("gate", "verdict"),
     ("gate", "title"),
     ("gate", "comment"),
     ("gate", "comment-url"),
     ("gate", "check-url"),
+    ("gate", "issue-url"),
     ("gate", "junit"),
     ("gate", "badge"),
     ("gate", "artifact"),
