@@ -1,6 +1,6 @@
 //! The log: lines on standard error, for people or in the Elastic Common Schema.
 //!
-//! A thread of its own writes them, so that whoever reads them slowly stops no request. Where more are waiting than are held, they are
+//! A thread of its own writes them, so that a slow reader stops no request. Where more are waiting than are held, they are
 //! left out and counted.
 
 use std::fmt::{Debug, Write as _};

@@ -17,7 +17,7 @@ use crate::repository::Repository;
 
 const PAGE: &str = include_str!("page/page.html");
 
-/// The page's own script and style are in it; it asks this server alone, and nobody frames it.
+/// The page's own script and style are in it; it asks this server alone, and no other page frames it.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; \
                       img-src data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

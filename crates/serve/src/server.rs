@@ -105,7 +105,7 @@ impl Shared {
                 let sampling = &app.serving.sampling;
                 let (values, n_rows) = (&parsed.values, parsed.n_rows);
                 let sample = sampling.draw(&its_model, request_id.as_ref(), values, n_rows);
-                parsed.logging(sample)
+                parsed.told(its_model.clone(), sample)
             });
             match parsed {
                 Err(refusal) => drop(done.send(Err(refusal))),
@@ -441,13 +441,7 @@ async fn infer(call: &mut Call, named: &Named) -> Result<Response, Refusal> {
         } = inference.finish()?;
         let encode = move |scores: &[f32]| {
             let encoded = wanted.encode(&its_model, scores, n_rows)?;
-            let mut response = encoding.respond(encoded.body, encoded.header_length);
-            let computed = Computed {
-                model: its_model,
-                n_rows,
-            };
-            response.extensions_mut().insert(computed);
-            Ok(response)
+            Ok(encoding.respond(encoded.body, encoded.header_length))
         };
         Ok(Parsed {
             values,
@@ -510,13 +504,7 @@ async fn predict(call: &mut Call, mut named: Named) -> Result<Response, Refusal>
                     n_outputs: its_model.n_outputs(),
                 };
                 let body = serde_json::to_vec(&predictions).map_err(Refusal::internal)?;
-                let mut response = encoding.respond(body, None);
-                let computed = Computed {
-                    model: its_model,
-                    n_rows,
-                };
-                response.extensions_mut().insert(computed);
-                Ok(response)
+                Ok(encoding.respond(body, None))
             };
             Ok(Parsed {
                 values,
@@ -539,19 +527,25 @@ struct Parsed {
 }
 
 impl Parsed {
-    /// The same, which logs the scores before they are encoded.
-    fn logging(self, sample: Option<Sample>) -> Self {
-        let Some(sample) = sample else {
-            return self;
-        };
-        let encode = self.encode;
+    /// The same, whose answer says what it was computed from, and whose scores are logged where it is one of the sample.
+    fn told(self, model: Model, sample: Option<Sample>) -> Self {
+        let Self {
+            values,
+            n_rows,
+            encode,
+        } = self;
         let encode = move |scores: &[f32]| {
-            sample.log(scores);
-            encode(scores)
+            if let Some(sample) = sample {
+                sample.log(scores);
+            }
+            let mut response = encode(scores)?;
+            response.extensions_mut().insert(Computed { model, n_rows });
+            Ok(response)
         };
         Self {
+            values,
+            n_rows,
             encode: Box::new(encode),
-            ..self
         }
     }
 }

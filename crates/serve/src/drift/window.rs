@@ -1,6 +1,6 @@
 //! Counts of the latest rows: those of two half-windows, of which one fills while the other stays.
 //!
-//! A third set of counts is empty and waits, so that nobody is waited for when the next half-window begins. A thread that is held up for a
+//! A third set of counts is empty and waits, so that no thread waits for another when the next half-window begins. A thread that is held up for a
 //! whole half-window adds its row to a later one: counts may then be off by a row, which no distance shows.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

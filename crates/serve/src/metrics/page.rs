@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{BUCKETS, ByStatus, Histogram, started};
+use super::{BUCKETS, ByStatus, Histogram, Metrics, started};
 use crate::drift;
 use crate::exposition::{Page, escaped, model_labels};
 use crate::model::Model;
@@ -56,40 +56,36 @@ pub(crate) fn write(models: &[&Model], state: &State<'_>) -> String {
     for (label, _, metrics) in &labelled {
         metrics.durations.write(&mut page, label);
     }
-    page.family(
+    let mut each = |name: &str, kind: &str, help: &str, value: &dyn Fn(&Metrics) -> f64| {
+        page.family(name, kind, help);
+        for (label, _, metrics) in &labelled {
+            page.sample(name, label, value(metrics));
+        }
+    };
+    each(
         "inference_rows_total",
         "counter",
         "Rows that were predicted.",
+        &|metrics| read(&metrics.n_rows) as f64,
     );
-    for (label, _, metrics) in &labelled {
-        page.sample("inference_rows_total", label, read(&metrics.n_rows));
-    }
-    page.family(
+    each(
         "inference_batches_total",
         "counter",
         "Batches that these rows were computed in.",
+        &|metrics| read(&metrics.n_batches) as f64,
     );
-    for (label, _, metrics) in &labelled {
-        page.sample("inference_batches_total", label, read(&metrics.n_batches));
-    }
-    page.family(
+    each(
         "inference_compute_seconds_total",
         "counter",
         "Time that threads have computed.",
+        &|metrics| seconds(read(&metrics.compute_ns)),
     );
-    for (label, _, metrics) in &labelled {
-        let computed = seconds(read(&metrics.compute_ns));
-        page.sample("inference_compute_seconds_total", label, computed);
-    }
-    page.family(
+    each(
         "inference_requests_in_flight",
         "gauge",
         "Requests that have begun and are not answered.",
+        &|metrics| metrics.n_in_flight.load(Ordering::Relaxed) as f64,
     );
-    for (label, _, metrics) in &labelled {
-        let n = metrics.n_in_flight.load(Ordering::Relaxed);
-        page.sample("inference_requests_in_flight", label, n);
-    }
     if labelled.iter().any(|(_, _, it)| it.counts_classes()) {
         page.family(
             "predicted_class_total",
