@@ -65,7 +65,7 @@ fn rsyslog_ships_the_lines_to_where_they_are_found_by_query() {
         let place = "/_index_template/trainyard";
         exchange(&address, "PUT", place, &headers, template.as_bytes())
     };
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     let stored = loop {
         match put() {
             Ok(answer) => break answer,
@@ -106,7 +106,7 @@ fn rsyslog_ships_the_lines_to_where_they_are_found_by_query() {
         let found = answer.json()["hits"]["hits"].as_array().cloned();
         found.unwrap_or_default()
     };
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while search(&json!({"match_all": {}})).len() < LINES.lines().count() {
         assert!(Instant::now() < deadline, "the lines have not arrived");
         thread::sleep(Duration::from_millis(200));
