@@ -176,8 +176,8 @@ build_from_source() {
 
 stage=${1:-}
 case "$stage" in
-  train | evaluate | gate | publish-image | verify | key) ;;
-  *) fail "usage: run.sh train|evaluate|gate|publish-image|verify|key" 2 ;;
+  train | evaluate | gate | publish-image | verify | deploy | key) ;;
+  *) fail "usage: run.sh train|evaluate|gate|publish-image|verify|deploy|key" 2 ;;
 esac
 
 support=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

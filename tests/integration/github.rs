@@ -3,6 +3,7 @@
 
 mod api;
 mod attestations;
+mod deployments;
 mod events;
 mod forks;
 mod fresh_rows;

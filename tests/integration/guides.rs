@@ -15,7 +15,14 @@ use crate::support::{files, output, repository, run, stage};
 const GUIDES: &str = "docs/guides";
 
 /// Stages whose binaries take the inputs of an action as options.
-const STAGES: [&str; 5] = ["train", "evaluate", "gate", "publish-image", "verify"];
+const STAGES: [&str; 6] = [
+    "train",
+    "evaluate",
+    "gate",
+    "publish-image",
+    "verify",
+    "deploy",
+];
 
 /// A fenced block of a page.
 pub(crate) struct Block {

@@ -3,7 +3,14 @@
 use crate::project::Said;
 use crate::support::{run, stage};
 
-const STAGES: [&str; 5] = ["train", "evaluate", "gate", "publish-image", "verify"];
+const STAGES: [&str; 6] = [
+    "train",
+    "evaluate",
+    "gate",
+    "publish-image",
+    "verify",
+    "deploy",
+];
 
 /// As GitHub hands over a secret or a variable that is not there.
 #[test]

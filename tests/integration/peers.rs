@@ -8,6 +8,7 @@
 mod act;
 mod ansible;
 mod attest;
+mod cluster;
 mod download;
 mod elsewhere;
 mod events;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::{files, repository, run};
 
 /// Package, and the packages of ours that it may depend on.
-const EDGES: [(&str, &[&str]); 20] = [
+const EDGES: [(&str, &[&str]); 22] = [
     ("trainyard-npz", &[]),
     ("trainyard-core", &["trainyard-npz"]),
     ("trainyard-ml", &["trainyard-core", "trainyard-npz"]),
@@ -37,6 +37,7 @@ const EDGES: [(&str, &[&str]); 20] = [
         ],
     ),
     ("trainyard-github", &["trainyard-core", "trainyard-net"]),
+    ("trainyard-kubernetes", &["trainyard-core", "trainyard-net"]),
     (
         "trainyard-train",
         &[
@@ -90,9 +91,22 @@ const EDGES: [(&str, &[&str]); 20] = [
         ],
     ),
     (
+        "trainyard-deploy",
+        &[
+            "trainyard-core",
+            "trainyard-github",
+            "trainyard-kubernetes",
+            "trainyard-oci",
+            "trainyard-registry",
+            "trainyard-runner",
+            "trainyard-verify",
+        ],
+    ),
+    (
         "trainyard-devtools",
         &[
             "trainyard-core",
+            "trainyard-deploy",
             "trainyard-evaluate",
             "trainyard-gate",
             "trainyard-ml",
@@ -117,7 +131,7 @@ const EDGES: [(&str, &[&str]); 20] = [
 ];
 
 /// What a package must not link, not even through others.
-const BANS: [(&str, &[&str]); 10] = [
+const BANS: [(&str, &[&str]); 12] = [
     ("trainyard-core", &["tokio", "candle-core", "reqwest"]),
     (
         "trainyard-ml",
@@ -141,6 +155,14 @@ const BANS: [(&str, &[&str]); 10] = [
     (
         "trainyard-verify",
         &["octocrab", "trainyard-ml", "candle-core", "candle-nn"],
+    ),
+    (
+        "trainyard-kubernetes",
+        &["octocrab", "oci-client", "trainyard-ml"],
+    ),
+    (
+        "trainyard-deploy",
+        &["trainyard-ml", "candle-core", "candle-nn"],
     ),
     (
         "trainyard-serve",
@@ -254,6 +276,7 @@ fn no_built_binary_but_train_holds_candle() {
         ("gate", false),
         ("publish-image", false),
         ("verify", false),
+        ("deploy", false),
         ("serve", false),
     ] {
         let path = crate::support::binaries().join(format!("trainyard-{stage}"));
@@ -441,7 +464,14 @@ fn events_are_named_in_one_place() {
 /// Each `INPUT_…` that an action passes is an option of the binary that it runs.
 #[test]
 fn every_input_reaches_its_binary() {
-    for stage in ["train", "evaluate", "gate", "publish-image", "verify"] {
+    for stage in [
+        "train",
+        "evaluate",
+        "gate",
+        "publish-image",
+        "verify",
+        "deploy",
+    ] {
         let action =
             fs::read_to_string(repository().join(format!("actions/{stage}/action.yml"))).unwrap();
         let help = run(crate::support::stage(stage).arg("--help"));

@@ -4,6 +4,7 @@
 //! Repositories spring up when they are named, so each test takes a name of its own. `/_control/{owner}/{name}` says
 //! what goes wrong there, and shows what was asked.
 
+mod deployments;
 mod faults;
 mod releases;
 mod shapes;
@@ -240,6 +241,11 @@ fn route(
         ("GET", ["issues"]) => Ok((200, repository.issues(parameters))),
         ("POST", ["issues"]) => repository.create_issue(body, author),
         ("PATCH", ["issues", number]) => repository.update_issue(number, body),
+        ("GET", ["deployments"]) => Ok((200, repository.deployments().list(parameters))),
+        ("POST", ["deployments"]) => repository.create_deployment(body, author),
+        ("POST", ["deployments", id, "statuses"]) => {
+            repository.add_deployment_status(id, body, author)
+        }
         ("GET", ["commits"]) => repository.history(parameters),
         ("GET", ["compare", range]) => repository.compare(range),
         ("GET", ["check-runs", id]) => repository.check(id),

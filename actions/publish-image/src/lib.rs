@@ -30,6 +30,7 @@ use trainyard_core::config::{Config, ReleaseMode};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
+use trainyard_core::held_out_sample::{HeldOutSample, MAX_SAMPLE_VALUES, SAMPLE_FILE};
 use trainyard_core::model::{FileEntry, ModelFolder};
 use trainyard_core::publication::{
     PUBLICATION_FILE, Publication, Referrer, SCHEMA_VERSION, SigningIdentity,
@@ -55,7 +56,7 @@ use pushing::Pushing;
 use release::Published;
 use server::Server;
 use signing::Signer;
-use smoke::{Packed, Sample};
+use smoke::Packed;
 
 /// Runs the stage.
 pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
@@ -219,7 +220,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         attachments: &attachments,
         targets: if inputs.dry_run { &[] } else { &targets },
     };
-    let (n_smoke_test_rows, sent) = pushing.upload_during(&runtime, || {
+    let (sample, sent) = pushing.upload_during(&runtime, || {
         smoke_test(
             &config,
             &inputs,
@@ -265,6 +266,11 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         None => names,
     };
 
+    if let Some(sample) = &sample {
+        // For a deployment, whose pods must answer it too.
+        let sample = sample.shortened(MAX_SAMPLE_VALUES);
+        files::write_json(&folder.join(SAMPLE_FILE), &sample)?;
+    }
     let blobs = layout.blobs_of(&manifest).exit_code(ExitCode::Data)?;
     let publication = Publication {
         schema_version: SCHEMA_VERSION,
@@ -282,7 +288,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
             .iter()
             .map(|server| server.platform.to_string())
             .collect(),
-        n_smoke_test_rows,
+        n_smoke_test_rows: sample.map_or(0, |sample| sample.n_rows),
         run_command: run_command(
             &config,
             &folder,
@@ -397,7 +403,7 @@ fn withhold(stage: &Stage, has_target: bool, by: &str) -> anyhow::Result<ExitCod
     Ok(ExitCode::Success)
 }
 
-/// How many rows the packed server answered as it should.
+/// The rows that the packed server answered as it should; `None` where it was not to be tried.
 fn smoke_test(
     config: &Config,
     inputs: &Inputs,
@@ -408,12 +414,12 @@ fn smoke_test(
     runnable_idx: Option<usize>,
     packed: impl FnOnce(&Descriptor) -> anyhow::Result<Packed>,
     images: &[Descriptor],
-) -> anyhow::Result<usize> {
+) -> anyhow::Result<Option<HeldOutSample>> {
     const LEAVE_OUT: &str = "`[image] smoke_test_rows = 0` leaves the smoke test out";
     let n_rows = config.image.smoke_test_rows;
     if n_rows == 0 {
         tracing::warn!("the packed server was not tried, since `[image] smoke_test_rows` is 0");
-        return Ok(0);
+        return Ok(None);
     }
     let Some(runnable_idx) = runnable_idx else {
         let platforms: Vec<String> = servers.iter().map(|it| it.platform.to_string()).collect();
@@ -437,20 +443,20 @@ fn smoke_test(
             model.manifest.columns.as_deref(),
         )
         .hint(LEAVE_OUT)?;
-    let sample = Sample::take(evaluation, &rows, &dataset, n_rows)
+    let sample = smoke::sample(model, evaluation, &rows, &dataset, n_rows)
         .exit_code(ExitCode::Inconclusive)
         .hint("run `trainyard-evaluate` again on this data")?;
     // As large as the test data may be, and of no use any more.
     drop(rows);
     let packed = packed(&images[runnable_idx]).exit_code(ExitCode::Data)?;
     runtime::one_thread()?
-        .block_on(smoke::test(&packed, &model.manifest, &sample))
+        .block_on(smoke::test(&packed, &sample))
         .context("the image does not answer as the evaluated model did, so it is not published")?;
     tracing::info!(
         "the packed server answered {} rows as the evaluation did",
-        sample.n_rows()
+        sample.n_rows
     );
-    Ok(sample.n_rows())
+    Ok(Some(sample))
 }
 
 /// The one command that runs the image: from the registry, else from the layout.

@@ -6,6 +6,7 @@ use trainyard_core::config::Config;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
 use trainyard_core::gate::Verdict;
+use trainyard_core::held_out_sample::SAMPLE_FILE;
 use trainyard_core::model::ModelManifest;
 use trainyard_core::publication::Publication;
 use trainyard_core::release_tag::ReleaseTag;
@@ -40,9 +41,9 @@ pub(crate) struct Files {
     pub(crate) model_card: PathBuf,
 }
 
-/// Removes the files of an earlier release: beside another image they would be about the wrong one.
+/// Removes the files of an earlier image: beside another image they would be about the wrong one.
 pub(crate) fn remove_files(folder: &Path) -> anyhow::Result<()> {
-    for name in [RELEASE_NOTES_FILE, MODEL_CARD_FILE] {
+    for name in [RELEASE_NOTES_FILE, MODEL_CARD_FILE, SAMPLE_FILE] {
         files::remove(&folder.join(name)).exit_code(ExitCode::Data)?;
     }
     Ok(())

@@ -9,138 +9,77 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use trainyard_core::evaluation::Evaluation;
-use trainyard_core::metrics::argmax;
-use trainyard_core::model::{ModelManifest, Task};
+use trainyard_core::held_out_sample::{HeldOutSample, SCHEMA_VERSION};
+use trainyard_core::model::ModelFolder;
 use trainyard_core::publication::SERVER_PATH;
 use trainyard_core::scored_rows::{Labels, ScoreTable, ScoredRows};
 use trainyard_ml::data::Dataset;
-use trainyard_ml::predictor::by_class;
 use trainyard_oci::spec::Descriptor;
 use trainyard_oci::{Layer, Layout, unpack_file};
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
-/// How far scores may differ: the evaluation may have run on other instructions, which round differently.
-const TOLERANCE: f32 = 1e-4;
-
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Rows of the test data with the scores that the evaluation recorded.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Sample {
+/// `n_rows` rows of the test data, spread evenly over it, with what is `recorded` for them.
+pub(crate) fn sample(
+    model: &ModelFolder,
+    evaluation: &Evaluation,
+    recorded: &ScoredRows,
+    dataset: &Dataset,
     n_rows: usize,
-    /// `[n_rows, row_len]`, raw.
-    rows: Vec<f32>,
-    /// `[n_rows, n_outputs]`.
-    scores: Vec<f32>,
-}
-
-impl Sample {
-    /// `n_rows` rows spread evenly over the test data, with what is `recorded` for them.
-    pub(crate) fn take(
-        evaluation: &Evaluation,
-        recorded: &ScoredRows,
-        dataset: &Dataset,
-        n_rows: usize,
-    ) -> anyhow::Result<Self> {
-        ensure!(
-            dataset.digest() == evaluation.data.digest
-                && dataset.n_rows() as u64 == evaluation.data.rows.n_rows,
-            "the test data is not what the model was evaluated on"
-        );
-        ensure!(
-            recorded.n_rows() == dataset.n_rows(),
-            "the predictions are of another number of rows than the test data"
-        );
-        // A regression has no scores but its predictions.
-        let recorded: Cow<'_, [f32]> = match (&recorded.scores, &recorded.predicted) {
-            (Some(ScoreTable::F32(scores)), _) => scores.into(),
-            (Some(ScoreTable::F64(scores)), _) => scores.iter().map(|&it| it as f32).collect(),
-            (None, Labels::Value(values)) => values.iter().map(|&it| it as f32).collect(),
-            (None, _) => bail!("the predictions hold no scores"),
-        };
-        let n_outputs = recorded.len() / dataset.n_rows();
-        let n_rows = n_rows.min(dataset.n_rows());
-        let chosen: Vec<u32> = (0..n_rows)
-            .map(|i| (i * dataset.n_rows() / n_rows) as u32)
-            .collect();
-        let mut rows = vec![0.0; n_rows * dataset.row_len()];
-        dataset
-            .gather(&chosen, &mut rows)
-            .exit_code(ExitCode::Data)?;
-        let scores = chosen
-            .iter()
-            .flat_map(|&row| {
-                let row = row as usize;
-                recorded[row * n_outputs..(row + 1) * n_outputs]
-                    .iter()
-                    .copied()
-            })
-            .collect();
-        Ok(Self {
-            n_rows,
-            rows,
-            scores,
+) -> anyhow::Result<HeldOutSample> {
+    ensure!(
+        dataset.digest() == evaluation.data.digest
+            && dataset.n_rows() as u64 == evaluation.data.rows.n_rows,
+        "the test data is not what the model was evaluated on"
+    );
+    ensure!(
+        recorded.n_rows() == dataset.n_rows(),
+        "the predictions are of another number of rows than the test data"
+    );
+    // A regression has no scores but its predictions.
+    let recorded: Cow<'_, [f32]> = match (&recorded.scores, &recorded.predicted) {
+        (Some(ScoreTable::F32(scores)), _) => scores.into(),
+        (Some(ScoreTable::F64(scores)), _) => scores.iter().map(|&it| it as f32).collect(),
+        (None, Labels::Value(values)) => values.iter().map(|&it| it as f32).collect(),
+        (None, _) => bail!("the predictions hold no scores"),
+    };
+    let n_outputs = recorded.len() / dataset.n_rows();
+    let n_rows = n_rows.min(dataset.n_rows());
+    let chosen: Vec<u32> = (0..n_rows)
+        .map(|i| (i * dataset.n_rows() / n_rows) as u32)
+        .collect();
+    let mut rows = vec![0.0; n_rows * dataset.row_len()];
+    dataset
+        .gather(&chosen, &mut rows)
+        .exit_code(ExitCode::Data)?;
+    let scores = chosen
+        .iter()
+        .flat_map(|&row| {
+            let row = row as usize;
+            recorded[row * n_outputs..(row + 1) * n_outputs]
+                .iter()
+                .copied()
         })
-    }
-
-    pub(crate) const fn n_rows(&self) -> usize {
-        self.n_rows
-    }
-
-    fn request(&self, manifest: &ModelManifest) -> Value {
-        let shape = [&[self.n_rows], manifest.input.shape.as_slice()].concat();
-        json!({"inputs": [{
-            "name": manifest.input.name, "datatype": "FP32", "shape": shape, "data": self.rows,
-        }]})
-    }
-
-    fn compare(&self, answer: &Value, task: Task) -> anyhow::Result<()> {
-        let found = answer
-            .pointer("/outputs/0/data")
-            .and_then(Value::as_array)
-            .with_context(|| format!("the server answered {answer}"))?;
-        let found: Vec<f32> = found
-            .iter()
-            .map(|value| value.as_f64().unwrap_or(f64::NAN) as f32)
-            .collect();
-        let found = match task {
-            // One score a row is the probability of the second class.
-            Task::Classification if found.len() == self.n_rows => by_class(&found, 1).into_owned(),
-            _ => found,
-        };
-        ensure!(
-            found.len() == self.scores.len(),
-            "the server answered {} scores instead of {}",
-            found.len(),
-            self.scores.len()
-        );
-        let n_outputs = self.scores.len() / self.n_rows;
-        let rows = found
-            .chunks_exact(n_outputs)
-            .zip(self.scores.chunks_exact(n_outputs));
-        for (row, (found, recorded)) in rows.enumerate() {
-            // Written so that a NaN fails.
-            let is_close = found.iter().zip(recorded).all(|(found, recorded)| {
-                (found - recorded).abs() <= TOLERANCE * recorded.abs().max(1.0)
-            });
-            let (found_best, recorded_best) = (argmax(found), argmax(recorded));
-            let is_same_class = task == Task::Regression
-                || found_best == recorded_best
-                || (recorded[found_best] - recorded[recorded_best]).abs() <= 2.0 * TOLERANCE;
-            ensure!(
-                is_close && is_same_class,
-                "row {row} of the sample: the server answered {found:?}, but the evaluation recorded {recorded:?}"
-            );
-        }
-        Ok(())
-    }
+        .collect();
+    Ok(HeldOutSample {
+        schema_version: SCHEMA_VERSION,
+        model_name: model.manifest.name.clone(),
+        model_digest: model.digest.clone(),
+        task: model.manifest.task,
+        input_name: model.manifest.input.name.clone(),
+        input_shape: model.manifest.input.shape.clone(),
+        n_rows,
+        rows,
+        scores,
+    })
 }
 
 /// The server and the model of an image, as far as they must lie on the disk to be tried.
@@ -190,11 +129,7 @@ impl Packed {
 /// Starts the server of the layers with the model of its layer, and compares its answers with the sample.
 ///
 /// Ends with [`ExitCode::Data`] where the server cannot be started, with [`ExitCode::Inconclusive`] where it answers otherwise.
-pub(crate) async fn test(
-    packed: &Packed,
-    manifest: &ModelManifest,
-    sample: &Sample,
-) -> anyhow::Result<()> {
+pub(crate) async fn test(packed: &Packed, sample: &HeldOutSample) -> anyhow::Result<()> {
     let program = packed.root.path().join(SERVER_PATH.trim_start_matches('/'));
     let mut server = Command::new(&program)
         .arg("--model")
@@ -215,14 +150,12 @@ pub(crate) async fn test(
         })
         .exit_code(ExitCode::Data)
         .hint("where that folder forbids programs (`noexec`), name another one by `TMPDIR`")?;
-    let outcome = tokio::time::timeout(ANSWER_TIMEOUT, ask(&mut server, manifest, sample)).await;
+    let outcome = tokio::time::timeout(ANSWER_TIMEOUT, ask(&mut server, sample)).await;
     let _ = server.kill().await;
     let outcome =
         outcome.unwrap_or_else(|_| Err(anyhow!("the packed server did not answer in time")));
     match outcome {
-        Ok(answer) => sample
-            .compare(&answer, manifest.task)
-            .exit_code(ExitCode::Inconclusive),
+        Ok(answer) => sample.compare(&answer).exit_code(ExitCode::Inconclusive),
         Err(error) => {
             let mut log = String::new();
             if let Some(mut stderr) = server.stderr.take() {
@@ -237,11 +170,7 @@ pub(crate) async fn test(
     }
 }
 
-async fn ask(
-    server: &mut Child,
-    manifest: &ModelManifest,
-    sample: &Sample,
-) -> anyhow::Result<Value> {
+async fn ask(server: &mut Child, sample: &HeldOutSample) -> anyhow::Result<Value> {
     let stdout = server.stdout.take().context("the server has no output")?;
     let mut line = String::new();
     let started = BufReader::new(stdout);
@@ -256,8 +185,8 @@ async fn ask(
         .trim()
         .strip_prefix("http://")
         .with_context(|| format!("it said `{}` instead of its address", line.trim()))?;
-    let path = format!("/v2/models/{}/infer", manifest.name);
-    post(address, &path, &sample.request(manifest)).await
+    let path = format!("/v2/models/{}/infer", sample.model_name);
+    post(address, &path, &sample.request()).await
 }
 
 /// One POST of JSON over a connection of its own.
@@ -284,45 +213,4 @@ async fn post(address: &str, path: &str, body: &Value) -> anyhow::Result<Value> 
         .with_context(|| format!("it answered {status} with no JSON"))?;
     ensure!(status.is_success(), "it answered {status}: {answer}");
     Ok(answer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample() -> Sample {
-        Sample {
-            n_rows: 2,
-            rows: vec![0.0; 4],
-            scores: vec![0.9, 0.1, 0.5, 0.5],
-        }
-    }
-
-    fn compared(scores: &[f32]) -> Result<(), String> {
-        let answer = json!({"outputs": [{"data": scores}]});
-        sample()
-            .compare(&answer, Task::Classification)
-            .map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn answers_must_be_those_of_the_evaluation() {
-        compared(&[0.9, 0.1, 0.5, 0.5]).unwrap();
-        // A tie may fall either way.
-        compared(&[0.900_01, 0.099_99, 0.499_99, 0.500_01]).unwrap();
-        assert!(
-            compared(&[0.8, 0.2, 0.5, 0.5])
-                .unwrap_err()
-                .starts_with("row 0")
-        );
-        assert!(
-            compared(&[0.9, 0.1, 0.5])
-                .unwrap_err()
-                .contains("3 scores instead of 4")
-        );
-        let error = sample().compare(&json!({"error": "no"}), Task::Classification);
-        assert!(error.unwrap_err().to_string().contains("no"));
-        let null = json!({"outputs": [{"data": [null, 0.1, 0.5, 0.5]}]});
-        assert!(sample().compare(&null, Task::Classification).is_err());
-    }
 }

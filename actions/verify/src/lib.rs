@@ -38,8 +38,68 @@ pub fn verify_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     for (name, _) in OUTPUTS {
         stage.set_output(name, "")?;
     }
+    let (report, outcome) = look(&inputs)?;
+    tell(&stage, &report, inputs.json)?;
+    conclude(&report.image, outcome)
+}
+
+/// What is proven about an image, for a stage that goes on with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The image by digest.
+    pub image: String,
+    /// Digest of the model, as the signed verdict says.
+    pub model_digest: Option<String>,
+    /// Digest of the evaluation that was judged, as the signed verdict says.
+    pub evaluation_digest: Option<String>,
+    /// The commit that the signed provenance names.
+    pub commit: Option<String>,
+    /// Everything that was found, in words.
+    pub text: String,
+}
+
+/// Verifies an image as the stage does, without its outputs.
+///
+/// # Errors
+///
+/// Where what was asked for is contradicted or cannot be verified, with the exit code of the stage.
+pub fn evidence_of(inputs: &Inputs) -> anyhow::Result<Evidence> {
+    let (report, outcome) = look(inputs)?;
+    let text = report.text();
+    if let Err(error) = conclude(&report.image, outcome) {
+        for line in text.lines() {
+            tracing::warn!("{line}");
+        }
+        return Err(error);
+    }
+    let verdict = report.verdicts.first();
+    Ok(Evidence {
+        model_digest: verdict.and_then(|it| it.model.clone()),
+        evaluation_digest: verdict.and_then(|it| it.evaluation.clone()),
+        commit: report.builds.first().and_then(|build| build.commit.clone()),
+        image: report.image,
+        text,
+    })
+}
+
+fn conclude(image: &str, outcome: FindingOutcome) -> anyhow::Result<ExitCode> {
+    match outcome {
+        FindingOutcome::Held => Ok(ExitCode::Success),
+        FindingOutcome::NotChecked => Err(anyhow!(
+            "`{image}` is not verified: evidence is missing, or cannot be verified"
+        ))
+        .exit_code(ExitCode::Inconclusive),
+        FindingOutcome::Contradicted => Err(anyhow!(
+            "`{image}` is contradicted by what is signed, or by the policy"
+        ))
+        .exit_code(ExitCode::GateFailed),
+    }
+}
+
+/// Pulls what is attached to the image and judges it.
+fn look(inputs: &Inputs) -> anyhow::Result<(Report, FindingOutcome)> {
     let named: ImageReference = inputs.image().parse().exit_code(ExitCode::Usage)?;
-    let (trust, policy) = Trust::of(&inputs, now_s())?;
+    let (trust, policy) = Trust::of(inputs, now_s())?;
     let model = inputs.model.as_deref().map(ModelFolder::read).transpose()?;
 
     let reach = Reach {
@@ -105,18 +165,7 @@ pub fn verify_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     };
     let outcome = of_policy.max(of_evaluation).max(of_statements);
     report.outcome = word(outcome);
-    tell(&stage, &report, inputs.json)?;
-    match outcome {
-        FindingOutcome::Held => Ok(ExitCode::Success),
-        FindingOutcome::NotChecked => Err(anyhow!(
-            "`{image}` is not verified: evidence is missing, or cannot be verified"
-        ))
-        .exit_code(ExitCode::Inconclusive),
-        FindingOutcome::Contradicted => Err(anyhow!(
-            "`{image}` is contradicted by what is signed, or by the policy"
-        ))
-        .exit_code(ExitCode::GateFailed),
-    }
+    Ok((report, outcome))
 }
 
 /// Whether it is the media type of a Sigstore bundle, of any version.

@@ -49,10 +49,10 @@ pub(crate) struct VerdictReport {
     reason: Option<String>,
     #[serde(rename = "override")]
     overridden: Option<Override>,
-    model: Option<String>,
+    pub(crate) model: Option<String>,
     commit: Option<String>,
     rules: Option<String>,
-    evaluation: Option<String>,
+    pub(crate) evaluation: Option<String>,
     test_data: Option<String>,
     failed: Vec<String>,
     warned: Vec<String>,

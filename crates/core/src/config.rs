@@ -6,6 +6,7 @@ mod changes;
 mod checks;
 mod cross_validation;
 mod data;
+mod deploy;
 mod error;
 mod evaluate;
 mod image;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 pub use changes::config_changes;
 pub use cross_validation::CrossValidationConfig;
 pub use data::{ColumnType, CsvConfig, DataConfig, DataFiles, DataFormat, Decimal, Missing};
+pub use deploy::{AutoscaleConfig, CanaryConfig, DeployConfig};
 use error::Problem;
 pub use error::{ConfigError, nearest as nearest_name};
 pub use evaluate::{
@@ -78,6 +80,9 @@ pub struct ConfigFile {
     /// How the model is packaged.
     #[serde(default)]
     pub image: ImageConfig,
+    /// How its image runs in a cluster.
+    #[serde(default)]
+    pub deploy: DeployConfig,
 }
 
 /// A configuration with all that our own models need, in which nothing is left to be decided: every default is filled in
@@ -96,6 +101,8 @@ pub struct Config {
     pub gate: GateConfig,
     /// How it is packed.
     pub image: ImageConfig,
+    /// How its image runs in a cluster.
+    pub deploy: DeployConfig,
 }
 
 /// The network, resolved.
@@ -188,6 +195,7 @@ impl ConfigFile {
             evaluate,
             gate,
             image,
+            deploy,
         } = self;
         let missing = |section: &str| {
             Problem::at(&[section], "this section is missing").hint(format!(
@@ -209,6 +217,7 @@ impl ConfigFile {
             evaluate,
             gate,
             image,
+            deploy,
         };
         match config.validate() {
             Ok(()) => Ok(config),
@@ -241,6 +250,7 @@ impl Config {
             evaluate,
             gate: _,
             image: _,
+            deploy: _,
         } = self;
         let train = Training {
             threads: None,

@@ -36,7 +36,11 @@ pub mod seed_scores;
 pub mod slices;
 
 pub mod gate;
+pub mod held_out_sample;
 pub mod publication;
 pub mod release_tag;
+
+pub mod canary;
+pub mod deployment;
 
 pub mod report;

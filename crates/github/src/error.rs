@@ -29,6 +29,8 @@ pub enum Permission {
     AttestationsWrite,
     /// Issues.
     IssuesWrite,
+    /// Deployments.
+    DeploymentsWrite,
 }
 
 impl fmt::Display for Permission {
@@ -45,6 +47,7 @@ impl fmt::Display for Permission {
             Self::ActionsWrite => "actions: write",
             Self::AttestationsWrite => "attestations: write",
             Self::IssuesWrite => "issues: write",
+            Self::DeploymentsWrite => "deployments: write",
         })
     }
 }

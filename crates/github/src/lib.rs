@@ -1,5 +1,5 @@
 //! GitHub's REST API as Trainyard uses it: one comment per key, one check run per model, one issue per key, one section of a
-//! release's notes, whatever else happens meanwhile.
+//! release's notes, one deployment per job, whatever else happens meanwhile.
 //!
 //! Requests go through octocrab, over `net`'s client and its retries. Everything that GitHub answers is read into types
 //! of our own, which hold what we use.
@@ -13,6 +13,7 @@ mod check;
 mod client;
 mod comment;
 mod comparison;
+mod deployment;
 mod error;
 mod history;
 mod issue;
@@ -35,6 +36,7 @@ pub use check::{
 };
 pub use client::{GitHub, Options};
 pub use comment::{Comment, MARKER_LIMIT, Outcome, Place, Stamp};
+pub use deployment::{DeploymentRecord, DeploymentState, NewDeployment};
 pub use error::{GitHubError, Permission};
 pub use history::Tested;
 pub use issue::{ISSUE_MARKER_LIMIT, Issue, IssueOutcome, IssueText};

@@ -9,9 +9,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::StatusCode;
 
-/// Upper bounds in seconds.
-const BUCKETS: [f64; 14] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+/// Upper bounds in seconds: six a decade, since a canary is compared by quantiles that are known no better than these.
+const BUCKETS: [f64; 31] = [
+    0.0001, 0.00015, 0.00025, 0.00035, 0.0005, 0.00075, 0.001, 0.0015, 0.0025, 0.0035, 0.005,
+    0.0075, 0.01, 0.015, 0.025, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1.0, 1.5,
+    2.5, 3.5, 5.0, 7.5, 10.0,
 ];
 
 /// Of more classes none is counted: each is a series that Prometheus keeps.

@@ -15,6 +15,7 @@ mod demo;
 mod dist;
 mod generate;
 mod github;
+mod kubernetes;
 mod peers;
 mod process;
 mod soak;

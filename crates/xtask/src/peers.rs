@@ -16,11 +16,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::debian;
+use crate::kubernetes;
 use crate::process;
 use crate::workspace::Workspace;
 
 /// Programs of the distribution: what is run, and the Debian package that holds it.
-const SYSTEM_PROGRAMS: [(&str, &str); 17] = [
+const SYSTEM_PROGRAMS: [(&str, &str); 20] = [
     ("docker-registry", "docker-registry"),
     ("skopeo", "skopeo"),
     ("podman", "podman"),
@@ -40,6 +41,10 @@ const SYSTEM_PROGRAMS: [(&str, &str); 17] = [
     // A service manager that need not be the machine's first process.
     ("runsvdir", "runit"),
     ("systemd-analyze", "systemd"),
+    ("etcd", "etcd-server"),
+    // Network namespaces.
+    ("ip", "iproute2"),
+    ("xz", "xz-utils"),
 ];
 
 /// Files of the distribution below `/usr/lib/<architecture>` that are no program, and the Debian package that holds each. A runner may have
@@ -121,7 +126,18 @@ impl Toolbox {
     pub(crate) fn ensure_peers(&mut self) -> Result<()> {
         self.ensure_system_programs()?;
         self.ensure_cosign()?;
-        self.ensure_python_packages()
+        self.ensure_python_packages()?;
+        let clients = kubernetes::clients(&self.cache, DOWNLOAD_ATTEMPTS)?;
+        self.path.insert(0, clients);
+        Ok(())
+    }
+
+    /// Sees to a control plane of Kubernetes. `false` where there is none to be had.
+    pub(crate) fn ensure_control_plane(&mut self, workspace: &Workspace) -> Result<bool> {
+        let folder = kubernetes::control_plane(&self.cache, &workspace.root)?;
+        let is_there = folder.is_some();
+        self.path.extend(folder);
+        Ok(is_there || self.has("kube-apiserver"))
     }
 
     /// cosign 3, which checks a bundle without a network. Where there is no apt, the one on the `PATH` is taken.
@@ -294,6 +310,8 @@ pub(crate) fn names() -> String {
             "@sigstore/mock",
             "@sigstore/sign",
             "@sigstore/verify",
+            "helm",
+            "kubectl",
         ])
         .collect::<Vec<_>>()
         .join(", ")
@@ -351,7 +369,9 @@ mod tests {
         assert!(names().contains("skopeo, podman"));
         assert!(names().contains(", cargo-deny, cargo-shear, "));
         assert!(
-            names().ends_with("zizmor, Prism, @sigstore/mock, @sigstore/sign, @sigstore/verify"),
+            names().ends_with(
+                "zizmor, Prism, @sigstore/mock, @sigstore/sign, @sigstore/verify, helm, kubectl"
+            ),
             "{}",
             names()
         );

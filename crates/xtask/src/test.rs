@@ -32,13 +32,13 @@ pub(crate) struct TestArgs {
 pub(crate) fn run(args: &TestArgs, workspace: &Workspace) -> Result<ExitCode> {
     let mut stopwatch = Stopwatch::default();
     let mut toolbox = peers::Toolbox::new(workspace);
-    stopwatch.time("peers", || {
+    let has_cluster = stopwatch.time("peers", || {
         toolbox.ensure_nextest(workspace)?;
         if args.no_peers {
-            Ok(())
-        } else {
-            toolbox.ensure_peers()
+            return Ok(false);
         }
+        toolbox.ensure_peers()?;
+        toolbox.ensure_control_plane(workspace)
     })?;
     let binaries = stopwatch.time("build", || workspace.build_binaries())?;
 
@@ -61,13 +61,21 @@ pub(crate) fn run(args: &TestArgs, workspace: &Workspace) -> Result<ExitCode> {
     if args.no_peers {
         not_run.push(format!("every check against {}", peers::names()));
     } else {
+        if !has_cluster {
+            not_run.push("deployments to Kubernetes (no `kube-apiserver` on the `PATH`, and no archive with one)".to_owned());
+        }
         match stopwatch.time(ADVISORIES, || check_advisories(workspace, &path))? {
             Advisories::Passed => {}
             Advisories::Failed => failed.push(ADVISORIES),
             Advisories::NotRun(reason) => not_run.push(format!("{ADVISORIES} ({reason})")),
         }
     }
-    let mut tests = test_runner(args, workspace, &binaries);
+    let profile = match (args.no_peers, has_cluster) {
+        (true, _) => "ci",
+        (false, true) => "peers",
+        (false, false) => "peers-without-cluster",
+    };
+    let mut tests = test_runner(args, workspace, &binaries, profile);
     tests.env("PATH", &path);
     let api = if args.no_peers {
         None
@@ -163,8 +171,7 @@ fn check_advisories(workspace: &Workspace, path: &OsStr) -> Result<Advisories> {
 }
 
 /// nextest leaves out what its profile does not name, and counts it as skipped.
-fn test_runner(args: &TestArgs, workspace: &Workspace, binaries: &Path) -> Command {
-    let profile = if args.no_peers { "ci" } else { "peers" };
+fn test_runner(args: &TestArgs, workspace: &Workspace, binaries: &Path, profile: &str) -> Command {
     let mut command = workspace.cargo(&["nextest", "run", "--workspace", "--profile", profile]);
     command.args(&args.nextest).env("TRAINYARD_BIN", binaries);
     command

@@ -23,6 +23,7 @@ pub(crate) const BINARY_PACKAGES: [&[&str]; 2] = [
         "trainyard-gate",
         "trainyard-publish-image",
         "trainyard-verify",
+        "trainyard-deploy",
         "trainyard-serve",
     ],
 ];

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+mod deployment;
 mod pull;
 mod release;
 
+pub(super) use deployment::{deployment, deployment_status};
 pub(super) use pull::{file, permission, pull};
 pub(super) use release::{asset, release};
 

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::Parameters;
+use super::deployments::Deployments;
 use super::faults::Fault;
 use super::releases::Releases;
 use super::shapes;
@@ -64,6 +65,7 @@ pub(super) struct Repository {
     /// Artifacts and their archives, by id.
     artifacts: BTreeMap<u64, (Value, Vec<u8>)>,
     releases: Releases,
+    deployments: Deployments,
     /// Bundles, the first of which has the number 1.
     attestations: Vec<Value>,
     /// Where files of a release are uploaded to, where that is not here.
@@ -110,6 +112,7 @@ impl Repository {
             "reactions": self.reactions,
             "reruns": self.reruns,
             "releases": self.releases.describe(),
+            "deployments": self.deployments.describe(),
             "attestations": self.attestations,
             "requests": self.requests,
         })
@@ -117,13 +120,14 @@ impl Repository {
 
     /// `{"issues": [{"login", "title", "body", "labels", "state"}]}`, `{"fault": …}`, `{"comments": [{"login", "type", "body", "issue"}]}`, `{"commits": [[sha, parent, …]]}`,
     /// `{"merge_base": sha}`, `{"list_lag_ms": n}`, `{"brought_in": {commit: [number]}}`, `{"trees": {commit: tree}}`, `{"workflow_runs": {branch: count}}`, `{"pulls": [{"number", "head_repository", "head_branch", "head_sha", "base_branch",
-    /// "base_sha", "state"}]}`, `{"tags": {tag: commit}}`, `{"permissions": {login: permission}}`, `{"files": {"branch:path": text}}` or `{"checks": [{"name", "head_sha", "app", "text"}]}`, `{"changed": {"base...head": [file]}}`, `{"artifacts": [{"run_id", "name", "expired", "archive" (base64)}]}`, `{"uploads": address}` or what [`Releases::prepare`] takes.
+    /// "base_sha", "state"}]}`, `{"tags": {tag: commit}}`, `{"permissions": {login: permission}}`, `{"files": {"branch:path": text}}` or `{"checks": [{"name", "head_sha", "app", "text"}]}`, `{"changed": {"base...head": [file]}}`, `{"artifacts": [{"run_id", "name", "expired", "archive" (base64)}]}`, `{"uploads": address}` or what [`Releases::prepare`] and [`Deployments::prepare`] take.
     pub(super) fn prepare(&mut self, instruction: &Value) -> Result<Value, String> {
         if let Some(fault) = instruction.get("fault") {
             let fault = serde_json::from_value(fault.clone()).map_err(|error| error.to_string())?;
             self.faults.push(fault);
         }
         self.releases.prepare(&self.full_name, instruction);
+        self.deployments.prepare(&self.full_name, instruction);
         if let Some(address) = instruction["uploads"].as_str() {
             self.uploads = Some(address.to_owned());
         }
@@ -341,6 +345,19 @@ impl Repository {
         let comment = self.comments.remove(&id).ok_or_else(not_found)?;
         self.removed.insert(id, (Instant::now(), comment));
         Ok((204, Value::Null))
+    }
+
+    pub(super) const fn deployments(&self) -> &Deployments {
+        &self.deployments
+    }
+
+    pub(super) fn create_deployment(&mut self, body: &Value, author: &str) -> Answer {
+        self.deployments.create(&self.full_name, body, author)
+    }
+
+    pub(super) fn add_deployment_status(&mut self, id: &str, body: &Value, author: &str) -> Answer {
+        self.deployments
+            .add_status(&self.full_name, id, body, author)
     }
 
     /// The newest first, by state and label.

@@ -55,7 +55,7 @@ pub fn quantile_interval(
 }
 
 /// The largest rank, counted from zero, that so few of `n` rows are below with at most the probability `tail`.
-fn rank(n: u64, quantile: f64, tail: f64) -> u64 {
+pub(super) fn rank(n: u64, quantile: f64, tail: f64) -> u64 {
     let (mut rank, mut too_far) = (0, n);
     while too_far - rank > 1 {
         let middle = rank.midpoint(too_far);

@@ -128,7 +128,7 @@ pub fn look_level(alpha: f64, look: u64) -> f64 {
 }
 
 /// ln B(`a`, `b`).
-fn ln_beta(a: f64, b: f64) -> f64 {
+pub(super) fn ln_beta(a: f64, b: f64) -> f64 {
     ln_gamma(a) + ln_gamma(b) - ln_gamma(a + b)
 }
 

@@ -154,9 +154,23 @@ fn verify() -> Stage {
     }
 }
 
+/// Brings an image that the chain published to a cluster, most often in a job of its own with an environment.
+fn deploy() -> Stage {
+    Stage {
+        name: "deploy",
+        icon: "upload-cloud",
+        command: trainyard_deploy::Inputs::command(),
+        outputs: trainyard_deploy::OUTPUTS,
+    }
+}
+
 /// The actions of the stages, and last that of the chain.
 pub(crate) fn all() -> Vec<Action> {
-    let mut actions: Vec<Action> = stages().iter().chain([&verify()]).map(of_stage).collect();
+    let mut actions: Vec<Action> = stages()
+        .iter()
+        .chain([&verify(), &deploy()])
+        .map(of_stage)
+        .collect();
     actions.push(of_chain(&stages()));
     actions
 }
@@ -453,7 +467,7 @@ impl Action {
             }
             let asks = match step.stage {
                 "publish-image" => Some("pushes"),
-                "verify" => Some("pulls"),
+                "verify" | "deploy" => Some("pulls"),
                 _ => None,
             };
             if let Some(asks) = asks {

@@ -3,9 +3,11 @@
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 use trainyard_core::config::ConfigFile;
+use trainyard_core::deployment::Deployment;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::folds::CrossValidation;
 use trainyard_core::gate::{BaselineRecord, Verdict};
+use trainyard_core::held_out_sample::HeldOutSample;
 use trainyard_core::model::{ModelManifest, RunRecord};
 use trainyard_core::publication::Publication;
 
@@ -25,6 +27,8 @@ pub(crate) fn files() -> anyhow::Result<Vec<Generated>> {
         file::<Verdict>("verdict", "verdict.json")?,
         file::<BaselineRecord>("baseline", "baseline.json")?,
         file::<Publication>("publication", "publication.json")?,
+        file::<HeldOutSample>("sample", "sample.json")?,
+        file::<Deployment>("deployment", "deployment.json")?,
     ])
 }
 
