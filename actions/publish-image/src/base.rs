@@ -11,18 +11,6 @@ use trainyard_oci::{Access, ImageReference, Layer, Layout, Platform, Registry, f
 use trainyard_registry::Reach;
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
-/// Docker's own names of what the OCI calls layers.
-const DOCKER_LAYERS: [(&str, &str); 2] = [
-    (
-        "application/vnd.docker.image.rootfs.diff.tar.gzip",
-        spec::LAYER_TAR_GZIP,
-    ),
-    (
-        "application/vnd.docker.image.rootfs.diff.tar",
-        spec::LAYER_TAR,
-    ),
-];
-
 /// What of an image counts for one that is built on it.
 #[derive(Debug, Clone)]
 pub(crate) struct Base {
@@ -195,15 +183,11 @@ async fn copied(
         let downloaded = registry.download_blob(layer, &path).await;
         downloaded.exit_code(ExitCode::Service)?;
     }
-    let of_docker = DOCKER_LAYERS
-        .iter()
-        .find(|(docker, _)| *docker == layer.media_type);
     Ok(Layer {
         digest: layer.digest.clone(),
         diff_id,
         size: layer.size,
-        media_type: of_docker
-            .map_or_else(|| layer.media_type.clone(), |(_, oci)| (*oci).to_owned()),
+        media_type: spec::oci_layer_type(&layer.media_type).to_owned(),
         created_by: format!("layer of {}", registry.repository()),
         path,
         files: BTreeMap::new(),

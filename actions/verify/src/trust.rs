@@ -54,11 +54,14 @@ impl Trust {
             false => read_for_nobody(&inputs.trusted_root)?,
         };
         if keys.is_empty() && roots.is_empty() {
+            const NAME_ONE: &str = "name a public key by `--key`, or who signs keyless by `--identity` and `--issuer` or by `[[signers]]` of the policy";
+            let unsigned = match inputs.save_model {
+                Some(_) => "; `--unsigned` saves the model of an image that is not signed",
+                None => "",
+            };
             return Err(anyhow!("no signer is named"))
                 .exit_code(ExitCode::Usage)
-                .hint(
-                    "name a public key by `--key`, or who signs keyless by `--identity` and `--issuer` or by `[[signers]]` of the policy",
-                );
+                .hint(format!("{NAME_ONE}{unsigned}"));
         }
         let trust = Self {
             keys,

@@ -36,4 +36,4 @@ pub use registry::{
 };
 pub use timestamp::{MAX_SECONDS, rfc3339};
 pub use trainyard_net::{ClientOptions, RetryPolicy};
-pub use unpack::{UnpackError, unpack, unpack_file};
+pub use unpack::{UnpackError, unpack, unpack_file, unpack_files};

@@ -79,8 +79,21 @@ pub fn unpack_file(
     path: &str,
     into: &Path,
 ) -> Result<(), UnpackError> {
-    let wanted = Path::new(path.trim_start_matches('/'));
-    unpack_those(blob, media_type, into, |entry| entry == wanted)
+    unpack_files(blob, media_type, &[path.to_owned()], into)
+}
+
+/// Unpacks of a layer those files that lie at one of `paths` in the image.
+pub fn unpack_files(
+    blob: &Path,
+    media_type: &str,
+    paths: &[String],
+    into: &Path,
+) -> Result<(), UnpackError> {
+    let is_wanted = |entry: &Path| {
+        let mut paths = paths.iter();
+        paths.any(|path| entry == Path::new(path.trim_start_matches('/')))
+    };
+    unpack_those(blob, media_type, into, is_wanted)
 }
 
 fn unpack_those(
