@@ -52,23 +52,28 @@ pub(crate) fn pack_model(
     )
 }
 
-/// The server as a layer.
+/// The server as a layer, which the folder `cache` may have from an earlier image.
 pub(crate) fn pack_server(
     server: &Server,
     config: &ImageConfig,
     layout: &Layout,
+    cache: Option<&Path>,
 ) -> anyhow::Result<Layer> {
     let binary = LayerFile {
         source: server.path.clone(),
         target: SERVER_PATH.to_owned(),
         is_executable: true,
     };
-    layer(
+    let plan = plan(
         "trainyard-publish-image: server",
         vec![binary],
         compression(config),
-        layout,
-    )
+    );
+    let built = match cache {
+        Some(cache) => plan.build_cached(&layout.blobs(), cache),
+        None => plan.build(&layout.blobs()),
+    };
+    built.exit_code(ExitCode::Data)
 }
 
 const fn compression(config: &ImageConfig) -> Compression {
@@ -104,14 +109,18 @@ fn layer(
     compression: Compression,
     layout: &Layout,
 ) -> anyhow::Result<Layer> {
-    let plan = LayerPlan {
+    let plan = plan(created_by, files, compression);
+    plan.build(&layout.blobs()).exit_code(ExitCode::Data)
+}
+
+fn plan(created_by: &str, files: Vec<LayerFile>, compression: Compression) -> LayerPlan {
+    LayerPlan {
         created_by: created_by.to_owned(),
         files,
         compression,
         user_id: 0,
         group_id: 0,
-    };
-    plan.build(&layout.blobs()).exit_code(ExitCode::Data)
+    }
 }
 
 /// What an image is made of, beside the server and its layer.

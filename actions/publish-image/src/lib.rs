@@ -82,7 +82,8 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let runnable_idx = servers.iter().position(Server::runs_here);
     let is_tried = config.image.smoke_test_rows > 0;
     let pack_servers = || -> anyhow::Result<(Vec<Layer>, Option<TempDir>)> {
-        let pack = |server| image::pack_server(server, &config.image, &layout);
+        let cache = inputs.data.layers();
+        let pack = |server| image::pack_server(server, &config.image, &layout, cache.as_deref());
         let layers: Vec<Layer> = servers.iter().map(pack).collect::<Result<_, _>>()?;
         // For the smoke test, while there is time.
         let unpacked = match runnable_idx.filter(|_| is_tried) {

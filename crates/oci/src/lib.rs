@@ -11,6 +11,7 @@ mod digest_copy;
 mod digest_writer;
 mod image;
 mod layer;
+mod layer_cache;
 mod layout;
 mod model_pack;
 mod push;
