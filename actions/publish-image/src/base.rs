@@ -102,7 +102,7 @@ impl Base {
         Ok((image, registry, manifest))
     }
 
-    /// Refuses an image with files beside the model's, which nobody signs: the signature of the model's files is of all that lies in
+    /// Refuses an image with files beside the model's, which are not signed: the signature of the model's files is of all that lies in
     /// their folder, so it would not hold for one that was unpacked.
     pub(crate) fn check_room_for(&self, model_layer: &Layer) -> anyhow::Result<()> {
         let found = files_below(&self.layers, MODEL_FOLDER).exit_code(ExitCode::Data)?;

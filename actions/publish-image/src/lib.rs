@@ -374,7 +374,7 @@ fn pages<'a>(out: &Path, evaluation: &'a [FileEntry], verdict: &'a [FileEntry]) 
         .collect()
 }
 
-/// Publishes nothing though a person let the model through. Where no push is asked for, that is no failure of this run.
+/// Publishes nothing though a person let the model through. Where no push is asked for, that is not a failure of this run.
 fn withhold(stage: &Stage, has_target: bool, by: &str) -> anyhow::Result<ExitCode> {
     if has_target {
         return Err(anyhow::anyhow!(

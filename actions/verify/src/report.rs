@@ -34,7 +34,7 @@ pub(crate) struct Report {
     pub(crate) not_checked: Vec<String>,
 }
 
-/// A statement that somebody trusted signed.
+/// A statement that a trusted signer made.
 #[derive(Debug, Serialize)]
 pub(crate) struct StatementReport {
     #[serde(rename = "type")]

@@ -115,7 +115,7 @@ impl Registry {
         match answer {
             Ok(response) if response.status() == StatusCode::CREATED => Ok(true),
             Ok(response) => {
-                // An upload was begun instead, which nobody will end.
+                // An upload was begun instead, which will never be ended.
                 if let Ok(url) = Session::location(&response) {
                     let _ = self.session.send(|client| client.delete(url)).await;
                 }
