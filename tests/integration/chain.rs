@@ -434,7 +434,7 @@ fn every_stage_helps() {
     for name in ["train", "evaluate", "gate", "publish-image", "serve"] {
         let said = Said::of(stage(name).arg("--help"), 0);
         said.has_output("Usage: trainyard-");
-        Said::of(stage(name).arg("--version"), 0).has_output("0.1.0");
+        Said::of(stage(name).arg("--version"), 0).has_output(env!("CARGO_PKG_VERSION"));
     }
 }
 

@@ -486,3 +486,29 @@ fn every_input_reaches_its_binary() {
         }
     }
 }
+
+/// A release raises the version in `Cargo.toml` alone unless a test says where else it stands.
+#[test]
+fn every_page_and_pipeline_names_the_version_of_the_workspace() {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut git = Command::new("git");
+    git.args(["grep", "--untracked", "-hoE"]);
+    git.arg(r"(trainyard-|trainyard/releases/download/v)[0-9]+\.[0-9]+\.[0-9]+[-+.0-9a-z]*");
+    git.args(["--", "docs", "examples", "deploy"]);
+    let named = run(git.current_dir(repository()));
+    let named: Vec<&str> = named.lines().collect();
+    assert!(named.len() >= 8, "{named:?}");
+    for name in named {
+        let found = name.trim_start_matches(|c: char| !c.is_ascii_digit());
+        let rest = found.strip_prefix(version);
+        // A target's name may follow.
+        let is_whole = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        assert!(is_whole, "`{name}` is not of version {version}");
+    }
+    let collection = fs::read_to_string(repository().join("deploy/ansible/galaxy.yml")).unwrap();
+    let line = format!("version: {version}");
+    assert!(
+        collection.lines().any(|found| found == line),
+        "{collection}"
+    );
+}

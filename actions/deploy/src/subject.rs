@@ -12,7 +12,7 @@ use trainyard_kubernetes::App;
 use trainyard_oci::{Access, ImageReference, RetryPolicy};
 use trainyard_registry::Reach;
 use trainyard_runner::{ExitCode, WithExitCode as _};
-use trainyard_verify::Evidence;
+use trainyard_verify::Proven;
 
 use crate::Inputs;
 
@@ -21,7 +21,7 @@ pub(crate) struct Subject {
     /// By digest.
     pub(crate) image: ImageReference,
     /// What is signed about it; absent where nothing was asked for.
-    pub(crate) evidence: Option<Evidence>,
+    pub(crate) evidence: Option<Proven>,
     pub(crate) model_name: String,
     pub(crate) model_digest: Option<String>,
     evaluation_digest: Option<String>,
@@ -52,17 +52,14 @@ impl Subject {
             .hint("name it: `trainyard-deploy ghcr.io/owner/name@sha256:…`")?;
         let named: ImageReference = written.parse().exit_code(ExitCode::Usage)?;
         let (image, evidence) = match verified(inputs, config, written)? {
-            Some(evidence) => {
-                let image = evidence.image.parse().exit_code(ExitCode::Bug)?;
-                (image, Some(evidence))
-            }
+            Some(evidence) => (evidence.image.clone(), Some(evidence)),
             None => (resolved(inputs, config, named)?, None),
         };
         // What lies in the output folder may be about another image.
         let publication = publication.filter(|it| Some(&it.image_digest) == image.digest());
         let model_name = publication.as_ref().map(|it| it.model_name.clone());
         let model_name = model_name.or_else(|| config.model_name.clone());
-        let of_evidence = |pick: fn(&Evidence) -> Option<String>| evidence.as_ref().and_then(pick);
+        let of_evidence = |pick: fn(&Proven) -> Option<String>| evidence.as_ref().and_then(pick);
         let model_digest = of_evidence(|it| it.model_digest.clone())
             .or_else(|| publication.as_ref().map(|it| it.model_digest.to_string()));
         let evaluation_digest = of_evidence(|it| it.evaluation_digest.clone()).or_else(|| {
@@ -123,7 +120,7 @@ fn verified(
     inputs: &Inputs,
     config: &JudgingConfig,
     image: &str,
-) -> anyhow::Result<Option<Evidence>> {
+) -> anyhow::Result<Option<Proven>> {
     let evidence = &inputs.evidence;
     if evidence.unsigned {
         tracing::warn!("no evidence is verified: `--unsigned`");
@@ -145,13 +142,15 @@ fn verified(
         trusted_root: evidence.trusted_root.clone(),
         policy: evidence.policy.clone(),
         model: None,
+        save_model: None,
+        unsigned: false,
         rules: None,
         json: false,
         ca: authorities(inputs, config),
         registry,
         log: inputs.stage.log.clone(),
     };
-    let found = trainyard_verify::evidence_of(&verify)?;
+    let found = trainyard_verify::prove(&verify)?;
     tracing::info!("the evidence of `{}` is verified", found.image);
     Ok(Some(found))
 }

@@ -13,7 +13,6 @@ use trainyard_core::files;
 use trainyard_core::gate::{Baseline, BaselinePlace, NoBaseline, NoBaselineState};
 use trainyard_core::publication::EVALUATION_MEDIA_TYPE;
 use trainyard_core::release_tag::ReleaseTag;
-use trainyard_oci::spec::Descriptor;
 use trainyard_oci::tags::highest_version;
 use trainyard_oci::{
     Access, AttachedFile, ImageReference, ReferenceError, Registry, RegistryError, RetryPolicy,
@@ -111,12 +110,7 @@ impl Published<'_> {
         if files.is_empty()
             && let Some(index) = found.index()
         {
-            for entry in index
-                .manifests
-                .iter()
-                .filter(|entry| is_image(entry))
-                .take(MAX_IMAGES)
-            {
+            for entry in index.images().take(MAX_IMAGES) {
                 files = evaluations(registry, &entry.digest).await.map_err(failed)?;
                 if !files.is_empty() {
                     break;
@@ -213,12 +207,6 @@ async fn evaluations(
         tracing::debug!("{skipped}");
     }
     Ok(attached.files)
-}
-
-/// Whether an entry of an index is an image that runs somewhere, which attestations of `docker buildx` are not.
-fn is_image(entry: &Descriptor) -> bool {
-    let platform = entry.platform.as_ref();
-    platform.is_none_or(|platform| platform.os != "unknown")
 }
 
 /// The one evaluation among `files` that is of the image's `model`, where the image names it; and its digest.

@@ -11,18 +11,6 @@ use trainyard_oci::{Access, ImageReference, Layer, Layout, Platform, Registry, f
 use trainyard_registry::Reach;
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
-/// Docker's own names of what the OCI calls layers.
-const DOCKER_LAYERS: [(&str, &str); 2] = [
-    (
-        "application/vnd.docker.image.rootfs.diff.tar.gzip",
-        spec::LAYER_TAR_GZIP,
-    ),
-    (
-        "application/vnd.docker.image.rootfs.diff.tar",
-        spec::LAYER_TAR,
-    ),
-];
-
 /// What of an image counts for one that is built on it.
 #[derive(Debug, Clone)]
 pub(crate) struct Base {
@@ -114,7 +102,7 @@ impl Base {
         Ok((image, registry, manifest))
     }
 
-    /// Refuses an image with files beside the model's, which nobody signs: the signature of the model's files is of all that lies in
+    /// Refuses an image with files beside the model's, which are not signed: the signature of the model's files is of all that lies in
     /// their folder, so it would not hold for one that was unpacked.
     pub(crate) fn check_room_for(&self, model_layer: &Layer) -> anyhow::Result<()> {
         let found = files_below(&self.layers, MODEL_FOLDER).exit_code(ExitCode::Data)?;
@@ -195,15 +183,11 @@ async fn copied(
         let downloaded = registry.download_blob(layer, &path).await;
         downloaded.exit_code(ExitCode::Service)?;
     }
-    let of_docker = DOCKER_LAYERS
-        .iter()
-        .find(|(docker, _)| *docker == layer.media_type);
     Ok(Layer {
         digest: layer.digest.clone(),
         diff_id,
         size: layer.size,
-        media_type: of_docker
-            .map_or_else(|| layer.media_type.clone(), |(_, oci)| (*oci).to_owned()),
+        media_type: spec::oci_layer_type(&layer.media_type).to_owned(),
         created_by: format!("layer of {}", registry.repository()),
         path,
         files: BTreeMap::new(),

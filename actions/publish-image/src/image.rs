@@ -10,7 +10,6 @@ use trainyard_core::model::{
     Artifact, FileEntry, MANIFEST_FILE, ModelError, ModelFolder, ModelManifest,
 };
 use trainyard_core::publication::{MODEL_FOLDER, SERVER_PATH};
-use trainyard_core::release_tag::ReleaseTag;
 use trainyard_core::report::{ASSESSMENT_VARIABLE, Assessment};
 use trainyard_oci::annotation::{self, Description};
 use trainyard_oci::spec::HealthCheck;
@@ -53,23 +52,28 @@ pub(crate) fn pack_model(
     )
 }
 
-/// The server as a layer.
+/// The server as a layer, which the folder `cache` may have from an earlier image.
 pub(crate) fn pack_server(
     server: &Server,
     config: &ImageConfig,
     layout: &Layout,
+    cache: Option<&Path>,
 ) -> anyhow::Result<Layer> {
     let binary = LayerFile {
         source: server.path.clone(),
         target: SERVER_PATH.to_owned(),
         is_executable: true,
     };
-    layer(
+    let plan = plan(
         "trainyard-publish-image: server",
         vec![binary],
         compression(config),
-        layout,
-    )
+    );
+    let built = match cache {
+        Some(cache) => plan.build_cached(&layout.blobs(), cache),
+        None => plan.build(&layout.blobs()),
+    };
+    built.exit_code(ExitCode::Data)
 }
 
 const fn compression(config: &ImageConfig) -> Compression {
@@ -105,14 +109,18 @@ fn layer(
     compression: Compression,
     layout: &Layout,
 ) -> anyhow::Result<Layer> {
-    let plan = LayerPlan {
+    let plan = plan(created_by, files, compression);
+    plan.build(&layout.blobs()).exit_code(ExitCode::Data)
+}
+
+fn plan(created_by: &str, files: Vec<LayerFile>, compression: Compression) -> LayerPlan {
+    LayerPlan {
         created_by: created_by.to_owned(),
         files,
         compression,
         user_id: 0,
         group_id: 0,
-    };
-    plan.build(&layout.blobs()).exit_code(ExitCode::Data)
+    }
 }
 
 /// What an image is made of, beside the server and its layer.
@@ -125,6 +133,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) verdict: &'a Verdict,
     pub(crate) evaluation: &'a Evaluation,
     pub(crate) context: &'a Context,
+    /// Of the model, where the run is of a tag.
+    pub(crate) version: Option<String>,
     /// Where the context names no commit.
     pub(crate) checkout: Option<&'a Checkout>,
     pub(crate) created_s: u64,
@@ -230,7 +240,6 @@ impl Parts<'_> {
         let clean = Checkout::clean(self.checkout);
         let of_context = self.context.repository.as_ref();
         let of_context = of_context.map(|name| format!("{}/{name}", self.context.server_url));
-        let version = version(self.context, name);
         let mut extra = std::collections::BTreeMap::new();
         extra.insert(annotation::MODEL_NAME.to_owned(), name.clone());
         extra.insert(
@@ -248,7 +257,7 @@ impl Parts<'_> {
         Description {
             title: title.clone().or_else(|| Some(name.clone())),
             description: description.clone(),
-            version,
+            version: self.version.clone(),
             revision: (self.context.head_sha.clone())
                 .or_else(|| clean.and_then(|checkout| checkout.commit.clone())),
             source: of_context.or_else(|| clean.and_then(|checkout| checkout.repository.clone())),
@@ -256,14 +265,6 @@ impl Parts<'_> {
             extra,
         }
     }
-}
-
-/// The version of a model called `name`, where the run is of a tag: that of a release tag, else the tag.
-pub(crate) fn version(context: &Context, name: &str) -> Option<String> {
-    context.tag.as_deref().map(|tag| {
-        let release = ReleaseTag::parse(tag, name);
-        release.map_or_else(|| tag.to_owned(), |release| release.version.to_string())
-    })
 }
 
 /// The model's files as they lie in the layer, by their names in the model's folder.

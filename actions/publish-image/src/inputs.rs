@@ -29,7 +29,7 @@ pub struct Inputs {
     /// Tags of the image, instead of those derived from the event; one per line, or repeated.
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
-    /// Move version tags that name another image. Whoever pulled the old one under its version then has another image than the
+    /// Move version tags that name another image. Anyone who pulled the old one under its version then has another image than the
     /// registry.
     #[arg(long)]
     pub overwrite: bool,

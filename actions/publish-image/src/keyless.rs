@@ -46,7 +46,7 @@ struct Session {
 }
 
 impl Keyless {
-    /// Checks what can be without asking anybody: the services' addresses, and that there is a token to ask with.
+    /// Checks what can be without a request: the services' addresses, and that there is a token to ask with.
     ///
     /// Ends with [`ExitCode::Usage`].
     pub(crate) fn new(

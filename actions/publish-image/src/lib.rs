@@ -28,18 +28,14 @@ use anyhow::Context as _;
 use tempfile::TempDir;
 use trainyard_core::config::{Config, ReleaseMode};
 use trainyard_core::digest::Sha256Digest;
-use trainyard_core::evaluation::Evaluation;
 use trainyard_core::files;
-use trainyard_core::held_out_sample::{HeldOutSample, MAX_SAMPLE_VALUES, SAMPLE_FILE};
+use trainyard_core::held_out_sample::{MAX_SAMPLE_VALUES, SAMPLE_FILE};
 use trainyard_core::model::{FileEntry, ModelFolder};
 use trainyard_core::publication::{
     PUBLICATION_FILE, Publication, Referrer, SCHEMA_VERSION, SigningIdentity,
 };
 use trainyard_core::report::escape;
 use trainyard_core::results::ResultFolder;
-use trainyard_core::scored_rows::ScoredRows;
-use trainyard_ml::data::Split;
-use trainyard_oci::spec::Descriptor;
 use trainyard_oci::{ImageReference, Layer, Layout, RetryPolicy};
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
@@ -56,7 +52,7 @@ use pushing::Pushing;
 use release::Published;
 use server::Server;
 use signing::Signer;
-use smoke::Packed;
+use smoke::{Packed, SmokeTest};
 
 /// Runs the stage.
 pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
@@ -71,11 +67,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     release::remove_files(&folder)?;
     let config = Config::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
     let targets = destinations::targets(&inputs, &config)?;
-    let naming = Naming {
-        inputs: &inputs,
-        context: &stage.context,
-        model: &config.model.name,
-    };
+    let naming = Naming::new(&inputs, &stage.context, &config.model.name);
     // A wrong tag is said before anything is built.
     let names: Vec<String> = (naming.tags(targets.first())?.into_iter())
         .map(|tag| tag.name)
@@ -91,7 +83,8 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     let runnable_idx = servers.iter().position(Server::runs_here);
     let is_tried = config.image.smoke_test_rows > 0;
     let pack_servers = || -> anyhow::Result<(Vec<Layer>, Option<TempDir>)> {
-        let pack = |server| image::pack_server(server, &config.image, &layout);
+        let cache = inputs.data.layers();
+        let pack = |server| image::pack_server(server, &config.image, &layout, cache.as_deref());
         let layers: Vec<Layer> = servers.iter().map(pack).collect::<Result<_, _>>()?;
         // For the smoke test, while there is time.
         let unpacked = match runnable_idx.filter(|_| is_tried) {
@@ -154,6 +147,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         verdict: &verdict,
         evaluation: &evaluation,
         context: &stage.context,
+        version: naming.version(),
         checkout: checkout.as_ref(),
         created_s: image::created_s(inputs.stage.base())?,
     };
@@ -188,7 +182,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         context: &stage.context,
         checkout: checkout.as_ref(),
         image_name: image_name.as_deref().unwrap_or(&model.manifest.name),
-        version: image::version(&stage.context, &model.manifest.name),
+        version: naming.version(),
         created_s: parts.created_s,
         finished_s: evidence::finished_s()?,
         signer: signer.as_ref(),
@@ -221,20 +215,21 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
         targets: if inputs.dry_run { &[] } else { &targets },
     };
     let (sample, sent) = pushing.upload_during(&runtime, || {
-        smoke_test(
-            &config,
-            &inputs,
-            &model,
-            &evaluation,
-            rows,
-            &servers,
+        let test = SmokeTest {
+            config: &config,
+            inputs: &inputs,
+            model: &model,
+            evaluation: &evaluation,
+            servers: &servers,
             runnable_idx,
-            |image| {
-                let early = runnable_idx.map(|idx| &server_layers[idx]).zip(unpacked);
-                Packed::of(&layout, image, early)
-            },
-            &images,
-        )
+        };
+        test.run(rows, |idx| {
+            Packed::of(
+                &layout,
+                &images[idx],
+                Some(&server_layers[idx]).zip(unpacked),
+            )
+        })
     })?;
     layout
         .finish(&manifest, &names, &attachments)
@@ -311,7 +306,7 @@ pub fn publish_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
             .or_else(|| checkout.and_then(|checkout| checkout.commit)),
     };
     let published = Published {
-        context: &stage.context,
+        naming: &naming,
         config: &config,
         manifest: &model.manifest,
         verdict: &verdict,
@@ -385,7 +380,7 @@ fn pages<'a>(out: &Path, evaluation: &'a [FileEntry], verdict: &'a [FileEntry]) 
         .collect()
 }
 
-/// Publishes nothing though a person let the model through. Where no push is asked for, that is no failure of this run.
+/// Publishes nothing though a person let the model through. Where no push is asked for, that is not a failure of this run.
 fn withhold(stage: &Stage, has_target: bool, by: &str) -> anyhow::Result<ExitCode> {
     if has_target {
         return Err(anyhow::anyhow!(
@@ -401,62 +396,6 @@ fn withhold(stage: &Stage, has_target: bool, by: &str) -> anyhow::Result<ExitCod
         stage.set_output(name, "")?;
     }
     Ok(ExitCode::Success)
-}
-
-/// The rows that the packed server answered as it should; `None` where it was not to be tried.
-fn smoke_test(
-    config: &Config,
-    inputs: &Inputs,
-    model: &ModelFolder,
-    evaluation: &Evaluation,
-    rows: ScoredRows,
-    servers: &[Server],
-    runnable_idx: Option<usize>,
-    packed: impl FnOnce(&Descriptor) -> anyhow::Result<Packed>,
-    images: &[Descriptor],
-) -> anyhow::Result<Option<HeldOutSample>> {
-    const LEAVE_OUT: &str = "`[image] smoke_test_rows = 0` leaves the smoke test out";
-    let n_rows = config.image.smoke_test_rows;
-    if n_rows == 0 {
-        tracing::warn!("the packed server was not tried, since `[image] smoke_test_rows` is 0");
-        return Ok(None);
-    }
-    let Some(runnable_idx) = runnable_idx else {
-        let platforms: Vec<String> = servers.iter().map(|it| it.platform.to_string()).collect();
-        let error = anyhow::anyhow!(
-            "the server in the image is for {}, so it cannot be tried on this machine",
-            platforms.join(" and ")
-        );
-        return Err(error).exit_code(ExitCode::Usage).hint(LEAVE_OUT);
-    };
-    for (idx, other) in servers.iter().enumerate() {
-        if idx != runnable_idx {
-            tracing::info!("the server for {} is not tried here", other.platform);
-        }
-    }
-    let dataset = inputs
-        .data
-        .load(
-            &inputs.stage,
-            config,
-            Split::Test,
-            model.manifest.columns.as_deref(),
-        )
-        .hint(LEAVE_OUT)?;
-    let sample = smoke::sample(model, evaluation, &rows, &dataset, n_rows)
-        .exit_code(ExitCode::Inconclusive)
-        .hint("run `trainyard-evaluate` again on this data")?;
-    // As large as the test data may be, and of no use any more.
-    drop(rows);
-    let packed = packed(&images[runnable_idx]).exit_code(ExitCode::Data)?;
-    runtime::one_thread()?
-        .block_on(smoke::test(&packed, &sample))
-        .context("the image does not answer as the evaluated model did, so it is not published")?;
-    tracing::info!(
-        "the packed server answered {} rows as the evaluation did",
-        sample.n_rows
-    );
-    Ok(Some(sample))
 }
 
 /// The one command that runs the image: from the registry, else from the layout.

@@ -12,16 +12,35 @@ pub(crate) struct Naming<'a> {
     pub(crate) inputs: &'a Inputs,
     pub(crate) context: &'a Context,
     pub(crate) model: &'a str,
+    /// What the git tag releases, where it names a version.
+    tag: Option<ReleaseTag<'a>>,
 }
 
-impl Naming<'_> {
+/// A git tag that releases the model.
+#[derive(Clone, Copy)]
+pub(crate) struct Released<'a> {
+    pub(crate) tag: &'a str,
+    pub(crate) release: &'a ReleaseTag<'a>,
+}
+
+impl<'a> Naming<'a> {
+    pub(crate) fn new(inputs: &'a Inputs, context: &'a Context, model: &'a str) -> Self {
+        let tag = context.tag.as_deref();
+        Self {
+            inputs,
+            context,
+            model,
+            tag: tag.and_then(|tag| ReleaseTag::parse(tag, model)),
+        }
+    }
+
     /// Says that a git tag gave no version, since an image without `latest` is noticed late.
     pub(crate) fn warn_of_no_version(&self, targets: &[ImageReference]) {
         let is_named = !self.inputs.tag.is_empty() || targets.iter().any(|to| to.tag().is_some());
         let Some(tag) = self.context.tag.as_deref().filter(|_| !is_named) else {
             return;
         };
-        if ReleaseTag::parse(tag, self.model).is_none() {
+        if self.tag.is_none() {
             tracing::warn!(
                 "the git tag `{tag}` names no version, so the image gets no version tag and no `latest`; a release tag is {}",
                 ReleaseTag::forms(self.model)
@@ -29,11 +48,19 @@ impl Naming<'_> {
         }
     }
 
-    /// The git tag, where it releases the model.
-    pub(crate) fn release_tag(&self) -> Option<&str> {
+    /// The release, where the git tag names one of this model.
+    pub(crate) fn released(&self) -> Option<Released<'_>> {
         let tag = self.context.tag.as_deref()?;
-        let release = ReleaseTag::parse(tag, self.model)?;
-        release.is_of(self.model).then_some(tag)
+        let release = self.tag.as_ref()?;
+        release
+            .is_of(self.model)
+            .then_some(Released { tag, release })
+    }
+
+    /// The version of the model, where the run is of a tag: that of a release tag, else the tag.
+    pub(crate) fn version(&self) -> Option<String> {
+        let version = self.tag.as_ref().map(|tag| tag.version.to_string());
+        version.or_else(|| self.context.tag.clone())
     }
 
     /// The tags for `to`, or for the layout alone, in the order in which they are written. A wrong tag ends with
@@ -99,11 +126,7 @@ mod tests {
             head_sha: Some("d".repeat(40)),
             ..Context::default()
         };
-        let naming = Naming {
-            inputs: &inputs,
-            context: &context,
-            model: "m",
-        };
+        let naming = Naming::new(&inputs, &context, "m");
         let tags = naming.tags(None)?.into_iter().map(|tag| tag.name);
         Ok(tags.collect())
     }
@@ -124,11 +147,8 @@ mod tests {
     #[test]
     fn a_tag_is_given_in_one_place() {
         let inputs = Inputs::parse_from(["trainyard-publish-image", "--tag", "3.3.3"]);
-        let naming = Naming {
-            inputs: &inputs,
-            context: &Context::default(),
-            model: "m",
-        };
+        let context = Context::default();
+        let naming = Naming::new(&inputs, &context, "m");
         let to: ImageReference = "ghcr.io/acme/m:1.0".parse().unwrap();
         let error = naming.tags(Some(&to)).unwrap_err().to_string();
         assert!(error.contains("has the tag `1.0`"), "{error}");

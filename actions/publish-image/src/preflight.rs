@@ -13,7 +13,7 @@ use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
 use crate::base::Base;
 use crate::destinations;
-use crate::naming::Naming;
+use crate::naming::{Naming, Released};
 use crate::server::Server;
 use crate::signing::Signer;
 use crate::{Inputs, OUTPUTS};
@@ -23,11 +23,7 @@ use crate::{Inputs, OUTPUTS};
 pub(crate) fn run(stage: &Stage, inputs: &Inputs) -> anyhow::Result<ExitCode> {
     let config = Config::read(&inputs.stage.config).exit_code(ExitCode::Usage)?;
     let targets = destinations::targets(inputs, &config)?;
-    let naming = Naming {
-        inputs,
-        context: &stage.context,
-        model: &config.model.name,
-    };
+    let naming = Naming::new(inputs, &stage.context, &config.model.name);
     for (name, _) in OUTPUTS {
         stage.set_output(name, "")?;
     }
@@ -131,7 +127,7 @@ pub(crate) fn show(
     if targets.is_empty() {
         text.push_str("no repository is named, so nothing would be pushed\n");
     }
-    if let Some(tag) = naming.release_tag() {
+    if let Some(Released { tag, .. }) = naming.released() {
         let when = match mode {
             ReleaseMode::Update => "its notes and files, where it is there",
             ReleaseMode::Create => "its notes and files, made where it is not there",

@@ -11,7 +11,7 @@ use trainyard_runner::{Context, Provider};
 
 use crate::checkout::Checkout;
 
-/// What a run is built by that no CI system which we know runs: nobody whom a policy could trust, and the page says so.
+/// The builder of a run outside of the CI systems that are known here. A policy cannot trust it, as the page of the build type says.
 const LOCAL: &str = "local";
 
 /// The build of an image of `model` in the run that `context` is about, which ended at `finished_on`. The `checkout` speaks where the

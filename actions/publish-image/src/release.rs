@@ -9,15 +9,16 @@ use trainyard_core::gate::Verdict;
 use trainyard_core::held_out_sample::SAMPLE_FILE;
 use trainyard_core::model::ModelManifest;
 use trainyard_core::publication::Publication;
-use trainyard_core::release_tag::ReleaseTag;
 use trainyard_core::report::{
     MODEL_CARD_FILE, RELEASE_NOTES_FILE, Release, model_card, release_notes,
 };
-use trainyard_runner::{Context, ExitCode, Stage, WithExitCode as _};
+use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
+
+use crate::naming::{self, Naming};
 
 /// What was published.
 pub(crate) struct Published<'a> {
-    pub(crate) context: &'a Context,
+    pub(crate) naming: &'a Naming<'a>,
     pub(crate) config: &'a Config,
     pub(crate) manifest: &'a ModelManifest,
     pub(crate) verdict: &'a Verdict,
@@ -62,13 +63,11 @@ pub(crate) fn set_outputs(stage: &Stage, written: Option<&Files>) -> anyhow::Res
 impl<'a> Published<'a> {
     /// The release, where the run is of a tag that releases this model.
     pub(crate) fn release(&'a self) -> Option<Released<'a>> {
-        let name = &self.manifest.name;
-        let tag = self.context.tag.as_deref()?;
-        let parsed = ReleaseTag::parse(tag, name)?;
-        parsed.is_of(name).then(|| Released {
+        let naming::Released { tag, release } = self.naming.released()?;
+        Some(Released {
             tag,
-            version: parsed.version.to_string(),
-            is_prerelease: !parsed.version.pre.is_empty(),
+            version: release.version.to_string(),
+            is_prerelease: !release.version.pre.is_empty(),
             published: self,
         })
     }
@@ -111,7 +110,7 @@ impl Released<'_> {
 
     fn for_readers(&self) -> Release<'_> {
         let Published {
-            context,
+            naming,
             config,
             manifest,
             verdict,
@@ -119,7 +118,7 @@ impl Released<'_> {
             baseline_source,
             publication,
         } = *self.published;
-        let run = context.run.as_ref();
+        let run = naming.context.run.as_ref();
         Release {
             version: &self.version,
             manifest,

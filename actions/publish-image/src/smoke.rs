@@ -14,18 +14,84 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use trainyard_core::config::Config;
 use trainyard_core::evaluation::Evaluation;
 use trainyard_core::held_out_sample::{HeldOutSample, SCHEMA_VERSION};
 use trainyard_core::model::ModelFolder;
 use trainyard_core::publication::SERVER_PATH;
 use trainyard_core::scored_rows::{Labels, ScoreTable, ScoredRows};
-use trainyard_ml::data::Dataset;
+use trainyard_ml::data::{Dataset, Split};
 use trainyard_oci::spec::Descriptor;
 use trainyard_oci::{Layer, Layout, unpack_file};
 use trainyard_runner::{ExitCode, WithExitCode as _};
 
+use crate::server::Server;
+use crate::{Inputs, runtime};
+
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// What the packed server is tried with.
+pub(crate) struct SmokeTest<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) inputs: &'a Inputs,
+    pub(crate) model: &'a ModelFolder,
+    pub(crate) evaluation: &'a Evaluation,
+    pub(crate) servers: &'a [Server],
+    /// The server that runs on this machine.
+    pub(crate) runnable_idx: Option<usize>,
+}
+
+impl SmokeTest<'_> {
+    /// Those of the evaluation's `rows` that the packed server answered as it should; `None` where it was not to be tried. `packed` unpacks the
+    /// image of this index.
+    pub(crate) fn run(
+        &self,
+        rows: ScoredRows,
+        packed: impl FnOnce(usize) -> anyhow::Result<Packed>,
+    ) -> anyhow::Result<Option<HeldOutSample>> {
+        const LEAVE_OUT: &str = "`[image] smoke_test_rows = 0` leaves the smoke test out";
+        let n_rows = self.config.image.smoke_test_rows;
+        if n_rows == 0 {
+            tracing::warn!("the packed server was not tried, since `[image] smoke_test_rows` is 0");
+            return Ok(None);
+        }
+        let platforms = self.servers.iter().map(|it| it.platform.to_string());
+        let Some(runnable_idx) = self.runnable_idx else {
+            let error = anyhow!(
+                "the server in the image is for {}, so it cannot be tried on this machine",
+                platforms.collect::<Vec<_>>().join(" and ")
+            );
+            return Err(error).exit_code(ExitCode::Usage).hint(LEAVE_OUT);
+        };
+        for (idx, platform) in platforms.enumerate() {
+            if idx != runnable_idx {
+                tracing::info!("the server for {platform} is not tried here");
+            }
+        }
+        let Inputs { data, stage, .. } = self.inputs;
+        let columns = self.model.manifest.columns.as_deref();
+        let dataset = data
+            .load(stage, self.config, Split::Test, columns)
+            .hint(LEAVE_OUT)?;
+        let sample = sample(self.model, self.evaluation, &rows, &dataset, n_rows)
+            .exit_code(ExitCode::Inconclusive)
+            .hint("run `trainyard-evaluate` again on this data")?;
+        // As large as the test data may be, and of no use any more.
+        drop(rows);
+        let packed = packed(runnable_idx).exit_code(ExitCode::Data)?;
+        runtime::one_thread()?
+            .block_on(test(&packed, &sample))
+            .context(
+                "the image does not answer as the evaluated model did, so it is not published",
+            )?;
+        let n_rows = sample.n_rows;
+        tracing::info!(
+            "smoke test passed: the packaged server matched the evaluation on {n_rows} rows"
+        );
+        Ok(Some(sample))
+    }
+}
 
 /// `n_rows` rows of the test data, spread evenly over it, with what is `recorded` for them.
 pub(crate) fn sample(

@@ -62,7 +62,7 @@ pub(crate) fn authenticate(
         identity: identity.clone(),
         issuer: issuer.clone(),
     };
-    // Before anything is checked: whoever attaches a bundle of their own contradicts nobody.
+    // Before anything is checked: a bundle that another signer attached is not a contradiction.
     if !trusted.iter().any(|permitted| permitted.permits(&signer)) {
         return Err(Unverified::OtherIdentity { found: signer }.into());
     }

@@ -9,7 +9,7 @@ use trainyard_runner::LogArgs;
 /// Verify what is attached to a published image: who signed it, and what they say of the model.
 ///
 /// Exits with 0 if everything that was asked for is signed and holds, with 1 if a signature, a statement or the policy is contradicted,
-/// and with 3 if evidence is missing or cannot be verified. It needs no configuration and writes no file.
+/// and with 3 if evidence is missing or cannot be verified. It needs no configuration, and writes no file unless asked to.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "trainyard-verify", version)]
 pub struct Inputs {
@@ -43,6 +43,18 @@ pub struct Inputs {
     /// Check that the model's signature is of the files in this folder, which are those of the model in the image.
     #[arg(long, value_name = "FOLDER")]
     pub model: Option<PathBuf>,
+    /// If everything that was asked for is signed and holds, save the model of the image in this new folder, so that
+    /// `trainyard-evaluate --model` can score it.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "model")]
+    pub save_model: Option<PathBuf>,
+    /// With `save-model`: the image is not signed, or its signers are not known. Nothing but digests is checked: anyone who can push to
+    /// the repository decides which model it is.
+    #[arg(
+        long,
+        requires = "save_model",
+        conflicts_with_all = ["key", "identity", "trusted_root", "policy", "rules"]
+    )]
+    pub unsigned: bool,
     /// Judge the attached evaluation again by the rules of this `trainyard.toml`, which must be those that the verdict names.
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
@@ -83,5 +95,9 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     (
         "commit",
         "The commit that the signed provenance names; empty without one.",
+    ),
+    (
+        "model-digest",
+        "Digest of the model that was saved; empty where none was.",
     ),
 ];

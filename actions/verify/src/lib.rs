@@ -1,35 +1,32 @@
 //! The `verify` stage: a published image, whom to trust and a policy in; what is signed about the image, whether that holds, and what
 //! could not be checked out.
 //!
-//! It writes no file. What contradicts is told apart from what is missing, by the exit code too: a change of what was signed, or a
-//! policy that does not hold, from evidence that is not there.
+//! It writes no file but the image's model, where that is asked for. What contradicts is told apart from what is missing, by the exit
+//! code too: a change of what was signed, or a policy that does not hold, from evidence that is not there.
 
 mod certificate;
+mod evidence;
 mod inputs;
 mod model_folder;
 mod rejudge;
 mod report;
 mod roots;
+mod saved_model;
 mod statements;
 mod trust;
 
-use std::path::Path;
-
 use anyhow::{Context as _, anyhow};
-use trainyard_attest::{FindingOutcome, Policy, TEST_RESULT, TestResult, Verified};
-use trainyard_core::digest::Sha256Digest;
-use trainyard_core::error_chain::in_one_line;
-use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation};
-use trainyard_core::publication::EVALUATION_MEDIA_TYPE;
-use trainyard_oci::{Access, AttachedFile, ImageReference, RegistryError, RetryPolicy};
+use tokio::runtime::Runtime;
+use trainyard_attest::{FindingOutcome, Policy};
+use trainyard_oci::{Access, Fetched, ImageReference, Registry, RetryPolicy};
 use trainyard_registry::Reach;
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
+use evidence::{Evidence, Model};
 pub use inputs::{Inputs, OUTPUTS};
 use model_folder::ModelFolder;
-use rejudge::Rejudged;
-use report::{Report, word};
-use statements::Statements;
+use report::Report;
+use saved_model::{Destination, Staged};
 use trust::Trust;
 
 /// Runs the stage.
@@ -38,16 +35,46 @@ pub fn verify_image(inputs: Inputs) -> anyhow::Result<ExitCode> {
     for (name, _) in OUTPUTS {
         stage.set_output(name, "")?;
     }
-    let (report, outcome) = look(&inputs)?;
+    let signers = match inputs.unsigned {
+        true => None,
+        false => Some(Trust::of(&inputs, now_s())?),
+    };
+    let model = inputs.model.as_deref().map(ModelFolder::read).transpose()?;
+    let destination = inputs.save_model.as_deref();
+    let destination = destination.map(Destination::at).transpose()?;
+
+    let pulled = Pulled::find(&inputs)?;
+    let Looked {
+        mut report,
+        outcome,
+        staged,
+    } = match &signers {
+        Some((trust, policy)) => {
+            pulled.look_at_signed(&inputs, (trust, policy), model.as_ref(), destination)?
+        }
+        None => pulled.look_at_unsigned(destination)?,
+    };
+    let kept = staged.map(Staged::keep).transpose();
+    report.saved_model = kept.as_ref().ok().cloned().flatten();
     tell(&stage, &report, inputs.json)?;
-    conclude(&report.image, outcome)
+    let saved = kept?;
+
+    let unsaved = match inputs.save_model {
+        Some(_) => ", so its model was not saved",
+        None => "",
+    };
+    match outcome {
+        // That nothing was verified is what was asked for.
+        FindingOutcome::NotChecked if saved.is_some() => Ok(ExitCode::Success),
+        _ => conclude(&pulled.image, outcome, unsaved),
+    }
 }
 
 /// What is proven about an image, for a stage that goes on with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evidence {
+pub struct Proven {
     /// The image by digest.
-    pub image: String,
+    pub image: ImageReference,
     /// Digest of the model, as the signed verdict says.
     pub model_digest: Option<String>,
     /// Digest of the evaluation that was judged, as the signed verdict says.
@@ -63,114 +90,159 @@ pub struct Evidence {
 /// # Errors
 ///
 /// Where what was asked for is contradicted or cannot be verified, with the exit code of the stage.
-pub fn evidence_of(inputs: &Inputs) -> anyhow::Result<Evidence> {
-    let (report, outcome) = look(inputs)?;
+pub fn prove(inputs: &Inputs) -> anyhow::Result<Proven> {
+    let (trust, policy) = Trust::of(inputs, now_s())?;
+    let pulled = Pulled::find(inputs)?;
+    let looked = pulled.look_at_signed(inputs, (&trust, &policy), None, None)?;
+    let Looked {
+        report, outcome, ..
+    } = looked;
     let text = report.text();
-    if let Err(error) = conclude(&report.image, outcome) {
+    if let Err(error) = conclude(&pulled.image, outcome, "") {
         for line in text.lines() {
             tracing::warn!("{line}");
         }
         return Err(error);
     }
     let verdict = report.verdicts.first();
-    Ok(Evidence {
+    Ok(Proven {
+        image: pulled.image,
         model_digest: verdict.and_then(|it| it.model.clone()),
         evaluation_digest: verdict.and_then(|it| it.evaluation.clone()),
         commit: report.builds.first().and_then(|build| build.commit.clone()),
-        image: report.image,
         text,
     })
 }
 
-fn conclude(image: &str, outcome: FindingOutcome) -> anyhow::Result<ExitCode> {
+/// The exit code of an outcome; `unsaved` says what did not follow.
+fn conclude(
+    image: &ImageReference,
+    outcome: FindingOutcome,
+    unsaved: &str,
+) -> anyhow::Result<ExitCode> {
     match outcome {
         FindingOutcome::Held => Ok(ExitCode::Success),
         FindingOutcome::NotChecked => Err(anyhow!(
-            "`{image}` is not verified: evidence is missing, or cannot be verified"
+            "`{image}` is not verified: evidence is missing, or cannot be verified{unsaved}"
         ))
         .exit_code(ExitCode::Inconclusive),
         FindingOutcome::Contradicted => Err(anyhow!(
-            "`{image}` is contradicted by what is signed, or by the policy"
+            "`{image}` is contradicted by what is signed, or by the policy{unsaved}"
         ))
         .exit_code(ExitCode::GateFailed),
     }
 }
 
-/// Pulls what is attached to the image and judges it.
-fn look(inputs: &Inputs) -> anyhow::Result<(Report, FindingOutcome)> {
-    let named: ImageReference = inputs.image().parse().exit_code(ExitCode::Usage)?;
-    let (trust, policy) = Trust::of(inputs, now_s())?;
-    let model = inputs.model.as_deref().map(ModelFolder::read).transpose()?;
-
-    let reach = Reach {
-        args: &inputs.registry,
-        plain_http: &[],
-        ca: inputs.ca.clone(),
-        retry: RetryPolicy::default(),
-        token: None,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .exit_code(ExitCode::Bug)?;
-    let registry = reach.connect(&named, Access::Pull)?;
-    let pulled = runtime.block_on(async {
-        let reference = reference_of(&named);
-        let Some(found) = registry.read_manifest(&reference).await? else {
-            return Ok(None);
-        };
-        let digest = found.descriptor.digest;
-        let is_wanted = |kind: &str| is_bundle(kind) || kind == EVALUATION_MEDIA_TYPE;
-        let attached = registry.read_attached(&digest, is_wanted).await?;
-        Ok::<_, RegistryError>(Some((digest, attached)))
-    });
-    let (digest, attached) = pulled
-        .exit_code(ExitCode::Service)?
-        .with_context(|| format!("`{named}` is not there, or may not be read by this user"))
-        .exit_code(ExitCode::Service)?;
-    let image = named.with_digest(&digest);
-    let (bundles, evaluations): (Vec<_>, Vec<_>) =
-        (attached.files.into_iter()).partition(|file| is_bundle(&file.media_type));
-
-    let Statements {
-        verified,
-        contradictions,
-        not_checked,
-        ..
-    } = Statements::of(
-        &bundles,
-        &trust,
-        &digest,
-        model.as_ref().map(|model| &*model.files),
-    );
-    let mut report = Report::of(image.to_string(), digest.to_string(), &verified);
-    report.contradictions = contradictions;
-    report.not_checked = not_checked;
-    report.not_checked.extend(attached.skipped);
-    let beside = model.as_ref().and_then(ModelFolder::not_checked);
-    report.not_checked.extend(beside);
-    let judgement = policy.judge(&verified, now_s());
-    report.add_findings(&judgement.findings);
-    report.not_checked.extend(judgement.passed_over.clone());
-    let of_policy = judgement.outcome();
-    let of_evaluation = look_at_evaluation(
-        &mut report,
-        &evaluations,
-        &verdicts(&verified, &policy),
-        inputs.rules.as_deref(),
-    )?;
-    let of_statements = match report.contradictions.is_empty() {
-        true => FindingOutcome::Held,
-        false => FindingOutcome::Contradicted,
-    };
-    let outcome = of_policy.max(of_evaluation).max(of_statements);
-    report.outcome = word(outcome);
-    Ok((report, outcome))
+/// An image in its registry.
+struct Pulled {
+    /// By digest.
+    image: ImageReference,
+    found: Fetched,
+    registry: Registry,
+    runtime: Runtime,
 }
 
-/// Whether it is the media type of a Sigstore bundle, of any version.
-fn is_bundle(media_type: &str) -> bool {
-    media_type.starts_with("application/vnd.dev.sigstore.bundle")
+/// What was found about an image. `staged` is its model, where that may be saved.
+struct Looked<'a> {
+    report: Report,
+    outcome: FindingOutcome,
+    staged: Option<Staged<'a>>,
+}
+
+impl Pulled {
+    fn find(inputs: &Inputs) -> anyhow::Result<Self> {
+        let named: ImageReference = inputs.image().parse().exit_code(ExitCode::Usage)?;
+        let reach = Reach {
+            args: &inputs.registry,
+            plain_http: &[],
+            ca: inputs.ca.clone(),
+            retry: RetryPolicy::default(),
+            token: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .exit_code(ExitCode::Bug)?;
+        let registry = reach.connect(&named, Access::Pull)?;
+        let found = runtime.block_on(registry.read_manifest(&reference_of(&named)));
+        let found = (found.exit_code(ExitCode::Service)?)
+            .with_context(|| format!("`{named}` is not there, or may not be read by this user"))
+            .exit_code(ExitCode::Service)?;
+        Ok(Self {
+            image: named.with_digest(&found.descriptor.digest),
+            found,
+            registry,
+            runtime,
+        })
+    }
+
+    /// Looks at all that is attached to the image. Its model is read once all else holds, and compared with what is signed, too.
+    fn look_at_signed<'a>(
+        &self,
+        inputs: &Inputs,
+        (trust, policy): (&Trust, &Policy),
+        model: Option<&ModelFolder>,
+        destination: Option<Destination<'a>>,
+    ) -> anyhow::Result<Looked<'a>> {
+        let digest = &self.found.descriptor.digest;
+        let attached = self.registry.read_attached(digest, Evidence::is_wanted);
+        let attached = self.runtime.block_on(attached);
+        let evidence = Evidence {
+            image: &self.image,
+            digest,
+            attached: &attached.exit_code(ExitCode::Service)?,
+            trust,
+            policy,
+            rules: inputs.rules.as_deref(),
+            now_s: now_s(),
+        };
+        let (report, outcome) = evidence.look(model.map_or(Model::None, Model::AtHand))?;
+        let Some(destination) = destination.filter(|_| outcome == FindingOutcome::Held) else {
+            return Ok(Looked {
+                report,
+                outcome,
+                staged: None,
+            });
+        };
+        let staged = self.fetch(destination)?;
+        let (report, outcome) = evidence.look(Model::Staged(&staged))?;
+        Ok(Looked {
+            report,
+            outcome,
+            staged: Some(staged).filter(|_| outcome == FindingOutcome::Held),
+        })
+    }
+
+    /// Takes the image for what it is: nothing but digests is checked.
+    fn look_at_unsigned<'a>(
+        &self,
+        destination: Option<Destination<'a>>,
+    ) -> anyhow::Result<Looked<'a>> {
+        let digest = &self.found.descriptor.digest;
+        let mut report = Report::of(self.image.to_string(), digest.to_string(), &[]);
+        let unsigned = "who made the image: `--unsigned` looks at no signature";
+        report.not_checked.push(unsigned.to_owned());
+        let staged = destination.map(|it| self.fetch(it)).transpose()?;
+        report.contradictions = staged
+            .as_ref()
+            .map_or_else(Vec::new, |staged| staged.contradictions(&[]));
+        let outcome = match report.contradictions.is_empty() {
+            true => FindingOutcome::NotChecked,
+            false => FindingOutcome::Contradicted,
+        };
+        report.set_outcome(outcome);
+        Ok(Looked {
+            report,
+            outcome,
+            staged: staged.filter(|_| outcome == FindingOutcome::NotChecked),
+        })
+    }
+
+    fn fetch<'a>(&self, destination: Destination<'a>) -> anyhow::Result<Staged<'a>> {
+        let fetched = destination.fetch(&self.registry, &self.found);
+        let fetched = self.runtime.block_on(fetched);
+        fetched.with_context(|| format!("the model of `{}` cannot be saved", self.image))
+    }
 }
 
 /// The digest where one is given, since a tag beside it may have moved; else the tag.
@@ -180,99 +252,6 @@ fn reference_of(image: &ImageReference) -> String {
         (None, Some(tag)) => tag.to_owned(),
         (None, None) => "latest".to_owned(),
     }
-}
-
-/// The verdicts by signers whom the policy names.
-fn verdicts(verified: &[Verified], policy: &Policy) -> Vec<TestResult> {
-    let verdicts = verified
-        .iter()
-        .filter(|found| found.predicate_type == TEST_RESULT && policy.permits(&found.signer));
-    verdicts
-        .filter_map(|found| TestResult::from_predicate(&found.predicate).ok())
-        .collect()
-}
-
-/// Whether an attached evaluation is the one that a signed verdict names, and what `rules` come to on it, where they are given.
-///
-/// An evaluation is attached unsigned: one with another digest than the verdict's proves nothing, and is a contradiction where no
-/// other is there.
-fn look_at_evaluation(
-    report: &mut Report,
-    evaluations: &[AttachedFile],
-    verdicts: &[TestResult],
-    rules: Option<&Path>,
-) -> anyhow::Result<FindingOutcome> {
-    let unchecked = |report: &mut Report, text: String| {
-        report.not_checked.push(text);
-        // Missing only where it was asked for.
-        if rules.is_some() {
-            FindingOutcome::NotChecked
-        } else {
-            FindingOutcome::Held
-        }
-    };
-    let mut evaluations = evaluations
-        .iter()
-        .map(|file| (Sha256Digest::of(&file.bytes), file));
-    let is_named =
-        |digest: &Sha256Digest, verdict: &TestResult| verdict.evaluation() == Some(digest.hex());
-    let Some((first, _)) = evaluations.clone().next() else {
-        let text = "the evaluation: it is not attached".to_owned();
-        return Ok(unchecked(report, text));
-    };
-    if verdicts.is_empty() {
-        report.evaluation = Some(format!("{first} attached, and no signed verdict names one"));
-        let text = "the evaluation: no signed verdict says which one was judged".to_owned();
-        return Ok(unchecked(report, text));
-    }
-    let named = evaluations.find_map(|(digest, file)| {
-        let verdict = verdicts.iter().find(|verdict| is_named(&digest, verdict))?;
-        Some((digest, file, verdict))
-    });
-    let Some((digest, file, verdict)) = named else {
-        report.evaluation = Some(format!("{first} attached, which no signed verdict names"));
-        report.contradictions.push(format!(
-            "the attached evaluation is {first}, not the one that the verdict names"
-        ));
-        return Ok(FindingOutcome::Contradicted);
-    };
-    report.evaluation = Some(format!("{digest} attached, the one that the verdict names"));
-    let Some(rules) = rules else {
-        report.not_checked.push(
-            "the verdict against the attached evaluation: `--rules FILE` judges it again"
-                .to_owned(),
-        );
-        return Ok(FindingOutcome::Held);
-    };
-    let evaluation = match Evaluation::parse(&file.bytes, Path::new(EVALUATION_FILE)) {
-        Ok(evaluation) => evaluation,
-        Err(error) => {
-            let text = format!("the evaluation cannot be read: {}", in_one_line(&error));
-            return Ok(unchecked(report, text));
-        }
-    };
-    Ok(
-        match rejudge::rejudge(rules, &evaluation, &digest, verdict)? {
-            Rejudged::Same { n_same, n_skipped } => {
-                tracing::info!("{n_same} bounds come out as the verdict says");
-                if n_skipped > 0 {
-                    report.not_checked.push(format!(
-                        "bounds that compare, or need what is not attached: {n_skipped}"
-                    ));
-                }
-                if n_same == 0 {
-                    FindingOutcome::NotChecked
-                } else {
-                    FindingOutcome::Held
-                }
-            }
-            Rejudged::OtherRules(text) => unchecked(report, text),
-            Rejudged::Different(text) => {
-                report.contradictions.push(text);
-                FindingOutcome::Contradicted
-            }
-        },
-    )
 }
 
 /// Outputs, and what was asked for on standard output.
@@ -287,6 +266,9 @@ fn tell(stage: &Stage, report: &Report, is_json: bool) -> anyhow::Result<()> {
         .first()
         .and_then(|build| build.commit.as_deref());
     stage.set_output("commit", commit.unwrap_or_default())?;
+    let saved = report.saved_model.as_ref();
+    let saved = saved.map_or("", |saved| saved.digest.as_str());
+    stage.set_output("model-digest", saved)?;
     let text = report.text();
     // No text of others ends the block.
     let block = text.replace("```", "'''");

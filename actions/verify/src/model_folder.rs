@@ -40,7 +40,7 @@ impl ModelFolder {
         Ok(Self { files, others })
     }
 
-    /// What nobody signed, as a sentence.
+    /// The files that are not signed, as a sentence.
     pub(crate) fn not_checked(&self) -> Option<String> {
         if self.others.is_empty() {
             return None;

@@ -9,6 +9,8 @@ use trainyard_attest::{
 use trainyard_core::gate::Override;
 use trainyard_oci::rfc3339;
 
+use crate::saved_model::SavedModel;
+
 /// The version of the JSON document.
 const SCHEMA_VERSION: u32 = 1;
 
@@ -25,12 +27,14 @@ pub(crate) struct Report {
     pub(crate) builds: Vec<BuildReport>,
     /// The attached evaluation, in words; absent where there is none.
     pub(crate) evaluation: Option<String>,
+    /// The image's model, where it was saved.
+    pub(crate) saved_model: Option<SavedModel>,
     pub(crate) findings: Vec<FindingReport>,
     pub(crate) contradictions: Vec<String>,
     pub(crate) not_checked: Vec<String>,
 }
 
-/// A statement that somebody trusted signed.
+/// A statement that a trusted signer made.
 #[derive(Debug, Serialize)]
 pub(crate) struct StatementReport {
     #[serde(rename = "type")]
@@ -83,7 +87,7 @@ pub(crate) struct FindingReport {
 }
 
 /// As it is written.
-pub(crate) const fn word(outcome: FindingOutcome) -> &'static str {
+const fn word(outcome: FindingOutcome) -> &'static str {
     match outcome {
         FindingOutcome::Held => "held",
         FindingOutcome::NotChecked => "not-checked",
@@ -115,10 +119,16 @@ impl Report {
             verdicts: of_type(TEST_RESULT).filter_map(VerdictReport::of).collect(),
             builds: of_type(PROVENANCE).filter_map(BuildReport::of).collect(),
             evaluation: None,
+            saved_model: None,
             findings: Vec::new(),
             contradictions: Vec::new(),
             not_checked: Vec::new(),
         }
+    }
+
+    /// What all of it comes to.
+    pub(crate) const fn set_outcome(&mut self, outcome: FindingOutcome) {
+        self.outcome = word(outcome);
     }
 
     /// Adds what a policy comes to.
@@ -186,6 +196,9 @@ impl Report {
             "evaluation",
             self.evaluation.as_deref().unwrap_or("not attached"),
         );
+        if let Some(SavedModel { folder, digest }) = &self.saved_model {
+            line("saved model", &format!("{digest} in {}", folder.display()));
+        }
         for FindingReport {
             wanted,
             outcome,

@@ -1,4 +1,4 @@
-//! Bundles and whom to trust in; statements that somebody answers for, contradictions and what could not be verified out.
+//! Bundles and whom to trust in; statements of trusted signers, contradictions and what could not be verified out.
 
 use trainyard_attest::{
     Bundle, Contradiction, MODEL_SIGNATURE, ModelFile, PROVENANCE, Provenance, SignedModel,
@@ -13,7 +13,7 @@ use crate::trust::Trust;
 /// What came of the bundles.
 #[derive(Debug, Default)]
 pub(crate) struct Statements {
-    /// Signed by somebody trusted, and about this image.
+    /// By a trusted signer, and about this image.
     pub(crate) verified: Vec<Verified>,
     /// Evidence of a change: one sentence each.
     pub(crate) contradictions: Vec<String>,
@@ -75,7 +75,7 @@ impl Statements {
         statements
     }
 
-    /// A model's signature names files and no image: it counts where a provenance of this image by somebody trusted names the same.
+    /// A model's signature names files and no image: it counts where a provenance of this image by a trusted signer names the same.
     fn take_model(
         &mut self,
         referrer: &Sha256Digest,
@@ -110,7 +110,7 @@ impl Statements {
                 "the model's signature ({referrer}) is not of the model in this image: {words}"
             )),
             _ => self.not_checked.push(format!(
-                "the model's signature ({referrer}): no provenance by somebody trusted says which files are in the image"
+                "the model's signature ({referrer}): no provenance by a trusted signer says which files are in the image"
             )),
         }
     }
@@ -134,7 +134,7 @@ impl Statements {
         provenances.filter_map(files_of).collect()
     }
 
-    /// One sentence a key: whoever signs for several verifiers attaches all statements once a key.
+    /// One sentence a key: an image that is signed with several keys has all statements once for each.
     fn tell_of_others(&mut self) {
         for (words, statements) in std::mem::take(&mut self.by_others) {
             let text = match statements.as_slice() {

@@ -51,14 +51,17 @@ impl Trust {
             |signer: &PermittedSigner| matches!(signer, PermittedSigner::Identity { .. });
         let roots = match signers.iter().any(is_identity) {
             true => Root::all(&inputs.trusted_root, now_s)?,
-            false => read_for_nobody(&inputs.trusted_root)?,
+            false => without_an_identity(&inputs.trusted_root)?,
         };
         if keys.is_empty() && roots.is_empty() {
+            const NAME_ONE: &str = "name a public key by `--key`, or who signs keyless by `--identity` and `--issuer` or by `[[signers]]` of the policy";
+            let unsigned = match inputs.save_model {
+                Some(_) => "; `--unsigned` saves the model of an image that is not signed",
+                None => "",
+            };
             return Err(anyhow!("no signer is named"))
                 .exit_code(ExitCode::Usage)
-                .hint(
-                    "name a public key by `--key`, or who signs keyless by `--identity` and `--issuer` or by `[[signers]]` of the policy",
-                );
+                .hint(format!("{NAME_ONE}{unsigned}"));
         }
         let trust = Self {
             keys,
@@ -77,7 +80,7 @@ impl Trust {
         }
     }
 
-    /// The statement in a bundle, whose text is `bytes`, if somebody trusted signed it.
+    /// The statement in a bundle, whose text is `bytes`, if a trusted signer made it.
     pub(crate) fn authenticate(
         &self,
         bundle: &Bundle,
@@ -93,8 +96,8 @@ impl Trust {
     }
 }
 
-/// A root that decides nothing is a mistake.
-fn read_for_nobody(paths: &[PathBuf]) -> anyhow::Result<Vec<Root>> {
+/// No root; one that is given without an identity would decide nothing, which is a mistake.
+fn without_an_identity(paths: &[PathBuf]) -> anyhow::Result<Vec<Root>> {
     match paths.first() {
         None => Ok(Vec::new()),
         Some(path) => Err(anyhow!(

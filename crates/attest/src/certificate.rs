@@ -1,6 +1,6 @@
 //! What a signer needs of the certificate that was issued to it: text in; key, identity and end of validity out.
 //!
-//! Nothing is verified here: whoever relies on a certificate checks its chain first. DER is read as far as it is needed (RFC 5280,
+//! Nothing is verified here: code that relies on a certificate checks its chain first. DER is read as far as it is needed (RFC 5280,
 //! section 4.1; Fulcio's extensions: <https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md>).
 
 use chrono::NaiveDateTime;
@@ -43,13 +43,13 @@ pub struct Certificate {
 /// Why a text is not a certificate for signing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
-    /// There is no PEM block of one.
+    /// The text holds no PEM block of a certificate.
     #[error("no PEM block `-----BEGIN CERTIFICATE-----` was found")]
     NoBlock,
     /// The bytes are not a certificate.
     #[error("it is not a certificate in DER")]
     Der,
-    /// It names nobody.
+    /// It names no identity.
     #[error("it names no URL or e-mail address as its subject alternative name")]
     NoIdentity,
     /// It does not say who vouched.

@@ -1,5 +1,5 @@
 //! Statements about a published model, signed and verified: what was judged, built and measured in, Sigstore bundles out;
-//! bundles and public keys in, statements that somebody answers for out.
+//! bundles and public keys in, statements of trusted signers out.
 //!
 //! No network, clock, environment or disk: times, identities and bytes are arguments. Signatures by keys are made and
 //! checked here; certificates are checked by the caller, who has the trusted roots.

@@ -51,13 +51,13 @@ pub struct Policy {
     pub reference: Option<ReferencePattern>,
 }
 
-/// Somebody whose statements are believed.
+/// A signer whose statements are trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "SignerEntry")]
 pub enum PermittedSigner {
-    /// Whoever has the key with this fingerprint.
+    /// The holder of the key with this fingerprint.
     Key(Sha256Digest),
-    /// Whoever an issuer calls so.
+    /// An identity that an issuer vouches for.
     Identity {
         /// Pattern of the certificate's subject alternative name.
         identity: String,
@@ -254,7 +254,7 @@ impl TryFrom<PolicyFile> for Policy {
             branch,
             tag,
         } = file;
-        // Anybody can sign anything, so a policy that trusts nobody in particular proves nothing.
+        // Any key can sign any statement, so a policy without a signer proves nothing.
         if signers.is_empty() {
             return Err(
                 "the policy names no signer: add `[[signers]]` with `key = \"sha256:…\"`, the fingerprint that \

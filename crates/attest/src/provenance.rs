@@ -107,7 +107,7 @@ pub struct Provenance {
 pub struct BuildDefinition {
     /// URI that says what the parameters mean.
     pub build_type: String,
-    /// What whoever started the build decided.
+    /// What the person or event that started the build decided.
     pub external_parameters: Value,
     /// What the CI system decided.
     #[serde(default, skip_serializing_if = "Value::is_null")]

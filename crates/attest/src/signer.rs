@@ -7,9 +7,9 @@ use trainyard_core::digest::Sha256Digest;
 /// Who signed a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signer {
-    /// Whoever has the key with this fingerprint.
+    /// The holder of the key with this fingerprint.
     Key(Sha256Digest),
-    /// Whoever an issuer called by this name, in a certificate.
+    /// The identity that an issuer vouched for, by a certificate.
     Identity {
         /// The certificate's subject alternative name: a workflow's URL, an e-mail address.
         identity: String,

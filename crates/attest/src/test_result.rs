@@ -132,7 +132,7 @@ impl TestResult {
         Statement::new(subject, TEST_RESULT, predicate)
     }
 
-    /// Who let it through although the rules do not, if anybody did; an error where the annotation cannot be read.
+    /// Who let it through although the rules do not, if a person did; an error where the annotation cannot be read.
     pub fn overridden(&self) -> Result<Option<Override>, serde_json::Error> {
         self.annotation(OVERRIDE)
             .map(Override::deserialize)

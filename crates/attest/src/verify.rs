@@ -12,7 +12,7 @@ use crate::signer::{Signer, SigningTime};
 use crate::statement::{ResourceDescriptor, Statement};
 use crate::verify_error::{Contradiction, Unverified, VerifyError};
 
-/// A statement that somebody trusted signed and that is about the right thing. Made by [`verify`] and
+/// A statement that a trusted signer made and that is about the right thing. Made by [`verify`] and
 /// [`verify_model`](crate::verify_model).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -31,7 +31,7 @@ pub struct Verified {
     pub n_unchecked_log_entries: usize,
 }
 
-/// Somebody whose certificate, proof of time and signature hold for a bundle. What makes it must have checked all of them.
+/// A signer whose certificate, proof of time and signature hold for a bundle. The code that makes one must have checked all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certified {
     /// The certificate's subject alternative name.

@@ -76,7 +76,7 @@ pub enum Unverified {
         "keyless: signed by a certificate, and no identity is trusted: name the signer by `identity` and `issuer`"
     )]
     Keyless,
-    /// It is signed by a certificate of somebody else.
+    /// It is signed by a certificate of an identity that is not trusted.
     #[error("keyless: signed by {found}, which is not a trusted identity")]
     OtherIdentity {
         /// Whom the certificate names, which is not checked.

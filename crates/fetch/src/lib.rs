@@ -76,17 +76,26 @@ impl DataArgs {
         Ok(folder)
     }
 
+    /// The folder of compressed layers; `None` where nothing says where the user's cache is.
+    pub fn layers(&self) -> Option<PathBuf> {
+        let cache = self.cache_folder(&Environment::from_process())?;
+        Some(cache.join("layers"))
+    }
+
     /// The folder of downloads; `None` where nothing says where the user's cache is.
     fn folder(&self, environment: &Environment) -> Option<PathBuf> {
+        Some(self.cache_folder(environment)?.join("downloads"))
+    }
+
+    fn cache_folder(&self, environment: &Environment) -> Option<PathBuf> {
         let user = |name| environment.get(name).map(Path::new);
-        let cache = match &self.cache {
-            Some(cache) => cache.clone(),
-            None => user("XDG_CACHE_HOME")
-                .map(Path::to_owned)
-                .or_else(|| user("LOCALAPPDATA").map(Path::to_owned))
-                .or_else(|| user("HOME").map(|home| home.join(".cache")))?
-                .join("trainyard"),
-        };
-        Some(cache.join("downloads"))
+        if let Some(cache) = &self.cache {
+            return Some(cache.clone());
+        }
+        let caches = user("XDG_CACHE_HOME")
+            .map(Path::to_owned)
+            .or_else(|| user("LOCALAPPDATA").map(Path::to_owned))
+            .or_else(|| user("HOME").map(|home| home.join(".cache")))?;
+        Some(caches.join("trainyard"))
     }
 }

@@ -11,6 +11,7 @@ mod digest_copy;
 mod digest_writer;
 mod image;
 mod layer;
+mod layer_cache;
 mod layout;
 mod model_pack;
 mod push;
@@ -36,4 +37,4 @@ pub use registry::{
 };
 pub use timestamp::{MAX_SECONDS, rfc3339};
 pub use trainyard_net::{ClientOptions, RetryPolicy};
-pub use unpack::{UnpackError, unpack, unpack_file};
+pub use unpack::{UnpackError, unpack, unpack_file, unpack_files};

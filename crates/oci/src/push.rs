@@ -478,7 +478,7 @@ impl Registry {
                     self.copy_tag(highest, tag).await?;
                     n_written += 1;
                 } else {
-                    // Whoever published it moves the tag.
+                    // The run that published it moves the tag.
                     continue;
                 }
                 names.insert(tag, highest.to_owned());

@@ -17,6 +17,21 @@ use crate::annotation;
 /// A layer by Zstandard (layer.md), which oci-client has no name for.
 pub const LAYER_TAR_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 
+/// Docker's own names of what the OCI calls layers.
+const DOCKER_LAYERS: [(&str, &str); 2] = [
+    (
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+        LAYER_TAR_GZIP,
+    ),
+    ("application/vnd.docker.image.rootfs.diff.tar", LAYER_TAR),
+];
+
+/// The OCI's name for the type of a layer, where it is one of Docker's.
+pub fn oci_layer_type(media_type: &str) -> &str {
+    let of_docker = (DOCKER_LAYERS.iter()).find(|(docker, _)| *docker == media_type);
+    of_docker.map_or(media_type, |(_, oci)| oci)
+}
+
 /// The type of `{}`, the configuration of what has none (manifest.md, "Guidelines for Artifact Usage").
 pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
@@ -89,6 +104,16 @@ pub struct Index {
     pub media_type: String,
     /// The manifests.
     pub manifests: Vec<Descriptor>,
+}
+
+impl Index {
+    /// The images that run somewhere, which attestations of `docker buildx` do not.
+    pub fn images(&self) -> impl Iterator<Item = &Descriptor> {
+        self.manifests.iter().filter(|entry| {
+            let platform = entry.platform.as_ref();
+            platform.is_none_or(|platform| platform.os != "unknown")
+        })
+    }
 }
 
 fn index_media_type() -> String {

@@ -79,8 +79,21 @@ pub fn unpack_file(
     path: &str,
     into: &Path,
 ) -> Result<(), UnpackError> {
-    let wanted = Path::new(path.trim_start_matches('/'));
-    unpack_those(blob, media_type, into, |entry| entry == wanted)
+    unpack_files(blob, media_type, &[path.to_owned()], into)
+}
+
+/// Unpacks of a layer those files that lie at one of `paths` in the image.
+pub fn unpack_files(
+    blob: &Path,
+    media_type: &str,
+    paths: &[String],
+    into: &Path,
+) -> Result<(), UnpackError> {
+    let is_wanted = |entry: &Path| {
+        let mut paths = paths.iter();
+        paths.any(|path| entry == Path::new(path.trim_start_matches('/')))
+    };
+    unpack_those(blob, media_type, into, is_wanted)
 }
 
 fn unpack_those(
@@ -145,14 +158,20 @@ fn archive(
     error: impl Fn(io::Error) -> UnpackError,
 ) -> Result<tar::Archive<Box<dyn Read>>, UnpackError> {
     let file = File::open(blob).map_err(&error)?;
+    let reader = decoded(file, media_type).map_err(error)?;
+    let reader = reader.ok_or_else(|| UnpackError::MediaType(media_type.to_owned()))?;
+    Ok(tar::Archive::new(reader))
+}
+
+/// The archive in a layer of the type `media_type`; `None` where that is not known.
+pub(crate) fn decoded(file: File, media_type: &str) -> io::Result<Option<Box<dyn Read>>> {
     let file = io::BufReader::with_capacity(BUFFER_BYTES, file);
-    let reader: Box<dyn Read> = match media_type {
+    Ok(Some(match media_type {
         spec::LAYER_TAR => Box::new(file),
         spec::LAYER_TAR_GZIP => Box::new(MultiGzDecoder::new(file)),
-        spec::LAYER_TAR_ZSTD => Box::new(zstd::Decoder::with_buffer(file).map_err(error)?),
-        other => return Err(UnpackError::MediaType(other.to_owned())),
-    };
-    Ok(tar::Archive::new(reader))
+        spec::LAYER_TAR_ZSTD => Box::new(zstd::Decoder::with_buffer(file)?),
+        _ => return Ok(None),
+    }))
 }
 
 /// Where an entry goes; `None` where it would leave `into`.

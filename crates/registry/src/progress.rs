@@ -11,7 +11,7 @@ pub(crate) struct Shown {
     quarters: BTreeMap<Sha256Digest, u64>,
 }
 
-/// Uploads of fewer bytes are over before anybody wonders.
+/// Uploads of fewer bytes are over before a user wonders.
 const LARGE_BYTES: u64 = 64 << 20;
 
 impl Shown {

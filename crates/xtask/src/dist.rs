@@ -172,6 +172,10 @@ fn pack(targets: &[Target], workspace: &Workspace, binaries: &Path, out: &Path) 
             contents.file(page, &workspace.root.join(page))?;
         }
         contents.text("THIRD-PARTY-LICENSES.txt", &notices::text(&components)?);
+        let standard_library = notices::standard_library(workspace)?;
+        contents.text("RUST-STANDARD-LIBRARY.html", &standard_library);
+        // Those for other systems hold the servers of Linux, too.
+        contents.text("GNU-C-LIBRARY.txt", &notices::c_library(VERSION));
 
         let archive = contents.pack()?;
         let archive_name = archive_name(target);

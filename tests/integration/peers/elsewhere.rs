@@ -109,7 +109,11 @@ impl Machine {
     /// The archive of a release as the install page has it, whose programs lead to those under test, and a `curl` that fetches
     /// it from here: there is no release yet, and no network.
     fn pack_release(&self) {
-        let name = "trainyard-0.1.0-x86_64-unknown-linux-gnu";
+        let name = concat!(
+            "trainyard-",
+            env!("CARGO_PKG_VERSION"),
+            "-x86_64-unknown-linux-gnu"
+        );
         for stage in ["train", "evaluate", "gate", "publish-image"] {
             let binary = binaries().join(format!("trainyard-{stage}"));
             let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", binary.display());
@@ -128,7 +132,11 @@ impl Machine {
                 .current_dir(&release),
         );
         fs::write(release.join("SHA256SUMS"), sums).unwrap();
-        let base = "https://github.com/trainyard/trainyard/releases/download/v0.1.0/";
+        let base = concat!(
+            "https://github.com/trainyard/trainyard/releases/download/v",
+            env!("CARGO_PKG_VERSION"),
+            "/"
+        );
         let curl = format!(
             "#!/bin/sh\nset -e\nfor word in \"$@\"; do\n  case $word in\n    -fsSLO) ;;\n    {base}*) cp \"{}/${{word#{base}}}\" . ;;\n    *) echo \"curl: $word\" >&2; exit 2 ;;\n  esac\ndone\n",
             release.display()

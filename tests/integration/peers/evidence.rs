@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 use trainyard_attest::{CYCLONEDX, PROVENANCE, TEST_RESULT};
+use trainyard_core::model::ModelFolder;
 
 use super::program;
 use super::registry::Registry;
@@ -86,7 +87,10 @@ fn cosign_finds_and_verifies_each_statement_in_a_registry() {
     ));
     assert!(!refused.status.success());
     let mut verify = stage("verify");
-    Said::of(verify.args([&image, "--key", &key_file("p256.pub")]), 0);
+    let folder = home.path().join("published");
+    verify.args([&image, "--key", &key_file("p256.pub"), "--save-model"]);
+    Said::of(verify.arg(&folder), 0).has_output("saved model");
+    ModelFolder::open(&folder).unwrap();
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl Authority {
         token: &Token,
         key: &PrivateKey,
     ) -> anyhow::Result<Certificate> {
-        // Whoever has the token alone cannot have another's key certified.
+        // The token alone does not suffice to have another key certified.
         let proof = key.sign(token.subject.as_bytes());
         let proof = proof.exit_code(ExitCode::Usage)?;
         let body = json!({

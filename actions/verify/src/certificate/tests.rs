@@ -90,7 +90,7 @@ fn an_entry_or_a_time_stamp_proves_the_time() {
 }
 
 #[test]
-fn another_identity_or_issuer_is_nobody_trusted() {
+fn another_identity_or_issuer_is_not_trusted() {
     let bundle = fixture("bundles", "both");
     let root = fixture("roots", "usual");
     for (identity, issuer) in [

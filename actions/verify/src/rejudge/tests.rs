@@ -44,7 +44,7 @@ fn a_rule_that_compares_is_left_out_and_the_others_must_come_out_again() {
     assert_eq!(judged(&[ACCURACY], &[LOSS], None), same);
 }
 
-/// Whoever signs a verdict can write what the evaluation does not give.
+/// A signer can put into a verdict what the evaluation does not give.
 #[test]
 fn a_verdict_that_the_evaluation_does_not_give_is_told() {
     for (passed, warned, expected) in [

@@ -130,7 +130,7 @@ fn without_a_provenance_by_a_trusted_key_a_models_signature_is_not_checked() {
         assert_eq!(found.contradictions.len(), 0, "{found:?}");
         let said = found.not_checked.join("\n");
         assert!(
-            said.contains("no provenance by somebody trusted says"),
+            said.contains("no provenance by a trusted signer says"),
             "{said}"
         );
     }

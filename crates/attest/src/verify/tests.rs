@@ -149,7 +149,7 @@ fn what_lacks_evidence_is_unverified() {
         Err(VerifyError::Unverified(Unverified::ManySignatures(2)))
     ));
 
-    // Even where a trusted key signed it: a certificate says that somebody else vouches for it.
+    // Even where a trusted key signed it: a certificate says that another signer vouches for it.
     let mut keyless = signed(0);
     keyless.material = Material::Certificate;
     assert!(matches!(

@@ -20,7 +20,7 @@ pub struct ImageConfig {
     /// Registries without TLS, as `host` or `host:port`. One on this machine is found out to have none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plain_http: Vec<String>,
-    /// PEM file of certificate authorities to trust in addition to the system's.
+    /// PEM file of certificates to trust in addition to the system's: of authorities, or of servers themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
     /// Title shown by registries; by default the model's name.

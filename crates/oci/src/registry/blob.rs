@@ -115,7 +115,7 @@ impl Registry {
         match answer {
             Ok(response) if response.status() == StatusCode::CREATED => Ok(true),
             Ok(response) => {
-                // An upload was begun instead, which nobody will end.
+                // An upload was begun instead, which will never be ended.
                 if let Ok(url) = Session::location(&response) {
                     let _ = self.session.send(|client| client.delete(url)).await;
                 }
@@ -191,7 +191,13 @@ impl Registry {
             let url = self.session.url(&format!("blobs/{digest}"))?;
             let request = self.session.builder().get(url);
             let mut response = self.session.send_large(request).await?;
+            let mut n_left = descriptor.size;
             while let Some(chunk) = self.next_chunk(&mut response).await? {
+                // Before it is written: a registry may send without end.
+                n_left = n_left.checked_sub(chunk.len() as u64).ok_or_else(|| {
+                    let problem = format!("more than the {} bytes of {digest}", descriptor.size);
+                    malformed(Server::Registry, &problem)
+                })?;
                 io::Write::write_all(&mut file, &chunk).map_err(broken)?;
             }
             let (file, found, n_bytes) = file.finish();

@@ -48,7 +48,7 @@ impl Window {
         }
     }
 
-    /// Where to count the next `n` rows, of which there are no more than a half-window has.
+    /// Where to count the next `n` rows; `n` is at most a half-window.
     pub(super) fn begin(&self, n: usize) -> &Counts {
         let before = self.n_rows.fetch_add(n as u64, Ordering::Relaxed);
         let (generation, next) = (before / self.half, (before + n as u64) / self.half);

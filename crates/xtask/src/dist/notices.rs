@@ -1,13 +1,25 @@
-//! The licences of the crates that are linked in: most ask that their text goes with each copy.
+//! The licences of what is linked in: most ask that their text goes with each copy.
+//!
+//! Crates bring their own. Rust's standard library is not among the crates, and neither is the C library, whose licence also asks that
+//! users can link another version of it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use super::components::{Component, Key};
+use crate::process;
+use crate::workspace::Workspace;
+
+/// The GNU Lesser General Public License, version 2.1, as Debian's `base-files` has it.
+const LGPL: &str = include_str!("notices/lgpl-2.1.txt");
+
+/// Copyright and licences of the parts of the C library, as Debian's `libc6-dev` has them.
+const GLIBC: &str = include_str!("notices/glibc-copyright.txt");
 
 /// How names of files with a licence begin.
 const NAMES: [&str; 5] = ["license", "licence", "copying", "notice", "copyright"];
@@ -38,6 +50,49 @@ pub(crate) fn text(components: &BTreeMap<Key, Component>) -> Result<String> {
     Ok(all)
 }
 
+/// The notices of Rust's standard library and of the crates in it, as the toolchain brings them.
+pub(crate) fn standard_library(workspace: &Workspace) -> Result<String> {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "sysroot"]);
+    let root = process::stdout(rustc.current_dir(&workspace.root))?;
+    let path = Path::new(root.trim()).join("share/doc/rust/COPYRIGHT-library.html");
+    fs::read_to_string(&path).with_context(|| {
+        format!(
+            "reading `{}`, which rustup's toolchains have",
+            path.display()
+        )
+    })
+}
+
+/// The notice of the C library, which the programs for Linux contain.
+pub(crate) fn c_library(version: &str) -> String {
+    let line = "-".repeat(80);
+    format!(
+        "\
+The programs for Linux contain parts of the GNU C Library (glibc), which is linked statically.
+
+The GNU C Library is free software under the GNU Lesser General Public License, version 2.1 or later, below. Its version is that of the
+system on which the archive was built: for releases the one that .github/workflows/release.yml names in `runs-on`. Its sources are that
+system's package `glibc` (`apt-get source glibc`), and upstream's: https://sourceware.org/git/glibc.git
+
+You may use the programs with a version of the library that you changed. Their complete sources are
+https://github.com/trainyard/trainyard, tag v{version}, under the MIT or the Apache-2.0 licence:
+
+- `RUSTFLAGS=\"-C target-feature=+crt-static -L native=FOLDER\" cargo build --release` links the `libc.a` in FOLDER;
+- `cargo build --release` links no part of it: the programs load the system's library at their start, of this version or a later one.
+
+{line}
+Copyright and licences of parts of the GNU C Library
+{line}
+
+{GLIBC}
+{line}
+{line}
+
+{LGPL}"
+    )
+}
+
 /// The licences in a crate's folder, in the order of their names.
 fn texts_in(folder: &Path) -> Result<Vec<String>> {
     let context = || format!("reading `{}`", folder.display());
@@ -64,6 +119,21 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    /// Section 6 of the licence: its text, a notice, and a way to link another version of the library.
+    #[test]
+    fn the_c_library_comes_with_its_licence_and_a_way_to_replace_it() {
+        let text = c_library("1.2.3");
+        for part in [
+            "contain parts of the GNU C Library",
+            "GNU LESSER GENERAL PUBLIC LICENSE\n                       Version 2.1, February 1999",
+            "tag v1.2.3,",
+            "`RUSTFLAGS=\"-C target-feature=+crt-static -L native=FOLDER\" cargo build --release`",
+            "Regents of the University of California",
+        ] {
+            assert!(text.contains(part), "{part}");
+        }
+    }
 
     #[test]
     fn a_text_that_crates_share_stands_once() {
