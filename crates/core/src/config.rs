@@ -15,6 +15,7 @@ mod layers;
 mod name;
 mod optimizer;
 mod ranking;
+mod report;
 mod schedule;
 mod sign;
 mod source;
@@ -41,6 +42,7 @@ pub use judging::{JudgingConfig, ModelFiles};
 pub use layers::LayerTable;
 pub use optimizer::{AdamSettings, Clip, Optimizer, OptimizerConfig, OptimizerKind, UpdateRule};
 pub use ranking::RankingConfig;
+pub use report::ReportConfig;
 pub use schedule::{EarlyStoppingConfig, Monitor, Schedule, ScheduleConfig, ScheduleKind};
 pub use sign::SignConfig;
 pub use source::{Remote, Source};
@@ -78,6 +80,9 @@ pub struct ConfigFile {
     /// How the model is packaged.
     #[serde(default)]
     pub image: ImageConfig,
+    /// Where results are indexed.
+    #[serde(default)]
+    pub report: ReportConfig,
 }
 
 /// A configuration with all that our own models need, in which nothing is left to be decided: every default is filled in
@@ -96,6 +101,8 @@ pub struct Config {
     pub gate: GateConfig,
     /// How it is packed.
     pub image: ImageConfig,
+    /// Where results are indexed.
+    pub report: ReportConfig,
 }
 
 /// The network, resolved.
@@ -188,6 +195,7 @@ impl ConfigFile {
             evaluate,
             gate,
             image,
+            report,
         } = self;
         let missing = |section: &str| {
             Problem::at(&[section], "this section is missing").hint(format!(
@@ -209,6 +217,7 @@ impl ConfigFile {
             evaluate,
             gate,
             image,
+            report,
         };
         match config.validate() {
             Ok(()) => Ok(config),
@@ -241,6 +250,7 @@ impl Config {
             evaluate,
             gate: _,
             image: _,
+            report: _,
         } = self;
         let train = Training {
             threads: None,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::data::check_classes;
 use super::{
     Config, ConfigError, ConfigFile, DataFiles, EvaluateConfig, GateConfig, ImageConfig,
-    ModelConfig,
+    ModelConfig, ReportConfig,
 };
 use crate::digest::Sha256Digest;
 use crate::gate::BaselinePlace;
@@ -30,6 +30,8 @@ pub struct JudgingConfig {
     pub gate: GateConfig,
     /// How registries are reached, where the baseline lies in one.
     pub image: ImageConfig,
+    /// Where results are indexed.
+    pub report: ReportConfig,
     /// What decides what the model is.
     pub files: ModelFiles,
 }
@@ -84,6 +86,7 @@ impl JudgingConfig {
             evaluate,
             gate,
             image,
+            report,
             ..
         } = file;
         let classes = data.and_then(|data| data.classes);
@@ -91,6 +94,7 @@ impl JudgingConfig {
             .and_then(|()| evaluate.validate(classes.as_deref()))
             .and_then(|()| gate.resolve(&evaluate))
             .and_then(|gate| gate.validate().map(|()| gate))
+            .and_then(|gate| report.validate().map(|()| gate))
             .map_err(|problem| problem.located(path, text))?;
         Ok(Self {
             model_name: model.as_ref().map(|model| model.name.clone()),
@@ -104,6 +108,7 @@ impl JudgingConfig {
             evaluate,
             gate,
             image,
+            report,
             files,
         })
     }
@@ -123,6 +128,7 @@ impl JudgingConfig {
             evaluate,
             gate,
             image,
+            report,
             ..
         } = config;
         Ok(Self {
@@ -135,6 +141,7 @@ impl JudgingConfig {
             evaluate,
             gate,
             image,
+            report,
             files: ModelFiles::default(),
         })
     }

@@ -38,7 +38,8 @@ impl Config {
             folds.validate_for(self.model.task, &self.data)?;
         }
         self.gate.validate()?;
-        self.image.validate()
+        self.image.validate()?;
+        self.report.validate()
     }
 
     /// The number of outputs, once task, loss and last layer fit together.
