@@ -153,7 +153,7 @@ impl Prometheus {
     /// The value of the first series, once there is one.
     #[track_caller]
     pub(super) fn wait_for(&self, query: &str) -> f64 {
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_mins(2);
         loop {
             if let Some(found) = self.ask(query).first() {
                 return found["value"][1].as_str().unwrap().parse().unwrap();
