@@ -36,6 +36,7 @@ mod release_notes;
 mod reported_data;
 mod reported_judging;
 mod run_sh;
+mod saved_objects;
 mod seeds;
 mod serve;
 mod serving;

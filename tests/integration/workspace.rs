@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::{files, repository, run};
 
 /// Package, and the packages of ours that it may depend on.
-const EDGES: [(&str, &[&str]); 20] = [
+const EDGES: [(&str, &[&str]); 21] = [
     ("trainyard-npz", &[]),
     ("trainyard-core", &["trainyard-npz"]),
     ("trainyard-ml", &["trainyard-core", "trainyard-npz"]),
@@ -38,12 +38,22 @@ const EDGES: [(&str, &[&str]); 20] = [
     ),
     ("trainyard-github", &["trainyard-core", "trainyard-net"]),
     (
+        "trainyard-telemetry",
+        &[
+            "trainyard-core",
+            "trainyard-ecs",
+            "trainyard-net",
+            "trainyard-runner",
+        ],
+    ),
+    (
         "trainyard-train",
         &[
             "trainyard-core",
             "trainyard-fetch",
             "trainyard-ml",
             "trainyard-runner",
+            "trainyard-telemetry",
         ],
     ),
     (
@@ -53,6 +63,7 @@ const EDGES: [(&str, &[&str]); 20] = [
             "trainyard-fetch",
             "trainyard-ml",
             "trainyard-runner",
+            "trainyard-telemetry",
         ],
     ),
     (
@@ -63,6 +74,7 @@ const EDGES: [(&str, &[&str]); 20] = [
             "trainyard-oci",
             "trainyard-registry",
             "trainyard-runner",
+            "trainyard-telemetry",
         ],
     ),
     (
@@ -98,6 +110,7 @@ const EDGES: [(&str, &[&str]); 20] = [
             "trainyard-ml",
             "trainyard-publish-image",
             "trainyard-runner",
+            "trainyard-telemetry",
             "trainyard-train",
             "trainyard-verify",
         ],
@@ -117,13 +130,14 @@ const EDGES: [(&str, &[&str]); 20] = [
 ];
 
 /// What a package must not link, not even through others.
-const BANS: [(&str, &[&str]); 10] = [
+const BANS: [(&str, &[&str]); 11] = [
     ("trainyard-core", &["tokio", "candle-core", "reqwest"]),
     (
         "trainyard-ml",
         &["tokio", "octocrab", "reqwest", "oci-client", "candle-core"],
     ),
     ("trainyard-runner", &["tokio", "candle-core", "reqwest"]),
+    ("trainyard-telemetry", &["octocrab", "trainyard-ml"]),
     (
         "trainyard-attest",
         &["tokio", "reqwest", "rustls", "trainyard-ml"],
