@@ -37,6 +37,7 @@ mod reported_data;
 mod reported_judging;
 mod run_sh;
 mod saved_model;
+mod saved_objects;
 mod seeds;
 mod serve;
 mod serving;

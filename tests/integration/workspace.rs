@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::{files, repository, run};
 
 /// Package, and the packages of ours that it may depend on.
-const EDGES: [(&str, &[&str]); 22] = [
+const EDGES: [(&str, &[&str]); 23] = [
     ("trainyard-npz", &[]),
     ("trainyard-core", &["trainyard-npz"]),
     ("trainyard-ml", &["trainyard-core", "trainyard-npz"]),
@@ -39,12 +39,22 @@ const EDGES: [(&str, &[&str]); 22] = [
     ("trainyard-github", &["trainyard-core", "trainyard-net"]),
     ("trainyard-kubernetes", &["trainyard-core", "trainyard-net"]),
     (
+        "trainyard-telemetry",
+        &[
+            "trainyard-core",
+            "trainyard-ecs",
+            "trainyard-net",
+            "trainyard-runner",
+        ],
+    ),
+    (
         "trainyard-train",
         &[
             "trainyard-core",
             "trainyard-fetch",
             "trainyard-ml",
             "trainyard-runner",
+            "trainyard-telemetry",
         ],
     ),
     (
@@ -54,6 +64,7 @@ const EDGES: [(&str, &[&str]); 22] = [
             "trainyard-fetch",
             "trainyard-ml",
             "trainyard-runner",
+            "trainyard-telemetry",
         ],
     ),
     (
@@ -64,6 +75,7 @@ const EDGES: [(&str, &[&str]); 22] = [
             "trainyard-oci",
             "trainyard-registry",
             "trainyard-runner",
+            "trainyard-telemetry",
         ],
     ),
     (
@@ -112,6 +124,7 @@ const EDGES: [(&str, &[&str]); 22] = [
             "trainyard-ml",
             "trainyard-publish-image",
             "trainyard-runner",
+            "trainyard-telemetry",
             "trainyard-train",
             "trainyard-verify",
         ],
@@ -131,13 +144,14 @@ const EDGES: [(&str, &[&str]); 22] = [
 ];
 
 /// What a package must not link, not even through others.
-const BANS: [(&str, &[&str]); 12] = [
+const BANS: [(&str, &[&str]); 13] = [
     ("trainyard-core", &["tokio", "candle-core", "reqwest"]),
     (
         "trainyard-ml",
         &["tokio", "octocrab", "reqwest", "oci-client", "candle-core"],
     ),
     ("trainyard-runner", &["tokio", "candle-core", "reqwest"]),
+    ("trainyard-telemetry", &["octocrab", "trainyard-ml"]),
     (
         "trainyard-attest",
         &["tokio", "reqwest", "rustls", "trainyard-ml"],

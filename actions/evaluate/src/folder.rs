@@ -75,6 +75,7 @@ pub(crate) fn write(
         overriding_inputs,
         settings,
         parts: _,
+        report: _,
     } = subject;
     let Scores {
         measured,

@@ -7,6 +7,7 @@ use clap::{Parser, ValueEnum};
 use trainyard_core::prediction_task::PredictionTask;
 use trainyard_fetch::DataArgs;
 use trainyard_runner::StageArgs;
+use trainyard_telemetry::ElasticsearchArgs;
 
 /// Score a model, or another tool's predictions, on rows that training never saw.
 #[derive(Debug, Clone, Parser)]
@@ -42,6 +43,9 @@ pub struct Inputs {
     /// Downloads of data.
     #[command(flatten)]
     pub data: DataArgs,
+    /// Where results are indexed.
+    #[command(flatten)]
+    pub elasticsearch: ElasticsearchArgs,
 }
 
 /// What is predicted.

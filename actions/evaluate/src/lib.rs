@@ -11,19 +11,23 @@ mod threshold;
 
 use std::thread;
 
+use trainyard_core::config::ReportConfig;
+use trainyard_core::error_chain::in_one_line;
 use trainyard_core::evaluation::{EVALUATION_FILE, Evaluation};
 use trainyard_core::figure::{self, count, figure, percent};
+use trainyard_core::files;
 use trainyard_core::measurement::Measurement;
 use trainyard_core::report;
 use trainyard_core::results::ResultFolder;
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
+use trainyard_telemetry::Teller;
 
 pub use inputs::{Inputs, OUTPUTS, TaskInput};
 use subject::Subject;
 
 /// Runs the stage.
 pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
-    let stage = Stage::start("evaluate", &inputs.stage.log)?;
+    let mut stage = Stage::start("evaluate", &inputs.stage.log)?;
     let path = inputs.stage.out.join("evaluation");
     let results = ResultFolder::begin(&path, EVALUATION_FILE)?;
     folder::remove_files(results.path())?;
@@ -36,6 +40,7 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     });
     let commit = stage.context.head_sha.clone();
     let seeds = inputs.seeds.as_deref();
+    let report_config = subject.report.clone();
     let evaluation = folder::write(&results, subject, scores?, stored?, commit, seeds)?;
     for note in &evaluation.notes {
         tracing::info!("{note}");
@@ -60,7 +65,28 @@ pub fn evaluate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     )?;
     stage.print(&table(&evaluation))?;
     stage.summarise(&summary(&evaluation));
+    tell(&mut stage, &inputs, &report_config, &evaluation);
     Ok(ExitCode::Success)
+}
+
+/// Indexes evaluation and measurements, where there is an Elasticsearch to index them in.
+fn tell(stage: &mut Stage, inputs: &Inputs, config: &ReportConfig, evaluation: &Evaluation) {
+    let context = stage.context.clone();
+    let teller = Teller {
+        args: &inputs.elasticsearch,
+        config,
+        ca: inputs.data.ca.as_deref(),
+        context: &context,
+        service: "trainyard-evaluate",
+    };
+    let path = inputs.stage.out.join("evaluation").join(EVALUATION_FILE);
+    teller.tell(stage, |circumstances| match files::measure(&path) {
+        Ok((digest, _)) => circumstances.evaluation(evaluation, &digest),
+        Err(error) => {
+            tracing::warn!("the evaluation is not indexed: {}", in_one_line(&error));
+            Vec::new()
+        }
+    });
 }
 
 /// The headline metrics for a terminal, one a line; then the worst slices and the folds.

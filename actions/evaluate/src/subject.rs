@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use trainyard_core::config::{Config, ConfigError, EvaluateConfig, JudgingConfig, ROW_COLUMNS};
+use trainyard_core::config::{
+    Config, ConfigError, EvaluateConfig, JudgingConfig, ROW_COLUMNS, ReportConfig,
+};
 use trainyard_core::digest::Sha256Digest;
 use trainyard_core::evaluation::{
     AppliedThreshold, EpochRecord, ModelReference, NAMELESS, OTHER_TRAINING, TrainingReference,
@@ -39,6 +41,8 @@ pub(crate) struct Subject {
     pub(crate) settings: EvaluateConfig,
     /// What is measured beside the metrics of all rows.
     pub(crate) parts: Parts,
+    /// `[report]`.
+    pub(crate) report: ReportConfig,
 }
 
 impl Subject {
@@ -99,6 +103,7 @@ impl Subject {
             overriding_inputs: Vec::new(),
             settings: config.evaluate.clone(),
             parts: Parts::of(config.evaluate, &config.gate, None),
+            report: config.report,
         })
     }
 
@@ -199,6 +204,7 @@ impl Subject {
             overriding_inputs,
             settings: config.evaluate.clone(),
             parts: Parts::of(config.evaluate, &config.gate, cross_validated),
+            report: config.report,
         })
     }
 

@@ -7,6 +7,7 @@ use clap::{Args, Parser, ValueEnum};
 use trainyard_core::gate::BaselinePlace;
 use trainyard_registry::RegistryArgs;
 use trainyard_runner::StageArgs;
+use trainyard_telemetry::ElasticsearchArgs;
 
 /// Judge an evaluation by the rules in the configuration.
 ///
@@ -77,6 +78,9 @@ pub struct Inputs {
     /// Registries, where the baseline lies in one.
     #[command(flatten)]
     pub registry: RegistryArgs,
+    /// Where results are indexed.
+    #[command(flatten)]
+    pub elasticsearch: ElasticsearchArgs,
 }
 
 /// Reporting on GitHub. Nothing is written without a token or outside GitHub Actions.
@@ -107,7 +111,7 @@ pub struct GitHubArgs {
     /// PEM file of certificates to trust in addition to the system's: of authorities, or of servers themselves.
     #[arg(long, value_name = "FILE", env = "TRAINYARD_CA")]
     pub ca: Option<PathBuf>,
-    /// Print what would be written on GitHub instead of writing it. Needs no token and sends no request to GitHub.
+    /// Print what would be written on GitHub instead of writing it. Needs no token, sends no request to GitHub and indexes nothing.
     #[arg(long)]
     pub dry_run: bool,
 }

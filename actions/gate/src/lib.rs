@@ -37,6 +37,7 @@ use trainyard_core::recomputed;
 use trainyard_core::report::Report;
 use trainyard_core::results::ResultFolder;
 use trainyard_runner::{Context, Event, ExitCode, Stage, Trust, WithExitCode as _};
+use trainyard_telemetry::Teller;
 
 use github::{Kept, Link, OwnRecord, Reporter, Written};
 pub use inputs::{CommentMode, ExplainFormat, GitHubArgs, Inputs, OUTPUTS};
@@ -187,6 +188,18 @@ pub fn gate(inputs: Inputs) -> anyhow::Result<ExitCode> {
     stage.set_output("comment-url", written.comment_url.unwrap_or_default())?;
     stage.set_output("check-url", written.check_url.unwrap_or_default())?;
     stage.set_output("issue-url", written.issue_url.unwrap_or_default())?;
+    if !inputs.github.dry_run {
+        let teller = Teller {
+            args: &inputs.elasticsearch,
+            config: &config.report,
+            ca: inputs.github.ca.as_deref(),
+            context: &context,
+            service: "trainyard-gate",
+        };
+        teller.tell(&mut stage, |circumstances| {
+            circumstances.verdict(&judged.verdict)
+        });
+    }
     Ok(exit_code(&judged.verdict))
 }
 

@@ -3,6 +3,7 @@
 use clap::Parser;
 use trainyard_fetch::DataArgs;
 use trainyard_runner::StageArgs;
+use trainyard_telemetry::ElasticsearchArgs;
 
 /// Train the model that the configuration describes.
 #[derive(Debug, Clone, Parser)]
@@ -36,6 +37,9 @@ pub struct Inputs {
     /// Downloads of data.
     #[command(flatten)]
     pub data: DataArgs,
+    /// Where results are indexed.
+    #[command(flatten)]
+    pub elasticsearch: ElasticsearchArgs,
 }
 
 impl Inputs {

@@ -10,18 +10,20 @@ use std::time::Instant;
 
 use trainyard_core::config::Config;
 use trainyard_core::digest::Sha256Digest;
+use trainyard_core::files;
 use trainyard_core::folds::{CROSS_VALIDATION_FILE, CrossValidation};
 use trainyard_core::model::{Engine, MANIFEST_FILE, ModelFolder, Origin, RunRecord, TrainedOrigin};
 use trainyard_core::results::ResultFolder;
 use trainyard_core::threshold::ChosenThreshold;
 use trainyard_ml::chosen_threshold;
 use trainyard_ml::data::{Dataset, Split};
-use trainyard_ml::store::{self, HISTORY_FILE, TrainingRows};
+use trainyard_ml::store::{self, HISTORY_FILE, RUN_FILE, TrainingRows};
 use trainyard_ml::train::{
     self, Checkpoint, CheckpointError, EngineError, Event, Flow, Job, Outcome, Subject, TrainError,
 };
-use trainyard_ml::{Threads, input_summary, instruction_set, prediction_summary};
+use trainyard_ml::{Threads, input_summary, instruction_set, learning_rates, prediction_summary};
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
+use trainyard_telemetry::{Teller, Trained};
 
 pub use inputs::{Inputs, OUTPUTS};
 use interrupt::Interrupt;
@@ -34,7 +36,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Runs the stage.
 pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
-    let stage = Stage::start("train", &inputs.stage.log)?;
+    let mut stage = Stage::start("train", &inputs.stage.log)?;
     let start = Instant::now();
     let folder = inputs.stage.out.join("model");
     // What only asks touches nothing.
@@ -85,7 +87,8 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         start,
     };
     let finished = finished(&results, &config, &run.subject.data_digest)?.filter(|_| !inputs.force);
-    let mut is_skipped = finished.is_some();
+    let is_restored = finished.is_some();
+    let mut is_skipped = is_restored;
     let model = match finished {
         Some(model) => {
             tracing::info!(
@@ -133,7 +136,43 @@ pub fn train(inputs: Inputs) -> anyhow::Result<ExitCode> {
         stage.set_path_output("cross-validation", fold_results.path())?;
     }
     finish(&stage, &model, cross_validation.as_ref(), is_skipped)?;
+    tell(&mut stage, &inputs, &config, &model, is_restored);
     Ok(ExitCode::Success)
+}
+
+/// Indexes run and epochs, where there is an Elasticsearch to index them in.
+fn tell(
+    stage: &mut Stage,
+    inputs: &Inputs,
+    config: &Config,
+    model: &ModelFolder,
+    is_restored: bool,
+) {
+    let context = stage.context.clone();
+    let teller = Teller {
+        args: &inputs.elasticsearch,
+        config: &config.report,
+        ca: inputs.data.ca.as_deref(),
+        context: &context,
+        service: "trainyard-train",
+    };
+    teller.tell(stage, |circumstances| {
+        // Both lie outside of the model's digest, and a model that was restored may lack them.
+        let run = files::read_json(&model.path.join(RUN_FILE), "record of a run").ok();
+        let history = store::read_history(&model.path.join(HISTORY_FILE)).unwrap_or_default();
+        let n_rows = match &model.manifest.origin {
+            Origin::Trained(origin) => origin.training.n_rows,
+            Origin::Imported(_) => 0,
+        };
+        let trained = Trained {
+            model,
+            run: run.as_ref(),
+            history: &history,
+            learning_rates: &learning_rates(&config.train, n_rows, &history),
+            is_restored,
+        };
+        trained.documents(circumstances)
+    });
 }
 
 /// The rows that are trained on, and those held out for validation, where there are any.

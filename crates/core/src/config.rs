@@ -16,6 +16,7 @@ mod layers;
 mod name;
 mod optimizer;
 mod ranking;
+mod report;
 mod schedule;
 mod sign;
 mod source;
@@ -43,6 +44,7 @@ pub use judging::{JudgingConfig, ModelFiles};
 pub use layers::LayerTable;
 pub use optimizer::{AdamSettings, Clip, Optimizer, OptimizerConfig, OptimizerKind, UpdateRule};
 pub use ranking::RankingConfig;
+pub use report::ReportConfig;
 pub use schedule::{EarlyStoppingConfig, Monitor, Schedule, ScheduleConfig, ScheduleKind};
 pub use sign::SignConfig;
 pub use source::{Remote, Source};
@@ -83,6 +85,9 @@ pub struct ConfigFile {
     /// How its image runs in a cluster.
     #[serde(default)]
     pub deploy: DeployConfig,
+    /// Where results are indexed.
+    #[serde(default)]
+    pub report: ReportConfig,
 }
 
 /// A configuration with all that our own models need, in which nothing is left to be decided: every default is filled in
@@ -103,6 +108,8 @@ pub struct Config {
     pub image: ImageConfig,
     /// How its image runs in a cluster.
     pub deploy: DeployConfig,
+    /// Where results are indexed.
+    pub report: ReportConfig,
 }
 
 /// The network, resolved.
@@ -196,6 +203,7 @@ impl ConfigFile {
             gate,
             image,
             deploy,
+            report,
         } = self;
         let missing = |section: &str| {
             Problem::at(&[section], "this section is missing").hint(format!(
@@ -218,6 +226,7 @@ impl ConfigFile {
             gate,
             image,
             deploy,
+            report,
         };
         match config.validate() {
             Ok(()) => Ok(config),
@@ -251,6 +260,7 @@ impl Config {
             gate: _,
             image: _,
             deploy: _,
+            report: _,
         } = self;
         let train = Training {
             threads: None,

@@ -19,7 +19,7 @@ pub use mask::{Mask, Unmasked};
 pub use timestamp::rfc3339;
 
 /// The version that Elastic's own logging libraries state; every field used here is in it.
-const ECS_VERSION: &str = "1.6.0";
+pub const ECS_VERSION: &str = "1.6.0";
 
 /// Where whole lines go. A log that takes nothing must not stop the program: a failure is passed over.
 pub trait Sink: Send + Sync + 'static {

@@ -21,6 +21,7 @@ pub mod train;
 mod threads;
 mod weights;
 
+pub use schedule::learning_rates;
 pub use threads::Threads;
 
 /// The instructions that arithmetic runs on here, as `model.json` records them: `x86_64 fma`.

@@ -29,6 +29,29 @@ pub(crate) struct Watch {
     n_waiting: usize,
 }
 
+/// The learning rate of the first step of each epoch in `history`, of a training on `n_rows` rows.
+pub fn learning_rates(
+    training: &config::Training,
+    n_rows: usize,
+    history: &[EpochRecord],
+) -> Vec<f64> {
+    let n_batches = n_rows.div_ceil(training.batch_size.clamp(1, n_rows.max(1)));
+    let mut schedule = Schedule::new(
+        &training.schedule,
+        training.optimizer.learning_rate,
+        n_batches,
+        training.epochs,
+    );
+    let epochs = history.iter().enumerate();
+    epochs
+        .map(|(epoch_idx, record)| {
+            let rate = schedule.rate((epoch_idx * n_batches) as u32);
+            schedule.observe(record);
+            rate
+        })
+        .collect()
+}
+
 impl Schedule {
     pub(crate) fn new(
         rule: &config::Schedule,
@@ -175,6 +198,49 @@ fn watched(monitor: Option<Monitor>, record: &EpochRecord) -> (f64, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// 100 rows in batches of 30 are 4 steps an epoch.
+    #[test]
+    fn an_epochs_rate_is_that_of_its_first_step() {
+        let of = |rule, losses: &[f64]| {
+            let mut training = training();
+            training.schedule = rule;
+            let history: Vec<_> = losses
+                .iter()
+                .enumerate()
+                .map(|(idx, loss)| record(idx + 1, *loss))
+                .collect();
+            learning_rates(&training, 100, &history)
+        };
+        let halved = config::Schedule::Exponential {
+            decay_steps: 4,
+            decay_rate: 0.5,
+            staircase: false,
+        };
+        assert_eq!(of(halved, &[1.0, 1.0, 1.0]), [0.1, 0.05, 0.025]);
+        assert_eq!(of(config::Schedule::Constant, &[1.0]), [0.1]);
+        let plateau = config::Schedule::ReduceOnPlateau {
+            factor: 0.5,
+            patience: 1,
+            min_delta: 0.0,
+            min_learning_rate: 0.0,
+            cooldown: 0,
+            monitor: None,
+        };
+        assert_eq!(of(plateau, &[1.0, 2.0, 2.0]), [0.1, 0.1, 0.05]);
+    }
+
+    /// A training with batches of 30 rows at the rate 0.1.
+    fn training() -> config::Training {
+        let text = "[model]\nname = 'm'\ninput_shape = [1]\n\
+            [[model.layers]]\ntype = 'Dense'\nunits = 2\nactivation = 'softmax'\n\
+            [data]\nclasses = ['a', 'b']\ntrain = { features = 'a', labels = 'b' }\n\
+            test = { features = 'c', labels = 'd' }\n\
+            [train]\nepochs = 3\nbatch_size = 30\n\
+            [train.optimizer]\ntype = 'sgd'\nlearning_rate = 0.1\n";
+        let config = config::Config::parse(text, std::path::Path::new("trainyard.toml"));
+        config.unwrap_or_else(|error| panic!("{error}")).train
+    }
 
     fn record(epoch: usize, loss: f64) -> EpochRecord {
         EpochRecord {

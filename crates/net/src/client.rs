@@ -73,15 +73,31 @@ impl ClientOptions {
 
     /// The client.
     pub fn build(&self) -> Result<Client, ClientError> {
+        self.build_tls(|builder| builder)
+    }
+
+    /// A client that follows no redirection, so that what is sent, and the credentials beside it, reach no other server than the one
+    /// that was named; the answer is then that redirection. For addresses without TLS, it reads no authority.
+    pub fn build_without_redirects(&self, has_tls: bool) -> Result<Client, ClientError> {
+        if has_tls {
+            return self.build_tls(|builder| builder.redirect(Policy::none()));
+        }
+        self.build_with(|builder| builder.tls_certs_only([]).redirect(Policy::none()))
+    }
+
+    fn build_tls(
+        &self,
+        further: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Client, ClientError> {
         let authorities = self.authorities()?;
         let named: Vec<_> = (authorities.iter().cloned())
             .chain(named_by_environment())
             .collect();
         if named.is_empty() {
-            return self.build_with(|builder| builder);
+            return self.build_with(further);
         }
         let tls = trust::tls(authorities, named).map_err(ClientError::Trust)?;
-        self.build_with(|builder| builder.tls_backend_preconfigured(tls))
+        self.build_with(|builder| further(builder.tls_backend_preconfigured(tls)))
     }
 
     /// A client for addresses without TLS, which trusts no authority: those of the system need not be read, which takes longer than many

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::prometheus::{Killed, free_address};
+use super::osmem::Osmem;
+use super::prometheus::Killed;
 use super::{program, python_with};
-use crate::http::{exchange, request};
 use crate::support::{repository, run};
 
 fn example(path: &str) -> String {
@@ -49,34 +49,13 @@ fn the_lines_of_the_fixture_are_ecs() {
 fn rsyslog_ships_the_lines_to_where_they_are_found_by_query() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let address = free_address();
-    let program_of_package = "import osmem_server, pathlib; print(pathlib.Path(osmem_server.__file__).parent / 'bin' / 'osmem-server')";
-    let server = run(python_with("osmem_server", "osmem-server").args(["-c", program_of_package]));
-    let server = std::process::Command::new(server.trim())
-        .args(["-addr", &address, "-no-stdin-watch"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let _server = Killed(server);
-    let template = example("elasticsearch/template.json");
-    let headers = [("Content-Type", "application/json")];
-    let put = || {
-        let place = "/_index_template/trainyard";
-        exchange(&address, "PUT", place, &headers, template.as_bytes())
-    };
-    let deadline = Instant::now() + Duration::from_mins(1);
-    let stored = loop {
-        match put() {
-            Ok(answer) => break answer,
-            Err(error) => assert!(Instant::now() < deadline, "{error}"),
-        }
-        thread::sleep(Duration::from_millis(100));
-    };
+    let server = Osmem::start();
+    let template: Value = serde_json::from_str(&example("elasticsearch/template.json")).unwrap();
+    let stored = server.put("/_index_template/trainyard", &template);
     assert_eq!(stored.status, 200, "{}", stored.json());
 
     fs::write(path("serve.json"), LINES).unwrap();
-    let (_, port) = address.split_once(':').unwrap();
+    let (_, port) = server.address.split_once(':').unwrap();
     let place = folder.path().display().to_string();
     let shipped = example("rsyslog/trainyard.conf")
         .replace("/var/log/trainyard", &place)
@@ -99,13 +78,7 @@ fn rsyslog_ships_the_lines_to_where_they_are_found_by_query() {
         .unwrap();
     let _rsyslog = Killed(rsyslog);
 
-    let search = |query: &Value| -> Vec<Value> {
-        let body = json!({ "query": query }).to_string();
-        let place = "/trainyard-*/_search";
-        let answer = exchange(&address, "POST", place, &headers, body.as_bytes()).unwrap();
-        let found = answer.json()["hits"]["hits"].as_array().cloned();
-        found.unwrap_or_default()
-    };
+    let search = |query: &Value| server.search("trainyard-*", query);
     let deadline = Instant::now() + Duration::from_mins(1);
     while search(&json!({"match_all": {}})).len() < LINES.lines().count() {
         assert!(Instant::now() < deadline, "the lines have not arrived");
@@ -135,7 +108,7 @@ fn rsyslog_ships_the_lines_to_where_they_are_found_by_query() {
         assert_eq!(found.len(), 1, "{query}: {found:?}");
         assert_eq!(found[0]["_source"]["message"], message, "{query}");
     }
-    let (_, mapping) = request(&address, "GET", "/trainyard-*/_mapping", b"").unwrap();
+    let mapping = server.get("/trainyard-*/_mapping");
     let mapping = mapping.as_object().unwrap().values().next().unwrap();
     let fields = &mapping["mappings"]["properties"];
     assert_eq!(fields["@timestamp"]["type"], "date", "{mapping}");

@@ -71,7 +71,8 @@ fn settings(text: &str) -> Option<BTreeMap<String, String>> {
             ]
             .contains(&name)
     };
-    found.retain(|name, _| !is_rule(name));
+    // Where results are indexed says nothing of the model.
+    found.retain(|name, _| !is_rule(name) && !name.starts_with("report."));
     Some(found)
 }
 

@@ -171,12 +171,13 @@ fn invalid(
     hint: Option<String>,
 ) -> ConfigError {
     let (line, column) = position(text, offset);
-    let source_line = text
-        .lines()
-        .nth(line - 1)
-        .unwrap_or_default()
-        .trim_end()
-        .to_owned();
+    let source_line = text.lines().nth(line - 1).unwrap_or_default().trim_end();
+    // A log is read by more people than the file.
+    let source_line = if may_hold_secret(source_line) {
+        String::new()
+    } else {
+        source_line.to_owned()
+    };
     ConfigError::Invalid {
         path: path.to_owned(),
         line,
@@ -216,6 +217,21 @@ pub fn nearest<'a>(unknown: &str, names: impl IntoIterator<Item = &'a str>) -> O
         .into_iter()
         .filter_map(|name| Some((rank(name)?, name)));
     ranked.min_by_key(|(rank, _)| *rank).map(|(_, name)| name)
+}
+
+/// Whether the line sets something that is called like a secret, or holds an address with a user's name or password.
+fn may_hold_secret(line: &str) -> bool {
+    let key = line.split('=').next().unwrap_or_default();
+    let key = key.trim().trim_matches(['"', '\'']).to_ascii_lowercase();
+    let is_called_so = ["api_key", "api-key", "password", "secret", "token"]
+        .iter()
+        .any(|name| key.ends_with(name));
+    let mut addresses = line.split("://").skip(1);
+    is_called_so
+        || addresses.any(|rest| {
+            let authority = rest.split(['/', '"', '\'']).next();
+            authority.is_some_and(|authority| authority.contains('@'))
+        })
 }
 
 fn excerpt(line: usize, source_line: &str) -> String {

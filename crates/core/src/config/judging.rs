@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::data::check_classes;
 use super::{
     Config, ConfigError, ConfigFile, DataFiles, DeployConfig, EvaluateConfig, GateConfig,
-    ImageConfig, ModelConfig,
+    ImageConfig, ModelConfig, ReportConfig,
 };
 use crate::digest::Sha256Digest;
 use crate::gate::BaselinePlace;
@@ -32,6 +32,8 @@ pub struct JudgingConfig {
     pub image: ImageConfig,
     /// How an image runs in a cluster.
     pub deploy: DeployConfig,
+    /// Where results are indexed.
+    pub report: ReportConfig,
     /// What decides what the model is.
     pub files: ModelFiles,
 }
@@ -87,6 +89,7 @@ impl JudgingConfig {
             gate,
             image,
             deploy,
+            report,
             ..
         } = file;
         let classes = data.and_then(|data| data.classes);
@@ -95,6 +98,7 @@ impl JudgingConfig {
             .and_then(|()| gate.resolve(&evaluate))
             .and_then(|gate| gate.validate().map(|()| gate))
             .and_then(|gate| deploy.validate().map(|()| gate))
+            .and_then(|gate| report.validate().map(|()| gate))
             .map_err(|problem| problem.located(path, text))?;
         Ok(Self {
             model_name: model.as_ref().map(|model| model.name.clone()),
@@ -109,6 +113,7 @@ impl JudgingConfig {
             gate,
             image,
             deploy,
+            report,
             files,
         })
     }
@@ -129,6 +134,7 @@ impl JudgingConfig {
             gate,
             image,
             deploy,
+            report,
             ..
         } = config;
         Ok(Self {
@@ -142,6 +148,7 @@ impl JudgingConfig {
             gate,
             image,
             deploy,
+            report,
             files: ModelFiles::default(),
         })
     }

@@ -393,3 +393,22 @@ fn files_of_the_image_keep_their_hands_off_server_and_model() {
     let good = with(&["/licenses/LICENSE", "/usr/local/bin/other", "/modelsx"]);
     assert!(Config::parse(&good, Path::new("trainyard.toml")).is_ok());
 }
+
+/// Logs have more readers than the file.
+#[test]
+fn no_error_shows_a_secret_that_was_written_here() {
+    let in_report = |line: &str| error_of(&format!("{GOOD}\n[report]\n{line}\n"));
+    let error = in_report("elasticsearch = \"https://elastic:s3cret@search.example.org\"");
+    assert!(
+        error.contains("`report.elasticsearch`: holds a user name or a password"),
+        "{error}"
+    );
+    assert!(error.contains("TRAINYARD_ELASTICSEARCH_API_KEY"), "{error}");
+    assert!(!error.contains("s3cret"), "{error}");
+    let error = in_report("api_key = \"s3cret\"");
+    assert!(error.contains("unknown field `api_key`"), "{error}");
+    assert!(!error.contains("s3cret"), "{error}");
+    // Other lines are shown.
+    let error = in_report("elasticsearch = \"search.example.org\"");
+    assert!(error.contains("| elasticsearch = \"search"), "{error}");
+}

@@ -39,7 +39,8 @@ impl Config {
         }
         self.gate.validate()?;
         self.image.validate()?;
-        self.deploy.validate()
+        self.deploy.validate()?;
+        self.report.validate()
     }
 
     /// The number of outputs, once task, loss and last layer fit together.

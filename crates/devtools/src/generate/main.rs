@@ -1,5 +1,5 @@
 //! Writes every file that is made from Rust types: `action.yml`, tables of READMEs, JSON schemas, the reference of the
-//! configuration. `--check` writes nothing and fails where one differs. Run as `cargo xtask generate`.
+//! configuration, index templates. `--check` writes nothing and fails where one differs. Run as `cargo xtask generate`.
 
 #![expect(
     clippy::print_stdout,
@@ -8,10 +8,12 @@
 )]
 
 mod actions;
+mod kibana;
 mod markdown;
 mod metrics;
 mod reference;
 mod schemas;
+mod telemetry;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -52,6 +54,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut files = schemas::files()?;
     files.push(reference::file()?);
     files.push(metrics::file());
+    files.extend(telemetry::files()?);
+    files.push(kibana::file());
     files.extend(actions.iter().map(actions::Action::file));
     for action in &actions {
         files.push(markdown::readme(root, action)?);
