@@ -298,11 +298,19 @@ impl Cluster {
             encode(pod)
         );
         let doing = format!("ask the pod `{pod}`");
-        let method = match body {
-            Some(_) => Method::POST,
-            None => Method::GET,
+        // Metrics are read again anyway.
+        let (method, n_attempts) = match body {
+            Some(_) => (Method::POST, self.retry.n_attempts),
+            None => (Method::GET, 2),
         };
-        self.text(method, &path, body, &doing).await
+        let asked = Self {
+            retry: RetryPolicy {
+                n_attempts,
+                ..self.retry
+            },
+            ..self.clone()
+        };
+        asked.text(method, &path, body, &doing).await
     }
 
     async fn json(

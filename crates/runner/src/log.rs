@@ -250,12 +250,14 @@ fn subscriber(
 
 /// Libraries are heard from `warn` on, unless everything is wanted.
 fn targets(level: LogLevel) -> Targets {
-    let libraries = match level {
-        LogLevel::Trace => LevelFilter::TRACE,
-        _ => level.filter().min(LevelFilter::WARN),
+    let (libraries, kubernetes) = match level {
+        LogLevel::Trace => (LevelFilter::TRACE, LevelFilter::TRACE),
+        // Its errors are answers of the API server, of which the stage says what they mean.
+        _ => (level.filter().min(LevelFilter::WARN), LevelFilter::OFF),
     };
     Targets::new()
         .with_default(libraries)
+        .with_target("kube_client", kubernetes)
         .with_target("trainyard", level.filter())
 }
 
