@@ -8,7 +8,9 @@ mod render;
 mod report;
 mod subject;
 
-use anyhow::anyhow;
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, anyhow};
 use trainyard_core::canary::{CanaryDecision, detectable};
 use trainyard_core::config::{CanaryConfig, JudgingConfig};
 use trainyard_core::deployment::{
@@ -42,6 +44,13 @@ pub fn deploy(inputs: Inputs) -> anyhow::Result<ExitCode> {
     if let (true, Some(stable), Some(canary)) = (inputs.analyse, &inputs.stable, &inputs.canary) {
         return run_analysis(&stage, &inputs, &config, stable, canary);
     }
+    let namespace = inputs
+        .namespace
+        .as_ref()
+        .or(config.deploy.namespace.as_ref());
+    if inputs.abort {
+        return abort(&stage, &inputs, &config, namespace.cloned());
+    }
     let folder = inputs.stage.out.join("deployment");
     let results = ResultFolder::begin(&folder, DEPLOYMENT_FILE)?;
     stage.set_path_output("deployment-folder", &folder)?;
@@ -50,31 +59,19 @@ pub fn deploy(inputs: Inputs) -> anyhow::Result<ExitCode> {
     if let Some(path) = &inputs.write {
         return render::write_digest(&stage, path, &subject);
     }
-    let namespace = inputs
-        .namespace
-        .as_ref()
-        .or(config.deploy.namespace.as_ref());
     if let Some(folder) = &inputs.render {
         let namespace = namespace.map_or("default", String::as_str);
         return render::render(&stage, folder, &subject.app(&config, namespace));
     }
     let canary = config.deploy.canary.as_ref().filter(|_| !inputs.no_canary);
-    check_parity(canary, &subject)?;
+    if !inputs.promote {
+        check_parity(canary, &subject)?;
+    }
 
     let runtime = runtime()?;
     runtime.block_on(async {
-        let options = ClusterOptions {
-            context: inputs.context.clone(),
-            namespace: namespace.cloned(),
-        };
-        let cluster = Cluster::connect(&options)
-            .await
-            .exit_code(ExitCode::Usage)
-            .hint("set `KUBECONFIG` to a kubeconfig, or run in a pod with a service account")?;
+        let cluster = connect(&inputs, namespace.cloned()).await?;
         let app = subject.app(&config, cluster.namespace());
-        if inputs.abort {
-            return abort(&stage, &cluster, &app).await;
-        }
         let plan = Plan::of(&cluster, &app, inputs.force_conflicts)
             .await
             .map_err(explained)?;
@@ -216,18 +213,51 @@ fn released(outcome: ReleaseOutcome, steps: Vec<CanaryStep>, reason: &str) -> Do
     }
 }
 
-async fn abort(stage: &Stage, cluster: &Cluster, app: &App) -> anyhow::Result<ExitCode> {
-    let usual = CanaryConfig::default();
-    let canary = Canary {
-        cluster,
-        app,
-        config: app.config.canary.as_ref().unwrap_or(&usual),
-        sample: None,
+/// Takes away a canary that is held. It needs no image: the canary is known by its name.
+fn abort(
+    stage: &Stage,
+    inputs: &Inputs,
+    config: &JudgingConfig,
+    namespace: Option<String>,
+) -> anyhow::Result<ExitCode> {
+    let model = config.model_name.as_ref().or(config.deploy.name.as_ref());
+    let model = model
+        .context("the deployment has no name")
+        .exit_code(ExitCode::Usage)
+        .hint("write `[deploy]` with `name = \"…\"`, or `[model]` with its name")?;
+    runtime()?.block_on(async {
+        let cluster = connect(inputs, namespace).await?;
+        let app = App {
+            name: config.deploy.name_for(model),
+            namespace: cluster.namespace().to_owned(),
+            image: String::new(),
+            port: config.image.port,
+            config: config.deploy.clone(),
+            provenance: BTreeMap::new(),
+        };
+        let usual = CanaryConfig::default();
+        let canary = Canary {
+            cluster: &cluster,
+            app: &app,
+            config: config.deploy.canary.as_ref().unwrap_or(&usual),
+            sample: None,
+        };
+        canary.remove().await.map_err(explained)?;
+        stage.set_output("outcome", DeploymentOutcome::RolledBack.word())?;
+        tracing::info!("there is no canary of `{}` any more", app.name);
+        Ok(ExitCode::Success)
+    })
+}
+
+async fn connect(inputs: &Inputs, namespace: Option<String>) -> anyhow::Result<Cluster> {
+    let options = ClusterOptions {
+        context: inputs.context.clone(),
+        namespace,
     };
-    canary.remove().await.map_err(explained)?;
-    stage.set_output("outcome", DeploymentOutcome::RolledBack.word())?;
-    tracing::info!("the canary of `{}` is gone", app.name);
-    Ok(ExitCode::Success)
+    Cluster::connect(&options)
+        .await
+        .exit_code(ExitCode::Usage)
+        .hint("set `KUBECONFIG` to a kubeconfig, or run in a pod with a service account")
 }
 
 /// Compares what another tool has brought up.
@@ -245,13 +275,7 @@ fn run_analysis(
         .clone()
         .or_else(|| config.deploy.namespace.clone());
     runtime()?.block_on(async {
-        let options = ClusterOptions {
-            context: inputs.context.clone(),
-            namespace,
-        };
-        let cluster = Cluster::connect(&options)
-            .await
-            .exit_code(ExitCode::Usage)?;
+        let cluster = connect(inputs, namespace).await?;
         let port = config.image.port;
         let observer = |selector: &str| Observer::new(&cluster, selector.to_owned(), port);
         let analysed = analyse(&limits, observer(stable), observer(canary)).await;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::{App, ControlPlane, Models, image_of, model_of, sample_of, write_request};
-use crate::project::{Project, Said};
+use crate::project::{Project, Said, read_json};
 
 /// A small canary, as fast as its proof allows: by this many requests, an error rate 5 points higher is ruled out.
 const CANARY: &str = "
@@ -27,25 +27,18 @@ fn slow() -> Project {
     project.edit("max_train_rows = 4000", "max_train_rows = 256");
     project.remove_rules();
     project.run("train", &[], 0);
-    project.run("evaluate", &[], 0);
-    project.run("gate", &["--dry-run"], 0);
     project
 }
 
-/// A model of the same name for other inputs: it answers every request of the clients with 400.
-fn other_inputs(first: &Project) -> PathBuf {
-    let folder = first.path("other-inputs");
+/// The model with another name of its input: it answers every request of the clients with 400.
+fn other_input(first: &Project) -> PathBuf {
+    let folder = first.path("other-input");
     fs::create_dir(&folder).unwrap();
-    let project = Project::new();
-    project.edit(
-        "max_train_rows = 4000",
-        "max_train_rows = 256\nresize = [14, 14]",
-    );
-    project.edit("input_shape = [28, 28, 1]", "input_shape = [14, 14, 1]");
-    project.run("train", &[], 0);
-    for name in ["model.json", "weights.safetensors"] {
-        fs::copy(model_of(&project).join(name), folder.join(name)).unwrap();
-    }
+    let mut manifest = read_json(&model_of(first).join("model.json"));
+    manifest["input"]["name"] = "pixels".into();
+    fs::write(folder.join("model.json"), manifest.to_string()).unwrap();
+    let weights = "weights.safetensors";
+    fs::copy(model_of(first).join(weights), folder.join(weights)).unwrap();
     folder
 }
 
@@ -97,7 +90,7 @@ fn a_canary_is_promoted_only_on_proof() {
         (app.running("digits"), app.running("digits-canary")),
         (one.clone(), two.clone())
     );
-    app.deploy(&two, &["--abort"], 0);
+    Said::of(app.command().args(["--abort", "--namespace", "canary"]), 0);
     assert_eq!(cluster.names("deployment", "canary"), ["digits"]);
 
     // With traffic it is proven, step by step, and promoted.
@@ -140,7 +133,7 @@ fn a_canary_is_promoted_only_on_proof() {
 
 fn by_errors(app: &App<'_>, first: &Project) {
     let image = "registry.example.org/acme/digits@sha256:0000000000000000000000000000000000000000000000000000000000000001";
-    app.cluster.offer(image, &other_inputs(first));
+    app.cluster.offer(image, &other_input(first));
     let before = app.running("digits");
     app.configure(&format!("{CANARY}parity = false\n"));
     let said = app.deploy(image, &[], 6);

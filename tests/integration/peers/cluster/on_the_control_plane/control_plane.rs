@@ -129,6 +129,7 @@ impl ControlPlane {
             .args([
                 "--etcd-servers=http://127.0.0.1:12379",
                 "--bind-address=127.0.0.1",
+                "--advertise-address=10.244.0.1",
             ])
             .args([
                 "--secure-port=16443",
@@ -176,7 +177,8 @@ impl ControlPlane {
         server.wait().unwrap();
     }
 
-    fn wait_for(&self, what: &str, is_there: impl Fn() -> bool) {
+    #[track_caller]
+    pub(crate) fn wait_for(&self, what: &str, is_there: impl Fn() -> bool) {
         let end = Instant::now() + Duration::from_mins(1);
         while !is_there() {
             assert!(
