@@ -1,7 +1,7 @@
 //! A node of a Kubernetes cluster, as far as tests need one: runs the pods' servers as processes and reports on them, as the kubelet does, and
 //! sends requests to those that are ready, as clients behind a Service do.
 //!
-//! It must run in a network namespace in which every address of the pods is one of this machine.
+//! It must run in a network namespace in which every address of the pods is one of this machine, beside a `kubectl proxy`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,9 +14,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use http::{Method, Request};
-use http_body_util::BodyExt as _;
-use kube::Client;
 use serde_json::{Value, json};
 
 /// Run pods and send them requests.
@@ -44,12 +41,8 @@ struct Pod {
 /// Addresses of ready pods, by app.
 type Ready = Arc<Mutex<BTreeMap<String, Vec<SocketAddr>>>>;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+fn main() {
     let args = Args::parse();
-    let client = Client::try_default()
-        .await
-        .expect("KUBECONFIG names the cluster");
     let ready: Ready = Arc::default();
     let sender = (args.traffic.clone(), Arc::clone(&ready));
     thread::spawn(move || send(&sender.0, &sender.1));
@@ -57,7 +50,7 @@ async fn main() {
     let mut next_address = 10_u32;
     loop {
         // The API server may be away.
-        if let Some(list) = ask(&client, Method::GET, "/api/v1/pods", None).await {
+        if let Some(list) = ask("GET", "/api/v1/pods", None) {
             let mut addresses: BTreeMap<String, Vec<SocketAddr>> = BTreeMap::new();
             for object in list["items"].as_array().into_iter().flatten() {
                 let uid = text(object, "/metadata/uid");
@@ -67,7 +60,7 @@ async fn main() {
                     }
                     let path = path(object);
                     let now = json!({ "gracePeriodSeconds": 0 });
-                    ask(&client, Method::DELETE, &path, Some(&now)).await;
+                    ask("DELETE", &path, Some(&now));
                     continue;
                 }
                 let pod = pods.entry(uid).or_insert_with(|| {
@@ -88,15 +81,7 @@ async fn main() {
                 let status = pod.run(object, &args);
                 if status != pod.reported {
                     let path = path(object) + "/status";
-                    if ask(
-                        &client,
-                        Method::PATCH,
-                        &path,
-                        Some(&json!({ "status": status })),
-                    )
-                    .await
-                    .is_some()
-                    {
+                    if ask("PATCH", &path, Some(&json!({ "status": status }))).is_some() {
                         pod.reported = status;
                     }
                 }
@@ -114,7 +99,7 @@ async fn main() {
             }
             *ready.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
         }
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        thread::sleep(Duration::from_millis(150));
     }
 }
 
@@ -228,22 +213,27 @@ fn path(pod: &Value) -> String {
     format!("/api/v1/namespaces/{namespace}/pods/{name}")
 }
 
-async fn ask(client: &Client, method: Method, path: &str, body: Option<&Value>) -> Option<Value> {
+/// Asks the API server through `kubectl proxy`. In HTTP/1.0, an answer ends with its connection.
+fn ask(method: &str, path: &str, body: Option<&Value>) -> Option<Value> {
     let content_type = match method {
-        Method::PATCH => "application/strategic-merge-patch+json",
+        "PATCH" => "application/strategic-merge-patch+json",
         _ => "application/json",
     };
-    let bytes = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("content-type", content_type)
-        .body(bytes)
-        .expect("it is a request");
-    let answer = client.send(request.map(Into::into)).await.ok()?;
-    let is_success = answer.status().is_success();
-    let bytes = answer.into_body().collect().await.ok()?.to_bytes();
-    serde_json::from_slice(&bytes).ok().filter(|_| is_success)
+    let body = body.map_or_else(String::new, Value::to_string);
+    let mut stream = TcpStream::connect(("127.0.0.1", 8001)).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .ok()?;
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let is_success = head.split(' ').nth(1)?.starts_with('2');
+    serde_json::from_str(body).ok().filter(|_| is_success)
 }
 
 /// Whether a GET is answered with 200.

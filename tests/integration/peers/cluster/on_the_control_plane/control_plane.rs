@@ -93,11 +93,12 @@ impl ControlPlane {
             "--secure-port=16444",
         ]);
         this.spawn("kube-controller-manager", &mut controllers);
+        let mut proxy = this.kubectl_command(&["proxy", "--port=8001"]);
+        this.spawn("proxy", &mut proxy);
         let mut node = this.inside(env!("CARGO_BIN_EXE_cluster-node"));
         node.arg(this.path("images.json"))
             .arg(binaries().join("trainyard-serve"))
-            .arg(this.path("traffic.json"))
-            .env("KUBECONFIG", kubeconfig);
+            .arg(this.path("traffic.json"));
         this.spawn("node", &mut node);
         this
     }
