@@ -109,7 +109,26 @@ pub fn deploy(inputs: Inputs) -> anyhow::Result<ExitCode> {
             return report::finish(&stage, &results, &deployment(done));
         }
         let on_github = OnGitHub::begin(&stage, &inputs, &config, &subject, &app).await;
-        let done = bring(&cluster, &app, &plan, canary, &subject, &inputs).await;
+        let usual = CanaryConfig::default();
+        let canary = Canary {
+            cluster: &cluster,
+            app: &app,
+            config: config.deploy.canary.as_ref().unwrap_or(&usual),
+            sample: subject.sample.as_ref(),
+        };
+        if inputs.promote {
+            let held = canary.image().await.map_err(explained)?;
+            if held.as_ref() != Some(&app.image) {
+                return Err(anyhow!("`{}` is not a canary that is held", app.image))
+                    .exit_code(ExitCode::Usage)
+                    .hint(held.map_or_else(
+                        || "no canary is there: leave out `--promote`".to_owned(),
+                        |held| format!("the canary is `{held}`: name that one"),
+                    ));
+            }
+        }
+        let has_canary = config.deploy.canary.is_some() && !inputs.no_canary;
+        let done = bring(&canary, &plan, has_canary, &inputs).await;
         on_github.finish(&done).await;
         report::finish(&stage, &results, &deployment(done.map_err(explained)?))
     })
@@ -127,11 +146,9 @@ fn check_parity(canary: Option<&CanaryConfig>, subject: &Subject) -> anyhow::Res
 
 /// Applies what the plan says, through a canary where one is configured and something runs that it can be compared with.
 async fn bring(
-    cluster: &Cluster,
-    app: &App,
+    canary: &Canary<'_>,
     plan: &Plan<'_>,
-    canary: Option<&CanaryConfig>,
-    subject: &Subject,
+    has_canary: bool,
     inputs: &Inputs,
 ) -> Result<Done, ClusterError> {
     let of = |outcome, reason: &str| Done {
@@ -139,10 +156,17 @@ async fn bring(
         reason: reason.to_owned(),
         steps: Vec::new(),
     };
-    let sample = subject.sample.as_ref();
+    if inputs.promote {
+        let promoted = canary.promote(plan).await?;
+        let reason = "promoted without further proof: `--promote`";
+        return Ok(released(promoted, Vec::new(), reason));
+    }
     if plan.is_unchanged() {
         // What is as it should be may still be on its way, or have failed in an earlier run.
-        return Ok(match plan.settle(sample).await? {
+        let settled = plan.settle(canary.sample).await?;
+        // One of an earlier run would keep its share of the traffic.
+        canary.remove().await?;
+        return Ok(match settled {
             Ok(()) => of(
                 DeploymentOutcome::Unchanged,
                 "the cluster is as it should be: nothing was applied",
@@ -153,33 +177,17 @@ async fn bring(
             ),
         });
     }
-    let by_canary = canary.filter(|_| plan.replaces_pods());
-    let Some(config) = by_canary.filter(|_| plan.has_ready_pods()) else {
-        if by_canary.is_some() {
+    let is_by_canary = has_canary && plan.replaces_pods();
+    if !is_by_canary || !plan.has_ready_pods() {
+        if is_by_canary {
             tracing::warn!(
                 "no pod is ready that a canary could be compared with: rolling out at once"
             );
         }
-        return Ok(released(
-            plan.release(sample).await?,
-            Vec::new(),
-            "the image runs",
-        ));
-    };
-    let canary = Canary {
-        cluster,
-        app,
-        config,
-        sample,
-    };
-    if inputs.promote {
-        return Ok(released(
-            canary.promote(plan).await?,
-            Vec::new(),
-            "promoted without further proof: `--promote`",
-        ));
+        let outcome = canary.promote(plan).await?;
+        return Ok(released(outcome, Vec::new(), "the image runs"));
     }
-    tracing::info!("{}", detectable(config));
+    tracing::info!("{}", detectable(canary.config));
     let CanaryOutcome {
         decision,
         reason,
@@ -187,7 +195,7 @@ async fn bring(
         release,
     } = canary.run(plan).await?;
     Ok(match (decision, release) {
-        (CanaryDecision::Hold, _) | (_, None) => Done {
+        (_, None) => Done {
             outcome: DeploymentOutcome::Held,
             reason,
             steps,
@@ -242,9 +250,17 @@ fn abort(
             config: config.deploy.canary.as_ref().unwrap_or(&usual),
             sample: None,
         };
-        canary.remove().await.map_err(explained)?;
+        if !canary.remove().await.map_err(explained)? {
+            let name = app.deployment_name(trainyard_kubernetes::Track::Canary);
+            let error = anyhow!(
+                "there is no Deployment `{name}` in namespace `{}`",
+                app.namespace
+            );
+            return Err(error).exit_code(ExitCode::Usage).hint(
+                "name the canary's app by `[deploy] name`, and its namespace by `--namespace`",
+            );
+        }
         stage.set_output("outcome", DeploymentOutcome::RolledBack.word())?;
-        tracing::info!("there is no canary of `{}` any more", app.name);
         Ok(ExitCode::Success)
     })
 }
@@ -277,7 +293,7 @@ fn run_analysis(
     runtime()?.block_on(async {
         let cluster = connect(inputs, namespace).await?;
         let port = config.image.port;
-        let observer = |selector: &str| Observer::new(&cluster, selector.to_owned(), port);
+        let observer = |selector: &str| Observer::new(&cluster, selector.to_owned(), None, port);
         let analysed = analyse(&limits, observer(stable), observer(canary)).await;
         let (decision, reason, findings) = analysed.map_err(explained)?;
         for finding in &findings {
@@ -299,6 +315,12 @@ fn run_analysis(
 /// A cluster's error with its exit code and what to do about it.
 fn explained(error: ClusterError) -> anyhow::Error {
     let hint = match &error {
+        ClusterError::Overlap => {
+            Some("give `--stable` and `--canary` selectors that have no pod in common")
+        }
+        ClusterError::Foreign { .. } => {
+            Some("choose another `[deploy] name`, or remove that object")
+        }
         ClusterError::Conflict { .. } => {
             Some("`--force-conflicts` takes these fields over; else leave them to their manager")
         }
@@ -310,7 +332,11 @@ fn explained(error: ClusterError) -> anyhow::Error {
         }
         _ => None,
     };
-    let error = Err::<(), _>(error).exit_code(ExitCode::Service);
+    let code = match error {
+        ClusterError::Overlap | ClusterError::Foreign { .. } => ExitCode::Usage,
+        _ => ExitCode::Service,
+    };
+    let error = Err::<(), _>(error).exit_code(code);
     let error = match hint {
         Some(hint) => error.hint(hint),
         None => error,

@@ -147,6 +147,12 @@ pub fn latency(config: &CanaryConfig, stable: &Buckets, canary: &Buckets) -> Can
         canary,
         reason,
     };
+    if stable.bounds != canary.bounds {
+        let reason = format!(
+            "{name}: the histograms have different buckets, as servers of different releases do; `--no-canary` rolls out once without"
+        );
+        return finding(Proof::Open, None, None, reason);
+    }
     let of = |arm: &Buckets| arm.quantile(quantile, alpha);
     let (Some((stable_at, stable_ends)), Some((canary_at, canary_ends))) = (of(stable), of(canary))
     else {
@@ -179,17 +185,22 @@ pub fn latency(config: &CanaryConfig, stable: &Buckets, canary: &Buckets) -> Can
 }
 
 /// Compares the largest drift of inputs and predictions; `None` where too few rows were counted, or the model has no summaries of its
-/// training.
+/// training. `is_measured` says whether either model has.
 ///
 /// The same traffic reaches both, so what drifts alike is the traffic's.
-pub fn drift(config: &CanaryConfig, stable: Option<f64>, canary: Option<f64>) -> CanaryFinding {
+pub fn drift(
+    config: &CanaryConfig,
+    stable: Option<f64>,
+    canary: Option<f64>,
+    is_measured: bool,
+) -> CanaryFinding {
     let limit = config.max_drift_increase;
     let proof = match (stable, canary) {
         // Neither model was trained with summaries to compare with.
-        (None, None) => Proof::WithinLimit,
+        (None, None) if !is_measured => Proof::WithinLimit,
         (Some(stable), Some(canary)) if canary - stable <= limit => Proof::WithinLimit,
         (Some(_), Some(_)) => Proof::BeyondLimit,
-        (None, Some(_)) | (Some(_), None) => Proof::Open,
+        (None, _) | (_, None) => Proof::Open,
     };
     let measured = |drift: Option<f64>| drift.map_or_else(|| "not measured".to_owned(), figure);
     CanaryFinding {
@@ -285,20 +296,29 @@ mod tests {
             Proof::BeyondLimit
         );
         assert_eq!(of([90, 10, 0, 0], [90, 10, 0, 0]), Proof::Open);
+        let mut coarse = buckets([9000, 1000, 0, 0]);
+        coarse.bounds[0] = 0.000_5;
+        let other = latency(&config(), &coarse, &buckets([9000, 1000, 0, 0]));
+        assert_eq!(other.proof, Proof::Open);
         // Nothing is known of what lies above the last bound.
         assert_eq!(of([9000, 1000, 0, 0], [0, 0, 0, 10000]), Proof::Open);
     }
 
     #[test]
     fn drift_of_the_canary_alone_is_the_canarys() {
-        let of = |stable, canary| drift(&config(), stable, canary).proof;
+        let of = |stable, canary| drift(&config(), stable, canary, true).proof;
         assert_eq!(of(Some(0.1), Some(0.2)), Proof::WithinLimit);
         assert_eq!(of(Some(0.1), Some(0.5)), Proof::BeyondLimit);
         // The traffic drifts, for both.
         assert_eq!(of(Some(6.0), Some(6.1)), Proof::WithinLimit);
         assert_eq!(of(None, Some(0.5)), Proof::Open);
         assert_eq!(of(Some(0.1), None), Proof::Open);
-        assert_eq!(of(None, None), Proof::WithinLimit);
+        // Too few rows on both sides prove nothing; models without summaries have no drift to prove.
+        assert_eq!(of(None, None), Proof::Open);
+        assert_eq!(
+            drift(&config(), None, None, false).proof,
+            Proof::WithinLimit
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use trainyard_core::held_out_sample::HeldOutSample;
 use trainyard_net::in_one_line;
 
 use crate::cluster::{Apply, Cluster, ClusterError};
-use crate::manifest::{App, DEPLOYMENT, SERVICE, Track};
+use crate::manifest::{App, DEPLOYMENT, SERVICE, TRACK, Track};
 use crate::observe::{Arm, Observer};
 use crate::release::{Plan, ReleaseOutcome};
 use crate::rollout::{Rolled, Rollout};
@@ -64,6 +64,16 @@ impl Canary<'_> {
         let outcome = self.observe(plan, &mut steps).await;
         let (decision, reason) = match outcome {
             Ok(decided) => decided,
+            // The canary that is there now is of another run.
+            Err(ClusterError::Superseded(by)) => {
+                return Ok(CanaryOutcome {
+                    decision: CanaryDecision::Hold,
+                    reason: by.clone(),
+                    steps,
+                    release: Some(ReleaseOutcome::Superseded(by)),
+                });
+            }
+            Err(error @ ClusterError::Foreign { .. }) => return Err(error),
             Err(error) => {
                 // What cannot be observed is never promoted; the canary may be as broken as the way to it.
                 tracing::warn!("the canary cannot be observed: {}", in_one_line(&error));
@@ -74,13 +84,23 @@ impl Canary<'_> {
         let release = match decision {
             CanaryDecision::Hold => None,
             CanaryDecision::Promote => {
+                let image = self.image().await?;
+                if image.as_ref() != Some(&self.app.image) {
+                    let by = image.unwrap_or_else(|| "no canary any more".to_owned());
+                    return Ok(CanaryOutcome {
+                        decision: CanaryDecision::Hold,
+                        reason: by.clone(),
+                        steps,
+                        release: Some(ReleaseOutcome::Superseded(by)),
+                    });
+                }
                 tracing::info!("promoting the canary: {reason}");
                 Some(self.promote(plan).await?)
             }
             CanaryDecision::RollBack => {
                 tracing::warn!("removing the canary: {reason}");
                 Some(match self.remove().await {
-                    Ok(()) => ReleaseOutcome::RolledBack(reason.clone()),
+                    Ok(_) => ReleaseOutcome::RolledBack(reason.clone()),
                     Err(error) => ReleaseOutcome::RollbackFailed(format!(
                         "{reason}; the canary could not be removed: {}",
                         in_one_line(&error)
@@ -105,10 +125,19 @@ impl Canary<'_> {
         Ok(outcome)
     }
 
-    /// Takes the canary away, after the traffic that goes to it by a route.
-    pub async fn remove(&self) -> Result<(), ClusterError> {
-        self.send(0.0).await?;
+    /// Takes the canary away, after the traffic that goes to it by a route. `false` where there was none.
+    pub async fn remove(&self) -> Result<bool, ClusterError> {
         let name = self.app.deployment_name(Track::Canary);
+        if self.image().await?.is_none() {
+            return Ok(false);
+        }
+        match self.send(0.0).await {
+            // There is no such route, so nothing goes to the canary by it.
+            Err(error) if error.status() == Some(404) => {
+                tracing::warn!("{}", in_one_line(&error));
+            }
+            sent => sent?,
+        }
         let was_there = self.cluster.delete(DEPLOYMENT, &name).await?;
         if self.app.route().is_some() {
             self.cluster.delete(SERVICE, &name).await?;
@@ -116,7 +145,35 @@ impl Canary<'_> {
         if was_there {
             tracing::info!("removed Deployment `{name}`");
         }
-        Ok(())
+        Ok(was_there)
+    }
+
+    /// The image of the canary that is there.
+    ///
+    /// # Errors
+    ///
+    /// Where a Deployment of its name is there that is not ours.
+    pub async fn image(&self) -> Result<Option<String>, ClusterError> {
+        let name = self.app.deployment_name(Track::Canary);
+        let Some(found) = self.cluster.get(DEPLOYMENT, &name).await? else {
+            return Ok(None);
+        };
+        let has = |key: &str, value: &str| found["metadata"]["labels"][key] == value;
+        let is_ours = has("app.kubernetes.io/managed-by", "trainyard")
+            && has("app.kubernetes.io/instance", &self.app.name)
+            && has(TRACK, Track::Canary.label());
+        if !is_ours {
+            return Err(ClusterError::Foreign {
+                object: format!("{DEPLOYMENT} `{name}`"),
+            });
+        }
+        let image = found.pointer("/spec/template/spec/containers/0/image");
+        Ok(Some(
+            image
+                .and_then(|it| it.as_str())
+                .unwrap_or_default()
+                .to_owned(),
+        ))
     }
 
     async fn observe(
@@ -167,7 +224,7 @@ impl Canary<'_> {
             // After parity, whose requests are no traffic.
             let arms = match &mut arms {
                 Some(arms) => arms,
-                none => none.insert(self.arms().await?),
+                none => none.insert(self.arms(plan).await?),
             };
             let is_last = idx + 1 == n_steps;
             let step = arms
@@ -191,9 +248,13 @@ impl Canary<'_> {
         unreachable!("the last step decides")
     }
 
-    async fn arms(&self) -> Result<Arms<'_>, ClusterError> {
-        let of = |track| Observer::new(self.cluster, self.app.selector(track), self.app.port);
-        Arms::begin(of(Track::Stable), of(Track::Canary)).await
+    async fn arms(&self, plan: &Plan<'_>) -> Result<Arms<'_>, ClusterError> {
+        let of = |track, image: Option<&str>| {
+            let image = image.map(str::to_owned);
+            Observer::new(self.cluster, self.app.selector(track), image, self.app.port)
+        };
+        let stable = of(Track::Stable, plan.previous_image());
+        Arms::begin(stable, of(Track::Canary, Some(&self.app.image))).await
     }
 
     /// Brings the canary to so many pods. The inner error says why it did not get ready.
@@ -202,6 +263,8 @@ impl Canary<'_> {
             is_dry_run: false,
             is_forced: true,
         };
+        // Not over an object of others.
+        self.image().await?;
         let deployment = self.app.deployment(Track::Canary, Some(n));
         self.cluster
             .apply(DEPLOYMENT, &deployment.value, forced)
@@ -220,7 +283,7 @@ impl Canary<'_> {
         Ok(match rollout.wait(self.cluster).await? {
             Rolled::Ready => Ok(()),
             Rolled::Failed(reason) => Err(format!("the canary did not get ready: {reason}")),
-            Rolled::Superseded(by) => Err(format!("another canary took its place: {by}")),
+            Rolled::Superseded(by) => return Err(ClusterError::Superseded(by)),
         })
     }
 
@@ -287,6 +350,9 @@ impl<'a> Arms<'a> {
     ) -> Result<Self, ClusterError> {
         stable.look().await?;
         canary.look().await?;
+        if stable.shares_pods_with(&canary) {
+            return Err(ClusterError::Overlap);
+        }
         Ok(Self { stable, canary })
     }
 
@@ -313,14 +379,16 @@ impl<'a> Arms<'a> {
             let (stable, canary) = (self.stable.arm(), self.canary.arm());
             let mut findings: Vec<CanaryFinding> = of_parity.into_iter().cloned().collect();
             findings.push(error_rate(config, stable.requests, canary.requests));
-            findings.push(drift(config, stable.drift, canary.drift));
+            let measures_drift = stable.measures_drift || canary.measures_drift;
+            findings.push(drift(config, stable.drift, canary.drift, measures_drift));
             let n_step =
                 |now: &Arm, first: &Arm| now.requests.n - first.requests.n.min(now.requests.n);
             let n_least = n_step(&stable, &first_stable).min(n_step(&canary, &first_canary));
             let is_within = |finding: &CanaryFinding| finding.proof == Proof::WithinLimit;
             // The one look at the latency of this step; in the last one, when all else is proven.
-            let may_look =
-                n_least >= config.min_requests && (!is_last || findings.iter().all(is_within));
+            let may_look = n_least >= config.min_requests
+                && canary.is_complete
+                && (!is_last || findings.iter().all(is_within));
             if may_look {
                 findings.push(latency(
                     config,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use trainyard_core::config::{AutoscaleConfig, DeployConfig};
 
-use crate::manifest::{App, Manifest, Offered, Track};
+use crate::manifest::{App, Manifest, Offered, TRACK, Track};
 use crate::{kserve, yaml};
 
 /// Every object, as one file.
@@ -228,8 +228,15 @@ fn values(app: &App) -> Value {
     let config = &app.config;
     let (repository, digest) = app.image.split_once('@').unwrap_or((&app.image, ""));
     let scaling = config.autoscale.as_ref();
+    // What the templates write themselves would be there twice.
+    let is_fixed = |key: &String| {
+        key.starts_with("app.kubernetes.io/") || key.starts_with("prometheus.io/") || key == TRACK
+    };
+    let mut labels = config.labels.clone();
+    labels.retain(|key, _| !is_fixed(key));
     let mut annotations = config.annotations.clone();
     annotations.extend(app.provenance.clone());
+    annotations.retain(|key, _| !is_fixed(key));
     json!({
         "image": { "repository": repository, "digest": digest, "tag": "" },
         "imagePullSecrets": config.pull_secrets,
@@ -248,7 +255,7 @@ fn values(app: &App) -> Value {
             "maxReplicas": scaling.map_or(2 * config.replicas, |it| it.max_replicas),
             "cpuPercent": scaling.map_or(70, |it| it.cpu_pct),
         },
-        "labels": config.labels,
+        "labels": labels,
         "podAnnotations": annotations,
     })
 }

@@ -66,6 +66,18 @@ pub enum ClusterError {
         #[source]
         source: Cause,
     },
+    /// Pods would be compared with themselves.
+    #[error("both selectors choose the same pods")]
+    Overlap,
+    /// An object that would be replaced or removed belongs to others.
+    #[error("{object} is there and was not made by `trainyard-deploy` for this name")]
+    Foreign {
+        /// Kind and name.
+        object: String,
+    },
+    /// Another deployment took over meanwhile.
+    #[error("another deployment took over: {0}")]
+    Superseded(String),
     /// It answered something else than an object.
     #[error("the cluster's answer to the request to {doing} cannot be read: {message}")]
     Unreadable {

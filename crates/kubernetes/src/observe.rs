@@ -1,6 +1,7 @@
 //! What pods have answered since a moment, by the counters of their metrics pages.
 
 use std::collections::BTreeMap;
+use std::time::UNIX_EPOCH;
 
 use trainyard_core::canary::Requests;
 use trainyard_core::statistics::Buckets;
@@ -8,7 +9,7 @@ use trainyard_net::in_one_line;
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::metrics_text::{Sample, samples};
-use crate::pods;
+use crate::pods::{self, Pod};
 
 /// What pods have answered.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -19,17 +20,26 @@ pub struct Arm {
     pub durations: Buckets,
     /// The largest population stability index of inputs and predictions, where any is measured.
     pub drift: Option<f64>,
+    /// Whether any of the models measures drift, be it of too few rows yet.
+    pub measures_drift: bool,
     /// Pods whose metrics were read.
     pub n_pods: u32,
     /// Containers that were started again since the moment.
     pub n_restarts: u64,
+    /// Whether the metrics of every pod were read in the last look.
+    pub is_complete: bool,
 }
 
 /// Reads the metrics of the pods that a selector chooses, and keeps what they counted since the first look.
 pub struct Observer<'a> {
     cluster: &'a Cluster,
     selector: String,
+    /// Pods of another image belong to another deployment; none where another tool has brought them up.
+    image: Option<String>,
     port: u16,
+    /// Of the first look, in seconds since 1970.
+    first_look_s: f64,
+    is_complete: bool,
     /// By the pod's unique id. Pods that are gone stay: what they counted was answered.
     pods: BTreeMap<String, Watched>,
     has_looked: bool,
@@ -44,6 +54,7 @@ struct Counters {
     n_durations: u64,
     started_at: f64,
     drift: Option<f64>,
+    measures_drift: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -59,12 +70,20 @@ struct Watched {
 }
 
 impl<'a> Observer<'a> {
-    /// Of the pods that `selector` chooses, whose server listens on `port`.
-    pub const fn new(cluster: &'a Cluster, selector: String, port: u16) -> Self {
+    /// Of the pods of `image` that `selector` chooses, whose server listens on `port`.
+    pub const fn new(
+        cluster: &'a Cluster,
+        selector: String,
+        image: Option<String>,
+        port: u16,
+    ) -> Self {
         Self {
             cluster,
             selector,
+            image,
             port,
+            first_look_s: 0.0,
+            is_complete: false,
             pods: BTreeMap::new(),
             has_looked: false,
         }
@@ -76,7 +95,19 @@ impl<'a> Observer<'a> {
     ///
     /// Where pods are there and the page of none could be read.
     pub async fn look(&mut self) -> Result<(), ClusterError> {
-        let pods = pods::chosen_by(self.cluster, &self.selector).await?;
+        if !self.has_looked {
+            let since = UNIX_EPOCH.elapsed().unwrap_or_default();
+            self.first_look_s = since.as_secs_f64();
+        }
+        let mut pods = pods::chosen_by(self.cluster, &self.selector).await?;
+        let is_ours = |pod: &Pod| self.image.as_ref().is_none_or(|image| pod.image == *image);
+        pods.retain(|pod| is_ours(pod) && !pod.is_ending);
+        for pod in &pods {
+            // Also of a pod that is down just now.
+            if let Some(watched) = self.pods.get_mut(&pod.uid) {
+                watched.n_restarts = pod.n_restarts;
+            }
+        }
         for watched in self.pods.values_mut() {
             watched.is_there = false;
         }
@@ -105,17 +136,18 @@ impl<'a> Observer<'a> {
             n_read += 1;
             let is_first = !self.has_looked;
             let watched = self.pods.entry(pod.uid.clone()).or_insert_with(|| Watched {
-                // A pod that appears later has answered all of it since.
-                base: if is_first {
+                // Only a process that began later has answered all of it since.
+                base: if is_first || counters.started_at < self.first_look_s {
                     counters.clone()
                 } else {
                     Counters::default()
                 },
-                first_restarts: pod.n_restarts,
+                first_restarts: if is_first { pod.n_restarts } else { 0 },
                 ..Watched::default()
             });
             watched.see(counters, pod.n_restarts);
         }
+        self.is_complete = n_read == pods.len();
         match failed {
             Some(error) if n_read == 0 => Err(error),
             _ => {
@@ -125,9 +157,17 @@ impl<'a> Observer<'a> {
         }
     }
 
+    /// Whether a pod is among those of both.
+    pub(crate) fn shares_pods_with(&self, other: &Self) -> bool {
+        self.pods.keys().any(|uid| other.pods.contains_key(uid))
+    }
+
     /// What was answered since the first look.
     pub fn arm(&self) -> Arm {
-        let mut arm = Arm::default();
+        let mut arm = Arm {
+            is_complete: self.is_complete,
+            ..Arm::default()
+        };
         let mut below: Option<BTreeMap<u64, u64>> = None;
         let mut n_durations = 0;
         for watched in self.pods.values() {
@@ -143,6 +183,7 @@ impl<'a> Observer<'a> {
             if watched.is_there {
                 arm.n_pods += 1;
                 arm.drift = larger(arm.drift, watched.last.drift);
+                arm.measures_drift |= watched.last.measures_drift;
             }
         }
         arm.durations = in_buckets(&below.unwrap_or_default(), n_durations);
@@ -269,6 +310,7 @@ impl Counters {
             "trainyard_input_drift_psi" | "trainyard_prediction_drift_psi" => {
                 self.drift = larger(self.drift, Some(sample.value));
             }
+            "trainyard_drift_rows" => self.measures_drift = true,
             "process_start_time_seconds" => self.started_at = sample.value,
             _ => {}
         }

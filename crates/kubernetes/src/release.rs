@@ -184,6 +184,9 @@ impl<'a> Plan<'a> {
         &self,
         sample: Option<&HeldOutSample>,
     ) -> Result<ReleaseOutcome, ClusterError> {
+        if let Some(by) = self.changed_since().await? {
+            return Ok(ReleaseOutcome::Superseded(by));
+        }
         for (n_applied, item) in self.items.iter().enumerate() {
             if item.change == ObjectChange::None {
                 continue;
@@ -191,11 +194,24 @@ impl<'a> Plan<'a> {
             if let Err(error) = self.apply(item).await {
                 // Between plan and now it was refused. What was applied before it goes back.
                 tracing::warn!("applying failed; taking back what was applied");
-                self.restore(n_applied).await?;
-                return Err(error);
+                // The answer may be lost and the object applied.
+                return match self.restore(n_applied + 1).await {
+                    Ok(()) => Err(error),
+                    Err(again) => Ok(ReleaseOutcome::RollbackFailed(format!(
+                        "{}; restoring failed: {}",
+                        trainyard_net::in_one_line(&error),
+                        trainyard_net::in_one_line(&again)
+                    ))),
+                };
             }
         }
-        let reason = match self.wait(&self.app.image).await? {
+        let rolled = self.wait(&self.app.image).await.unwrap_or_else(|error| {
+            Rolled::Failed(format!(
+                "whether the pods are ready is not known: {}",
+                trainyard_net::in_one_line(&error)
+            ))
+        });
+        let reason = match rolled {
             Rolled::Ready => match sample {
                 None => return Ok(ReleaseOutcome::RolledOut),
                 Some(sample) => {
@@ -215,6 +231,22 @@ impl<'a> Plan<'a> {
         };
         tracing::warn!("the rollout failed: {reason}");
         self.take_back(reason).await
+    }
+
+    /// The image that another deployment has put in place since the plan was made.
+    async fn changed_since(&self) -> Result<Option<String>, ClusterError> {
+        const TEMPLATE: &str = "/spec/template";
+        let now = self.cluster.get(DEPLOYMENT, &self.app.name).await?;
+        let template = |object: Option<&Value>| object.and_then(|it| it.pointer(TEMPLATE)).cloned();
+        if template(now.as_ref()) == template(self.deployment()) {
+            return Ok(None);
+        }
+        let image = now.as_ref();
+        let image = image.and_then(|it| {
+            it.pointer("/spec/template/spec/containers/0/image")?
+                .as_str()
+        });
+        Ok(Some(image.unwrap_or("nothing").to_owned()))
     }
 
     async fn apply(&self, item: &Planned) -> Result<(), ClusterError> {

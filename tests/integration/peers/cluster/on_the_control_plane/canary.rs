@@ -92,6 +92,10 @@ fn a_canary_is_promoted_only_on_proof() {
     );
     Said::of(app.command().args(["--abort", "--namespace", "canary"]), 0);
     assert_eq!(cluster.names("deployment", "canary"), ["digits"]);
+    let nothing = Said::of(app.command().args(["--abort", "--namespace", "canary"]), 2);
+    nothing.has_error("there is no Deployment `digits-canary`");
+    app.deploy(&two, &["--promote"], 2)
+        .has_error("no canary is there");
 
     // With traffic it is proven, step by step, and promoted.
     app.configure(&CANARY.replace("steps = [50]", "steps = [34, 50]"));
@@ -128,7 +132,7 @@ fn a_canary_is_promoted_only_on_proof() {
     assert_eq!(cluster.names("deployment", "canary"), ["digits"]);
     by_errors(&app, &first);
     by_latency(&app);
-    analysis(&app, &one, &two);
+    analysis(&app, &two);
 }
 
 fn by_errors(app: &App<'_>, first: &Project) {
@@ -160,33 +164,35 @@ fn by_latency(app: &App<'_>) {
 }
 
 /// As a Job of Argo Rollouts calls it, on pods that another tool has brought up.
-fn analysis(app: &App<'_>, one: &str, two: &str) {
+fn analysis(app: &App<'_>, two: &str) {
     let others = App::new(app.cluster, "argo", "");
     others.deploy(two, &[], 0);
-    app.configure(CANARY);
+    let config = "[deploy]\nname = \"other\"\ntimeout_s = 20\n";
+    fs::write(others.folder.path().join("trainyard.toml"), config).unwrap();
+    others.deploy(two, &[], 0);
     let request = app.cluster.path("request.json");
-    let selectors = |namespace: &'static str, canary: &'static str| {
-        [
+    let analysed = |canary: &str, code: i32| -> Said {
+        let stable = "app.kubernetes.io/instance=digits";
+        let mut command = app.command();
+        command.args([
             "--analyse",
             "--namespace",
-            namespace,
+            "argo",
             "--stable",
-            "trainyard.dev/track=stable",
+            stable,
             "--canary",
             canary,
-        ]
-    };
-    let _ = one;
-    let analysed = |canary: &'static str, code: i32| -> Said {
-        let mut command = app.command();
-        command.args(selectors("argo", canary));
+        ]);
         Said::of(&mut command, code)
     };
-    // The same pods on both sides: no proof without traffic, and all of it with.
-    others.configure("");
+    let canary = "app.kubernetes.io/instance=other";
     app.configure(&CANARY.replace("timeout_s = 60", "timeout_s = 2"));
-    analysed("app.kubernetes.io/instance=digits", 3).has_error("neither better nor worse");
-    app.cluster.send("argo", "digits", "mnist", &request, 300);
+    analysed(canary, 3).has_error("neither better nor worse");
+    for name in ["digits", "other"] {
+        app.cluster.send("argo", name, "mnist", &request, 300);
+    }
     app.configure(CANARY);
-    analysed("app.kubernetes.io/instance=digits", 0).has_output("errors: 0 %");
+    analysed(canary, 0).has_output("errors: 0 %");
+    // Pods compared with themselves would always pass.
+    analysed("trainyard.dev/track=stable", 2).has_error("the same pods");
 }
