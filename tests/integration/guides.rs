@@ -243,15 +243,18 @@ fn the_predictions_files_of_a_guide_pass_the_rules_below_them() {
 }
 
 #[test]
-fn every_yaml_block_is_a_workflow_or_a_list_of_steps() {
+fn every_yaml_block_is_a_workflow_a_list_of_steps_or_a_manifest() {
     let found = blocks("yaml");
     assert!(found.len() >= 10, "only {} were found", found.len());
     for block in found {
         let is_whole = ["on", "jobs", "permissions"]
             .iter()
             .all(|key| block.keys().contains(key));
+        let is_manifest = ["apiVersion", "kind", "metadata"]
+            .iter()
+            .all(|key| block.keys().contains(key));
         assert!(
-            is_whole || block.is_steps(),
+            is_whole || is_manifest || block.is_steps(),
             "{block}: a reader cannot paste this: {:?}",
             block.keys()
         );

@@ -9,8 +9,9 @@ use trainyard_github::{
 use trainyard_kubernetes::{App, ClusterError};
 use trainyard_runner::{Context, Stage};
 
+use crate::done::Done;
+use crate::inputs::Inputs;
 use crate::subject::Subject;
-use crate::{Done, Inputs};
 
 /// A deployment on GitHub that is under way.
 pub(crate) struct OnGitHub {

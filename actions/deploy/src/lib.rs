@@ -2,10 +2,12 @@
 //!
 //! The image is verified before the cluster is asked for anything; `deployment.json` says last what became of it.
 
+mod done;
 mod github;
 mod inputs;
 mod render;
 mod report;
+mod runtime;
 mod subject;
 
 use std::collections::BTreeMap;
@@ -23,16 +25,11 @@ use trainyard_kubernetes::{
 };
 use trainyard_runner::{ExitCode, Stage, WithExitCode as _};
 
+use done::Done;
 use github::OnGitHub;
 pub use inputs::{DryRun, EvidenceArgs, GitHubArgs, Inputs, OUTPUTS};
+use runtime::runtime;
 use subject::Subject;
-
-/// What became of it, with the reason.
-struct Done {
-    outcome: DeploymentOutcome,
-    reason: String,
-    steps: Vec<CanaryStep>,
-}
 
 /// Runs the stage.
 pub fn deploy(inputs: Inputs) -> anyhow::Result<ExitCode> {
@@ -342,12 +339,4 @@ fn explained(error: ClusterError) -> anyhow::Error {
         None => error,
     };
     error.expect_err("it is an error")
-}
-
-/// A runtime of one thread: the stage waits most of the time.
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .exit_code(ExitCode::Bug)
 }

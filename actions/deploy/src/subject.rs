@@ -14,7 +14,8 @@ use trainyard_registry::Reach;
 use trainyard_runner::{ExitCode, WithExitCode as _};
 use trainyard_verify::Proven;
 
-use crate::Inputs;
+use crate::inputs::Inputs;
+use crate::runtime::runtime;
 
 /// What is deployed.
 pub(crate) struct Subject {
@@ -183,7 +184,7 @@ fn resolved(
         token: None,
     };
     let registry = reach.connect(&named, Access::Pull)?;
-    let runtime = crate::runtime()?;
+    let runtime = runtime()?;
     let tag = named.tag().unwrap_or("latest");
     let found = runtime
         .block_on(registry.read_manifest(tag))

@@ -289,7 +289,7 @@ impl Drop for ControlPlane {
             let _ = child.kill();
             let _ = child.wait();
         }
-        let pids = Command::new("ip")
+        let pids = program("ip")
             .args(["netns", "pids", &self.network])
             .output();
         if let Ok(pids) = pids {
@@ -297,7 +297,7 @@ impl Drop for ControlPlane {
                 let _ = Command::new("kill").args(["-9", pid]).status();
             }
         }
-        let _ = Command::new("ip")
+        let _ = program("ip")
             .args(["netns", "delete", &self.network])
             .status();
     }
