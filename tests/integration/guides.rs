@@ -64,6 +64,12 @@ impl Block {
         self.text.starts_with("- ")
     }
 
+    /// Whether it is an object of Kubernetes.
+    fn is_manifest(&self) -> bool {
+        let is_there = |key: &&str| self.keys().contains(key);
+        ["apiVersion", "kind", "metadata"].iter().all(is_there)
+    }
+
     /// Steps as a workflow of one job; a workflow as it is.
     fn into_workflow(self) -> Self {
         if !self.is_steps() {
@@ -184,7 +190,9 @@ fn blocks(language: &str) -> Vec<Block> {
 
 /// The workflows of the guides; lists of steps become one each.
 pub(crate) fn workflows() -> Vec<Block> {
-    let found = blocks("yaml").into_iter().map(Block::into_workflow);
+    let mut found = blocks("yaml");
+    found.retain(|block| !block.is_manifest());
+    let found = found.into_iter().map(Block::into_workflow);
     found.collect()
 }
 
@@ -250,11 +258,8 @@ fn every_yaml_block_is_a_workflow_a_list_of_steps_or_a_manifest() {
         let is_whole = ["on", "jobs", "permissions"]
             .iter()
             .all(|key| block.keys().contains(key));
-        let is_manifest = ["apiVersion", "kind", "metadata"]
-            .iter()
-            .all(|key| block.keys().contains(key));
         assert!(
-            is_whole || is_manifest || block.is_steps(),
+            is_whole || block.is_manifest() || block.is_steps(),
             "{block}: a reader cannot paste this: {:?}",
             block.keys()
         );
