@@ -26,13 +26,19 @@ pub(in super::super) fn deployment_status(
     login: &str,
     body: &Value,
 ) -> Value {
-    let text = |key: &str| body[key].as_str().unwrap_or_default();
-    json!({
+    // GitHub answers "" where no address is given, which its own description does not allow.
+    let target = body.get("log_url").unwrap_or(&deployment["url"]);
+    let mut status = json!({
         "url": format!("{}/statuses/{id}", deployment["url"].as_str().unwrap_or_default()),
         "id": id, "node_id": format!("DS_{id}"), "state": body["state"], "creator": user(login, "Bot"),
-        "description": text("description"), "environment": deployment["environment"], "target_url": text("log_url"),
-        "created_at": TIME, "updated_at": TIME, "deployment_url": deployment["url"],
+        "description": body["description"].as_str().unwrap_or_default(), "environment": deployment["environment"],
+        "target_url": target, "created_at": TIME, "updated_at": TIME, "deployment_url": deployment["url"],
         "repository_url": api(full_name, "").trim_end_matches('/'),
-        "environment_url": text("environment_url"), "log_url": text("log_url"),
-    })
+    });
+    for key in ["environment_url", "log_url"] {
+        if let Some(url) = body.get(key) {
+            status[key] = url.clone();
+        }
+    }
+    status
 }
