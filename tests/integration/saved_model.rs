@@ -238,7 +238,7 @@ fn a_model_that_is_not_the_one_that_is_signed_is_not_saved() {
     said.has_output(&format!("the signed verdict names {other}"));
     said.has_error("so its model was not saved");
     assert_empty(parent.path());
-    // By a key that nobody trusts nothing holds, so the layer is not even asked for.
+    // Nothing holds by a key that is not trusted, so the layer is not even asked for.
     let blob = format!(
         "GET /v2/{REPOSITORY}/blobs/{}",
         layer_of(&image.fake, digest.as_str())

@@ -13,7 +13,7 @@ use trainyard_core::held_out_sample::HeldOutSample;
 use trainyard_net::in_one_line;
 
 use crate::cluster::{Apply, Cluster, ClusterError};
-use crate::manifest::{App, DEPLOYMENT, SERVICE, TRACK, Track};
+use crate::manifest::{App, DEPLOYMENT, SERVICE, TRACK, Track, image_of};
 use crate::observe::{Arm, Observer};
 use crate::release::{Plan, ReleaseOutcome};
 use crate::rollout::{Rolled, Rollout};
@@ -167,13 +167,7 @@ impl Canary<'_> {
                 object: format!("{DEPLOYMENT} `{name}`"),
             });
         }
-        let image = found.pointer("/spec/template/spec/containers/0/image");
-        Ok(Some(
-            image
-                .and_then(|it| it.as_str())
-                .unwrap_or_default()
-                .to_owned(),
-        ))
+        Ok(Some(image_of(&found).unwrap_or_default().to_owned()))
     }
 
     async fn observe(
@@ -207,10 +201,9 @@ impl Canary<'_> {
                         return Ok((CanaryDecision::RollBack, reason));
                     }
                     Ok(n) => {
-                        let rows = sample.n_rows;
-                        let text = format!(
-                            "{n} pods answered {rows} held-out rows as the evaluated model did"
-                        );
+                        let pods = count(n as u64, "pod");
+                        let rows = count(sample.n_rows as u64, "held-out row");
+                        let text = format!("{pods} answered {rows} as the evaluated model did");
                         of_parity = Some(finding(Proof::WithinLimit, text));
                     }
                 }
@@ -259,19 +252,17 @@ impl Canary<'_> {
 
     /// Brings the canary to so many pods. The inner error says why it did not get ready.
     async fn scale(&self, n: u32) -> Result<Result<(), String>, ClusterError> {
-        let forced = Apply {
-            is_dry_run: false,
-            is_forced: true,
-        };
         // Not over an object of others.
         self.image().await?;
         let deployment = self.app.deployment(Track::Canary, Some(n));
         self.cluster
-            .apply(DEPLOYMENT, &deployment.value, forced)
+            .apply(DEPLOYMENT, &deployment.value, Apply::FORCED)
             .await?;
         if self.app.route().is_some() {
             let service = self.app.canary_service();
-            self.cluster.apply(SERVICE, &service.value, forced).await?;
+            self.cluster
+                .apply(SERVICE, &service.value, Apply::FORCED)
+                .await?;
         }
         let selector = self.app.selector(Track::Canary);
         let rollout = Rollout {

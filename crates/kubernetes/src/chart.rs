@@ -28,7 +28,7 @@ pub fn inference_service(app: &App) -> String {
     yaml::text(&kserve::inference_service(app))
 }
 
-/// A part of a template that is no YAML of its own: the mark by which it is found, and what takes its place.
+/// A scalar that the chart's values fill: the mark by which it is found, and what takes its place.
 struct Slot {
     /// A scalar in the objects.
     mark: &'static str,

@@ -138,6 +138,14 @@ pub(crate) struct Apply {
     pub(crate) is_forced: bool,
 }
 
+impl Apply {
+    /// For good, over fields of others.
+    pub(crate) const FORCED: Self = Self {
+        is_dry_run: false,
+        is_forced: true,
+    };
+}
+
 impl Cluster {
     /// Reads the kubeconfig that `KUBECONFIG` names, or the usual one, or the credentials of a pod.
     pub async fn connect(options: &ClusterOptions) -> Result<Self, ClusterError> {

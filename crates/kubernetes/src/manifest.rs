@@ -111,6 +111,13 @@ pub struct Offered {
     pub has_policy_v1: bool,
 }
 
+/// The image that a Deployment runs.
+pub(crate) fn image_of(deployment: &Value) -> Option<&str> {
+    deployment
+        .pointer("/spec/template/spec/containers/0/image")?
+        .as_str()
+}
+
 impl Offered {
     /// Of a cluster since 1.25.
     pub const CURRENT: Self = Self {

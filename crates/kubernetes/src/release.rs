@@ -7,12 +7,17 @@ use trainyard_core::deployment::{DeployedObject, ObjectChange};
 use trainyard_core::held_out_sample::HeldOutSample;
 
 use crate::cluster::{Apply, Cluster, ClusterError, FIELD_MANAGER};
-use crate::manifest::{AUTOSCALER_V1, AUTOSCALER_V2, App, DEPLOYMENT, Manifest, Offered, Track};
+use crate::manifest::{
+    AUTOSCALER_V1, AUTOSCALER_V2, App, DEPLOYMENT, Manifest, Offered, Track, image_of,
+};
 use crate::rollout::{Rolled, Rollout};
 use crate::{diff, owned, parity};
 
 /// Manager of the number of pods from the moment that an autoscaler takes it over: without any, the server would fall back to one pod.
 const SCALE_MANAGER: &str = "trainyard-scale";
+
+/// What a Deployment makes pods of: where it differs, pods are replaced.
+const TEMPLATE: &str = "/spec/template";
 
 /// What applying would do.
 pub struct Plan<'a> {
@@ -117,15 +122,11 @@ impl<'a> Plan<'a> {
 
     /// The image that runs now, if any does.
     pub fn previous_image(&self) -> Option<&str> {
-        let image = self
-            .deployment()?
-            .pointer("/spec/template/spec/containers/0/image");
-        image?.as_str()
+        image_of(self.deployment()?)
     }
 
     /// Whether pods that serve are replaced by others.
     pub fn replaces_pods(&self) -> bool {
-        const TEMPLATE: &str = "/spec/template";
         let deployment = self
             .items
             .iter()
@@ -235,17 +236,12 @@ impl<'a> Plan<'a> {
 
     /// The image that another deployment has put in place since the plan was made.
     async fn changed_since(&self) -> Result<Option<String>, ClusterError> {
-        const TEMPLATE: &str = "/spec/template";
         let now = self.cluster.get(DEPLOYMENT, &self.app.name).await?;
         let template = |object: Option<&Value>| object.and_then(|it| it.pointer(TEMPLATE)).cloned();
         if template(now.as_ref()) == template(self.deployment()) {
             return Ok(None);
         }
-        let image = now.as_ref();
-        let image = image.and_then(|it| {
-            it.pointer("/spec/template/spec/containers/0/image")?
-                .as_str()
-        });
+        let image = now.as_ref().and_then(image_of);
         Ok(Some(image.unwrap_or("nothing").to_owned()))
     }
 
@@ -266,13 +262,9 @@ impl<'a> Plan<'a> {
                 "metadata": { "name": manifest.name() },
                 "spec": { "replicas": live["spec"]["replicas"] },
             });
-            let forced = Apply {
-                is_dry_run: false,
-                is_forced: true,
-            };
             let applied = self
                 .cluster
-                .apply_as(SCALE_MANAGER, DEPLOYMENT, &kept, forced);
+                .apply_as(SCALE_MANAGER, DEPLOYMENT, &kept, Apply::FORCED);
             applied.await?;
         }
         self.cluster
@@ -337,11 +329,9 @@ impl<'a> Plan<'a> {
             };
             let before = owned::applied_by(live, FIELD_MANAGER);
             let before = before.unwrap_or_else(|| diff::wanted_state(live));
-            let forced = Apply {
-                is_dry_run: false,
-                is_forced: true,
-            };
-            self.cluster.apply(manifest.kind, &before, forced).await?;
+            self.cluster
+                .apply(manifest.kind, &before, Apply::FORCED)
+                .await?;
             tracing::info!("restored {} `{}`", manifest.kind, manifest.name());
         }
         Ok(())

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::cluster::{Cluster, ClusterError};
-use crate::manifest::DEPLOYMENT;
+use crate::manifest::{DEPLOYMENT, image_of};
 use crate::pods;
 
 /// Between two looks.
@@ -86,8 +86,7 @@ impl Rollout<'_> {
         let Some(deployment) = cluster.get(DEPLOYMENT, self.name).await? else {
             return Ok(Err("none: the Deployment is gone".to_owned()));
         };
-        let image = deployment.pointer("/spec/template/spec/containers/0/image");
-        let image = image.and_then(Value::as_str).unwrap_or_default();
+        let image = image_of(&deployment).unwrap_or_default();
         if image != self.image {
             return Ok(Err(image.to_owned()));
         }
